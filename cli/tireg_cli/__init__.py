@@ -1,0 +1,1 @@
+"""The `tireg` command: thin commands over the tiregistry core."""

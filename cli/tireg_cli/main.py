@@ -1,0 +1,107 @@
+"""Entry point of `tireg`: finds the command's module by name, runs it, turns every failure into one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from tireg_cli.messages import fail
+from tiregistry import __version__
+
+# Command name to (module, one-line help). The help stands here too so that `tireg --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "The whole story in a few minutes: learn a word and a style, compose them, see the pictures."),
+    "train": ("train", "Learn a word from pictures."),
+    "gen": ("gen", "Generate pictures from prompts that name words."),
+    "list": ("list", "List the learned words."),
+    "show": ("show", "Show one word or version in full."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"tireg_cli.commands.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            advice = f"did you mean: tireg {close[0]}" if close else "tireg --help lists the commands"
+            raise click.UsageError(f"no command named {args[0]!r} · {advice}", ctx) from None
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="tireg", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A home for learned words.
+
+    Teach a frozen text-to-image model new words from 3-5 pictures, keep every version, compose prompts with them.
+
+    \b
+    Start here:   tireg demo
+    Then:         tireg train gnome ./photos --init gnome
+                  tireg gen "an oil painting of <gnome>" --show
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `tireg` with `argv` (default: the process's arguments) and exit with a documented code."""
+    sys.exit(run(argv))
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Run `tireg` and return the exit code; never raises for an error a user can meet."""
+    try:
+        result = cli.main(args=argv, prog_name="tireg", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "tireg"
+        click.echo(f"tireg: {error.format_message().rstrip('.')} · {command} --help explains", err=True)
+        return 2
+    except click.ClickException as error:
+        click.echo(f"tireg: {error.format_message()}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return fail(KeyboardInterrupt())
+    except BrokenPipeError:
+        # The reader of our stdout has gone (`| head`): point stdout at nothing so that the interpreter's last flush
+        # cannot complain, and end like any tool that gets SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return fail(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""stderr: progress, hints and errors; the one place where an exception becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from tiregistry.errors import ExitCode, TiregError
+from tiregistry.text import safe
+
+
+def color_allowed(stream: object) -> bool:
+    """Whether `stream` is a terminal that may get colour (`NO_COLOR`, `TERM=dumb` and pipes say no)."""
+    isatty = getattr(stream, "isatty", lambda: False)
+    return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """One line of talk on stderr; never part of the data."""
+    click.echo(safe(text, limit=4000), err=True)
+
+
+def hint(text: str) -> None:
+    """A next step, dimmed where the terminal can."""
+    line = safe(text, limit=4000)
+    click.echo(click.style(line, dim=True) if color_allowed(sys.stderr) else line, err=True)
+
+
+def warn(text: str) -> None:
+    """Something the user should know but that does not stop the work."""
+    label = click.style("warning:", fg="yellow") if color_allowed(sys.stderr) else "warning:"
+    click.echo(f"{label} {safe(text, limit=4000)}", err=True)
+
+
+def fail(error: BaseException) -> int:
+    """Show `error` as one line on stderr and return the exit code; `TIREG_DEBUG=1` adds the traceback."""
+    if os.environ.get("TIREG_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    label = click.style("tireg:", fg="red", bold=True) if color_allowed(sys.stderr) else "tireg:"
+    if isinstance(error, TiregError):
+        line = safe(error.message, limit=1500) + (f" · {safe(error.hint, limit=500)}" if error.hint else "")
+        code = int(error.exit_code)
+    elif isinstance(error, KeyboardInterrupt):
+        line, code = "interrupted", int(ExitCode.INTERRUPTED)
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        where = f" at {safe(error.filename)}" if error.filename else ""
+        line, code = f"no space left on the disk{where}; nothing was lost · free some space and try again", 1
+    elif isinstance(error, OSError):
+        where = f"{safe(error.filename)}: " if error.filename else ""
+        line, code = f"{where}{safe(error.strerror or error)}", int(ExitCode.FAILED)
+    else:
+        line = f"unexpected {type(error).__name__}: {safe(error, limit=500)} · TIREG_DEBUG=1 shows where it happened"
+        code = int(ExitCode.FAILED)
+    click.echo(f"{label} {line}", err=True)
+    return code
+
+
+_FULL = frozenset({28, 122})  # ENOSPC, EDQUOT

@@ -1,0 +1,217 @@
+"""The things the registry keeps, as frozen dataclasses with no I/O: concepts, versions, runs, base models, images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ConceptType = Literal["object", "style"]
+CONCEPT_TYPES: tuple[ConceptType, ...] = ("object", "style")
+
+Family = Literal["sd1", "sd2", "sdxl", "sd3", "flux"]
+Origin = Literal["trained", "imported", "pulled", "blended"]
+ParentRelation = Literal["continued", "blended", "imported", "pulled"]
+RunStatus = Literal["queued", "running", "finished", "interrupted", "failed", "cancelled"]
+Fit = Literal["exact", "compatible", "other", "unknown"]
+"""How a word fits a base model: same table, encoder and denoiser; same token-embedding table; neither; not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderShape:
+    """Shape of one encoder's tensor in an embedding, without its values."""
+
+    encoder: str
+    """Encoder role: `clip_l`, `clip_g`, `clip_h`, `t5`."""
+    num_vectors: int
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Identity of a base model: one `sha256:<hex>` per component, over tensor names, dtypes, shapes and bytes.
+
+    A word is bound to `token_embedding` (the text encoders' token-embedding tables together): the same table makes a
+    base `compatible`; the same table, text encoders and denoiser make it `exact`.
+    """
+
+    family: Family
+    token_embedding: str
+    text_encoder: str
+    denoiser: str
+    vae: str = ""
+
+    def fit(self, other: Fingerprint | None) -> Fit:
+        """How a word learned on `self` fits the base model `other`."""
+        if other is None or not self.token_embedding:
+            return "unknown"
+        if self.token_embedding != other.token_embedding:
+            return "other"
+        same = self.text_encoder == other.text_encoder and self.denoiser == other.denoiser
+        return "exact" if same else "compatible"
+
+    def as_dict(self) -> dict[str, str]:
+        """The JSON form used in manifests."""
+        return {
+            "family": self.family,
+            "token_embedding": self.token_embedding,
+            "text_encoder": self.text_encoder,
+            "denoiser": self.denoiser,
+            "vae": self.vae,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Fingerprint:
+        """The inverse of `as_dict`; missing components become empty strings."""
+        return cls(
+            raw["family"],
+            raw.get("token_embedding", ""),
+            raw.get("text_encoder", ""),
+            raw.get("denoiser", ""),
+            raw.get("vae", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A frozen model that words can be learned on."""
+
+    name: str
+    """Short unique name in this registry, e.g. `embedded` or `sd15`."""
+    source: str
+    """`embedded`, a Hub id, a diffusers folder or a single-file checkpoint."""
+    fingerprint: Fingerprint
+    revision: str = ""
+    """Hub revision (commit sha), empty for local sources."""
+    resolution: int = 512
+    """Native picture size in pixels."""
+    added_at: float = 0.0
+    """UNIX seconds."""
+
+    @property
+    def family(self) -> Family:
+        return self.fingerprint.family
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One picture a word is learned from; `digest` names its original bytes in the blob store."""
+
+    digest: str
+    filename: str
+    width: int
+    height: int
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Where a version came from: the digest of another version, and how."""
+
+    digest: str
+    relation: ParentRelation
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What is taught: a named thing or style with a placeholder token and numbered versions."""
+
+    id: int
+    name: str
+    placeholder_token: str
+    concept_type: ConceptType
+    description: str = ""
+    notes: str = ""
+    licence: str = ""
+    tags: tuple[str, ...] = ()
+    aliases: Mapping[str, int] = field(default_factory=dict)
+    """Alias name to version number; `latest` is not listed, it is always the highest living number."""
+    latest: int | None = None
+    """Highest living version number, or None when no version exists."""
+    num_versions: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable registered result; `digest` is the sha256 of its canonical manifest."""
+
+    id: int
+    concept: str
+    number: int
+    digest: str
+    placeholder_token: str
+    concept_type: ConceptType
+    embedding_digest: str
+    """Tensor identity: the same vectors in any container file have the same digest."""
+    encoders: tuple[EncoderShape, ...]
+    origin: Origin
+    fingerprint: Fingerprint | None
+    base_name: str
+    """Name of the base model when it was registered (a label; the fingerprint decides)."""
+    manifest: Mapping[str, Any]
+    images: tuple[SourceImage, ...] = ()
+    parents: tuple[Parent, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    run_id: str | None = None
+    created_at: float = 0.0
+    deleted_at: float | None = None
+
+    @property
+    def reference(self) -> str:
+        """`name@number`, as typed on the command line."""
+        return f"{self.concept}@{self.number}"
+
+    @property
+    def num_vectors(self) -> int:
+        return max(shape.num_vectors for shape in self.encoders)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """Everything needed to register a version; the registry adds number, digest and times."""
+
+    concept: str
+    placeholder_token: str
+    concept_type: ConceptType
+    origin: Origin
+    fingerprint: Fingerprint | None = None
+    base_name: str = ""
+    images: tuple[SourceImage, ...] = ()
+    """Their blobs must already be in the blob store."""
+    training: Mapping[str, Any] | None = None
+    """The training configuration, as JSON data; part of the digest."""
+    parents: tuple[Parent, ...] = ()
+    run_id: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What was observed (loss curve, seconds, device, library versions): kept with the version, not in the digest."""
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    """Role to blob digest of files kept with the version, e.g. `original` for the bytes of an imported file,
+    `preview/0004.png` for a preview picture; not in the digest."""
+    description: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt to train, from queued to its end."""
+
+    id: str
+    """Short unique id, sortable by time."""
+    concept: str
+    status: RunStatus
+    config: Mapping[str, Any]
+    device: str = ""
+    pid: int | None = None
+    step: int = 0
+    max_steps: int = 0
+    loss: float | None = None
+    message: str = ""
+    """Why it ended, in one line."""
+    version_id: int | None = None
+    created_at: float = 0.0
+    started_at: float | None = None
+    heartbeat_at: float | None = None
+    finished_at: float | None = None

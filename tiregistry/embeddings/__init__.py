@@ -1,0 +1,1 @@
+"""Learned vectors and the files they travel in."""

@@ -126,7 +126,7 @@ class Concept:
     tags: tuple[str, ...] = ()
     aliases: Mapping[str, int] = field(default_factory=dict)
     """Alias name to version number; `latest` is not listed, it is always the highest living number."""
-    latest: int | None = None
+    latest_number: int | None = None
     """Highest living version number, or None when no version exists."""
     num_versions: int = 0
     created_at: float = 0.0

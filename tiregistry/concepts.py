@@ -129,6 +129,14 @@ class Concept:
     latest_number: int | None = None
     """Highest living version number, or None when no version exists."""
     num_versions: int = 0
+    origin: Origin | None = None
+    """Origin of the latest version; None when no version exists."""
+    base_name: str = ""
+    """Base model of the latest version, as it was called when the version was registered."""
+    fingerprint: Fingerprint | None = None
+    """Base model of the latest version; its `vae` is not filled in here."""
+    num_vectors: int = 0
+    """Vectors of the latest version."""
     created_at: float = 0.0
     updated_at: float = 0.0
     deleted_at: float | None = None
@@ -156,6 +164,7 @@ class Version:
     parents: tuple[Parent, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     run_id: str | None = None
+    notes: str = ""
     created_at: float = 0.0
     deleted_at: float | None = None
 
@@ -215,3 +224,51 @@ class Run:
     started_at: float | None = None
     heartbeat_at: float | None = None
     finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasChange:
+    """One entry of an alias's history."""
+
+    id: int
+    alias: str
+    old_number: int | None
+    """None: the alias was new."""
+    new_number: int | None
+    """None: the alias was taken away."""
+    changed_at: float
+    undoes: int | None = None
+    """The entry that this one took back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """One push or pull of a version."""
+
+    version: str
+    """Reference of the version, `name@number`."""
+    digest: str
+    direction: Literal["push", "pull"]
+    endpoint: str
+    repo_id: str
+    revision: str
+    """Branch or tag."""
+    commit_sha: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One generated picture, as the registry remembers it."""
+
+    id: int
+    path: str
+    prompt: str
+    recipe: Mapping[str, Any]
+    """Everything needed to make it again, as JSON data."""
+    digest: str = ""
+    """sha256 of the file when it was written."""
+    base_name: str = ""
+    words: tuple[str, ...] = ()
+    """Digests of the versions it was made with."""
+    created_at: float = 0.0

@@ -1,0 +1,331 @@
+"""The SQLite file: opening, migrating, one connection per thread, and transactions that fail with a clear error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tiregistry.errors import Busy, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, TiregError
+from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
+from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
+
+Row = sqlite3.Row
+BUSY_SECONDS = 60.0
+"""How long a writer waits for the others: SQLite's lock is not fair, so many writers need patience, not retries."""
+
+
+class Database:
+    """The registry's SQLite file.
+
+    Reading needs no ceremony (`rows`, `row`, `value`); every change happens inside `with db.write():`, which is one
+    `BEGIN IMMEDIATE` transaction. Safe to use from several threads: each gets its own connection.
+
+    Args:
+        path: the database file; created, with its folder, when it is missing and `readonly` is False.
+        readonly: never write, not even to create or migrate.
+
+    Raises:
+        NewerRegistry: the file was written by a newer tiregistry; it has not been touched.
+        Damaged: the file is no registry, or SQLite finds it corrupt.
+        RegistryReadOnly: the file must be created or migrated but its folder cannot be written.
+        NotFound: `readonly`, and there is no file.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._snapshot: tempfile.TemporaryDirectory[str] | None = None
+        self._immutable = False
+        with _translated(path):
+            self.readonly = readonly or not self._prepare_folder()
+            try:
+                self._check_and_migrate()
+            except BaseException:
+                self.close()
+                raise
+
+    # -- connections ---------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection; opened on first use."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            self._local.connection = connection
+            self._local.depth = 0
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the connections of all threads; the object cannot be used afterwards."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._local = threading.local()
+        if self._snapshot is not None:
+            self._snapshot.cleanup()
+            self._snapshot = None
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.readonly:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+        else:
+            options = "mode=ro&immutable=1" if self._immutable else "mode=ro"
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?{options}",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if not self.readonly:
+            # FULL: a committed row survives power loss, as the blobs it points at do.
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _prepare_folder(self) -> bool:
+        """Create the folder if need be; return whether the database can be written."""
+        folder = self.path.parent
+        if self.path.exists():
+            return os.access(folder, os.W_OK) and os.access(self.path, os.W_OK)
+        try:
+            make_folder(folder)
+        except OSError as error:
+            if error.errno in _FULL_ERRNO:
+                raise
+            raise RegistryReadOnly(
+                f"the registry cannot be created in {folder}: {error.strerror or error}",
+                "set TIREG_HOME to a folder you can write",
+            ) from None
+        if not os.access(folder, os.W_OK):
+            raise RegistryReadOnly(f"the folder {folder} cannot be written", "set TIREG_HOME to a folder you can write")
+        return True
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def _check_and_migrate(self) -> None:
+        if self.readonly:
+            self._open_readonly()
+        version = self._version()
+        if version < SCHEMA_VERSION:
+            if self.readonly:
+                raise RegistryReadOnly(
+                    f"{self.path} must be brought up to date but cannot be written",
+                    "open a copy of it",
+                )
+            self._choose_journal()
+            self._migrate(version)
+
+    def _version(self) -> int:
+        """`user_version` of the file, after checking that it is a registry that this program knows.
+
+        Reading first and only then switching to WAL leaves a newer registry untouched, byte for byte.
+        """
+        application, version = self.connection.execute(
+            "SELECT a.application_id, u.user_version FROM pragma_application_id a, pragma_user_version u"
+        ).fetchone()
+        if application != APPLICATION_ID and not (application == 0 and self._is_empty()):
+            raise Damaged(f"{self.path} is not a tiregistry database", "move it away, or set TIREG_HOME elsewhere")
+        if version > SCHEMA_VERSION:
+            raise NewerRegistry(
+                f"{self.path} was written by a newer tiregistry (schema {version}, this one knows {SCHEMA_VERSION})",
+                "update with: pip install --upgrade tiregistry",
+            )
+        return int(version)
+
+    def _is_empty(self) -> bool:
+        return not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+    def _open_readonly(self) -> None:
+        """Find a way to read a file whose folder cannot be written.
+
+        WAL needs its `-shm` file even for reading. Where it cannot be made, a database without a `-wal` file is
+        complete by itself (`immutable`); one with a `-wal` file is copied and read from the copy.
+        """
+        if not self.path.exists():
+            raise NotFound(f"there is no registry in {self.path.parent}", "tireg list creates one")
+        try:
+            self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return
+        except sqlite3.OperationalError:
+            self.close()
+        wal = Path(f"{self.path}-wal")
+        if wal.exists() and wal.stat().st_size:
+            self._snapshot = tempfile.TemporaryDirectory(prefix="tireg-")
+            copy = Path(self._snapshot.name) / self.path.name
+            shutil.copyfile(self.path, copy)
+            shutil.copyfile(wal, f"{copy}-wal")
+            self.path = copy
+        else:
+            self._immutable = True
+
+    def _choose_journal(self) -> None:
+        """Write-ahead logging, or a rollback journal where WAL cannot work; the choice is kept in the file.
+
+        `TIREG_JOURNAL=delete` forces the rollback journal.
+        """
+        wanted = os.environ.get("TIREG_JOURNAL", "").lower()
+        mode = "DELETE" if wanted == "delete" or (wanted != "wal" and on_network(self.path.parent)) else "WAL"
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                # The answer is the mode in force: SQLite keeps the old one where the file system lacks shared memory.
+                self.connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+                return
+            except sqlite3.OperationalError as error:
+                # The busy timeout does not cover the switch; two processes creating the registry meet here.
+                busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def _migrate(self, version: int) -> None:
+        """Bring the file to `SCHEMA_VERSION` in one transaction; an existing one is copied to a backup first."""
+        if version > 0:
+            self._backup_before_migration(version)
+        with self.write() as connection:
+            (now,) = connection.execute("PRAGMA user_version").fetchone()
+            if now >= SCHEMA_VERSION:
+                return  # another process was faster
+            from sqlite_utils import Database as Tables  # 105 ms, and only when the schema is behind
+
+            from tiregistry.registry.migrations import migrations
+
+            migrations.apply(Tables(connection, execute_plugins=False))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        sync_folder(self.path.parent)
+
+    def _backup_before_migration(self, version: int) -> None:
+        folder = self.path.parent / "backups"
+        make_folder(folder)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        target = folder / f"{self.path.stem}-schema{version}-{stamp}-{os.getpid()}.db"
+        partial = target.with_suffix(".part")
+        copy = sqlite3.connect(partial)
+        try:
+            self.connection.backup(copy)
+        finally:
+            copy.close()
+        os.replace(partial, target)
+        sync_folder(folder)
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """All rows of a query."""
+        with _translated(self.path):
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, *parameters: Any) -> Row | None:
+        """The first row of a query, or None."""
+        with _translated(self.path):
+            found: Row | None = self.connection.execute(sql, parameters).fetchone()
+            return found
+
+    def value(self, sql: str, *parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        found = self.row(sql, *parameters)
+        return None if found is None else found[0]
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: everything inside sees one state of the registry, whatever others write."""
+        connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
+        with _translated(self.path):
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that holds the write lock from its beginning; nested calls join the outer one.
+
+        Raises:
+            RegistryReadOnly: the registry cannot be written.
+            DiskFull: no space is left; the transaction is rolled back.
+            Busy: others have held the lock for `BUSY_SECONDS`.
+            Damaged: SQLite finds the file corrupt.
+        """
+        if self.readonly:
+            raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
+        connection = self.connection
+        if self._local.depth:
+            self._local.depth += 1
+            try:
+                yield connection
+            finally:
+                self._local.depth -= 1
+            return
+        with _translated(self.path):
+            connection.execute("BEGIN IMMEDIATE")
+            self._local.depth = 1
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may already have rolled it back
+                    connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._local.depth = 0
+
+
+_FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the disk's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _as_ours(error, path) from error
+    except OSError as error:
+        if error.errno in _FULL_ERRNO:
+            raise DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space, try again") from error
+        raise
+
+
+def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+        return error  # a mistake in this program, or handled by the caller
+    if name.startswith("SQLITE_FULL"):
+        return DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space and try again")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Damaged(f"{path} is damaged: {error}", "see: tireg verify, tireg restore --from BACKUP")
+    if name.startswith("SQLITE_CANTOPEN"):
+        return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
+    if name.startswith("SQLITE_IOERR"):
+        return TiregError(f"the disk failed while using {path}: {error} ({name})", "check the disk; nothing was lost")
+    return error

@@ -1,0 +1,71 @@
+"""What the registry must know about the disk it lives on: durable writes, and whether it is a network mount."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Write-ahead logging needs memory shared by all processes, which these cannot give across machines.
+# fmt: off
+_NETWORK = frozenset([
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "ceph", "lustre", "gpfs", "beegfs",
+    "glusterfs", "fuse.glusterfs", "fuse.sshfs", "sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "davfs",
+    "fuse.davfs2", "webdav", "afpfs", "panfs", "orangefs", "pvfs2",
+])
+# fmt: on
+
+
+def on_network(folder: Path, mountinfo: str | None = None) -> bool:
+    """Whether `folder` lies on a network file system.
+
+    Args:
+        folder: an existing folder.
+        mountinfo: the text of `/proc/self/mountinfo`; read from the system when None. Where there is no such file
+            (macOS, Windows) the answer is False, except for a Windows network path (`\\\\server\\share`).
+    """
+    resolved = str(folder.resolve())
+    if resolved.startswith("\\\\"):
+        return True
+    if mountinfo is None:
+        if not sys.platform.startswith("linux"):
+            return False
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        left, dash, right = line.partition(" - ")
+        fields = left.split(" ")
+        if not dash or len(fields) < 5:
+            continue
+        point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # a later mount on the same point hides the earlier one
+            best, kind = point, right.split(" ")[0]
+    return kind in _NETWORK
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable; does nothing where folders cannot be opened (Windows)."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents, each name made durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    sync_folder(folder.parent)

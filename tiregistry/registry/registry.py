@@ -1,0 +1,426 @@
+"""`Registry`: everything that can be done with learned words, in one class; the modules beside it do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tiregistry import settings
+from tiregistry.concepts import (
+    AliasChange,
+    BaseModel,
+    Fingerprint,
+    NewVersion,
+    Picture,
+    Remote,
+    RunStatus,
+    Version,
+)
+from tiregistry.embeddings.embedding import Embedding
+from tiregistry.errors import VersionNotFound
+from tiregistry.references import Reference
+from tiregistry.registry import aliases, base_models, catalogue, runs, sharing, versions
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.database import Database
+from tiregistry.registry.handles import RegisteredConcept, RegisteredRun, RegisteredVersion
+from tiregistry.registry.search import reindex
+
+
+class Registry:
+    """A person's learned words: a SQLite database and the files it refers to, in one folder.
+
+    Any number of processes and threads may read and write at once. Every change is one transaction: it is there
+    completely and durably when the method returns, or not at all.
+
+    Example:
+        >>> from tiregistry import Registry
+        >>> with Registry.open() as registry:
+        ...     embedding = registry.concept("gnome").latest.embedding()
+        ...     embedding.tensors["clip_l"].shape      # (num_vectors, dim)
+
+    Every method may raise, besides what it names: `RegistryReadOnly` (a change in a folder that cannot be written),
+    `DiskFull`, `Busy` (others held the write lock for a minute) and `Damaged`.
+    """
+
+    def __init__(self, home: Path, database: Database) -> None:
+        self.home = home
+        """The registry's folder."""
+        self.database = database
+        """The SQLite file; for the modules of this package."""
+        self.blobs = BlobStore(home / "blobs")
+        """Files by digest."""
+        self.file_hashes = base_models.FileHashes(database)
+        """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
+
+    @classmethod
+    def open(cls, home: Path | None = None, *, readonly: bool = False) -> Registry:
+        """Open the registry in `home` (default: `$TIREG_HOME`, else the user-data folder); created on first use.
+
+        Where the folder cannot be written, an existing registry opens for reading.
+
+        Raises:
+            NewerRegistry: it was written by a newer tiregistry; it is left untouched.
+            NotFound: `readonly`, and there is no registry.
+            RegistryReadOnly: it does not exist and cannot be created.
+            Damaged: the file is no registry or is corrupt.
+        """
+        folder = home or settings.home()
+        return cls(folder, Database(folder / "registry.db", readonly=readonly))
+
+    def close(self) -> None:
+        """Close the database; the object cannot be used afterwards."""
+        self.database.close()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def readonly(self) -> bool:
+        """Whether the registry can only be read."""
+        return self.database.readonly
+
+    # -- concepts (catalogue.py, search.py) ----------------------------------------------------------------------
+
+    def concepts(
+        self,
+        query: str = "",
+        *,
+        sort: str = "name",
+        limit: int | None = None,
+        offset: int = 0,
+        fits: Fingerprint | None = None,
+        trashed: bool = False,
+    ) -> list[RegisteredConcept]:
+        """The concepts that match, in a stable order.
+
+        Args:
+            query: words, each of which must begin a word of the name, placeholder token, tags, notes, captions or
+                base models; and filters `tag: base: family: type: origin: since: from:`. Any text is safe.
+            sort: `name`, `updated`, `created`, `versions` or `deleted`; a leading `-` reverses it.
+            limit, offset: a page of the result.
+            fits: only concepts with a version learned on this base model's token-embedding table.
+            trashed: those in the trash instead of the living ones.
+
+        Raises:
+            InvalidInput: an unknown sort order, or a `since:` that is no date.
+        """
+        found = catalogue.select(
+            self.database, query, sort=sort, limit=limit, offset=offset, fits=fits, trashed=trashed
+        )
+        return [RegisteredConcept.bind(self, **fields) for fields in found]
+
+    def concept(self, name: str) -> RegisteredConcept:
+        """One concept by its name, a former name, or its placeholder token.
+
+        Raises:
+            ConceptNotFound: there is none; the hint names the closest.
+        """
+        with self.database.read():
+            return self._concept(catalogue.resolve(self.database, name))
+
+    def create_concept(
+        self, name: str, placeholder_token: str, concept_type: str, *, description: str = "", licence: str = ""
+    ) -> RegisteredConcept:
+        """Add a concept that has no version yet.
+
+        Raises:
+            InvalidReference, InvalidPlaceholder: name or token break the rules.
+            AlreadyExists, PlaceholderTaken: another concept has the name or the token.
+        """
+        with self.database.write() as connection:
+            concept_id = catalogue.create(
+                connection, name, placeholder_token, concept_type, description=description, licence=licence
+            )
+            reindex(connection, concept_id)
+        return self._concept(concept_id)
+
+    def placeholders(self) -> dict[str, str]:
+        """Placeholder token to concept name, of all living concepts."""
+        return catalogue.placeholders(self.database)
+
+    def rename(self, name: str, new_name: str) -> RegisteredConcept:
+        """Give a concept another name; the old one keeps leading to it until another concept takes it.
+
+        Raises:
+            ConceptNotFound, InvalidReference, AlreadyExists: as they say.
+        """
+        return self._concept(catalogue.rename(self.database, name, new_name))
+
+    def describe(self, name: str, **texts: str) -> RegisteredConcept:
+        """Set `description`, `notes` or `licence` of a concept."""
+        return self._concept(catalogue.describe(self.database, name, **texts))
+
+    def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
+        """Add tags to a concept and take tags away; tags are kept in lower case."""
+        return self._concept(catalogue.change_tags(self.database, name, add=add, remove=remove))
+
+    def _concept(self, concept_id: int) -> RegisteredConcept:
+        return RegisteredConcept.bind(self, **catalogue.by_id(self.database, concept_id))
+
+    # -- versions (versions.py) ----------------------------------------------------------------------------------
+
+    def add_version(self, new: NewVersion, embedding: Embedding) -> RegisteredVersion:
+        """Register a version; the concept is created when it does not exist.
+
+        The same content (manifest) registered twice is the same version: the existing one is returned, taken out of
+        the trash if it lay there. Files are durable before the row that refers to them exists.
+
+        Args:
+            new: what is registered; the blobs of its images and attachments must already be in `blobs`.
+            embedding: the learned vectors.
+
+        Raises:
+            PlaceholderTaken: another concept has the placeholder token.
+            Conflict: the concept exists with another token or another type.
+            InvalidReference, InvalidPlaceholder, InvalidInput: a name, token or text breaks the rules.
+            Damaged: the blob of an image or attachment is not in the store.
+        """
+        return self.version_by_id(versions.add(self.database, self.blobs, new, embedding))
+
+    def version(self, reference: str | Reference) -> RegisteredVersion:
+        """The version named by `gnome`, `gnome@3`, `gnome@best` or `gnome@sha256:ab12…`.
+
+        Raises:
+            InvalidReference: nothing could have this name, or a digest prefix fits several versions.
+            ConceptNotFound, VersionNotFound: it does not exist; the hint says what does.
+        """
+        parsed = Reference.parse(reference) if isinstance(reference, str) else reference
+        with self.database.read():
+            return self.version_by_id(versions.resolve(self.database, parsed))
+
+    def version_by_id(self, version_id: int) -> RegisteredVersion:
+        """The version of a row id, living or in the trash.
+
+        Raises:
+            VersionNotFound: there is none.
+        """
+        found = versions.select(self.database, "v.id = ?", version_id)
+        if not found:
+            raise VersionNotFound("the version is gone", "tireg list shows all concepts")
+        return RegisteredVersion.bind(self, **found[0])
+
+    def versions(self, name: str, *, trashed: bool = False) -> list[RegisteredVersion]:
+        """All versions of a concept by number: the living ones, or those in the trash.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+        """
+        state = "IS NOT NULL" if trashed else "IS NULL"
+        with self.database.read():
+            concept_id = catalogue.resolve(self.database, name)
+            found = versions.select(
+                self.database, f"v.concept_id = ? AND v.deleted_at {state} ORDER BY v.number", concept_id
+            )
+        return [RegisteredVersion.bind(self, **fields) for fields in found]
+
+    def versions_with(self, *, digest: str = "", embedding_digest: str = "") -> list[RegisteredVersion]:
+        """Living versions of any concept with this digest, or with these vectors (whatever file they came in)."""
+        found = versions.select(
+            self.database,
+            "(v.digest = ? OR v.embedding_digest = ?) AND v.deleted_at IS NULL AND c.deleted_at IS NULL ORDER BY v.id",
+            digest,
+            embedding_digest,
+        )
+        return [RegisteredVersion.bind(self, **fields) for fields in found]
+
+    def embedding(self, version: Version) -> Embedding:
+        """The learned vectors of a version: per text encoder a read-only float32 array `[num_vectors, dim]`.
+
+        Raises:
+            Damaged: the stored file is missing or damaged.
+        """
+        return versions.embedding(self.database, self.blobs, version.id)
+
+    def record(self, version: Version) -> dict[str, Any]:
+        """What was observed when the version was made (loss curve, seconds, device); empty when nothing was."""
+        return versions.record(self.database, version.id)
+
+    def attachments(self, version: Version) -> dict[str, str]:
+        """Role to blob digest of the files kept with a version."""
+        return versions.attachments(self.database, version.id)
+
+    def attach(self, version: Version, role: str, blob: str) -> None:
+        """Keep a blob (already in `blobs`) with a version; one of the same role is replaced."""
+        versions.attach(self.database, self.blobs, version.id, role, blob)
+
+    def set_scores(self, version: Version, scores: Mapping[str, float]) -> RegisteredVersion:
+        """Record measured scores of a version; one of the same name is replaced."""
+        versions.set_scores(self.database, version.id, scores)
+        return self.version_by_id(version.id)
+
+    def set_version_notes(self, version: Version, notes: str) -> RegisteredVersion:
+        """Set the notes of one version."""
+        versions.set_notes(self.database, version.id, notes)
+        return self.version_by_id(version.id)
+
+    # -- aliases (aliases.py) ------------------------------------------------------------------------------------
+
+    def set_alias(self, reference: str | Reference, alias: str) -> RegisteredVersion:
+        """Make `alias` name the version; where it pointed before is remembered. `latest` is automatic.
+
+        Raises:
+            InvalidReference: `alias` cannot be an alias.
+        """
+        version = self.version(reference)
+        aliases.put(self.database, self._concept_id(version), alias, version.id)
+        return version
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Take an alias away; `undo_alias` brings it back.
+
+        Raises:
+            VersionNotFound: there is no such alias.
+        """
+        aliases.take_away(self.database, catalogue.resolve(self.database, name), alias)
+
+    def undo_alias(self, name: str, alias: str) -> RegisteredVersion | None:
+        """Take back the last change of an alias; return the version it names now, or None when it is gone.
+
+        Raises:
+            VersionNotFound: nothing is left to take back.
+            Conflict: the version it named before is gone.
+        """
+        number = aliases.undo(self.database, catalogue.resolve(self.database, name), alias)
+        return None if number is None else self.version(Reference(name, number=number))
+
+    def alias_log(self, name: str, alias: str | None = None) -> list[AliasChange]:
+        """Every change of one or all aliases of a concept, newest first."""
+        return aliases.log(self.database, catalogue.resolve(self.database, name), alias)
+
+    def _concept_id(self, version: Version) -> int:
+        return int(self.database.value("SELECT concept_id FROM versions WHERE id = ?", version.id))
+
+    # -- base models (base_models.py) ----------------------------------------------------------------------------
+
+    def add_base(self, base: BaseModel) -> BaseModel:
+        """Remember a base model, or renew what is known of one from the same source.
+
+        Raises:
+            AlreadyExists: another source has the name.
+            InvalidReference: the name breaks the rule of names.
+        """
+        base_models.add(self.database, base)
+        return base_models.get(self.database, base.name)
+
+    def base(self, name: str) -> BaseModel:
+        """One base model by name.
+
+        Raises:
+            BaseModelNotFound: none has it.
+        """
+        return base_models.get(self.database, name)
+
+    def bases(self) -> list[BaseModel]:
+        """All base models, by name."""
+        return base_models.every(self.database)
+
+    def remove_base(self, name: str) -> BaseModel:
+        """Forget a base model; its files, and the words learned on it, stay."""
+        return base_models.remove(self.database, name)
+
+    @property
+    def default_base(self) -> str:
+        """Name of the base model used when none is named."""
+        return base_models.default(self.database)
+
+    def set_default_base(self, name: str) -> None:
+        """Choose the base model used when none is named.
+
+        Raises:
+            BaseModelNotFound: none has this name.
+        """
+        base_models.set_default(self.database, name)
+
+    # -- runs (runs.py) ------------------------------------------------------------------------------------------
+
+    def create_run(self, concept: str, config: Mapping[str, Any], max_steps: int, device: str = "") -> RegisteredRun:
+        """Add a queued run; its folder is `home / "runs" / run.id`, made by whoever writes into it."""
+        return self.run(runs.create(self.database, concept, config, max_steps, device))
+
+    def update_run(self, run_id: str, **changes: Any) -> RegisteredRun:
+        """Change fields of a run (status, step, loss, pid, heartbeat_at, message, version_id …).
+
+        Raises:
+            RunNotFound: there is no such run.
+            InvalidInput: a field cannot be changed.
+        """
+        runs.update(self.database, run_id, changes)
+        return self.run(run_id)
+
+    def run(self, id_or_part: str) -> RegisteredRun:
+        """One run by its id, the beginning of it, or its last letters.
+
+        Raises:
+            RunNotFound: none fits.
+            InvalidReference: several fit.
+        """
+        return RegisteredRun.bind(self, **runs.get(self.database, id_or_part))
+
+    def last_run(self) -> RegisteredRun:
+        """The newest run.
+
+        Raises:
+            RunNotFound: there has been none.
+        """
+        return RegisteredRun.bind(self, **runs.last(self.database))
+
+    def runs(
+        self, status: RunStatus | None = None, concept: str | None = None, limit: int | None = None
+    ) -> list[RegisteredRun]:
+        """Runs, newest first."""
+        found = runs.select(self.database, status=status, concept=concept, limit=limit)
+        return [RegisteredRun.bind(self, **fields) for fields in found]
+
+    def claim_run(self, *, device: str, pid: int) -> RegisteredRun | None:
+        """Take the oldest queued run for a device and mark it running; None when the queue is empty.
+
+        Two workers never get the same run.
+        """
+        fields = runs.claim(self.database, device=device, pid=pid)
+        return None if fields is None else RegisteredRun.bind(self, **fields)
+
+    def remove_run(self, run_id: str) -> None:
+        """Forget a run; the version it made stays."""
+        runs.remove(self.database, self.run(run_id).id)
+
+    # -- sharing and pictures (sharing.py) -----------------------------------------------------------------------
+
+    def add_remote(self, version: Version, remote: Remote) -> None:
+        """Remember one push or pull of a version."""
+        sharing.add_remote(self.database, version.id, remote)
+
+    def remotes(self, version: Version | None = None, *, repo_id: str | None = None) -> list[Remote]:
+        """Pushes and pulls, newest first."""
+        return sharing.remotes(self.database, version_id=version.id if version else None, repo_id=repo_id)
+
+    def add_picture(
+        self,
+        path: Path | str,
+        prompt: str,
+        recipe: Mapping[str, Any],
+        *,
+        words: Iterable[str] = (),
+        digest: str = "",
+        base_name: str = "",
+    ) -> int:
+        """Remember a generated picture (its file stays where it is); return its id.
+
+        Args:
+            words: digests of the versions it was made with.
+        """
+        return sharing.add_picture(
+            self.database, str(path), prompt, recipe, words=words, digest=digest, base_name=base_name
+        )
+
+    def pictures(self, version: Version | None = None, *, limit: int | None = None, offset: int = 0) -> list[Picture]:
+        """Generated pictures, newest first; those made with one version when it is given."""
+        return sharing.pictures(
+            self.database, version_digest=version.digest if version else None, limit=limit, offset=offset
+        )

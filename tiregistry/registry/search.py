@@ -1,0 +1,174 @@
+"""The full-text index over concepts, and the query language of `tireg list QUERY`."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tiregistry.errors import InvalidInput
+
+FILTERS = ("tag", "base", "family", "type", "origin", "since", "from")
+"""Words before a colon that narrow a search, e.g. `tag:pottery`."""
+
+_AGO = re.compile(r"(\d{1,5})([hdwmy])")
+_DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "m": 30.0, "y": 365.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed search: free words (each must match the beginning of an indexed word) and filters."""
+
+    words: tuple[str, ...] = ()
+    filters: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Query:
+        """Read a user's words; any text is safe.
+
+        `"two words"` is a phrase; `tag:x base:x family:x type:x origin:x since:2026-01-31|7d from:hub` are filters;
+        any other colon is part of a word.
+        """
+        words: list[str] = []
+        filters: dict[str, list[str]] = {}
+        for part in re.findall(r'[^\s"]*"[^"]*"|\S+', unicodedata.normalize("NFC", text).replace("\x00", " ")):
+            key, colon, value = part.partition(":")
+            if colon and key.lower() in FILTERS and value.strip('"'):
+                filters.setdefault(key.lower(), []).append(value.strip('"'))
+            else:
+                words.append(part.strip('"'))
+        return cls(tuple(words), filters)
+
+    def match_expression(self) -> str:
+        """The FTS5 expression of the free words: every word quoted, so that no text can be an operator."""
+        terms = [f'"{word.replace(chr(34), " ")}"*' for word in self.words if any(map(_is_indexed, word))]
+        return " ".join(terms)
+
+    @property
+    def cannot_match(self) -> bool:
+        """True when there are free words but nothing in them is a letter or digit."""
+        return bool(self.words) and not self.match_expression()
+
+
+def _is_indexed(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LN" or unicodedata.category(character) == "Co"
+
+
+def conditions(query: Query) -> tuple[list[str], list[object]]:
+    """SQL conditions over `c` (concepts) and `v` (each concept's latest living version), with their parameters."""
+    where: list[str] = []
+    values: list[object] = []
+    if expression := query.match_expression():
+        where.append("c.id IN (SELECT rowid FROM search WHERE search MATCH ?)")
+        values.append(expression)
+    elif query.cannot_match:
+        where.append("0")
+    for key, wanted in query.filters.items():
+        for value in wanted:
+            sql, parameters = _filter(key, value)
+            where.append(sql)
+            values.extend(parameters)
+    return where, values
+
+
+def _filter(key: str, value: str) -> tuple[str, list[object]]:
+    lowered = value.casefold()
+    if key == "tag":
+        return "EXISTS (SELECT 1 FROM tags t WHERE t.concept_id = c.id AND t.tag = ? COLLATE NOCASE)", [lowered]
+    if key == "family":
+        return "v.base_family = ?", [lowered]
+    if key == "type":
+        return "c.concept_type = ?", [lowered]
+    if key == "origin":
+        return "v.origin = ?", [lowered]
+    if key == "base":
+        # A base is known by the label it had, or by its present name and fingerprint.
+        return (
+            "(v.base_name = ? COLLATE NOCASE OR v.base_token_embedding IN "
+            "(SELECT token_embedding FROM bases WHERE name_key = ? AND token_embedding <> ''))",
+            [value, lowered],
+        )
+    if key == "from":
+        if lowered == "hub":
+            return (
+                "(v.origin = 'pulled' OR EXISTS (SELECT 1 FROM remotes r WHERE r.version_id = v.id "
+                "AND r.direction = 'pull'))",
+                [],
+            )
+        origin = {"file": "imported", "files": "imported", "training": "trained", "blend": "blended"}.get(lowered)
+        if origin is None:
+            raise InvalidInput(f"from:{value} is unknown", "use from:hub, from:file, from:training or from:blend")
+        return "v.origin = ?", [origin]
+    return "c.updated_at >= ?", [since(value)]
+
+
+def since(text: str, now: datetime | None = None) -> float:
+    """UNIX seconds of `2026-01-31`, `2026-01`, `2026`, `today`, `yesterday`, or `12h`, `7d`, `2w`, `3m`, `1y` ago.
+
+    Raises:
+        InvalidInput: none of these.
+    """
+    now = now or datetime.now().astimezone()
+    lowered = text.lower()
+    if lowered in ("today", "yesterday"):
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return (midnight - timedelta(days=lowered == "yesterday")).timestamp()
+    if match := _AGO.fullmatch(lowered):
+        return now.timestamp() - float(match.group(1)) * _DAYS[match.group(2)] * 86400
+    for pattern in ("%Y-%m-%d", "%Y-%m", "%Y"):
+        try:
+            return datetime.strptime(text, pattern).replace(tzinfo=now.tzinfo or UTC).timestamp()
+        except ValueError:
+            continue
+    raise InvalidInput(f"since:{text} is no date", "write since:2026-01-31, since:yesterday or since:7d")
+
+
+# -- the index -------------------------------------------------------------------------------------------------------
+
+_TEXTS = """
+SELECT c.name, c.placeholder_token AS token,
+  (SELECT group_concat(tag, char(10)) FROM (SELECT tag FROM tags WHERE concept_id = c.id ORDER BY tag)) AS tags,
+  (SELECT group_concat(note, char(10)) FROM (
+     SELECT c.description AS note UNION ALL SELECT c.notes UNION ALL
+     SELECT notes FROM (SELECT notes FROM versions WHERE concept_id = c.id AND notes <> '' ORDER BY number))) AS notes,
+  (SELECT group_concat(caption, char(10)) FROM (
+     SELECT DISTINCT i.caption FROM images i JOIN versions v ON v.id = i.version_id
+     WHERE v.concept_id = c.id AND i.caption <> '' ORDER BY 1)) AS captions,
+  (SELECT group_concat(base_name, char(10)) FROM (
+     SELECT DISTINCT base_name FROM versions WHERE concept_id = c.id AND base_name <> '' ORDER BY 1)) AS bases
+FROM concepts c WHERE c.id = ?
+"""
+
+
+def expected_texts(connection: sqlite3.Connection, concept_id: int) -> tuple[str, ...] | None:
+    """What the index should hold for a concept: name, token, tags, notes, captions, bases; None when it is gone."""
+    row = connection.execute(_TEXTS, (concept_id,)).fetchone()
+    return None if row is None else tuple(column or "" for column in row)
+
+
+def reindex(connection: sqlite3.Connection, concept_id: int) -> None:
+    """Bring the index up to date for one concept; call it in the transaction that changed the concept."""
+    connection.execute("DELETE FROM search WHERE rowid = ?", (concept_id,))
+    texts = expected_texts(connection, concept_id)
+    if texts is not None:
+        connection.execute(
+            "INSERT INTO search (rowid, name, token, tags, notes, captions, bases) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (concept_id, *texts),
+        )
+
+
+def covers(connection: sqlite3.Connection, concept_id: int, captions: Iterable[str], base_name: str) -> bool:
+    """Whether the index already holds all of these captions and this base name for the concept.
+
+    Most versions repeat the captions of the version before; asking this first keeps adding the 500th as fast as the
+    second.
+    """
+    row = connection.execute("SELECT captions, bases FROM search WHERE rowid = ?", (concept_id,)).fetchone()
+    if row is None:
+        return False
+    wanted = {caption for caption in captions if caption}
+    known_bases = row["bases"].split("\n")
+    return wanted <= set(row["captions"].split("\n")) and (not base_name or base_name in known_bases)

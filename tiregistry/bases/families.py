@@ -1,0 +1,114 @@
+"""Which family a base model belongs to, told by its components: their classes, number and activation, never a size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tiregistry.bases.locating import read_model_index
+from tiregistry.concepts import Family
+from tiregistry.errors import InvalidInput
+from tiregistry.text import safe
+
+ENCODER_ROLES: Mapping[Family, tuple[str, ...]] = {
+    "sd1": ("clip_l",),
+    "sd2": ("clip_h",),
+    "sdxl": ("clip_l", "clip_g"),
+    "sd3": ("clip_l", "clip_g", "t5"),
+    "flux": ("clip_l", "t5"),
+}
+"""The text encoders of each family in the order of `text_encoder`, `text_encoder_2`, `text_encoder_3`."""
+
+_USUAL_RESOLUTION: Mapping[Family, int] = {"sd1": 512, "sd2": 768, "sdxl": 1024, "sd3": 1024, "flux": 1024}
+
+
+def family_of_folder(folder: Path) -> Family:
+    """The family of a diffusers folder.
+
+    Told by the denoiser's class and the number of text encoders. sd1 and sd2 have both in common: sd2's text encoder
+    is OpenCLIP-H, which uses plain `gelu` (CLIP-L uses `quick_gelu`) and stops one layer before its last (23 of 24).
+    Only where the text encoder's configuration is missing does the width of the denoiser's cross attention decide.
+
+    Raises:
+        InvalidInput: the folder is no diffusers model, or of no family known here.
+    """
+    index = read_model_index(folder)
+    denoiser = _class_name(index, "transformer") or _class_name(index, "unet")
+    if denoiser.startswith("Flux"):
+        return "flux"
+    if denoiser.startswith("SD3"):
+        return "sd3"
+    if denoiser.startswith("UNet2DCondition"):
+        if _class_name(index, "text_encoder_2"):
+            return "sdxl"
+        encoder = _read_config(folder / "text_encoder")
+        if encoder:
+            is_openclip = encoder.get("hidden_act") == "gelu" or encoder.get("num_hidden_layers") == 23
+            return "sd2" if is_openclip else "sd1"
+        width = _read_config(folder / "unet").get("cross_attention_dim")
+        if width in (768, 1024):
+            return "sd1" if width == 768 else "sd2"
+    raise InvalidInput(
+        f"{safe(folder)} is of no family known here (its denoiser is {safe(denoiser) or 'missing'})",
+        "use a Stable Diffusion 1, 2, XL, 3 or FLUX model",
+    )
+
+
+def family_of_tensors(tensors: Mapping[str, Sequence[int]]) -> Family:
+    """The family of a single-file checkpoint, from its tensors' names (and shapes, where names do not tell).
+
+    Args:
+        tensors: tensor name to shape.
+
+    Raises:
+        InvalidInput: no family known here has such tensors.
+    """
+    if any("double_blocks." in name for name in tensors):
+        return "flux"
+    if any("joint_blocks." in name for name in tensors):
+        return "sd3"
+    if any(name.startswith("conditioner.embedders.") for name in tensors):
+        return "sdxl"
+    if any(name.startswith("cond_stage_model.model.") for name in tensors):
+        return "sd2"
+    if any(name.startswith("cond_stage_model.transformer.") for name in tensors):
+        return "sd1"
+    for name, shape in tensors.items():
+        if name.endswith("attn2.to_k.weight") and len(shape) == 2:
+            by_width: dict[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+            if shape[1] in by_width:
+                return by_width[shape[1]]
+    raise InvalidInput(
+        "the file is no checkpoint of a family known here", "use a Stable Diffusion 1, 2, XL, 3 or FLUX model"
+    )
+
+
+def resolution_of_folder(folder: Path, family: Family) -> int:
+    """Native picture size in pixels: the denoiser's sample size times the VAE's factor; else the family's usual one."""
+    denoiser = _read_config(folder / "unet") or _read_config(folder / "transformer")
+    sample, blocks = denoiser.get("sample_size"), _read_config(folder / "vae").get("block_out_channels")
+    if isinstance(sample, int) and isinstance(blocks, list) and blocks and 0 < sample <= 4096:
+        return int(sample * 2 ** (len(blocks) - 1))
+    return usual_resolution(family)
+
+
+def usual_resolution(family: Family) -> int:
+    """Picture size most models of a family are made for."""
+    return _USUAL_RESOLUTION[family]
+
+
+def _class_name(index: Mapping[str, object], component: str) -> str:
+    entry = index.get(component)
+    if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str):
+        return entry[1]
+    return ""
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}

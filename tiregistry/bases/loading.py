@@ -1,0 +1,175 @@
+"""Loading a base model's parts from a diffusers folder onto a device, frozen, without noise on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
+from tiregistry.concepts import BaseModel, Family
+from tiregistry.errors import DeviceError, InvalidConfig, InvalidInput
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    import torch
+
+    from tiregistry.bases.loaded import LoadedBase
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+TRAINABLE: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The torch device to use: `auto` takes cuda, then mps, then cpu.
+
+    Raises:
+        DeviceError: the named device does not exist here.
+    """
+    import torch
+
+    if wanted in ("", "auto"):
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(
+            f"device {wanted!r} cannot be used here: {safe(str(error).splitlines()[0], limit=160)}", "try --device cpu"
+        ) from None
+    return device
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of the frozen parts: `auto` is bf16 (or fp16) on a GPU and fp32 on a CPU.
+
+    Raises:
+        InvalidConfig: unknown precision, or fp16 on a CPU (its kernels overflow to NaN there).
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise InvalidConfig(f"unknown precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.float16 if device.type == "mps" else torch.float32
+    if precision == "fp16" and device.type == "cpu":
+        raise InvalidConfig("fp16 does not work on a CPU", "use --precision fp32 or bf16")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep progress bars and advice of diffusers and transformers off the terminal while a model loads."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    yield
+
+
+def load_base(
+    source: str,
+    *,
+    name: str = "",
+    revision: str = "",
+    device: str = "auto",
+    precision: str = "auto",
+    fingerprint: Callable[[Path], Any] | None = None,
+) -> LoadedBase:
+    """Load a base model for training or generation.
+
+    Args:
+        source: `embedded`, a diffusers folder or a Hub id.
+        name: how the registry calls it; defaults to the last part of `source`.
+        device, precision: see `choose_device` and `choose_dtype`.
+        fingerprint: computes the `Fingerprint` of a folder; a caller with a cache passes its own.
+
+    Raises:
+        BaseModelNotFound, HubError: it is not there.
+        InvalidInput: it is no model that can be loaded, or of a family that cannot be used.
+        DeviceError: the device is missing or too small.
+    """
+    folder = locate_base(source, revision)
+    target = choose_device(device)
+    dtype = choose_dtype(precision, target)
+    from tiregistry.bases.fingerprints import fingerprint_folder
+
+    identity = (fingerprint or fingerprint_folder)(folder)
+    if identity.family not in TRAINABLE:
+        raise InvalidInput(
+            f"{safe(source)} is of family {identity.family}, which cannot be used yet", f"families: {', '.join(TRAINABLE)}"
+        )
+    default = EMBEDDED if source == EMBEDDED else folder.name
+    base = BaseModel(name=name or default, source=source, fingerprint=identity, revision=revision)
+    import torch
+
+    try:
+        return _load_parts(folder, base, target, dtype)
+    except torch.OutOfMemoryError:
+        raise DeviceError(
+            f"{safe(source)} does not fit the memory of {target}", "try --precision bf16, or --device cpu"
+        ) from None
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = safe(str(error).strip().splitlines()[0] if str(error).strip() else error, limit=200)
+        raise InvalidInput(f"{safe(source)} cannot be loaded as a base model: {reason}", "copy the model again") from error
+
+
+def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torch.dtype) -> LoadedBase:
+    with quiet_libraries():
+        import diffusers
+        import transformers
+
+        from tiregistry.bases.loaded import LoadedBase, TextTower
+        from tiregistry.bases.word_rows import WordRows
+
+        index = read_model_index(folder)
+        roles = {"sd1": ["clip_l"], "sd2": ["clip_h"], "sdxl": ["clip_l", "clip_g"]}[base.family]
+        towers = []
+        for role, suffix in zip(roles, ("", "_2"), strict=False):
+            entry = index.get(f"text_encoder{suffix}")
+            class_name = str(entry[1]) if isinstance(entry, list) else "CLIPTextModel"
+            if class_name not in ("CLIPTextModel", "CLIPTextModelWithProjection"):
+                raise ValueError(f"its text encoder is a {class_name}, not a CLIP text model")
+            model = getattr(transformers, class_name).from_pretrained(
+                folder, subfolder=f"text_encoder{suffix}", dtype=dtype, use_safetensors=_safetensors(folder, suffix)
+            )
+            tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
+            words = WordRows(model.get_input_embeddings())
+            model.set_input_embeddings(words)
+            towers.append(TextTower(role, tokenizer, _frozen(model, device), words))
+        denoiser = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=dtype)
+        vae = diffusers.AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=dtype)
+        scheduler_class = getattr(diffusers, str(_class_of(index, "scheduler")), None) or diffusers.DDIMScheduler
+        scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
+    loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
+    loaded.identity = replace(base, resolution=loaded.resolution)
+    return loaded
+
+
+def _safetensors(folder: Path, suffix: str) -> bool | None:
+    """True when safetensors are there (so that no pickle is ever opened beside them), else None: transformers decides."""
+    return True if any((folder / f"text_encoder{suffix}").glob("*.safetensors")) else None
+
+
+def _class_of(index: dict[str, object], part: str) -> str:
+    entry = index.get(part)
+    return str(entry[1]) if isinstance(entry, list) and len(entry) > 1 else ""
+
+
+def _frozen(module: Any, device: torch.device) -> Any:
+    return module.requires_grad_(False).eval().to(device)

@@ -1,0 +1,95 @@
+"""From what a user calls a base model (`embedded`, a registered name, a folder, a Hub id) to a folder on this disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
+from tiregistry.text import safe
+
+EMBEDDED = "embedded"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+")
+# Only what diffusers loads: model weights in safetensors, configurations, tokenizer files.
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors"]
+
+
+def embedded_folder() -> Path:
+    """The folder of the base model that ships with tiregistry."""
+    return Path(__file__).parent / "embedded" / "model"
+
+
+def looks_like_hub_id(source: str) -> bool:
+    """Whether `source` has the form `owner/name` and names nothing on this disk."""
+    return bool(_HUB_ID.fullmatch(source)) and not Path(source).exists()
+
+
+def locate_base(source: str, revision: str = "") -> Path:
+    """The diffusers folder of a base model.
+
+    Args:
+        source: `embedded`, a path to a diffusers folder, or a Hub id `owner/name`.
+        revision: Hub revision; empty means the default branch.
+
+    Raises:
+        BaseModelNotFound: nothing is there.
+        InvalidInput: it is there but is no diffusers model.
+        HubError: the Hub could not be reached, and the model is not in the local cache.
+    """
+    if source == EMBEDDED:
+        folder = embedded_folder()
+    elif looks_like_hub_id(source):
+        folder = _download(source, revision)
+    else:
+        folder = Path(source).expanduser()
+        if not folder.exists():
+            raise BaseModelNotFound(
+                f"no base model {safe(source)!r}: not a registered name, a folder or a Hub id owner/name",
+                "tireg base list shows the registered ones",
+            )
+    read_model_index(folder)
+    return folder
+
+
+def read_model_index(folder: Path) -> dict[str, object]:
+    """The parsed `model_index.json` of a diffusers folder.
+
+    Raises:
+        InvalidInput: the folder is no diffusers model, or its index is damaged.
+    """
+    name = safe(folder)
+    if not folder.is_dir():
+        raise InvalidInput(f"{name} is not a diffusers model folder", "give a folder with a model_index.json")
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidInput(
+            f"{name} is not a base model: it has no model_index.json", "give a diffusers folder or a Hub id"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise InvalidInput(f"{name}/model_index.json cannot be read: {safe(error)}", "copy the model again") from None
+    if not isinstance(index, dict) or "_class_name" not in index:
+        raise InvalidInput(f"{name}/model_index.json describes no pipeline", "copy the model again")
+    return index
+
+
+def _download(repo_id: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    try:
+        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=_HUB_FILES))
+    except RepositoryNotFoundError:
+        raise BaseModelNotFound(
+            f"the Hub has no model {safe(repo_id)} that you may read", "check the spelling, or run: hf auth login"
+        ) from None
+    except LocalEntryNotFoundError:
+        why = "HF_HUB_OFFLINE is set" if offline else "the Hub cannot be reached"
+        raise HubError(
+            f"{safe(repo_id)} is not on this disk and {why}", "use --base embedded, or a folder with the model"
+        ) from None
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise HubError(f"downloading {safe(repo_id)} failed: {safe(error, limit=300)}", "try again") from None

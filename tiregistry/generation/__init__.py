@@ -1,0 +1,1 @@
+"""From prompts that name words to pictures that can be made again."""

@@ -1,0 +1,88 @@
+"""Labelled grids of pictures: columns and rows with captions, in one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def labelled_grid(
+    cells: Sequence[Sequence[Image | None]],
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    *,
+    cell: int = 0,
+    gap: int = 4,
+) -> Image:
+    """One RGB picture of `cells[row][column]` with labels at the left and on top.
+
+    Args:
+        cells: rows of equal length; None leaves a cell empty.
+        row_labels, column_labels: one per row and column, or none at all; they wrap to fit.
+        cell: side of a cell in pixels; 0 takes the largest picture. Smaller pictures are enlarged by whole factors
+            with hard edges, so that 64-pixel pictures stay what they are.
+        gap: pixels between cells.
+    """
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFont
+
+    present = [image for row in cells for image in row if image is not None]
+    side = cell or max(max(image.size) for image in present)
+    size = max(11, min(18, side // 9))
+    font = ImageFont.load_default(size=size)
+    line = int(size * 1.35)
+    left = min(3 * side, max(90, side)) if row_labels else 0
+    wrapped_columns = [_wrap(text, side, font) for text in column_labels]
+    top = max((len(lines) for lines in wrapped_columns), default=0) * line + (gap if column_labels else 0)
+    columns = max(len(row) for row in cells)
+    width = left + columns * (side + gap) + gap
+    height = top + len(cells) * (side + gap) + gap
+    sheet = Pillow.new("RGB", (width, height), (250, 250, 248))
+    ink = ImageDraw.Draw(sheet)
+    for c, lines in enumerate(wrapped_columns):
+        for i, text in enumerate(lines):
+            x = left + gap + c * (side + gap) + side / 2
+            ink.text((x, gap + i * line), text, fill=(30, 30, 34), font=font, anchor="ma")
+    for r, row in enumerate(cells):
+        y = top + gap + r * (side + gap)
+        if row_labels:
+            lines = _wrap(row_labels[r], left - 2 * gap, font)
+            start = y + side / 2 - len(lines) * line / 2
+            for i, text in enumerate(lines):
+                ink.text((left - gap, start + i * line), text, fill=(30, 30, 34), font=font, anchor="ra")
+        for c, image in enumerate(row):
+            if image is not None:
+                fitted = fit_cell(image, side)
+                x = left + gap + c * (side + gap)
+                sheet.paste(fitted, (x + (side - fitted.width) // 2, y + (side - fitted.height) // 2))
+    return sheet
+
+
+def fit_cell(image: Image, side: int) -> Image:
+    """`image` to fit a square of `side` pixels: enlarged by a whole factor with hard edges, or shrunk smoothly."""
+    from PIL import Image as Pillow
+
+    largest = max(image.size)
+    if largest * 2 <= side:
+        factor = side // largest
+        return image.resize((image.width * factor, image.height * factor), Pillow.Resampling.NEAREST)
+    if largest > side:
+        copy = image.copy()
+        copy.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+        return copy
+    return image
+
+
+def _wrap(text: str, width: float, font: object) -> list[str]:
+    """Words of `text` in lines no wider than `width` pixels (a single longer word stays whole)."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:  # type: ignore[attr-defined]
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -1,0 +1,1 @@
+"""Pictures in the terminal; Pillow only, no terminal library."""

@@ -1,0 +1,219 @@
+"""Source images: found in folders, decoded safely, turned upright, cropped to what training sees."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry.errors import FileMissing, InvalidImage, InvalidInput
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_BYTES = 64 * 2**20
+"""Largest picture file that is read."""
+MAX_PIXELS = 40_000_000
+"""Largest picture that is decoded: beyond it, a few kilobytes can unpack to gigabytes."""
+MIN_SIDE = 16
+"""Smallest side, in pixels, that a picture may have."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePicture:
+    """A picture as given and as seen.
+
+    Attributes:
+        data: the file's own bytes, kept unchanged in the registry.
+        digest: `sha256:<hex>` of `data`.
+        filename: the file's name without folders, made safe to show.
+        image: upright 8-bit RGB picture; transparent areas lie over white.
+        notes: what was done to it that a user may want to know.
+    """
+
+    data: bytes
+    digest: str
+    filename: str
+    image: Image
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, upright."""
+        return self.image.size
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """The picture files that `paths` name, folders expanded one level, in natural order, each once.
+
+    In a folder, hidden and system files and files of other kinds are passed over; a file named directly is always
+    taken (reading it will say what is wrong with it).
+
+    Raises:
+        FileMissing: a path does not exist.
+        InvalidInput: a folder holds no picture.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        path = Path(path).expanduser()
+        try:
+            is_folder = path.is_dir()
+            exists = is_folder or path.exists()
+        except OSError as error:
+            raise InvalidInput(f"{safe(path)}: {error.strerror}", "check the path") from None
+        if not exists:
+            raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures")
+        if not is_folder:
+            found[path] = None
+            continue
+        inside = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~" and p.is_file()]
+        if not inside:
+            raise InvalidInput(
+                f"no pictures in {safe(path)}", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF files are read"
+            )
+        found.update(dict.fromkeys(sorted(inside, key=lambda p: _natural(p.name))))
+    return list(found)
+
+
+def _natural(name: str) -> list[tuple[int, int | str]]:
+    """Sort key that puts `10.png` after `9.png`."""
+    import re
+
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+
+
+def read_picture(path: Path) -> SourcePicture:
+    """Read and decode one picture file.
+
+    Raises:
+        InvalidImage: it is no picture, truncated, empty, too large, or not an ordinary file.
+    """
+    name = safe(path.name, limit=200)
+    try:
+        # A pipe or device would block or never end; O_NONBLOCK keeps even the open from waiting on one.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidImage(f"{name} is not an ordinary file", "give picture files or a folder")
+            if status.st_size == 0:
+                raise InvalidImage(f"{name} is empty (0 bytes)", "remove it or copy it again")
+            if status.st_size > MAX_BYTES:
+                raise InvalidImage(
+                    f"{name} has {status.st_size / 2**20:.0f} MiB, more than {MAX_BYTES >> 20}", "save a smaller copy"
+                )
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures") from None
+    except OSError as error:
+        raise InvalidImage(f"{name} cannot be read: {error.strerror}", "check its permissions") from None
+    return decode_picture(data, name)
+
+
+def decode_picture(data: bytes, filename: str) -> SourcePicture:
+    """Decode the bytes of one picture.
+
+    EXIF orientation is applied, CMYK and 16-bit pictures become 8-bit RGB, of an animation the first frame is taken,
+    transparency is laid over white.
+
+    Raises:
+        InvalidImage: it is no picture of a known format, truncated, or larger than `MAX_PIXELS`.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = Image.open(io.BytesIO(data), formats=FORMATS)
+            width, height = opened.size
+            if width * height > MAX_PIXELS:
+                raise InvalidImage(
+                    f"{filename} has {width}x{height} = {width * height / 1e6:.0f} megapixels, "
+                    f"more than {MAX_PIXELS // 10**6}",
+                    "save a smaller copy",
+                )
+            if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
+                notes.append("animated: the first frame is used")
+                opened.seek(0)
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+            if upright.size != opened.size or (opened.getexif().get(0x0112, 1) or 1) != 1:
+                notes.append("turned upright by its EXIF orientation")
+            picture = _to_rgb(upright, notes)
+    except InvalidImage:
+        raise
+    except UnidentifiedImageError:
+        raise InvalidImage(f"{filename} is not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are read") from None
+    except Image.DecompressionBombError:
+        raise InvalidImage(f"{filename} is far too large once unpacked", "save a smaller copy") from None
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, KeyError, TypeError) as error:
+        raise InvalidImage(f"{filename} is damaged: {safe(error, limit=120)}", "remove it or copy it again") from None
+    if min(picture.size) < MIN_SIDE:
+        raise InvalidImage(
+            f"{filename} is {picture.width}x{picture.height}, smaller than {MIN_SIDE} pixels", "use a larger picture"
+        )
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    return SourcePicture(data, digest, safe(filename, limit=200), picture, tuple(notes))
+
+
+def _to_rgb(picture: Image, notes: list[str]) -> Image:
+    """8-bit RGB of any mode Pillow opens; says in `notes` what is not obvious."""
+    from PIL import Image
+
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+        import numpy as np
+
+        values = np.asarray(picture, dtype=np.float32)
+        low, high = (0.0, 65535.0) if picture.mode != "F" else (float(values.min()), float(values.max()))
+        scaled = (values - low) / max(high - low, 1e-12) * 255.0
+        notes.append("16-bit values scaled to 8")
+        return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        notes.append(f"{picture.mode} converted to RGB")
+        return picture.convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        if layered.getextrema()[3] != (255, 255):
+            notes.append("transparent areas laid over white")
+        background = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(background, layered).convert("RGB")
+    return picture.convert("RGB")
+
+
+def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]]:
+    """Read every picture that `paths` name.
+
+    Returns:
+        The pictures, each content once, and notes for the user (duplicates left out, conversions).
+
+    Raises:
+        FileMissing, InvalidInput, InvalidImage: the first thing that cannot be used.
+    """
+    pictures: dict[str, SourcePicture] = {}
+    notes: list[str] = []
+    for path in find_images(paths):
+        picture = read_picture(path)
+        if picture.digest in pictures:
+            notes.append(f"{picture.filename} is the same picture as {pictures[picture.digest].filename}: used once")
+            continue
+        pictures[picture.digest] = picture
+        notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
+    return list(pictures.values()), notes
+
+
+def crop_square(image: Image, resolution: int) -> Image:
+    """The centre square of `image`, resampled to `resolution` x `resolution` pixels; nothing is squashed."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    return ImageOps.fit(image, (resolution, resolution), method=Pillow.Resampling.LANCZOS, centering=(0.5, 0.5))

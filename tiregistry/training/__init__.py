@@ -1,0 +1,1 @@
+"""Learning words: configuration, data, objective, optimisers and the one loop they meet in."""

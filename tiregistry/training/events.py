@@ -1,0 +1,73 @@
+"""What a training run tells its listeners: a progress bar, a chart, the registry and tests hear the same events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+StopReason = Literal["finished", "interrupted", "diverged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Before the first step: what is being done, for the user to read."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The model is loaded, the pictures are encoded, the first step is next."""
+
+    run_id: str
+    first_step: int
+    max_steps: int
+    device: str
+    num_images: int
+    num_vectors: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One optimiser step.
+
+    Attributes:
+        step: steps done so far, from 1.
+        loss: mean loss of this step's batch.
+        learning_rate: what this step used.
+        seconds: wall time of this step.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """The run can be taken up from `path` at `step`."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The loop has ended and the word is registered.
+
+    Attributes:
+        reference: `name@number` of the registered version.
+        step: steps done.
+        reason: why it ended.
+        seconds: wall time of the loop.
+    """
+
+    reference: str
+    step: int
+    reason: StopReason
+    seconds: float
+
+
+Event = Preparing | Started | StepDone | CheckpointSaved | Finished

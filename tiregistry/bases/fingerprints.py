@@ -227,9 +227,7 @@ def _table_of_files(files: Sequence[Path]) -> str:
 def _is_table(tensor: StoredTensor) -> bool:
     name = tensor.name
     is_clip = name.endswith("token_embedding.weight")
-    is_t5 = name in ("shared.weight", "encoder.embed_tokens.weight") or (
-        "t5" in name and name.endswith("shared.weight")
-    )
+    is_t5 = name in ("shared.weight", "encoder.embed_tokens.weight") or name.endswith("t5xxl.transformer.shared.weight")
     return len(tensor.shape) == 2 and (is_clip or is_t5)
 
 

@@ -69,16 +69,6 @@ def log(db: Database, concept_id: int, alias: str | None = None) -> list[AliasCh
     return [AliasChange(*row) for row in rows]
 
 
-def forget_version(connection: sqlite3.Connection, concept_id: int, version_id: int) -> list[str]:
-    """Take every alias of a version away, inside the caller's transaction; return their names."""
-    rows = connection.execute(
-        "SELECT alias FROM aliases WHERE concept_id = ? AND version_id = ? ORDER BY alias", (concept_id, version_id)
-    ).fetchall()
-    for (alias,) in rows:
-        _move(connection, concept_id, alias, None)
-    return [alias for (alias,) in rows]
-
-
 def _number(connection: sqlite3.Connection, concept_id: int, alias: str) -> int | None:
     row = connection.execute(
         "SELECT v.number FROM aliases a JOIN versions v ON v.id = a.version_id WHERE a.concept_id = ? AND a.alias = ?",

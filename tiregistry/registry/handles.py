@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import BaseModel, Concept, Fingerprint, Fit, Run, Version
-from tiregistry.embeddings.embedding import Embedding
 
 if TYPE_CHECKING:
+    from tiregistry.embeddings.embedding import Embedding
     from tiregistry.registry.registry import Registry
 
 

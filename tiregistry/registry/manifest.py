@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import NewVersion
-from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tiregistry.embeddings.embedding import Embedding
 
 FORMAT = "tireg-manifest/1"
 

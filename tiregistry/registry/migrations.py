@@ -27,7 +27,8 @@ CREATE TABLE blobs (
     digest TEXT PRIMARY KEY,
     size INTEGER NOT NULL,
     added_at REAL NOT NULL,
-    verified_at REAL                -- when its bytes last matched its digest
+    verified_at REAL,               -- when its bytes last matched its digest
+    lost_at REAL                    -- not null: verify gave it up; registering the same bytes again heals it
 ) STRICT;
 
 CREATE TABLE concepts (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiregistry import settings
 from tiregistry.concepts import (
@@ -18,7 +18,6 @@ from tiregistry.concepts import (
     RunStatus,
     Version,
 )
-from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import VersionNotFound
 from tiregistry.references import Reference
 from tiregistry.registry import aliases, base_models, catalogue, runs, sharing, versions
@@ -26,6 +25,9 @@ from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
 from tiregistry.registry.handles import RegisteredConcept, RegisteredRun, RegisteredVersion
 from tiregistry.registry.search import reindex
+
+if TYPE_CHECKING:
+    from tiregistry.embeddings.embedding import Embedding
 
 
 class Registry:

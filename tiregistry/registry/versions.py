@@ -6,10 +6,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import EncoderShape, Fingerprint, NewVersion, Parent, SourceImage
-from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import Conflict, Damaged, InvalidInput, InvalidReference, VersionNotFound
 from tiregistry.references import Reference
 from tiregistry.registry import catalogue
@@ -17,6 +16,9 @@ from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.manifest import build, canonical, digest_of
 from tiregistry.registry.search import covers, reindex
+
+if TYPE_CHECKING:
+    from tiregistry.embeddings.embedding import Embedding
 
 _SELECT = "SELECT v.*, c.name AS concept FROM versions v JOIN concepts c ON c.id = v.concept_id"
 
@@ -115,7 +117,8 @@ def keep_blob(connection: sqlite3.Connection, blobs: BlobStore, digest: str) -> 
         Damaged: it is not in the blob store.
     """
     connection.execute(
-        "INSERT OR IGNORE INTO blobs (digest, size, added_at) VALUES (?, ?, ?)",
+        "INSERT INTO blobs (digest, size, added_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET lost_at = NULL "
+        "WHERE lost_at IS NOT NULL",
         (digest, blobs.size(digest), time.time()),
     )
 
@@ -231,6 +234,14 @@ def _not_found(db: Database, concept_id: int, reference: Reference) -> VersionNo
         return VersionNotFound(f"the concept {reference.name!r} has no versions", "learn one with: tireg train")
     if reference.alias is not None:
         aliases = [row[0] for row in db.rows("SELECT alias FROM aliases WHERE concept_id = ?", concept_id)]
+        hidden = db.value(
+            "SELECT v.number FROM aliases a JOIN versions v ON v.id = a.version_id WHERE a.concept_id = ? AND a.alias = ?",
+            concept_id,
+            reference.alias,
+        )
+        if hidden is not None:
+            version = f"{reference.name}@{hidden}"
+            return VersionNotFound(f"{reference} is {version}, which is in the trash", f"tireg restore {version}")
         has = ", ".join(sorted(["latest", *aliases]))
         return VersionNotFound(f"{reference.name!r} has no alias {reference.alias!r}", f"it has: {has}")
     has = ", ".join(f"{reference.name}@{number}" for number in numbers)
@@ -307,6 +318,8 @@ def embedding(db: Database, blobs: BlobStore, version_id: int) -> Embedding:
     blob = db.value("SELECT embedding_blob FROM versions WHERE id = ?", version_id)
     if blob is None:
         raise VersionNotFound("the version is gone", "tireg list shows all concepts")
+    from tiregistry.embeddings.embedding import Embedding  # numpy: 80 ms
+
     return Embedding.from_bytes(blobs.read(blob))
 
 

@@ -1,0 +1,70 @@
+"""Where versions come from: the tree of a concept's versions by their parents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tiregistry.concepts import Version
+from tiregistry.registry.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A parent of a version, as far as this registry knows it."""
+
+    digest: str
+    relation: str
+    reference: str = ""
+    """`name@number` where it lives here; empty when it does not."""
+    is_trashed: bool = False
+
+
+@dataclass(slots=True)
+class LineageNode:
+    """A version and the versions made from it."""
+
+    version: Version
+    aliases: tuple[str, ...] = ()
+    ancestors: tuple[Ancestor, ...] = ()
+    children: list[LineageNode] = field(default_factory=list)
+
+
+def tree(db: Database, versions: list[Version], aliases: dict[str, int]) -> list[LineageNode]:
+    """The roots of the tree of `versions` (of one concept, by number).
+
+    A version hangs under its first parent among `versions`; every parent, also one of another concept or one that
+    does not live here, is listed in `ancestors`.
+    """
+    labels: dict[int, list[str]] = {}
+    for alias, number in aliases.items():
+        labels.setdefault(number, []).append(alias)
+    if versions:
+        labels.setdefault(versions[-1].number, []).append("latest")
+    known = _references(db, {parent.digest for version in versions for parent in version.parents})
+    nodes: dict[str, LineageNode] = {}
+    roots: list[LineageNode] = []
+    for version in versions:
+        ancestors = tuple(
+            Ancestor(parent.digest, parent.relation, *known.get(parent.digest, ("", False)))
+            for parent in version.parents
+        )
+        node = LineageNode(version, tuple(sorted(labels.get(version.number, ()))), ancestors)
+        # Parents come before children: a digest contains its parents' digests, so no circle can exist.
+        above = next((nodes[a.digest] for a in ancestors if a.digest in nodes), None)
+        (above.children if above else roots).append(node)
+        nodes[version.digest] = node
+    return roots
+
+
+def _references(db: Database, digests: set[str]) -> dict[str, tuple[str, bool]]:
+    found: dict[str, tuple[str, bool]] = {}
+    for digest in digests:
+        row = db.row(
+            "SELECT c.name || '@' || v.number AS reference, v.deleted_at IS NOT NULL OR c.deleted_at IS NOT NULL "
+            "AS trashed FROM versions v JOIN concepts c ON c.id = v.concept_id WHERE v.digest = ? "
+            "ORDER BY trashed, v.id LIMIT 1",
+            digest,
+        )
+        if row is not None:
+            found[digest] = (row["reference"], bool(row["trashed"]))
+    return found

@@ -153,7 +153,9 @@ def decode_picture(data: bytes, filename: str) -> SourcePicture:
     except InvalidImage:
         raise
     except UnidentifiedImageError:
-        raise InvalidImage(f"{filename} is not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are read") from None
+        raise InvalidImage(
+            f"{filename} is not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are read"
+        ) from None
     except Image.DecompressionBombError:
         raise InvalidImage(f"{filename} is far too large once unpacked", "save a smaller copy") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, KeyError, TypeError) as error:

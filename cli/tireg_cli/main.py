@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "Learn a word from pictures."),
     "gen": ("gen", "Generate pictures from prompts that name words."),
     "list": ("list", "List the learned words."),
+    "runs": ("runs", "Training runs: list, show, resume."),
     "show": ("show", "Show one word or version in full."),
 }
 

@@ -112,7 +112,8 @@ def load_base(
     identity = (fingerprint or fingerprint_folder)(folder)
     if identity.family not in TRAINABLE:
         raise InvalidInput(
-            f"{safe(source)} is of family {identity.family}, which cannot be used yet", f"families: {', '.join(TRAINABLE)}"
+            f"{safe(source)} is of family {identity.family}, which cannot be used yet",
+            f"families: {', '.join(TRAINABLE)}",
         )
     default = EMBEDDED if source == EMBEDDED else folder.name
     base = BaseModel(name=name or default, source=source, fingerprint=identity, revision=revision)
@@ -126,7 +127,9 @@ def load_base(
         ) from None
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = safe(str(error).strip().splitlines()[0] if str(error).strip() else error, limit=200)
-        raise InvalidInput(f"{safe(source)} cannot be loaded as a base model: {reason}", "copy the model again") from error
+        raise InvalidInput(
+            f"{safe(source)} cannot be loaded as a base model: {reason}", "copy the model again"
+        ) from error
 
 
 def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torch.dtype) -> LoadedBase:

@@ -26,6 +26,11 @@ def looks_like_hub_id(source: str) -> bool:
     return bool(_HUB_ID.fullmatch(source)) and not Path(source).exists()
 
 
+def is_shareable(source: str) -> bool:
+    """Whether `source` means the same on another machine: `embedded` or a Hub id, not a path."""
+    return source == EMBEDDED or looks_like_hub_id(source)
+
+
 def locate_base(source: str, revision: str = "") -> Path:
     """The diffusers folder of a base model.
 

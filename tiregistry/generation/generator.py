@@ -126,9 +126,7 @@ class Generator:
             def segments(parts: tuple[PromptPart, ...], role: str = tower.role) -> list[Segment]:
                 return [p if isinstance(p, str) else tuple(where[p.text][role]) for p in parts]
 
-            ids[tower.role] = torch.tensor(
-                [tower.ids(segments(item.parts)), tower.ids(segments(item.negative_parts))]
-            )
+            ids[tower.role] = torch.tensor([tower.ids(segments(item.parts)), tower.ids(segments(item.negative_parts))])
         return ids, rows
 
     def _embedding(self, version: Version) -> Any:
@@ -224,6 +222,7 @@ class Generator:
         import transformers
 
         from tiregistry import __version__
+        from tiregistry.bases.locating import is_shareable
 
         identity = self.base.identity
         return {
@@ -233,7 +232,8 @@ class Generator:
             "seed": seed,
             "base": {
                 "name": identity.name,
-                "source": identity.source if "/" not in identity.source or not identity.revision else identity.source,
+                # A path of this machine is nobody else's business; the fingerprint says which model it was.
+                "source": identity.source if is_shareable(identity.source) else "",
                 "revision": identity.revision,
                 "fingerprint": identity.fingerprint.as_dict(),
             },

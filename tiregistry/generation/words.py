@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiregistry.concepts import BaseModel, Version
 from tiregistry.errors import ConceptNotFound, WrongBaseModel
-from tiregistry.generation.prompts import WordUse
+from tiregistry.generation.prompts import WordUse, parse_prompt, words_in
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
@@ -71,3 +71,18 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
             advice = f"it fits: {', '.join(fitting)}" if fitting else f"it was learned on {version.base_name}"
         raise WrongBaseModel(f"{version.reference} was not learned on {base.name}", advice)
     return warnings
+
+
+def base_of_words(registry: Registry, prompts: Sequence[str]) -> str:
+    """The base model that the words in `prompts` were learned on; empty when they name none that is registered.
+
+    Raises:
+        InvalidPrompt, ConceptNotFound, VersionNotFound: a prompt cannot be parsed, or names an unknown word.
+    """
+    uses = [use for prompt in prompts for use in words_in(parse_prompt(prompt))]
+    known = registry.bases()
+    for version in resolve_words(registry, uses).values():
+        for base in known:
+            if version.fingerprint is not None and version.fingerprint.fit(base.fingerprint) == "exact":
+                return base.name
+    return ""

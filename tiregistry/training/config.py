@@ -94,7 +94,9 @@ class TrainingConfig:
         _between("weight_decay", self.weight_decay, 0.0, 1.0)
         _between("resolution", self.resolution, 32, 4096)
         if self.resolution is not None and self.resolution % 8:
-            raise InvalidConfig(f"resolution {self.resolution} is not a multiple of 8", f"use {self.resolution // 8 * 8}")
+            raise InvalidConfig(
+                f"resolution {self.resolution} is not a multiple of 8", f"use {self.resolution // 8 * 8}"
+            )
         _between("min_snr_gamma", self.min_snr_gamma, 0.0, 1000.0)
         _between("seed", self.seed, 0, 2**63 - 1)
         _between("checkpoint_every", self.checkpoint_every, 0, 1_000_000)

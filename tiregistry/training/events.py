@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-StopReason = Literal["finished", "interrupted", "diverged"]
+StopReason = Literal["finished", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
     """Before the first step: what is being done, for the user to read."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know that does not end the run."""
 
     what: str
 
@@ -70,4 +77,4 @@ class Finished:
     seconds: float
 
 
-Event = Preparing | Started | StepDone | CheckpointSaved | Finished
+Event = Preparing | Notice | Started | StepDone | CheckpointSaved | Finished

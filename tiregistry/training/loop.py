@@ -96,9 +96,7 @@ def _tokenise(base: LoadedBase, words: Sequence[Word]) -> None:
             word.caption_ids[tower.role] = torch.tensor(filled)
 
 
-def _accumulate(
-    base: LoadedBase, objective: Objective, words: Sequence[Word], draws: Sequence[Draw]
-) -> list[float]:
+def _accumulate(base: LoadedBase, objective: Objective, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
     """Forward and backward over all words' samples, in micro-batches; returns each word's mean loss."""
     owner = torch.cat([torch.full_like(d.captions, i) for i, d in enumerate(draws)])
     weight = torch.cat([torch.full((len(d.captions),), 1.0 / len(d.captions)) for d in draws])

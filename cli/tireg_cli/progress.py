@@ -1,0 +1,101 @@
+"""Training progress on stderr: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from tireg_cli.interrupts import StopRequest
+from tireg_cli.messages import color_allowed, hint, say, warn
+from tiregistry.text import safe
+from tiregistry.training.events import CheckpointSaved, Event, Finished, Notice, Preparing, Started, StepDone
+
+
+def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
+    """Consume a run's events, showing where it stands, and return its last one."""
+    with TrainingProgress(quiet=quiet) as progress:
+        for event in events:
+            if isinstance(event, Started):
+                stop.armed = True
+            progress.show(event)
+            if isinstance(event, Finished):
+                return event
+    raise RuntimeError("the run ended without saying so")
+
+
+class TrainingProgress:
+    """Shows training events: step, smoothed loss, steps per second, time left."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._live: Any = None
+        self._task: Any = None
+        self._loss = 0.0
+        self._first = self._last = 0
+        self._began = 0.0
+        self._next_line = 0.0
+
+    def __enter__(self) -> TrainingProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Notice):
+            warn(event.what)
+        elif self._quiet:
+            return
+        elif isinstance(event, Preparing):
+            hint(f"{event.what} …")
+        elif isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, StepDone):
+            self._step(event)
+        elif isinstance(event, (CheckpointSaved, Finished)):
+            pass
+
+    def _start(self, event: Started) -> None:
+        self._first, self._last = event.first_step, event.max_steps
+        self._began = time.monotonic()
+        vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
+        pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
+        hint(
+            f"run {event.run_id}: {vectors} from {pictures} on {event.device}; Ctrl-C stops and keeps what was learned"
+        )
+        if color_allowed(sys.stderr) or (sys.stderr.isatty()):
+            # rich costs 42 ms to import, which only matters to commands that do not train.
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._live = Progress(
+                BarColumn(bar_width=None),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("loss {task.fields[loss]}"),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True, no_color=not color_allowed(sys.stderr)),
+                transient=True,
+            )
+            self._live.start()
+            self._task = self._live.add_task("", total=event.max_steps, completed=event.first_step, loss="", rate="")
+
+    def _step(self, event: StepDone) -> None:
+        done = event.step - self._first
+        weight = max(0.03, 1.0 / done)
+        self._loss += (event.loss - self._loss) * weight
+        elapsed = max(1e-9, time.monotonic() - self._began)
+        rate = done / elapsed
+        if self._live is not None:
+            self._live.update(self._task, completed=event.step, loss=f"{self._loss:.4f}", rate=f"{rate:.1f}/s")
+        elif time.monotonic() >= self._next_line or event.step == self._last:
+            self._next_line = time.monotonic() + 10
+            left = (self._last - event.step) / rate
+            say(safe(f"step {event.step}/{self._last}  loss {self._loss:.4f}  {rate:.1f} steps/s  {left:.0f} s left"))

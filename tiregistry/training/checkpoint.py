@@ -1,0 +1,72 @@
+"""A run's checkpoint: vectors, optimiser state and losses so far in one small file, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry.errors import Damaged
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `step` steps.
+
+    Attributes:
+        state: what `Vectors.state` returned.
+        losses: loss of every step so far.
+    """
+
+    step: int
+    state: dict[str, torch.Tensor]
+    losses: list[float]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; a crash leaves the old one or the new one, never half of one.
+
+    Raises:
+        OSError: no space, or the folder cannot be written; the old checkpoint is untouched.
+    """
+    import torch
+    from safetensors.torch import save
+
+    tensors = {f"state.{key}": value.contiguous() for key, value in checkpoint.state.items()}
+    tensors["losses"] = torch.tensor(checkpoint.losses, dtype=torch.float32)
+    data = save(tensors, metadata={"format": "tireg-checkpoint/1", "step": str(checkpoint.step)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None when there is none.
+
+    Raises:
+        Damaged: the file is not one of ours, or is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no iteration otherwise)
+            state = {key.removeprefix("state."): t for key, t in tensors.items() if key.startswith("state.")}
+            return Checkpoint(int(metadata["step"]), state, [float(x) for x in tensors["losses"]])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise Damaged(f"the checkpoint {path.name} cannot be read: {error}", "start the training again") from None

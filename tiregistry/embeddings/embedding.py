@@ -73,7 +73,8 @@ class Embedding:
         """The registry's own container: safetensors with one fp32 tensor per encoder role and no metadata."""
         from safetensors.numpy import save
 
-        return save({name: np.asarray(array) for name, array in self.tensors.items()})
+        data: bytes = save({name: np.asarray(array) for name, array in self.tensors.items()})
+        return data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Embedding:

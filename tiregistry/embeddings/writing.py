@@ -1,0 +1,343 @@
+"""Writes an embedding in the formats that other programs read; float32 bits are kept, provenance goes along."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.concepts import ConceptType
+from tiregistry.embeddings.containers.picture_writer import write_picture_embedding
+from tiregistry.embeddings.containers.safetensors_file import write_safetensors
+from tiregistry.embeddings.containers.torch_writer import write_torch
+from tiregistry.embeddings.embedding import Embedding, Matrix
+from tiregistry.embeddings.provenance import KEY, Provenance
+from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_ARCHITECTURES = {
+    "sd1": "stable-diffusion-v1",
+    "sd2": "stable-diffusion-v2-768-v",
+    "sdxl": "stable-diffusion-xl-v1-base",
+    "sd3": "stable-diffusion-3-medium",
+    "flux": "flux-1-dev",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A learned word as it leaves the registry.
+
+    Attributes:
+        embedding: its vectors.
+        name: concept name; names the file, and is the trigger in A1111.
+        placeholder_token: key of the formats that have one.
+        family: model family, empty when unknown.
+        step: training steps, when known.
+        preview: picture for the A1111 PNG.
+        images: file name and bytes of source pictures, for the sd-concepts folder.
+    """
+
+    embedding: Embedding
+    name: str
+    placeholder_token: str
+    concept_type: ConceptType = "object"
+    family: str = ""
+    base_name: str = ""
+    description: str = ""
+    licence: str = ""
+    step: int | None = None
+    created_at: float = 0.0
+    provenance: Provenance | None = None
+    preview: Image | None = None
+    images: Sequence[tuple[str, bytes]] = ()
+
+
+Files = dict[str, bytes]
+"""Path relative to the target's folder to content; one entry for most formats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How one format is written."""
+
+    suffix: str
+    """Extension of the file, or `/` for a folder."""
+    write: Callable[[Word, str], Files]
+    """Gives the files for a word and a file stem."""
+
+
+def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = False) -> list[Path]:
+    """Write `word` in a format.
+
+    Args:
+        word: what to write.
+        format_id: a key of `WRITERS`.
+        path: the file (or folder, for `sd-concepts`) to write; in an existing folder a name is chosen.
+        force: replace what is there.
+
+    Returns:
+        The paths written, the main one first.
+
+    Raises:
+        InvalidInput: the format is unknown or cannot hold this word; the message names one that can.
+        AlreadyExists: something is there and `force` is not given.
+        FileMissing: the folder to write into does not exist.
+    """
+    writer = writer_for(format_id)
+    target = default_path(word.name, format_id, path)
+    if writer.suffix != "/" and target.suffix.lower() != writer.suffix:
+        raise InvalidInput(
+            f"{safe(target.name)}: {format_id} files end in {writer.suffix}, and readers go by that",
+            f"write {safe(target.with_suffix(writer.suffix).name)}, or choose another --format",
+        )
+    if not target.parent.is_dir():
+        raise FileMissing(f"the folder {safe(target.parent)} does not exist", "create it first")
+    files = writer.write(word, target.stem)
+    if writer.suffix == "/":
+        return [_place_folder(files, target, force)]
+    paths = [target.parent / name for name in files]
+    for existing in paths:
+        if existing.exists() and not force:
+            raise AlreadyExists(f"{safe(existing)} exists", "choose another path, or add --force to replace it")
+    for existing, content in zip(paths, files.values(), strict=True):
+        _place(content, existing)
+    return paths
+
+
+def writer_for(format_id: str) -> Writer:
+    """The writer of a format.
+
+    Raises:
+        InvalidInput: there is none of this name.
+    """
+    if format_id not in WRITERS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(format_id, WRITERS, 1)
+        advice = f"did you mean {close[0]}?" if close else f"formats: {', '.join(WRITERS)}"
+        raise InvalidInput(f"no export format is called {safe(format_id, limit=40)!r}", advice)
+    return WRITERS[format_id]
+
+
+def default_path(name: str, format_id: str, path: Path) -> Path:
+    """`path`, or a name chosen inside it when it is a folder."""
+    suffix = writer_for(format_id).suffix
+    if path.is_dir():
+        return path / (name if suffix == "/" else f"{name}{suffix}")
+    return path
+
+
+def _place(content: bytes, path: Path) -> None:
+    """Write a file so that a reader sees the old content or the new, never half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tireg-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _place_folder(files: Files, target: Path, force: bool) -> Path:
+    """Write a folder beside `target` and move it into place."""
+    if target.exists() and not force:
+        raise AlreadyExists(f"{safe(target)} exists", "choose another path, or add --force to replace it")
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tireg-"))
+    try:
+        for name, content in files.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_bytes(content)
+        os.chmod(temporary, 0o777 & ~_umask())
+        if target.exists():
+            if not target.is_dir():
+                raise AlreadyExists(f"{safe(target)} is a file", "choose another path")
+            old = target.with_name(f"{target.name}.replaced-{os.getpid()}")
+            target.rename(old)
+            temporary.rename(target)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _umask() -> int:
+    """The process's file-mode mask; reading it means setting it for a moment."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+# -- what goes into the files ---------------------------------------------------------------------------------------
+
+
+def _only(word: Word, format_id: str) -> tuple[str, Matrix]:
+    """Role and vectors of a word with one encoder."""
+    if len(word.embedding.tensors) != 1:
+        raise InvalidInput(
+            f"{format_id} holds one text encoder, {safe(word.name)} has {', '.join(word.embedding.tensors)}",
+            "use --format comfyui, sdxl, sd3 or flux",
+        )
+    return next(iter(word.embedding.tensors.items()))
+
+
+def _metadata(word: Word, part: str = "") -> dict[str, str]:
+    """`modelspec.*` fields (Stability's model metadata, as kohya writes it) and the `tireg` block."""
+    fields = {
+        "format": "pt",
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.title": safe(word.name, limit=200),
+        "modelspec.trigger_phrase": word.placeholder_token,
+        "modelspec.description": safe(word.description, limit=2000),
+        "modelspec.license": safe(word.licence, limit=200),
+    }
+    if word.family in _ARCHITECTURES:
+        fields["modelspec.architecture"] = f"{_ARCHITECTURES[word.family]}/textual-inversion"
+        fields["modelspec.implementation"] = "diffusers"
+    if word.created_at:
+        fields["modelspec.date"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(word.created_at))
+    if word.step is not None:
+        fields["step"] = str(word.step)
+    if word.provenance is not None:
+        fields[KEY] = replace(word.provenance, part=part).to_json()
+    return {key: text for key, text in fields.items() if text}
+
+
+def _a1111_document(word: Word) -> dict[str, Any]:
+    """What A1111 saves: the vectors under `*`, because its trigger is the file name."""
+    role, vectors = _only(word, "a1111")
+    document: dict[str, Any] = {
+        "string_to_token": {"*": 265},
+        "string_to_param": {"*": vectors},
+        "name": word.name,
+        "step": word.step,
+        "sd_checkpoint": None,
+        "sd_checkpoint_name": word.base_name or None,
+    }
+    if word.provenance is not None:
+        document[KEY] = replace(word.provenance, part=role).to_json()
+    return document
+
+
+def _diffusers(word: Word, stem: str) -> Files:
+    """One key, the placeholder token; SDXL's pair as two files, which is how diffusers' own trainer saves it."""
+    tensors = word.embedding.tensors
+    if len(tensors) > 1 and set(tensors) != {"clip_l", "clip_g"}:
+        raise InvalidInput(
+            f"diffusers has no file for the encoders {', '.join(tensors)}", "use --format comfyui, sd3 or flux"
+        )
+    roles = ["clip_l", "clip_g"] if len(tensors) > 1 else list(tensors)
+    return {
+        f"{stem}{'_2' * index}.safetensors": write_safetensors(
+            {word.placeholder_token: tensors[role]}, _metadata(word, role)
+        )
+        for index, role in enumerate(roles)
+    }
+
+
+def _diffusers_bin(word: Word, stem: str) -> Files:
+    """As `_diffusers`, in torch's container; diffusers refuses a second key, so nothing else can be inside."""
+    _, vectors = _only(word, "diffusers-bin")
+    return {f"{stem}.bin": write_torch({word.placeholder_token: vectors}, "learned_embeds")}
+
+
+def _a1111(word: Word, stem: str) -> Files:
+    return {f"{stem}.pt": write_torch(_a1111_document(word))}
+
+
+def _a1111_png(word: Word, stem: str) -> Files:
+    return {f"{stem}.png": write_picture_embedding(_a1111_document(word), word.preview)}
+
+
+def _emb_params(word: Word, stem: str) -> Files:
+    role, vectors = _only(word, "emb-params")
+    return {f"{stem}.safetensors": write_safetensors({"emb_params": vectors}, _metadata(word, role))}
+
+
+def _invokeai(word: Word, stem: str) -> Files:
+    """InvokeAI tells the base from the first dimension of an unknown key, so one vector is written 1-D."""
+    tensors = word.embedding.tensors
+    if set(tensors) == {"clip_l", "clip_g"}:
+        return _by_encoder(("clip_l", "clip_g"))(word, stem)
+    role, vectors = _only(word, "invokeai")
+    if len(vectors) > 1:
+        return _emb_params(word, stem)
+    return {f"{stem}.safetensors": write_safetensors({word.placeholder_token: vectors[0]}, _metadata(word, role))}
+
+
+def _by_encoder(roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
+    """Keys that name the encoders; T5 under both names in use (`t5` diffusers, `t5xxl` ComfyUI)."""
+
+    def write(word: Word, stem: str) -> Files:
+        tensors: dict[str, Matrix] = dict(word.embedding.tensors)
+        if roles and set(tensors) != set(roles):
+            raise InvalidInput(
+                f"this format holds {' and '.join(roles)}, {safe(word.name)} has {', '.join(tensors)}",
+                "use --format comfyui" if len(tensors) > 1 else "use --format diffusers or emb-params",
+            )
+        if any("." in role for role in tensors):
+            raise InvalidInput(f"{safe(word.name)} is not a word that prompts can use", "use --format original")
+        if "t5" in tensors:
+            tensors["t5xxl"] = tensors["t5"]
+        return {f"{stem}.safetensors": write_safetensors(tensors, _metadata(word))}
+
+    return write
+
+
+def _sd_concepts(word: Word, stem: str) -> Files:
+    """The folder of the concept library: one key, 1-D when single, and text files without a final newline."""
+    _, vectors = _only(word, "sd-concepts")
+    files: Files = {
+        "learned_embeds.bin": write_torch(
+            {word.placeholder_token: vectors[0] if len(vectors) == 1 else vectors}, "learned_embeds"
+        ),
+        "token_identifier.txt": word.placeholder_token.encode(),
+        "type_of_concept.txt": word.concept_type.encode(),
+        "README.md": _card(word).encode(),
+    }
+    if word.provenance is not None:
+        files["tireg.json"] = (replace(word.provenance, part=_only(word, "")[0]).to_json() + "\n").encode()
+    for index, (name, content) in enumerate(word.images):
+        suffix = Path(name).suffix.lower()
+        files[f"concept_images/{index}{suffix if suffix.isascii() and suffix[1:].isalnum() else '.jpeg'}"] = content
+    return files
+
+
+def _card(word: Word) -> str:
+    title = safe(word.name, limit=100)
+    token = safe(word.placeholder_token, limit=100)
+    described = f"\n{safe(word.description, limit=2000)}\n" if word.description else ""
+    return (
+        f"---\nlibrary_name: diffusers\ntags:\n- textual_inversion\n---\n### {title} via Textual Inversion\n\n"
+        f"This is the `{token}` {word.concept_type}, learned with Textual Inversion.\n{described}"
+    )
+
+
+WRITERS: Mapping[str, Writer] = {
+    "diffusers": Writer(".safetensors", _diffusers),
+    "diffusers-bin": Writer(".bin", _diffusers_bin),
+    "sd-concepts": Writer("/", _sd_concepts),
+    "a1111": Writer(".pt", _a1111),
+    "a1111-png": Writer(".png", _a1111_png),
+    "emb-params": Writer(".safetensors", _emb_params),
+    "invokeai": Writer(".safetensors", _invokeai),
+    "comfyui": Writer(".safetensors", _by_encoder()),
+    "sdxl": Writer(".safetensors", _by_encoder(("clip_l", "clip_g"))),
+    "sd3": Writer(".safetensors", _by_encoder(("clip_l", "clip_g", "t5"))),
+    "flux": Writer(".safetensors", _by_encoder(("clip_l", "t5"))),
+}
+"""Format id to writer; what each is proven with stands in `formats`."""

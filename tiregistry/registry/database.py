@@ -47,7 +47,7 @@ class Database:
         self._lock = threading.Lock()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
-        with _translated(path):
+        with translated(path):
             self.readonly = readonly or not self._prepare_folder()
             try:
                 self._check_and_migrate()
@@ -233,12 +233,12 @@ class Database:
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """All rows of a query."""
-        with _translated(self.path):
+        with translated(self.path):
             return self.connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, *parameters: Any) -> Row | None:
         """The first row of a query, or None."""
-        with _translated(self.path):
+        with translated(self.path):
             found: Row | None = self.connection.execute(sql, parameters).fetchone()
             return found
 
@@ -254,7 +254,7 @@ class Database:
         if connection.in_transaction:
             yield connection
             return
-        with _translated(self.path):
+        with translated(self.path):
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -282,7 +282,7 @@ class Database:
             finally:
                 self._local.depth -= 1
             return
-        with _translated(self.path):
+        with translated(self.path):
             connection.execute("BEGIN IMMEDIATE")
             self._local.depth = 1
             try:
@@ -300,7 +300,7 @@ _FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's and the disk's errors into ours."""
     try:
         yield

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tiregistry.errors import Busy
 
 # Write-ahead logging needs memory shared by all processes, which these cannot give across machines.
 # fmt: off
@@ -69,3 +74,35 @@ def make_folder(folder: Path) -> None:
     except FileExistsError:
         return
     sync_folder(folder.parent)
+
+
+@contextmanager
+def folder_lock(folder: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the folder's advisory lock: any number of sharers, or one who excludes them.
+
+    gc excludes backups with it, which SQLite's locks cannot do for files. Where the system has no such locks
+    (Windows), or the folder cannot be written, nothing is held.
+
+    Raises:
+        Busy: others have held it for a minute.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(folder / "files.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Busy(f"another process is cleaning up or backing up {folder}", "try again later") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)  # gives the lock back, as does the end of the process however it comes

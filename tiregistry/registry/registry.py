@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tiregistry import settings
-from tiregistry.concepts import (
-    AliasChange,
-    BaseModel,
-    Fingerprint,
-    NewVersion,
-    Picture,
-    Remote,
-    RunStatus,
-    Version,
-)
+from tiregistry.concepts import AliasChange, Fingerprint, NewVersion, Version
 from tiregistry.errors import VersionNotFound
 from tiregistry.references import Reference
-from tiregistry.registry import aliases, base_models, catalogue, runs, sharing, versions
-from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.database import Database
-from tiregistry.registry.handles import RegisteredConcept, RegisteredRun, RegisteredVersion
+from tiregistry.registry import aliases, catalogue, lineage, versions
+from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+from tiregistry.registry.ledger import Ledger
 from tiregistry.registry.search import reindex
+from tiregistry.registry.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
+    from tiregistry.registry.difference import Difference
 
 
-class Registry:
+class Registry(Ledger, Upkeep):
     """A person's learned words: a SQLite database and the files it refers to, in one folder.
 
     Any number of processes and threads may read and write at once. Every change is one transaction: it is there
@@ -45,48 +34,6 @@ class Registry:
     Every method may raise, besides what it names: `RegistryReadOnly` (a change in a folder that cannot be written),
     `DiskFull`, `Busy` (others held the write lock for a minute) and `Damaged`.
     """
-
-    def __init__(self, home: Path, database: Database) -> None:
-        self.home = home
-        """The registry's folder."""
-        self.database = database
-        """The SQLite file; for the modules of this package."""
-        self.blobs = BlobStore(home / "blobs")
-        """Files by digest."""
-        self.file_hashes = base_models.FileHashes(database)
-        """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
-
-    @classmethod
-    def open(cls, home: Path | None = None, *, readonly: bool = False) -> Registry:
-        """Open the registry in `home` (default: `$TIREG_HOME`, else the user-data folder); created on first use.
-
-        Where the folder cannot be written, an existing registry opens for reading.
-
-        Raises:
-            NewerRegistry: it was written by a newer tiregistry; it is left untouched.
-            NotFound: `readonly`, and there is no registry.
-            RegistryReadOnly: it does not exist and cannot be created.
-            Damaged: the file is no registry or is corrupt.
-        """
-        folder = home or settings.home()
-        return cls(folder, Database(folder / "registry.db", readonly=readonly))
-
-    def close(self) -> None:
-        """Close the database; the object cannot be used afterwards."""
-        self.database.close()
-
-    def __enter__(self) -> Registry:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def readonly(self) -> bool:
-        """Whether the registry can only be read."""
-        return self.database.readonly
 
     # -- concepts (catalogue.py, search.py) ----------------------------------------------------------------------
 
@@ -262,6 +209,28 @@ class Registry:
         versions.set_notes(self.database, version.id, notes)
         return self.version_by_id(version.id)
 
+    def history(self, name: str) -> list[lineage.LineageNode]:
+        """The tree of a concept's living versions by their parents: its roots, each with its children.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+        """
+        with self.database.read():
+            concept = self.concept(name)
+            return lineage.tree(self.database, list(self.versions(name)), dict(concept.aliases))
+
+    def diff(self, a: str | Reference, b: str | Reference) -> Difference:
+        """What distinguishes two versions: configuration, base model, images, vectors, scores.
+
+        Raises:
+            ConceptNotFound, VersionNotFound: one of them does not exist.
+            Damaged: one of the embeddings cannot be read.
+        """
+        from tiregistry.registry.difference import compare
+
+        left, right = self.version(a), self.version(b)
+        return compare(left, right, left.embedding(), right.embedding())
+
     # -- aliases (aliases.py) ------------------------------------------------------------------------------------
 
     def set_alias(self, reference: str | Reference, alias: str) -> RegisteredVersion:
@@ -298,131 +267,3 @@ class Registry:
 
     def _concept_id(self, version: Version) -> int:
         return int(self.database.value("SELECT concept_id FROM versions WHERE id = ?", version.id))
-
-    # -- base models (base_models.py) ----------------------------------------------------------------------------
-
-    def add_base(self, base: BaseModel) -> BaseModel:
-        """Remember a base model, or renew what is known of one from the same source.
-
-        Raises:
-            AlreadyExists: another source has the name.
-            InvalidReference: the name breaks the rule of names.
-        """
-        base_models.add(self.database, base)
-        return base_models.get(self.database, base.name)
-
-    def base(self, name: str) -> BaseModel:
-        """One base model by name.
-
-        Raises:
-            BaseModelNotFound: none has it.
-        """
-        return base_models.get(self.database, name)
-
-    def bases(self) -> list[BaseModel]:
-        """All base models, by name."""
-        return base_models.every(self.database)
-
-    def remove_base(self, name: str) -> BaseModel:
-        """Forget a base model; its files, and the words learned on it, stay."""
-        return base_models.remove(self.database, name)
-
-    @property
-    def default_base(self) -> str:
-        """Name of the base model used when none is named."""
-        return base_models.default(self.database)
-
-    def set_default_base(self, name: str) -> None:
-        """Choose the base model used when none is named.
-
-        Raises:
-            BaseModelNotFound: none has this name.
-        """
-        base_models.set_default(self.database, name)
-
-    # -- runs (runs.py) ------------------------------------------------------------------------------------------
-
-    def create_run(self, concept: str, config: Mapping[str, Any], max_steps: int, device: str = "") -> RegisteredRun:
-        """Add a queued run; its folder is `home / "runs" / run.id`, made by whoever writes into it."""
-        return self.run(runs.create(self.database, concept, config, max_steps, device))
-
-    def update_run(self, run_id: str, **changes: Any) -> RegisteredRun:
-        """Change fields of a run (status, step, loss, pid, heartbeat_at, message, version_id …).
-
-        Raises:
-            RunNotFound: there is no such run.
-            InvalidInput: a field cannot be changed.
-        """
-        runs.update(self.database, run_id, changes)
-        return self.run(run_id)
-
-    def run(self, id_or_part: str) -> RegisteredRun:
-        """One run by its id, the beginning of it, or its last letters.
-
-        Raises:
-            RunNotFound: none fits.
-            InvalidReference: several fit.
-        """
-        return RegisteredRun.bind(self, **runs.get(self.database, id_or_part))
-
-    def last_run(self) -> RegisteredRun:
-        """The newest run.
-
-        Raises:
-            RunNotFound: there has been none.
-        """
-        return RegisteredRun.bind(self, **runs.last(self.database))
-
-    def runs(
-        self, status: RunStatus | None = None, concept: str | None = None, limit: int | None = None
-    ) -> list[RegisteredRun]:
-        """Runs, newest first."""
-        found = runs.select(self.database, status=status, concept=concept, limit=limit)
-        return [RegisteredRun.bind(self, **fields) for fields in found]
-
-    def claim_run(self, *, device: str, pid: int) -> RegisteredRun | None:
-        """Take the oldest queued run for a device and mark it running; None when the queue is empty.
-
-        Two workers never get the same run.
-        """
-        fields = runs.claim(self.database, device=device, pid=pid)
-        return None if fields is None else RegisteredRun.bind(self, **fields)
-
-    def remove_run(self, run_id: str) -> None:
-        """Forget a run; the version it made stays."""
-        runs.remove(self.database, self.run(run_id).id)
-
-    # -- sharing and pictures (sharing.py) -----------------------------------------------------------------------
-
-    def add_remote(self, version: Version, remote: Remote) -> None:
-        """Remember one push or pull of a version."""
-        sharing.add_remote(self.database, version.id, remote)
-
-    def remotes(self, version: Version | None = None, *, repo_id: str | None = None) -> list[Remote]:
-        """Pushes and pulls, newest first."""
-        return sharing.remotes(self.database, version_id=version.id if version else None, repo_id=repo_id)
-
-    def add_picture(
-        self,
-        path: Path | str,
-        prompt: str,
-        recipe: Mapping[str, Any],
-        *,
-        words: Iterable[str] = (),
-        digest: str = "",
-        base_name: str = "",
-    ) -> int:
-        """Remember a generated picture (its file stays where it is); return its id.
-
-        Args:
-            words: digests of the versions it was made with.
-        """
-        return sharing.add_picture(
-            self.database, str(path), prompt, recipe, words=words, digest=digest, base_name=base_name
-        )
-
-    def pictures(self, version: Version | None = None, *, limit: int | None = None, offset: int = 0) -> list[Picture]:
-        """Generated pictures, newest first; those made with one version when it is given."""
-        return sharing.pictures(
-            self.database, version_digest=version.digest if version else None, limit=limit, offset=offset
-        )

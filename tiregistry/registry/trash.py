@@ -54,8 +54,8 @@ def remove(db: Database, reference: Reference) -> str:
         version_id = versions.resolve(db, reference)
         connection.execute("UPDATE versions SET deleted_at = ? WHERE id = ?", (now, version_id))
         row = db.row(
-            "SELECT c.id, c.name || '@' || v.number AS reference FROM versions v JOIN concepts c ON c.id = v.concept_id "
-            "WHERE v.id = ?",
+            "SELECT c.id, c.name || '@' || v.number AS reference FROM versions v "
+            "JOIN concepts c ON c.id = v.concept_id WHERE v.id = ?",
             version_id,
         )
         assert row is not None

@@ -235,7 +235,8 @@ def _not_found(db: Database, concept_id: int, reference: Reference) -> VersionNo
     if reference.alias is not None:
         aliases = [row[0] for row in db.rows("SELECT alias FROM aliases WHERE concept_id = ?", concept_id)]
         hidden = db.value(
-            "SELECT v.number FROM aliases a JOIN versions v ON v.id = a.version_id WHERE a.concept_id = ? AND a.alias = ?",
+            "SELECT v.number FROM aliases a JOIN versions v ON v.id = a.version_id "
+            "WHERE a.concept_id = ? AND a.alias = ?",
             concept_id,
             reference.alias,
         )

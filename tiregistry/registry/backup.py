@@ -1,0 +1,111 @@
+"""One file that holds the whole registry at one moment: the database and every file it refers to."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiregistry.errors import AlreadyExists, DiskFull
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
+from tiregistry.registry.database import Database, translated
+from tiregistry.registry.filesystem import folder_lock, sync_folder
+from tiregistry.registry.schema import SCHEMA_VERSION
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup holds."""
+
+    path: Path
+    concepts: int
+    versions: int
+    files: int
+    bytes: int
+    """Size of the backup file."""
+    missing: tuple[str, ...]
+    """Digests of files that were damaged or missing and are not in the backup."""
+
+
+def default_name(now: float | None = None) -> str:
+    """`tireg-backup-20261123-174512.zip` (UTC)."""
+    return time.strftime("tireg-backup-%Y%m%d-%H%M%S.zip", time.gmtime(now))
+
+
+def backup(
+    db: Database, blobs: BlobStore, target: Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> BackupReport:
+    """Write the whole registry into the zip file `target`; others may go on reading and writing.
+
+    The file appears under its name only when it is complete. A damaged file of the registry does not stop the backup
+    of the others; it is named in the report.
+
+    Raises:
+        AlreadyExists: `target` exists and `overwrite` is False.
+        DiskFull: there is no space for it; nothing is left behind.
+    """
+    if target.exists() and not overwrite:
+        raise AlreadyExists(f"{target} exists", "choose another name, or add --force")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with (
+            translated(target),
+            folder_lock(db.path.parent, exclusive=False),  # gc must not take files away that the copy refers to
+            tempfile.TemporaryDirectory(prefix="tireg-") as folder,
+        ):
+            report = _write(db, blobs, Path(folder) / "registry.db", partial, target, progress)
+            os.replace(partial, target)
+            sync_folder(target.parent)
+            return report
+    except DiskFull:
+        raise DiskFull(f"no space left for {target}", "choose another place") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(
+    db: Database, blobs: BlobStore, copy: Path, partial: Path, target: Path, progress: Progress | None
+) -> BackupReport:
+    with closing(sqlite3.connect(copy)) as connection:
+        db.connection.backup(connection)
+        connection.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal
+        digests = [
+            row[0] for row in connection.execute("SELECT digest FROM blobs WHERE lost_at IS NULL ORDER BY digest")
+        ]
+        concepts = connection.execute("SELECT count(*) FROM concepts WHERE deleted_at IS NULL").fetchone()[0]
+        versions = connection.execute("SELECT count(*) FROM versions").fetchone()[0]
+    missing = []
+    with open(partial, "xb") as file:
+        # Pictures and floats do not compress; the database does.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            about = {
+                "format": BACKUP_FORMAT,
+                "schema": SCHEMA_VERSION,
+                "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "concepts": concepts,
+                "versions": versions,
+                "files": len(digests),
+            }
+            archive.writestr("backup.json", json.dumps(about, indent=2))
+            archive.write(copy, "registry.db", compress_type=zipfile.ZIP_DEFLATED)
+            for done, digest in enumerate(digests, 1):
+                if blobs.is_intact(digest):
+                    archive.write(blobs.path(digest), blob_member(digest))
+                else:
+                    missing.append(digest)
+                if progress:
+                    progress(done, len(digests), "files")
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    return BackupReport(target, concepts, versions, len(digests) - len(missing), size, tuple(missing))

@@ -1,0 +1,58 @@
+"""The registry's folder, opened: where it is, its database, its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tiregistry import settings
+from tiregistry.registry.base_models import FileHashes
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.database import Database
+
+
+class RegistryFolder:
+    """What every part of the registry works on."""
+
+    def __init__(self, home: Path, database: Database) -> None:
+        self.home = home
+        """The registry's folder."""
+        self.database = database
+        """The SQLite file; for the modules of this package."""
+        self.blobs = BlobStore(home / "blobs")
+        """Files by digest."""
+        self.file_hashes = FileHashes(database)
+        """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
+
+    @classmethod
+    def open(cls, home: Path | None = None, *, readonly: bool = False) -> Self:
+        """Open the registry in `home` (default: `$TIREG_HOME`, else the user-data folder); created on first use.
+
+        Where the folder cannot be written, an existing registry opens for reading.
+
+        Raises:
+            NewerRegistry: it was written by a newer tiregistry; it is left untouched.
+            NotFound: `readonly`, and there is no registry.
+            RegistryReadOnly: it does not exist and cannot be created.
+            Damaged: the file is no registry or is corrupt.
+        """
+        folder = home or settings.home()
+        return cls(folder, Database(folder / "registry.db", readonly=readonly))
+
+    def close(self) -> None:
+        """Close the database; the object cannot be used afterwards."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def readonly(self) -> bool:
+        """Whether the registry can only be read."""
+        return self.database.readonly

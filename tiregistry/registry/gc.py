@@ -1,0 +1,134 @@
+"""Removing files that nothing refers to: after a grace period, and safe beside processes that are writing."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.database import Database
+from tiregistry.registry.filesystem import folder_lock, make_folder
+
+GRACE_SECONDS = 24 * 3600.0
+"""How old an unreferenced file must be: longer than any work that adds files first and registers them later."""
+
+_BATCH = 200  # files removed while the write lock is held once; other writers wait that long
+_DIGEST_IN_JSON = re.compile(r"(?:sha256:)?\b([0-9a-f]{64})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What gc found, and whether it was removed."""
+
+    files: tuple[tuple[str, int], ...]
+    """Digest and size of blobs nothing refers to."""
+    temporary: tuple[tuple[str, int], ...]
+    """Name and size of files left behind by processes that were killed while writing."""
+    young: int
+    """Unreferenced files that are kept because they are younger than the grace period."""
+    applied: bool
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in (*self.files, *self.temporary))
+
+
+def collect(
+    db: Database, blobs: BlobStore, *, apply: bool = False, grace: float = GRACE_SECONDS, now: float | None = None
+) -> GcReport:
+    """Find, and with `apply` remove, blobs nothing refers to and temporary files, all older than `grace` seconds.
+
+    Versions in the trash, and runs (whose pictures are kept before there is a version), count as references.
+
+    A writer adds files first and refers to them in a transaction that checks that they are still there; files are
+    taken away only while the same lock is held and nothing refers to them. So no row can lose its file.
+    """
+    now = time.time() if now is None else now
+    referenced = _referenced(db)
+    orphans, young = [], 0
+    for digest in blobs:
+        if digest in referenced:
+            continue
+        status = _stat(blobs.path(digest))
+        if status is None:
+            continue
+        if now - status.st_mtime >= grace:
+            orphans.append((digest, status.st_size))
+        else:
+            young += 1
+    temporary = _temporary(blobs, grace, now)
+    if not apply:
+        return GcReport(tuple(orphans), tuple(temporary), young, applied=False)
+    with folder_lock(db.path.parent, exclusive=True):
+        removed = []
+        for start in range(0, len(orphans), _BATCH):
+            removed += _remove(db, blobs, orphans[start : start + _BATCH], grace, now)
+        for name, _ in temporary:
+            (blobs.temporary / name).unlink(missing_ok=True)
+    return GcReport(tuple(removed), tuple(temporary), young + len(orphans) - len(removed), applied=True)
+
+
+def _referenced(db: Database) -> set[str]:
+    with db.read():
+        found = {
+            row[0]
+            for row in db.rows(
+                "SELECT embedding_blob FROM versions UNION SELECT digest FROM images UNION "
+                "SELECT digest FROM attachments"
+            )
+        }
+        # A run that is queued, running or can be resumed names its pictures only in its configuration.
+        for row in db.rows("SELECT config FROM runs"):
+            found.update("sha256:" + match for match in _DIGEST_IN_JSON.findall(row["config"]))
+    return found
+
+
+def _remove(
+    db: Database, blobs: BlobStore, batch: list[tuple[str, int]], grace: float, now: float
+) -> list[tuple[str, int]]:
+    """Take a batch of files away; return those that were really removed."""
+    with db.write() as connection:
+        # First the rows, committed; only then the files: a crash in between leaves files without rows, never the
+        # other way round.
+        still = _referenced(db)
+        batch = [(digest, size) for digest, size in batch if digest not in still]
+        connection.executemany("DELETE FROM blobs WHERE digest = ?", [(digest,) for digest, _ in batch])
+    make_folder(blobs.temporary)
+    removed, moved = [], []
+    with db.write():
+        for digest, size in batch:
+            path = blobs.path(digest)
+            status = _stat(path)
+            is_wanted = db.value("SELECT 1 FROM blobs WHERE digest = ?", digest) is not None
+            if status is None or is_wanted or now - status.st_mtime < grace:
+                continue  # a writer came in between
+            aside = blobs.temporary / f"gc-{secrets.token_hex(8)}"
+            os.replace(path, aside)
+            moved.append(aside)
+            removed.append((digest, size))
+    for path in moved:
+        path.unlink(missing_ok=True)
+    return removed
+
+
+def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, int]]:
+    found = []
+    try:
+        for entry in os.scandir(blobs.temporary):
+            status = entry.stat(follow_symlinks=False)
+            if now - status.st_mtime >= grace and entry.is_file(follow_symlinks=False):
+                found.append((entry.name, status.st_size))
+    except FileNotFoundError:
+        pass
+    return sorted(found)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

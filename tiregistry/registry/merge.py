@@ -1,0 +1,236 @@
+"""Reading a backup into a registry, empty or living: what is there stays, what is missing is added, by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tiregistry.errors import Damaged
+from tiregistry.registry import catalogue
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.copies import blob_member, open_backup
+from tiregistry.registry.database import Database, Row
+from tiregistry.registry.filesystem import folder_lock
+from tiregistry.registry.search import reindex
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class MergeReport:
+    """What came in from a backup."""
+
+    concepts: int = 0
+    """Concepts that were not here."""
+    versions: int = 0
+    """Versions that were not here, or lay in the trash here."""
+    files: int = 0
+    runs: int = 0
+    trashed: list[str] = field(default_factory=list)
+    """Concepts that came into the trash because a living concept has their name or placeholder token."""
+    missing: list[str] = field(default_factory=list)
+    """Digests of files that the backup does not hold or holds damaged."""
+
+
+def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:
+    """Add everything in a backup file that is missing here; nothing here is changed or removed.
+
+    A concept of the same name, placeholder token and type is the same concept: it gets the versions it lacks (by
+    digest), under their old numbers where these are free. All rows come in one transaction, after all files.
+
+    Raises:
+        FileMissing, InvalidInput, Damaged: `path` is no readable backup.
+        NewerRegistry: it was written by a newer tiregistry.
+    """
+    report = MergeReport()
+    with open_backup(path) as archive, tempfile.TemporaryDirectory(prefix="tireg-") as folder:
+        try:
+            with archive.open("registry.db") as packed, open(Path(folder) / "registry.db", "wb") as file:
+                shutil.copyfileobj(packed, file)
+        except (KeyError, zipfile.BadZipFile, OSError) as error:
+            raise Damaged(f"the database in {path} cannot be read: {error}", "use another backup") from None
+        source = Database(Path(folder) / "registry.db")  # brings an old backup up to date, in the copy
+        try:
+            with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
+                _add_files(source, archive, blobs, report, progress)
+                with db.write() as connection:
+                    _Merge(source, connection, blobs, report).run()
+        finally:
+            source.close()
+    return report
+
+
+def _add_files(
+    source: Database, archive: zipfile.ZipFile, blobs: BlobStore, report: MergeReport, progress: Progress | None
+) -> None:
+    digests = [row[0] for row in source.rows("SELECT digest FROM blobs ORDER BY digest")]
+    for done, digest in enumerate(digests, 1):
+        if digest not in blobs:
+            try:
+                data = archive.read(blob_member(digest))
+            except (KeyError, zipfile.BadZipFile):
+                data = b""
+            if hashlib.sha256(data).hexdigest() == digest[7:]:
+                blobs.add(data)
+                report.files += 1
+            else:
+                report.missing.append(digest)
+        if progress:
+            progress(done, len(digests), "files")
+
+
+class _Merge:
+    """The rows' part of a merge, inside one transaction."""
+
+    def __init__(self, source: Database, connection: sqlite3.Connection, blobs: BlobStore, report: MergeReport) -> None:
+        self.source, self.connection, self.blobs, self.report = source, connection, blobs, report
+        self.version_ids: dict[int, int] = {}
+        """Id in the backup to id here, of all versions."""
+
+    def run(self) -> None:
+        for row in self.source.rows("SELECT * FROM blobs"):
+            lost = None if row["digest"] in self.blobs else (row["lost_at"] or row["added_at"])
+            self.connection.execute(
+                "INSERT INTO blobs (digest, size, added_at, lost_at) VALUES (?, ?, ?, ?) ON CONFLICT (digest) "
+                "DO UPDATE SET lost_at = excluded.lost_at WHERE excluded.lost_at IS NULL",
+                (row["digest"], row["size"], row["added_at"], lost),
+            )
+        # Living concepts first: they win their names over those in the backup's trash.
+        for row in self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id"):
+            self._concept(row)
+        self._bases()
+        self._runs()
+        self._pictures()
+
+    def _concept(self, row: Row) -> None:
+        target = self.connection.execute(
+            "SELECT * FROM concepts WHERE name_key = ? AND token_key = ? AND concept_type = ? "
+            "ORDER BY deleted_at IS NOT NULL, id DESC LIMIT 1",
+            (row["name_key"], row["token_key"], row["concept_type"]),
+        ).fetchone()
+        is_new = target is None
+        deleted_at = row["deleted_at"]
+        if (is_new or target["deleted_at"] is not None) and deleted_at is None and self._is_taken(row):
+            deleted_at = row["updated_at"]
+            if is_new:
+                self.report.trashed.append(row["name"])
+        if is_new:
+            concept_id = self._insert("concepts", {**_dict(row, "id"), "deleted_at": deleted_at})
+            self.report.concepts += 1
+        else:
+            concept_id = int(target["id"])
+            if target["deleted_at"] is not None and deleted_at is None:
+                self.connection.execute("UPDATE concepts SET deleted_at = NULL WHERE id = ?", (concept_id,))
+                self.report.concepts += 1
+            for text in catalogue.DESCRIBABLE:
+                if row[text] and not target[text]:
+                    self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
+        for version in self.source.rows("SELECT * FROM versions WHERE concept_id = ? ORDER BY number", row["id"]):
+            self._version(version, concept_id)
+        self.connection.execute(
+            "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (row["last_number"], concept_id)
+        )
+        self._labels(row["id"], concept_id, is_new=is_new)
+        reindex(self.connection, concept_id)
+
+    def _is_taken(self, row: Row) -> bool:
+        return bool(
+            self.connection.execute(
+                "SELECT 1 FROM concepts WHERE deleted_at IS NULL AND (name_key = ? OR token_key = ?)",
+                (row["name_key"], row["token_key"]),
+            ).fetchone()
+        )
+
+    def _version(self, row: Row, concept_id: int) -> None:
+        here = self.connection.execute(
+            "SELECT id, deleted_at FROM versions WHERE concept_id = ? AND digest = ?", (concept_id, row["digest"])
+        ).fetchone()
+        if here is not None:
+            self.version_ids[row["id"]] = here["id"]
+            if here["deleted_at"] is not None and row["deleted_at"] is None:
+                self.connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (here["id"],))
+                self.report.versions += 1
+            return
+        number = row["number"]
+        if self.connection.execute(
+            "SELECT 1 FROM versions WHERE concept_id = ? AND number = ?", (concept_id, number)
+        ).fetchone():
+            (number,) = self.connection.execute(
+                "SELECT 1 + max(last_number, (SELECT max(number) FROM versions WHERE concept_id = c.id)) "
+                "FROM concepts c WHERE id = ?",
+                (concept_id,),
+            ).fetchone()
+        self.connection.execute(
+            "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (number, concept_id)
+        )
+        version_id = self._insert("versions", {**_dict(row, "id"), "concept_id": concept_id, "number": number})
+        self.version_ids[row["id"]] = version_id
+        self.report.versions += 1
+        for table in ("records", "images", "attachments", "parents", "scores", "remotes"):
+            for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
+                skipped = ("id",) if table == "remotes" else ()
+                self._insert(table, {**_dict(part, *skipped), "version_id": version_id})
+
+    def _labels(self, source_id: int, concept_id: int, *, is_new: bool) -> None:
+        """Tags and aliases are united (an alias that exists here stays where it is); history only comes whole."""
+        for row in self.source.rows("SELECT tag FROM tags WHERE concept_id = ?", source_id):
+            self.connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (concept_id, row["tag"]))
+        for row in self.source.rows("SELECT * FROM aliases WHERE concept_id = ?", source_id):
+            self.connection.execute(
+                "INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)",
+                (concept_id, row["alias"], self.version_ids[row["version_id"]]),
+            )
+        for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
+            self.connection.execute(
+                "INSERT OR IGNORE INTO redirects VALUES (?, ?, ?)", (row["name_key"], concept_id, row["renamed_at"])
+            )
+        if is_new:
+            entries: dict[int, int] = {}
+            for row in self.source.rows("SELECT * FROM alias_log WHERE concept_id = ? ORDER BY id", source_id):
+                fields = {**_dict(row, "id"), "concept_id": concept_id, "undoes": entries.get(row["undoes"])}
+                entries[row["id"]] = self._insert("alias_log", fields)
+
+    def _bases(self) -> None:
+        for row in self.source.rows("SELECT * FROM bases ORDER BY id"):
+            self._insert("bases", _dict(row, "id"), or_ignore=True)
+        for row in self.source.rows("SELECT * FROM settings WHERE key = 'default_base'"):
+            self._insert("settings", _dict(row), or_ignore=True)
+
+    def _runs(self) -> None:
+        for row in self.source.rows("SELECT * FROM runs"):
+            fields = {**_dict(row), "version_id": self.version_ids.get(row["version_id"])}
+            if row["status"] in ("queued", "running"):  # it is not running here
+                fields |= {"status": "interrupted", "pid": None, "message": "came from a backup"}
+            before = self.connection.total_changes
+            self._insert("runs", fields, or_ignore=True)
+            self.report.runs += self.connection.total_changes - before
+
+    def _pictures(self) -> None:
+        known = {
+            (row["path"], row["created_at"]) for row in self.connection.execute("SELECT path, created_at FROM pictures")
+        }
+        for row in self.source.rows("SELECT * FROM pictures ORDER BY id"):
+            if (row["path"], row["created_at"]) in known:
+                continue
+            picture_id = self._insert("pictures", _dict(row, "id"))
+            for word in self.source.rows("SELECT * FROM picture_words WHERE picture_id = ?", row["id"]):
+                self._insert("picture_words", {**_dict(word), "picture_id": picture_id})
+
+    def _insert(self, table: str, fields: dict[str, object], *, or_ignore: bool = False) -> int:
+        verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
+        marks = ", ".join("?" * len(fields))
+        cursor = self.connection.execute(
+            f"{verb} INTO {table} ({', '.join(fields)}) VALUES ({marks})", tuple(fields.values())
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def _dict(row: Row, *without: str) -> dict[str, object]:
+    keys: Iterable[str] = row.keys()
+    return {key: row[key] for key in keys if key not in without}

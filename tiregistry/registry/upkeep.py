@@ -1,0 +1,121 @@
+"""The part of `Registry` that keeps words safe: trash, check, repair, clean-up, backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry.references import Reference
+from tiregistry.registry import trash
+from tiregistry.registry.folder import RegistryFolder
+
+if TYPE_CHECKING:
+    from tiregistry.registry.backup import BackupReport
+    from tiregistry.registry.gc import GcReport
+    from tiregistry.registry.merge import MergeReport
+    from tiregistry.registry.verify import Progress, VerifyReport
+
+DAY = 24 * 3600.0
+
+
+class Upkeep(RegistryFolder):
+    """Trash, verify, gc, backup."""
+
+    # -- trash (trash.py) ----------------------------------------------------------------------------------------
+
+    def remove(self, reference: str | Reference) -> str:
+        """Move a concept (a bare name) or one version (with `@…`) to the trash; return its reference.
+
+        Raises:
+            ConceptNotFound, VersionNotFound: it does not exist, or lies there already.
+        """
+        return trash.remove(self.database, _parsed(reference))
+
+    def restore(self, reference: str | Reference, *, new_name: str = "") -> str:
+        """Bring a concept or one version back from the trash; return its reference.
+
+        Args:
+            new_name: the name the concept gets, where its own is taken by now.
+
+        Raises:
+            ConceptNotFound, VersionNotFound: it is not in the trash.
+            AlreadyExists, PlaceholderTaken: a living concept has its name or its token.
+        """
+        return trash.restore(self.database, _parsed(reference), new_name=new_name)
+
+    def trash(self) -> list[trash.TrashItem]:
+        """What lies in the trash, newest first."""
+        return trash.contents(self.database)
+
+    def purge(
+        self, references: Iterable[str | Reference] | None = None, *, older_than: float | None = None
+    ) -> list[str]:
+        """Delete for good what lies in the trash: what is named, or everything; return the references.
+
+        Args:
+            older_than: only what was removed at least this many seconds ago.
+
+        Raises:
+            ConceptNotFound, VersionNotFound: a reference names nothing in the trash.
+        """
+        chosen = None if references is None else [_parsed(reference) for reference in references]
+        return trash.purge(self.database, chosen, older_than=older_than)
+
+    # -- verify, gc, backup (modules of these names) -------------------------------------------------------------
+
+    def verify(
+        self,
+        *,
+        quick: bool = False,
+        resume: bool = False,
+        repair: bool = False,
+        copies: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> VerifyReport:
+        """Check database, search index, files and manifests; the report names each damaged item.
+
+        Args:
+            quick: compare the files' sizes instead of their bytes.
+            resume: skip files that an interrupted check has already found good.
+            repair: fetch good files from `copies`, rebuild what can be computed, set aside the rest.
+            copies: backups, other registries' folders, or folders with the original files.
+            progress: called with done, total and what is being checked.
+        """
+        from tiregistry.registry.copies import open_copy
+        from tiregistry.registry.verify import verify
+
+        opened = [open_copy(path) for path in copies] if repair else None
+        return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
+
+    def gc(self, *, apply: bool = False, grace: float = DAY) -> GcReport:
+        """Find, and with `apply` remove, files that nothing refers to and that are older than `grace` seconds."""
+        from tiregistry.registry.gc import collect
+
+        return collect(self.database, self.blobs, apply=apply, grace=grace)
+
+    def backup(self, target: Path, *, overwrite: bool = False, progress: Progress | None = None) -> BackupReport:
+        """Write the whole registry, as it is at one moment, into one zip file.
+
+        Raises:
+            AlreadyExists: `target` exists and `overwrite` is False.
+            DiskFull: there is no space for it; nothing is left behind.
+        """
+        from tiregistry.registry.backup import backup
+
+        return backup(self.database, self.blobs, target, overwrite=overwrite, progress=progress)
+
+    def merge_backup(self, path: Path, *, progress: Progress | None = None) -> MergeReport:
+        """Add everything in a backup that is missing here; nothing here is changed or removed.
+
+        Raises:
+            FileMissing, InvalidInput, Damaged: `path` is no readable backup.
+            NewerRegistry: it was written by a newer tiregistry.
+        """
+        from tiregistry.registry.merge import merge_backup
+
+        return merge_backup(self.database, self.blobs, path, progress=progress)
+
+
+def _parsed(reference: str | Reference) -> Reference:
+    return Reference.parse(reference) if isinstance(reference, str) else reference

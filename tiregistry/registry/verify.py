@@ -1,0 +1,332 @@
+"""Checking that everything the registry holds is what it was: database, search index, files, manifests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from tiregistry.concepts import Fingerprint
+from tiregistry.errors import Damaged, RegistryReadOnly
+from tiregistry.registry import repair
+from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.copies import Copy
+from tiregistry.registry.database import Database, Row
+from tiregistry.registry.manifest import digest_of, embedding_digest
+from tiregistry.registry.search import expected_texts
+
+Kind = Literal["database", "search", "file", "manifest", "rows"]
+Progress = Callable[[int, int, str], None]
+"""Called with done, total and what is being checked."""
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is not what it was."""
+
+    kind: Kind
+    item: str
+    """A digest, a reference such as `gnome@3`, or a table."""
+    problem: str
+    dependents: tuple[str, ...] = ()
+    """What cannot be used because of it, e.g. `gnome@3 (embedding)`."""
+    repair: str = ""
+    """What `--repair` did about it; empty when nothing was or could be done."""
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """The result of a check."""
+
+    files: int = 0
+    versions: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    known_losses: int = 0
+    """Files that an earlier `--repair` gave up."""
+    seconds: float = 0.0
+
+    @property
+    def unrepaired(self) -> list[Damage]:
+        return [damage for damage in self.damages if not damage.repair]
+
+
+def verify(
+    db: Database,
+    blobs: BlobStore,
+    *,
+    quick: bool = False,
+    resume: bool = False,
+    repair_from: Sequence[Copy] | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Check everything; name each damaged item.
+
+    Args:
+        quick: compare the files' sizes instead of their bytes.
+        resume: skip files that an interrupted check has already found good.
+        repair_from: repair what can be repaired, with files from these copies; None only checks.
+    """
+    began = time.monotonic()
+    report = VerifyReport()
+    mending = repair_from is not None
+    copies = repair_from or ()
+
+    def add(damage: Damage, mend: Callable[[], str]) -> None:
+        report.damages.append(replace(damage, repair=mend()) if mending else damage)
+
+    structure = list(_database_damages(db))
+    for damage in structure:
+        add(damage, partial(repair.reindex_database, db))
+    if any("integrity" in damage.problem for damage in structure) and not mending:
+        report.seconds = time.monotonic() - began
+        return report  # what follows would read a database that cannot be trusted
+    for row in db.rows("PRAGMA foreign_key_check"):
+        damage = Damage("rows", f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that does not exist")
+        add(damage, partial(repair.drop_dangling, db, blobs, row[0], row[1], row[2]))
+    _check_files(db, blobs, report, add, copies, quick=quick, resume=resume, progress=progress)
+    _check_versions(db, blobs, report, add, copies, progress)
+    for damage, concept_id in _search_damages(db):
+        add(damage, partial(repair.rebuild_search, db, concept_id))
+    report.known_losses = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL"))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+# -- database and search ---------------------------------------------------------------------------------------------
+
+
+def _database_damages(db: Database) -> Iterator[Damage]:
+    try:
+        problems = [str(row[0]) for row in db.rows("PRAGMA integrity_check(20)")]
+    except Damaged as error:
+        problems = [error.message]
+    for problem in problems:
+        if problem != "ok":
+            yield Damage("database", db.path.name, f"SQLite's integrity check says: {problem}", ("the whole registry",))
+
+
+def _search_damages(db: Database) -> Iterator[tuple[Damage, int | None]]:
+    if not db.readonly:
+        import sqlite3
+
+        try:
+            with db.write() as connection:
+                connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        except (sqlite3.DatabaseError, Damaged) as error:
+            yield Damage("search", "search index", f"its structure is damaged: {error}", ("tireg list QUERY",)), None
+            return
+    for row in db.rows("SELECT id, name FROM concepts ORDER BY id"):
+        with db.read() as connection:
+            expected = expected_texts(connection, row["id"])
+            found = db.row("SELECT name, token, tags, notes, captions, bases FROM search WHERE rowid = ?", row["id"])
+        if expected is None:
+            continue  # purged since
+        # The index may know more captions and bases than there are (those of purged versions), never fewer.
+        if found is None or not _covers(tuple(found), expected):
+            yield Damage("search", row["name"], "the search index does not say what the concept says"), row["id"]
+
+
+def _covers(found: tuple[str, ...], expected: tuple[str, ...]) -> bool:
+    return found[:4] == expected[:4] and all(
+        set(want.split("\n")) - {""} <= set(have.split("\n"))
+        for have, want in zip(found[4:], expected[4:], strict=True)
+    )
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _check_files(
+    db: Database,
+    blobs: BlobStore,
+    report: VerifyReport,
+    add: Callable[[Damage, Callable[[], str]], None],
+    copies: Sequence[Copy],
+    *,
+    quick: bool,
+    resume: bool,
+    progress: Progress | None,
+) -> None:
+    since = _begin_session(db, resume=resume)
+    todo = db.rows(
+        "SELECT digest, size FROM blobs WHERE lost_at IS NULL AND (verified_at IS NULL OR verified_at < ?) "
+        "ORDER BY digest",
+        since,
+    )
+    total = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NULL"))
+    done = total - len(todo)
+    good: list[str] = []
+    try:
+        for row in todo:
+            problem = _file_problem(db, blobs, row["digest"], row["size"], quick=quick)
+            if problem and db.value("SELECT 1 FROM blobs WHERE digest = ?", row["digest"]):  # not removed by gc since
+                users = dependents(db, row["digest"])
+                add(
+                    Damage("file", row["digest"], problem, users),
+                    partial(repair.mend_file, db, blobs, row["digest"], row["size"], copies),
+                )
+            else:
+                good.append(row["digest"])
+            done += 1
+            if len(good) >= _BATCH:
+                _note_good(db, good, quick=quick)
+                good = []
+            if progress:
+                progress(done, total, "files")
+    finally:
+        _note_good(db, good, quick=quick)
+    report.files = total
+    if not db.readonly:
+        with db.write() as connection:
+            connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
+
+
+def _begin_session(db: Database, *, resume: bool) -> float:
+    """When the check that is now continued began; files found good since then need not be read again."""
+    began = db.value("SELECT value FROM settings WHERE key = 'verify_began'") if resume else None
+    if began is not None:
+        return float(began)
+    now = time.time()
+    if not db.readonly:
+        with db.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('verify_began', ?)", (repr(now),))
+    return now
+
+
+def _note_good(db: Database, digests: list[str], *, quick: bool) -> None:
+    if not digests or quick or db.readonly:
+        return
+    try:
+        with db.write() as connection:
+            now = time.time()
+            connection.executemany("UPDATE blobs SET verified_at = ? WHERE digest = ?", [(now, d) for d in digests])
+    except RegistryReadOnly:
+        return
+
+
+def _file_problem(db: Database, blobs: BlobStore, digest: str, size: int, *, quick: bool) -> str:
+    path = blobs.path(digest)
+    try:
+        actual = path.stat().st_size
+    except FileNotFoundError:
+        return "the file is missing"
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+    if actual != size:
+        return f"the file has {actual} bytes instead of {size}"
+    if quick:
+        return ""
+    user = db.row("SELECT manifest FROM versions WHERE embedding_blob = ? LIMIT 1", digest)
+    try:
+        if user is None:
+            return "" if blobs.is_intact(digest) else "the file's bytes have changed"
+        data = blobs.read(digest)
+    except Damaged:
+        return "the file's bytes have changed"
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+    return _embedding_problem(data, user["manifest"])
+
+
+def _embedding_problem(data: bytes, manifest: str) -> str:
+    from tiregistry.embeddings.embedding import Embedding
+
+    try:
+        stated = json.loads(manifest)["embedding"]
+    except (ValueError, KeyError, TypeError):
+        return ""  # the manifest's own check reports this
+    try:
+        return "" if Embedding.from_bytes(data).manifest() == stated else "its vectors are not those of the manifest"
+    except Damaged as error:
+        return error.message
+
+
+def dependents(db: Database, digest: str) -> tuple[str, ...]:
+    """What uses a blob: `gnome@3 (embedding)`, `gnome@3 (image cat.png)`."""
+    rows = db.rows(
+        "SELECT c.name || '@' || v.number AS version, u.what FROM ("
+        "SELECT id AS version_id, 'embedding' AS what FROM versions WHERE embedding_blob = ? UNION ALL "
+        "SELECT version_id, 'image ' || filename FROM images WHERE digest = ? UNION ALL "
+        "SELECT version_id, role FROM attachments WHERE digest = ?) u "
+        "JOIN versions v ON v.id = u.version_id JOIN concepts c ON c.id = v.concept_id ORDER BY c.name_key, v.number",
+        digest,
+        digest,
+        digest,
+    )
+    return tuple(f"{row['version']} ({row['what']})" for row in rows)
+
+
+# -- versions --------------------------------------------------------------------------------------------------------
+
+
+def _check_versions(
+    db: Database,
+    blobs: BlobStore,
+    report: VerifyReport,
+    add: Callable[[Damage, Callable[[], str]], None],
+    copies: Sequence[Copy],
+    progress: Progress | None,
+) -> None:
+    total = int(db.value("SELECT count(*) FROM versions"))
+    last = 0
+    while rows := db.rows(
+        "SELECT v.*, c.name AS concept FROM versions v JOIN concepts c ON c.id = v.concept_id WHERE v.id > ? "
+        "ORDER BY v.id LIMIT 500",
+        last,
+    ):
+        for row in rows:
+            report.versions += 1
+            reference = f"{row['concept']}@{row['number']}"
+            if digest_of_text(row["manifest"]) != row["digest"]:
+                add(
+                    Damage("manifest", reference, "its manifest does not match its digest", (reference,)),
+                    partial(repair.mend_manifest, db, row, copies),
+                )
+            elif problem := rows_problem(db, row):
+                add(
+                    Damage("rows", reference, problem, (reference,)),
+                    partial(repair.mend_rows, db, blobs, row["id"]),
+                )
+            if progress:
+                progress(report.versions, total, "versions")
+        last = rows[-1]["id"]
+
+
+def digest_of_text(manifest: str) -> str:
+    """The digest of a manifest's text, or an empty string when it is not even ASCII."""
+    try:
+        return digest_of(manifest)
+    except UnicodeEncodeError:
+        return ""
+
+
+def rows_problem(db: Database, row: Row) -> str:
+    """What the rows of a version say differently from its (good) manifest; empty when they agree."""
+    manifest: dict[str, Any] = json.loads(row["manifest"])
+    if row["embedding_digest"] != embedding_digest(manifest):
+        return "its tensor identity is not that of the manifest"
+    shapes = [[name, *manifest["embedding"][name]["shape"]] for name in sorted(manifest["embedding"])]
+    if json.loads(row["encoders"]) != shapes:
+        return "its shapes are not those of the manifest"
+    base = Fingerprint.from_dict(manifest["base"]) if manifest["base"] else None
+    stated = (base.family, base.token_embedding, base.text_encoder, base.denoiser) if base else ("", "", "", "")
+    if (row["base_family"], row["base_token_embedding"], row["base_text_encoder"], row["base_denoiser"]) != stated:
+        return "its base model is not that of the manifest"
+    images = [
+        {"sha256": image["digest"].removeprefix("sha256:"), "caption": image["caption"]}
+        for image in db.rows("SELECT digest, caption FROM images WHERE version_id = ? ORDER BY position", row["id"])
+    ]
+    if images != manifest["images"]:
+        return "its images are not those of the manifest"
+    parents = [
+        dict(parent)
+        for parent in db.rows("SELECT digest, relation FROM parents WHERE version_id = ? ORDER BY position", row["id"])
+    ]
+    if parents != manifest["parents"]:
+        return "its parents are not those of the manifest"
+    return ""

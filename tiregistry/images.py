@@ -24,7 +24,7 @@ MAX_PIXELS = 40_000_000
 """Largest picture that is decoded: beyond it, a few kilobytes can unpack to gigabytes."""
 MIN_SIDE = 16
 """Smallest side, in pixels, that a picture may have."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo"})
 
 

@@ -1,0 +1,181 @@
+"""Source images: real files of every awkward kind, written by Pillow and by hand."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from tiregistry import images
+from tiregistry.errors import FileMissing, InvalidImage, InvalidInput
+
+
+def picture(width: int = 48, height: int = 32, mode: str = "RGB") -> Image.Image:
+    ramp = np.linspace(0, 255, width * height * 3).reshape(height, width, 3).astype(np.uint8)
+    return Image.fromarray(ramp).convert(mode)
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A valid PNG of one colour: kilobytes on disk, width x height bytes once unpacked."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" * (width + 1)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
+def test_ordinary_formats_are_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    picture().save(path)
+    read = images.read_picture(path)
+    assert read.size == (48, 32)
+    assert read.image.mode == "RGB"
+    assert read.data == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"hello, I am a text file", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a picture|damaged"),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "odd.png"
+    path.write_bytes(content)
+    with pytest.raises(InvalidImage, match=f"odd.png.*({says})"):
+        images.read_picture(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
+def test_truncated_pictures_are_refused(tmp_path: Path, suffix: str, kept: float) -> None:
+    whole = tmp_path / f"whole.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(whole)
+    data = whole.read_bytes()
+    part = tmp_path / f"part.{suffix}"
+    part.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(InvalidImage, match="part"):
+        images.read_picture(part)
+
+
+def test_a_pixel_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_bomb(8000, 6000))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(InvalidImage, match="48 megapixels"):
+        images.read_picture(path)
+
+
+def test_exif_orientation_turns_the_picture_upright(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(48, 32).save(path, exif=exif)
+    read = images.read_picture(path)
+    assert read.size == (32, 48)
+    assert any("upright" in note for note in read.notes)
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "print.jpg"
+    picture(mode="CMYK").save(path)
+    read = images.read_picture(path)
+    assert read.image.mode == "RGB"
+    assert any("CMYK" in note for note in read.notes)
+
+
+def test_sixteen_bits_keep_their_brightness(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(values).save(path)
+    seen = np.asarray(images.read_picture(path).image.convert("L"), dtype=float)
+    assert abs(seen - values / 257.0).max() <= 2
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    read = images.read_picture(path)
+    assert read.image.getpixel((5, 5))[0] > 200  # type: ignore[index]
+    assert any("animated" in note for note in read.notes)
+
+
+def test_transparency_lies_over_white(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    Image.new("RGBA", (32, 32), (255, 0, 0, 0)).save(path)
+    assert images.read_picture(path).image.getpixel((3, 3)) == (255, 255, 255)
+
+
+def test_palette_with_transparency_and_colour_profile(tmp_path: Path) -> None:
+    path = tmp_path / "palette.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture().quantize(16).save(path, transparency=0, icc_profile=profile)
+    assert images.read_picture(path).image.mode == "RGB"
+
+
+def test_hidden_system_and_foreign_files_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    for name in ("10.png", "9.PNG", "a.jpg"):
+        picture().save(tmp_path / name, format="PNG")
+    for name in (".hidden.png", "._mac.png", ".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt", "x.png.part"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    assert [p.name for p in images.find_images([tmp_path])] == ["9.PNG", "10.png", "a.jpg"]
+
+
+def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no pictures in"):
+        images.find_images([tmp_path])
+
+
+def test_a_missing_path_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing, match="gone.png"):
+        images.find_images([tmp_path / "gone.png"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes exist on POSIX only")
+def test_a_named_pipe_neither_blocks_nor_passes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InvalidImage, match="not an ordinary file"):
+        images.read_picture(tmp_path / "pipe.png")
+
+
+def test_duplicates_are_used_once_and_named(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    read, notes = images.read_pictures([tmp_path])
+    assert [p.filename for p in read] == ["a.png"]
+    assert notes == ["b.png is the same picture as a.png: used once"]
+
+
+def test_tiny_pictures_are_refused(tmp_path: Path) -> None:
+    picture(15, 40).save(tmp_path / "t.png")
+    with pytest.raises(InvalidImage, match="15x40"):
+        images.read_picture(tmp_path / "t.png")
+
+
+def test_the_crop_keeps_proportions() -> None:
+    wide = Image.new("RGB", (200, 100), "white")
+    wide.paste("black", (90, 40, 110, 60))
+    square = np.asarray(images.crop_square(wide, 50).convert("L")) < 128
+    rows, columns = square.any(axis=1).sum(), square.any(axis=0).sum()
+    assert abs(int(rows) - int(columns)) <= 1
+
+
+def test_a_hostile_file_name_is_made_safe() -> None:
+    data = io.BytesIO()
+    picture().save(data, format="PNG")
+    assert "\x1b" not in images.decode_picture(data.getvalue(), "evil\x1b]0;x\x07.png").filename

@@ -1,0 +1,140 @@
+"""The rendered training set on disk: pictures, what they show, and the points their names are mapped from."""
+
+import json
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tools.embedded_base.world.backgrounds import CONTEXTS, SIZE
+from tools.embedded_base.world.media import Style, style_vector
+from tools.embedded_base.world.palette import COLOURS
+from tools.embedded_base.world.scenes import MEDIUM_SHARE, Scene, draw_scene, sample_scene
+from tools.embedded_base.world.things import KINDS, name_size, name_vector
+
+MEDIA_NAMES = tuple(MEDIUM_SHARE)
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "kind": KINDS,
+    "colour": COLOURS,
+    "context": tuple(CONTEXTS),
+    "medium": MEDIA_NAMES,
+}
+"""What a judge can read from a picture, with the possible answers; the columns of `labels.npy` in this order."""
+
+_CHUNK = 1000
+
+
+def scene_at(seed: int, index: int) -> tuple[Scene, np.random.Generator]:
+    """The scene of picture `index` and the generator in the state in which it draws that picture."""
+    rng = np.random.default_rng([seed, index])
+    return sample_scene(rng), rng
+
+
+def scene_labels(scene: Scene) -> list[int]:
+    """Indices into `ATTRIBUTES`."""
+    values = (scene.thing.kind, scene.thing.colour, scene.context, scene.medium)
+    return [answers.index(value) for answers, value in zip(ATTRIBUTES.values(), values, strict=True)]
+
+
+def _render_chunk(folder: str, seed: int, first: int, count: int) -> int:
+    root = Path(folder)
+    pictures = np.load(root / "pictures.npy", mmap_mode="r+")
+    labels = np.load(root / "labels.npy", mmap_mode="r+")
+    names = np.load(root / "names.npy", mmap_mode="r+")
+    styles = np.load(root / "styles.npy", mmap_mode="r+")
+    for i in range(first, first + count):
+        scene, rng = scene_at(seed, i)
+        pictures[i] = draw_scene(scene, rng)
+        labels[i] = scene_labels(scene)
+        names[i] = name_vector(scene.thing)
+        styles[i] = style_vector(scene.style)
+    return count
+
+
+def render(folder: Path, count: int, seed: int) -> None:
+    """Writes pictures.npy (count, 64, 64, 3) uint8, labels.npy (count, 4) uint8, names.npy and styles.npy float16.
+
+    Every picture depends on the seed and its index only, so neither the number of processes nor `count` changes it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    done_file = folder / "rendered.json"
+    wanted = {"count": count, "seed": seed}
+    if done_file.exists() and json.loads(done_file.read_text()) == wanted:
+        print(f"render: {count} pictures are there already")
+        return
+    shapes = {
+        "pictures": ((count, SIZE, SIZE, 3), np.uint8),
+        "labels": ((count, len(ATTRIBUTES)), np.uint8),
+        "names": ((count, name_size()), np.float16),
+        "styles": ((count, len(Style._fields)), np.float16),
+    }
+    for name, (shape, dtype) in shapes.items():
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
+    started, done = time.monotonic(), 0
+    starts = range(0, count, _CHUNK)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(_render_chunk, str(folder), seed, first, min(_CHUNK, count - first)) for first in starts]
+        for number, job in enumerate(jobs):
+            done += job.result()
+            rate = done / (time.monotonic() - started)
+            if number % 4 == 3 or done == count:
+                print(f"render: {done}/{count}, {rate:.0f} pictures/s, {(count - done) / rate:.0f} s left", flush=True)
+    done_file.write_text(json.dumps(wanted))
+
+
+class Dataset:
+    """The arrays of a rendered folder; the last `VALIDATION` pictures are never trained on."""
+
+    VALIDATION = 1024
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seed: int = json.loads((folder / "rendered.json").read_text())["seed"]
+        self.pictures = np.load(folder / "pictures.npy", mmap_mode="r")
+        self.labels = np.load(folder / "labels.npy").astype(np.int64)
+        self.names = np.load(folder / "names.npy")
+        self.styles = np.load(folder / "styles.npy")
+        self.training_count = len(self.pictures) - self.VALIDATION
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+DESCRIBED, NAMED = 3, 2
+"""Captions of each sort per picture: columns 0-2 of `captions.npy` describe, 3-4 use names."""
+
+
+def _encode_chunk(tokenizer_folder: str, seed: int, first: int, count: int) -> np.ndarray:
+    from tools.embedded_base.tokenizer import LENGTH, CaptionEncoder
+    from tools.embedded_base.world.captions import caption
+
+    encode = CaptionEncoder(Path(tokenizer_folder))
+    ids = np.zeros((count, DESCRIBED + NAMED, LENGTH), np.int16)
+    for i in range(count):
+        scene, _ = scene_at(seed, first + i)
+        rng = np.random.default_rng([seed, first + i, 1])
+        for column in range(DESCRIBED + NAMED):
+            ids[i, column] = encode(caption(scene, rng, named=column >= DESCRIBED))
+    return ids
+
+
+def encode_captions(folder: Path, tokenizer_folder: Path) -> None:
+    """Writes captions.npy, (count, 5, 32) int16 token ids; ids past the vocabulary stand for the two names."""
+    wanted = json.loads((folder / "rendered.json").read_text())
+    count, seed = wanted["count"], wanted["seed"]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = [
+            pool.submit(_encode_chunk, str(tokenizer_folder), seed, first, min(_CHUNK, count - first))
+            for first in range(0, count, _CHUNK)
+        ]
+        np.save(folder / "captions.npy", np.concatenate([job.result() for job in jobs]))
+    print(f"tokenizer: {count * (DESCRIBED + NAMED)} captions encoded", flush=True)
+
+
+def pick_captions(captions: np.ndarray, rows: np.ndarray, rng: np.random.Generator, named: float = 0.4) -> np.ndarray:
+    """(len(rows), 32) int64: one caption for each of these pictures, with a name in `named` of them."""
+    use_name = rng.random(len(rows)) < named
+    column = np.where(use_name, DESCRIBED + rng.integers(0, NAMED, len(rows)), rng.integers(0, DESCRIBED, len(rows)))
+    return captions[rows, column].astype(np.int64)

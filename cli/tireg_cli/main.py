@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("list", "List the learned words."),
     "runs": ("runs", "Training runs: list, show, resume."),
     "show": ("show", "Show one word or version in full."),
+    "import": ("import_", "Import learned words from files and folders of every known format."),
+    "export": ("export", "Write a learned word as a file for another program."),
 }
 
 

@@ -107,7 +107,7 @@ def _finish(draft: Draft, source: Source, container: str, provenance: Provenance
     if provenance is not None and provenance.fingerprint is not None:
         details |= {"tireg.base_name": provenance.base_name, "tireg.family": provenance.fingerprint.family}
     dims = {shape.encoder: shape.dim for shape in embedding.shapes}
-    _check_shapes(embedding, draft, warnings)
+    _check_shapes(embedding, draft, warnings, provenance is not None)
     return FoundEmbedding(
         format=kind,
         embedding=embedding,
@@ -127,8 +127,8 @@ def _finish(draft: Draft, source: Source, container: str, provenance: Provenance
     )
 
 
-def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str]) -> None:
-    """Warn of what will not behave as the user expects."""
+def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str], ours: bool) -> None:
+    """Warn of what will not behave as the user expects; `ours` says that tireg wrote the file."""
     if draft.reason:
         return
     if embedding.num_vectors > WINDOW_VECTORS:
@@ -141,7 +141,7 @@ def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str]) -> No
         warnings.append(f"its encoders have different numbers of vectors: {shown}")
     for shape in embedding.shapes:
         usual = USUAL.get(shape.encoder)
-        if draft.named_encoders and usual is not None and shape.dim != usual:
+        if draft.named_encoders and not ours and usual is not None and shape.dim != usual:
             warnings.append(f"{shape.encoder} usually has width {usual}, this has {shape.dim}")
 
 

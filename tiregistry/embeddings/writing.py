@@ -113,6 +113,21 @@ def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = Fal
     return paths
 
 
+def write_bytes(content: bytes, path: Path, *, force: bool = False) -> Path:
+    """Write one file atomically.
+
+    Raises:
+        AlreadyExists: something is there and `force` is not given.
+        FileMissing: the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise FileMissing(f"the folder {safe(path.parent)} does not exist", "create it first")
+    if path.exists() and not force:
+        raise AlreadyExists(f"{safe(path)} exists", "choose another path, or add --force to replace it")
+    _place(content, path)
+    return path
+
+
 def writer_for(format_id: str) -> Writer:
     """The writer of a format.
 

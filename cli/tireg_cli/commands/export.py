@@ -1,0 +1,60 @@
+"""`tireg export`: a learned word as a file for another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tireg_cli.output import emit, emit_json
+
+_FORMATS = (
+    "diffusers", "diffusers-bin", "sd-concepts", "a1111", "a1111-png", "emb-params", "invokeai", "comfyui", "sdxl",
+    "sd3", "flux", "original",
+)  # fmt: skip
+
+
+@click.command("export")
+@click.argument("reference", metavar="REF")
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_id",
+    type=click.Choice(_FORMATS),
+    metavar="FORMAT",
+    help=f"One of {', '.join(_FORMATS)}. Default: by PATH's extension, else diffusers.",
+)
+@click.option("--with-images", is_flag=True, help="Put the source pictures into an sd-concepts folder.")
+@click.option("--force", is_flag=True, help="Replace what is at PATH.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(reference: str, path: Path, format_id: str | None, with_images: bool, force: bool, as_json: bool) -> int:
+    """Write the word REF (gnome, gnome@3, gnome@best) to PATH, a file or a folder to choose a name in.
+
+    The file says where the word comes from, so that importing it again finds this very version.
+
+    \b
+    Examples:
+      tireg export gnome gnome.safetensors
+      tireg export gnome@2 ~/stable-diffusion-webui/embeddings --format a1111
+      tireg export gnome gnome.png
+    """
+    from tiregistry.exchange.exporting import choose_format, export_version
+    from tiregistry.registry.registry import Registry
+
+    with Registry.open() as registry:
+        version = registry.version(reference)
+        chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
+        written = export_version(registry, version, path, chosen, force=force, with_images=with_images)
+    if as_json:
+        emit_json(
+            {
+                "reference": version.reference,
+                "digest": version.digest,
+                "format": chosen,
+                "files": [str(file) for file in written],
+            }
+        )
+    else:
+        for file in written:
+            emit(str(file))
+    return 0

@@ -1,0 +1,195 @@
+"""`tireg import`: learned words from files and folders of every known format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tireg_cli.messages import hint, say, warn
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tiregistry.concepts import CONCEPT_TYPES, ConceptType
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.exchange.importing import Outcome
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Concept name; default from the file.")
+@click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token; default from the file.")
+@click.option("--type", "concept_type", type=click.Choice(CONCEPT_TYPES), help="A thing, or a style.")
+@click.option("--keep-going", is_flag=True, help="Go on with the next PATH when one given by name is refused.")
+@click.option("--dry-run", is_flag=True, help="Say what the files hold; register nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with everything that was found.")
+def command(
+    paths: tuple[Path, ...],
+    name: str,
+    token: str,
+    concept_type: ConceptType | None,
+    keep_going: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Import learned words from files, or from whole folders of them.
+
+    Reads diffusers, A1111 (.pt and pictures), ComfyUI, InvokeAI, kohya, OneTrainer, concept-library folders and more
+    (docs/formats.md); the format is told by content. Pickled files are read without being executed.
+
+    Importing twice registers once: a file whose vectors are known is reported as already there. In a folder, files
+    that cannot be used never stop the import; a PATH given by name does, unless --keep-going. The exit code is 0
+    only when nothing was refused.
+
+    \b
+    Examples:
+      tireg import learned_embeds.bin
+      tireg import gnome.pt --name gnome --type object
+      tireg import ~/stable-diffusion-webui/embeddings
+    """
+    from tiregistry.errors import TiregError
+    from tiregistry.exchange.importing import ImportOptions, import_path
+    from tiregistry.exchange.vocabularies import Vocabularies
+    from tiregistry.registry.registry import Registry
+
+    if len(paths) > 1 and (name or token):
+        raise click.UsageError("--name and --token need a single PATH")
+    options = ImportOptions(name=name, placeholder_token=token, concept_type=concept_type, dry_run=dry_run)
+    outcomes: list[Outcome] = []
+    with Registry.open() as registry:
+        bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
+        vocabularies = Vocabularies(bases)
+        for path in paths:
+            refused: TiregError | None = None
+            for outcome in import_path(registry, path, options, vocabularies):
+                outcomes.append(outcome)
+                _progress(len(outcomes), outcome)
+                refused = refused or outcome.error
+            if refused is not None and not path.is_dir() and not keep_going:
+                if len(paths) == 1 and not as_json:
+                    _clear_progress()
+                    raise refused
+                if path != paths[-1]:
+                    hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
+                break
+    _clear_progress()
+    if as_json:
+        emit_json(_document(outcomes, dry_run))
+    else:
+        _show(outcomes, dry_run)
+    first = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
+    return int(first.exit_code) if first is not None else 0
+
+
+def _document(outcomes: list[Outcome], dry_run: bool) -> dict[str, object]:
+    count = _counts(outcomes)
+    return {
+        "imported": count["imported"],
+        "already_there": count["already there"],
+        "refused": count["refused"],
+        "dry_run": dry_run,
+        "results": [outcome.as_dict() for outcome in outcomes],
+    }
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, int]:
+    return {
+        status: sum(outcome.status == status for outcome in outcomes)
+        for status in ("imported", "already there", "refused")
+    }
+
+
+def _show(outcomes: list[Outcome], dry_run: bool) -> None:
+    """One embedding in full, several as a table with a summary."""
+    if len(outcomes) == 1 and outcomes[0].error is None:
+        _show_one(outcomes[0], dry_run)
+        return
+    if not outcomes:
+        say("no embeddings found")
+        return
+    rows = [
+        (
+            "would import" if dry_run and outcome.status == "imported" else outcome.status,
+            outcome.reference,
+            outcome.placeholder_token,
+            outcome.found.format if outcome.found else "",
+            _encoders(outcome),
+            outcome.path.name,
+            str(outcome.error) if outcome.error else "; ".join(outcome.notes),
+        )
+        for outcome in sorted(outcomes, key=lambda o: ("imported", "already there", "refused").index(o.status))
+    ]
+    emit_table(("STATUS", "WORD", "TOKEN", "FORMAT", "VECTORS", "FILE", "NOTES"), rows)
+    count = _counts(outcomes)
+    say(f"{count['imported']} imported, {count['already there']} already there, {count['refused']} refused")
+
+
+def _show_one(outcome: Outcome, dry_run: bool) -> None:
+    found = outcome.found
+    assert found is not None
+    emit(outcome.reference if not dry_run else f"{outcome.reference} (dry run)")
+    emit_fields(
+        {
+            "status": outcome.status,
+            "token": outcome.placeholder_token,
+            "format": found.format,
+            "vectors": _encoders(outcome),
+            "dtype": ", ".join(sorted(set(found.dtypes.values()))),
+            "family": "; ".join(f"{c.family} ({c.evidence})" for c in found.families),
+            "norm": _norms(outcome),
+            "nearest": _nearest(outcome),
+            "step": "" if found.step is None else found.step,
+            "origin": found.origin,
+            "digest": outcome.version.digest if outcome.version else "",
+        }
+    )
+    for note in outcome.notes:
+        warn(note)
+
+
+def _encoders(outcome: Outcome) -> str:
+    if outcome.found is None:
+        return ""
+    shapes = outcome.found.embedding.shapes
+    if len(shapes) > 4:
+        return f"{len(shapes)} x {shapes[0].num_vectors}x{shapes[0].dim}"
+    return ", ".join(f"{s.encoder} {s.num_vectors}x{s.dim}" for s in shapes)
+
+
+def _norms(outcome: Outcome) -> str:
+    from tiregistry.embeddings.inspection import TYPICAL_NORM
+
+    assert outcome.found is not None
+    dims = {shape.encoder: shape.dim for shape in outcome.found.embedding.shapes}
+    parts: list[str] = []
+    for item in outcome.inspections[:4]:
+        mean = sum(item.norms) / len(item.norms)
+        beside = ""
+        if item.vocabulary_norm:
+            beside = f" (vocabulary of {item.base_name}: {item.vocabulary_norm:.2f})"
+        elif typical := TYPICAL_NORM.get((item.encoder, dims[item.encoder])):
+            beside = f" (vocabulary: about {typical})"
+        parts.append(f"{item.encoder} {mean:.2f}{beside}")
+    return ", ".join(parts)
+
+
+def _nearest(outcome: Outcome) -> str:
+    parts = [
+        ", ".join(f"{word} {cosine:.2f}" for word, cosine in words[:3])
+        for item in outcome.inspections
+        for words in item.nearest[:3]
+    ]
+    return " | ".join(parts)
+
+
+def _progress(done: int, outcome: Outcome) -> None:
+    """The running count on a terminal's stderr."""
+    if sys.stderr.isatty() and done > 1:
+        click.echo(f"\r\x1b[K{done} {safe(outcome.path.name, limit=60)}", err=True, nl=False)
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)

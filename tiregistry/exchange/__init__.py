@@ -1,0 +1,1 @@
+"""Learned words between files and the registry: import with everything a file says, export with provenance."""

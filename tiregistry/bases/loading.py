@@ -28,7 +28,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
     """The torch device to use: `auto` takes cuda, then mps, then cpu.
 
     Raises:
-        DeviceError: the named device does not exist here.
+        InvalidConfig: the named device does not exist here.
     """
     import torch
 
@@ -42,7 +42,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise DeviceError(
+        raise InvalidConfig(
             f"device {wanted!r} cannot be used here: {safe(str(error).splitlines()[0], limit=160)}", "try --device cpu"
         ) from None
     return device
@@ -102,7 +102,8 @@ def load_base(
     Raises:
         BaseModelNotFound, HubError: it is not there.
         InvalidInput: it is no model that can be loaded, or of a family that cannot be used.
-        DeviceError: the device is missing or too small.
+        InvalidConfig: the device or precision cannot be used here.
+        DeviceError: the model does not fit the device's memory.
     """
     folder = locate_base(source, revision)
     target = choose_device(device)

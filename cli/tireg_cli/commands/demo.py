@@ -1,0 +1,147 @@
+"""`tireg demo`: the whole story on the embedded base model, explained on the way."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tireg_cli.interrupts import StopRequest, polite_stop
+from tireg_cli.messages import hint, say
+from tireg_cli.output import emit
+from tiregistry.errors import Interrupted
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.demo import BundledConcept
+    from tiregistry.registry.registry import Registry
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("tireg-demo"),
+    show_default=True,
+    help="Folder for the grid and its pictures.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first picture.")
+@click.option("--columns", type=click.IntRange(1, 8), default=3, show_default=True, help="Pictures per prompt.")
+@click.option("--show/--no-show", default=True, help="Draw the pictures in the terminal.")
+@click.option("--again", is_flag=True, help="Learn the words again even when an earlier demo left them.")
+def command(out: Path, seed: int, columns: int, show: bool, again: bool) -> None:
+    """Learn one thing and one style from four pictures each, then compose them.
+
+    Runs on the small base model that comes with tiregistry: no GPU, no network, a few minutes.
+    Prints the path of a labelled grid of pictures.
+
+    \b
+    Example:
+      tireg demo --out my-demo
+    """
+    from tiregistry.demo import bundled_concepts, compositions
+    from tiregistry.registry.registry import Registry
+
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    thing, style = bundled_concepts()
+    with Registry.open() as registry, polite_stop("stopping after this step") as stop:
+        _explain(
+            "Textual Inversion teaches a frozen picture model a new word from a few pictures. The model that comes"
+            " with tiregistry draws a small world of simple things at 64 pixels. It has never seen the two concepts"
+            " that it is about to learn: only one vector each is trained, the model itself does not change."
+        )
+        tokens = []
+        for number, concept in enumerate((thing, style), 1):
+            kind = "thing" if concept.concept_type == "object" else "style"
+            _explain(f"{number}. A {kind}: {concept.caption}. These are its pictures:")
+            tokens.append(_learn(registry, concept, stop, show=show, again=again))
+        _explain(f"3. Composing. {tokens[0]} and {tokens[1]} are words now, and work in any prompt:")
+        rows = compositions(tokens[0], tokens[1], thing.initializer)
+        path = _compose(registry, rows, range(seed, seed + columns), out, thing.folder, show=show)
+    emit(str(path))
+    _explain(
+        f"Done in {time.monotonic() - began:.0f} s. Both words are in your registry, with their pictures, settings and"
+        " loss curves. Next:"
+    )
+    say("  tireg list")
+    say(f"  tireg show {thing.name}")
+    say(f'  tireg gen "a pixel art of a {tokens[0]}" -n 4 --show')
+    say("  tireg train NAME your-pictures/ --init WORD        your own (with --base for a large model)")
+
+
+def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, show: bool, again: bool) -> str:
+    """Learn a bundled concept, or find it learned; returns its placeholder token."""
+    from tireg_cli.pictures import show_pictures
+    from tireg_cli.progress import follow
+    from tiregistry.demo import learned_already
+    from tiregistry.images import read_pictures
+    from tiregistry.training.run import TrainingRequest, train
+
+    pictures, _ = read_pictures([concept.folder])
+    if show:
+        show_pictures([p.image for p in pictures], [p.filename for p in pictures])
+    found = None if again else learned_already(registry, concept)
+    if found is not None:
+        say(f"Learned by an earlier demo: {found.reference} (--again learns it anew).")
+        return found.placeholder_token
+    request = TrainingRequest(concept.name, pictures, concept.config, base="embedded")
+    finished = follow(train(registry, request, stop=stop), stop)
+    stop.armed = False
+    version = registry.version(finished.reference)
+    if finished.reason == "interrupted":
+        raise Interrupted(
+            f"stopped at step {finished.step}; what was learned is {version.reference}",
+            "tireg demo again starts over with the words that are complete",
+        )
+    loss = registry.record(version)["loss"]
+    fifth = max(1, len(loss) // 5)
+    say(
+        f"{version.reference} learned in {finished.seconds:.0f} s: the loss went from {sum(loss[:fifth]) / fifth:.3f}"
+        f" to {sum(loss[-fifth:]) / fifth:.3f}. Its placeholder token is {version.placeholder_token}"
+    )
+    return version.placeholder_token
+
+
+def _compose(
+    registry: Registry, rows: list[tuple[str, str]], seeds: range, out: Path, sources: Path, *, show: bool
+) -> Path:
+    """Generate every row, save the pictures and one labelled grid; returns the grid's path."""
+    from tireg_cli.pictures import show_picture
+    from tiregistry.generation.generator import Generator
+    from tiregistry.generation.grids import labelled_grid
+    from tiregistry.generation.metadata import save_picture
+    from tiregistry.generation.settings import GenerationSettings
+    from tiregistry.images import read_pictures
+    from tiregistry.opening import open_base
+
+    generator = Generator(registry, open_base(registry, "embedded"))
+    settings = GenerationSettings()
+    cells: list[list[Image | None]] = [[p.image for p in read_pictures([sources])[0]][: len(seeds)]]
+    cells[0] += [None] * (len(seeds) - len(cells[0]))
+    labels = ["the pictures it was learned from"]
+    for number, (label, prompt) in enumerate(rows):
+        hint(f"  {prompt}")
+        prepared = generator.prepare(prompt, settings)
+        row: list[Image | None] = []
+        for picture in generator.render(prepared, seeds):
+            save_picture(picture, out / f"{number}-{picture.recipe['seed']}.png")
+            row.append(picture.image)
+        cells.append(row)
+        labels.append(label)
+    path = out / "grid.png"
+    sheet = labelled_grid(cells, labels, cell=128)
+    sheet.save(path)
+    if show:
+        show_picture(sheet)
+    return path
+
+
+def _explain(text: str) -> None:
+    say("")
+    for line in textwrap.wrap(text, 88):
+        say(line)

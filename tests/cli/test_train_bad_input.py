@@ -1,0 +1,127 @@
+"""`tireg train` with everything that cannot work: one clear line, the documented exit code, nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tireg_cli.main import run
+from tiregistry.registry.registry import Registry
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 40), (80 * number, 30, 200)).save(folder / f"{number}.png")
+    return folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and the one line on stderr; nothing may stand on stdout."""
+    code = run(["train", *arguments])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("tireg:")]
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err
+    return code, lines[0]
+
+
+def nothing_was_registered() -> bool:
+    with Registry.open() as registry:
+        return not registry.concepts() and not registry.runs()
+
+
+def test_a_missing_path(capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = refused(capsys, "gnome", "nowhere/at-all")
+    assert code == 3
+    assert "nowhere/at-all does not exist" in line
+
+
+def test_an_empty_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, line = refused(capsys, "gnome", str(tmp_path))
+    assert code == 2
+    assert "no pictures in" in line
+
+
+def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+    code, line = refused(capsys, "gnome", str(pictures))
+    assert code == 2
+    assert "broken.jpg" in line
+    assert nothing_was_registered()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--token", "cat"], 2, "angle brackets"),
+        (["--token", "<a b>"], 2, "placeholder"),
+        (["--max-steps", "0"], 2, "max_steps 0"),
+        (["--num-vectors", "80"], 2, "num_vectors 80"),
+        (["--resolution", "500"], 2, "not a multiple of 8"),
+        (["--lr", "-1"], 2, "learning_rate"),
+        (["--recipe", "magic"], 2, "magic"),
+        (["--base", "no-such-model"], 3, "no base model"),
+    ],
+)
+def test_bad_options(
+    capsys: pytest.CaptureFixture[str], pictures: Path, options: list[str], code: int, says: str
+) -> None:
+    got, line = refused(capsys, "gnome", str(pictures), *options)
+    assert says in line
+    assert got == code
+    assert nothing_was_registered()
+
+
+@pytest.mark.parametrize("name", ["a@b", "../up", "a/b", "", " ", "<x>", "latest"])
+def test_bad_names(capsys: pytest.CaptureFixture[str], pictures: Path, name: str) -> None:
+    code, _ = refused(capsys, name, str(pictures))
+    assert code == 2
+    assert nothing_was_registered()
+
+
+def test_a_folder_that_is_no_model(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(tmp_path))
+    assert code == 2
+    assert "model_index.json" in line
+
+
+def test_a_damaged_model_index(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model_index.json").write_text("{")
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(model))
+    assert code == 2
+    assert "model_index.json cannot be read" in line
+
+
+def test_a_hub_model_without_network(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    code, line = refused(capsys, "gnome", str(pictures), "--base", "someone/some-model")
+    assert code == 5
+    assert "HF_HUB_OFFLINE" in line
+
+
+def test_an_unknown_device(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    code, line = refused(capsys, "gnome", str(pictures), "--device", "abacus")
+    assert code == 2
+    assert "abacus" in line
+
+
+def test_help_and_refusals_need_no_torch(pictures: Path) -> None:
+    script = (
+        "import sys; from tireg_cli.main import run\n"
+        "assert run(['train', '--help']) == 0\n"
+        f"assert run(['train', 'gnome', {str(pictures)!r}, '--token', 'cat']) == 2\n"
+        f"assert run(['train', 'gnome', {str(pictures)!r}, '--base', 'no-such-model']) == 3\n"
+        "loaded = {'torch', 'diffusers', 'transformers', 'textual'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

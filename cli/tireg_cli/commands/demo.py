@@ -121,8 +121,8 @@ def _compose(
 
     generator = Generator(registry, open_base(registry, "embedded"))
     settings = GenerationSettings()
-    cells: list[list[Image | None]] = [[p.image for p in read_pictures([sources])[0]][: len(seeds)]]
-    cells[0] += [None] * (len(seeds) - len(cells[0]))
+    learned_from: list[Image | None] = [p.image for p in read_pictures([sources])[0]]
+    cells = [(learned_from + [None] * len(seeds))[: len(seeds)]]
     labels = ["the pictures it was learned from"]
     for number, (label, prompt) in enumerate(rows):
         hint(f"  {prompt}")

@@ -10,17 +10,30 @@ import click
 
 from tireg_cli.messages import fail
 from tiregistry import __version__
+from tiregistry.text import safe
 
 # Command name to (module, one-line help). The help stands here too so that `tireg --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "The whole story in a few minutes: learn a word and a style, compose them, see the pictures."),
     "train": ("train", "Learn a word from pictures."),
     "gen": ("gen", "Generate pictures from prompts that name words."),
-    "list": ("list", "List the learned words."),
     "runs": ("runs", "Training runs: list, show, resume."),
+    "list": ("list", "List, search and filter the learned words."),
     "show": ("show", "Show one word or version in full."),
+    "diff": ("diff", "Compare two versions."),
+    "history": ("history", "Show how a word's versions came from each other."),
+    "tag": ("tag", "Label a word."),
+    "alias": ("alias", "Give a version a movable name, such as best."),
+    "note": ("note", "Set the note, description or licence of a word."),
+    "rename": ("rename", "Rename a word; the old name keeps working."),
+    "remove": ("remove", "Move words or versions to the trash."),
+    "restore": ("restore", "Bring them back from the trash, or from a backup."),
     "import": ("import_", "Import learned words from files and folders of every known format."),
     "export": ("export", "Write a learned word as a file for another program."),
+    "base": ("base", "Base models: list, add, show, default, remove."),
+    "verify": ("verify", "Check that everything is still what it was; repair what is not."),
+    "gc": ("gc", "Free the space of files that nothing needs."),
+    "backup": ("backup", "Write the whole registry into one file."),
 }
 
 
@@ -90,10 +103,10 @@ def run(argv: list[str] | None = None) -> int:
         return exit_request.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "tireg"
-        click.echo(f"tireg: {error.format_message().rstrip('.')} · {command} --help explains", err=True)
+        click.echo(f"tireg: {safe(error.format_message()).rstrip('.')} · {command} --help explains", err=True)
         return 2
     except click.ClickException as error:
-        click.echo(f"tireg: {error.format_message()}", err=True)
+        click.echo(f"tireg: {safe(error.format_message())}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return fail(KeyboardInterrupt())

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tiregistry.concepts import CONCEPT_TYPES, Fingerprint
+from tiregistry.concepts import CONCEPT_TYPES, Fingerprint, Fit
 from tiregistry.errors import (
     AlreadyExists,
     ConceptNotFound,
@@ -175,6 +175,18 @@ def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _portions(ids: list[int], size: int = 5000) -> Iterable[list[int]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def best_fit(db: Database, concept_id: int, base: Fingerprint) -> Fit:
+    """How the living version of a concept that fits `base` best fits it."""
+    rows = db.rows(
+        "SELECT DISTINCT base_family, base_token_embedding, base_text_encoder, base_denoiser FROM versions "
+        "WHERE concept_id = ? AND deleted_at IS NULL",
+        concept_id,
+    )
+    fits = {Fingerprint(*row).fit(base) for row in rows}
+    order: tuple[Fit, ...] = ("exact", "compatible", "unknown", "other")
+    return next((fit for fit in order if fit in fits), "unknown")
 
 
 def placeholders(db: Database) -> dict[str, str]:

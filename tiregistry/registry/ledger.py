@@ -39,16 +39,23 @@ class Ledger(RegistryFolder):
         """
         return base_models.get(self.database, name)
 
-    def identify_base(self, name_or_source: str, *, revision: str = "", name: str = "") -> BaseModel:
+    def identify_base(
+        self, name_or_source: str, *, revision: str = "", name: str = "", registered: bool = True
+    ) -> BaseModel:
         """A base model by its registered name, or from its source (`embedded`, folder, file, Hub id), fingerprinted.
 
         Fingerprints are remembered as long as the files do not change. Nothing is registered: see `add_base`.
+
+        Args:
+            revision: of a Hub id: branch, tag or commit.
+            name: how a base model found by its source shall be called.
+            registered: whether registered names are tried first.
 
         Raises:
             BaseModelNotFound, HubError: it is not there.
             InvalidInput: it is no base model, or a damaged one.
         """
-        if not revision and not name:
+        if registered and not revision and not name:
             for base in self.bases():
                 if name_key(base.name) == name_key(name_or_source):
                     return base

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import AliasChange, Fingerprint, NewVersion, Version
+from tiregistry.concepts import AliasChange, Concept, Fingerprint, Fit, NewVersion, Version
 from tiregistry.errors import VersionNotFound
 from tiregistry.references import Reference
 from tiregistry.registry import aliases, catalogue, lineage, versions
@@ -230,6 +230,14 @@ class Registry(Ledger, Upkeep):
 
         left, right = self.version(a), self.version(b)
         return compare(left, right, left.embedding(), right.embedding())
+
+    def best_fit(self, concept: Concept, base: Fingerprint) -> Fit:
+        """How the living version of a concept that fits a base model best fits it.
+
+        `exact` (same token-embedding table, text encoders and denoiser), `compatible` (same table), `unknown` (some
+        version's base model is not recorded) or `other`.
+        """
+        return catalogue.best_fit(self.database, concept.id, base)
 
     # -- aliases (aliases.py) ------------------------------------------------------------------------------------
 

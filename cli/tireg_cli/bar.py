@@ -1,0 +1,45 @@
+"""A progress bar on stderr for work that counts things; silent where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tireg_cli.messages import color_allowed
+
+
+class CountingBar:
+    """Shows `label ████░░ 1,200/5,000 · 3 s left`; call it with done, total and what is counted."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._next = 0.0
+        self._began: dict[str, float] = {}
+        self._shown = False
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> CountingBar:
+        return self
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        began = self._began.setdefault(what, now)
+        if not self._live or now < self._next:
+            return
+        self._next = now + 0.1
+        share = done / total if total else 1.0
+        left = (now - began) * (1 - share) / share if share else 0.0
+        bar = "█" * int(share * 24) + "░" * (24 - int(share * 24))
+        line = f"{self._label} {what} {bar} {done:,}/{total:,}" + (f" · {left:.0f} s left" if left >= 1 else "")
+        dim, plain = ("\x1b[2m", "\x1b[0m") if color_allowed(sys.stderr) else ("", "")
+        sys.stderr.write(f"\r{dim}{line}{plain}\x1b[K" if dim else f"\r{line:<78}")
+        sys.stderr.flush()
+        self._shown = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * 78 + "\r")
+            sys.stderr.flush()

@@ -1,0 +1,49 @@
+"""`tireg gc`: free the space of files that nothing needs."""
+
+from __future__ import annotations
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.messages import hint, say
+from tireg_cli.output import emit_json, emit_table
+from tiregistry.registry.registry import Registry
+
+
+@click.command("gc")
+@click.option("--apply", is_flag=True, help="Remove the files; without it they are only listed.")
+@click.option("--grace", default="24h", show_default=True, metavar="AGE", help="Keep files younger than this.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(apply: bool, grace: str, as_json: bool) -> None:
+    """List, and with --apply remove, files that no word, no run and nothing in the trash needs.
+
+    Safe while others train, import or generate.
+
+    \b
+    Examples:
+      tireg gc
+      tireg gc --apply --grace 1h
+    """
+    with Registry.open() as registry:
+        report = registry.gc(apply=apply, grace=forms.seconds_of(grace))
+    found = len(report.files) + len(report.temporary)
+    if as_json:
+        emit_json(
+            {
+                "applied": report.applied,
+                "bytes": report.bytes,
+                "young": report.young,
+                "files": [{"digest": digest, "size": size} for digest, size in report.files],
+                "temporary": [{"name": name, "size": size} for name, size in report.temporary],
+            }
+        )
+    elif found:
+        emit_table(["FILE", "SIZE"], [[name, forms.size(size)] for name, size in (*report.files, *report.temporary)])
+    if report.applied:
+        say(f"removed {forms.count(found, 'file')}, {forms.size(report.bytes)} freed")
+    elif found:
+        say(f"{forms.count(found, 'file')}, {forms.size(report.bytes)} can be freed · tireg gc --apply removes them")
+    else:
+        say("nothing to remove")
+    if report.young:
+        hint(f"{forms.count(report.young, 'file')} younger than {grace} stay for now")

@@ -1,0 +1,110 @@
+"""`tireg list`: the learned words, searched, filtered and sorted."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.messages import hint
+from tireg_cli.output import emit_json, emit_table
+from tiregistry.registry.registry import Registry
+
+ON_A_TERMINAL = 50
+SORTS = ("name", "updated", "created", "versions")
+
+
+@click.command("list")
+@click.argument("query", nargs=-1)
+@click.option("--sort", type=click.Choice(SORTS), default="name", show_default=True)
+@click.option("--reverse", is_flag=True, help="Turn the order around.")
+@click.option(
+    "--limit", type=click.IntRange(0), help="At most so many; 0 means all. Default: 50 on a terminal, else all."
+)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option("--fits", default="", metavar="BASE", help="Only words learned on this base model's table.")
+@click.option("--trash", is_flag=True, help="What was removed and can be restored.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    query: tuple[str, ...],
+    sort: str,
+    reverse: bool,
+    limit: int | None,
+    offset: int,
+    fits: str,
+    trash: bool,
+    as_json: bool,
+) -> None:
+    """List the learned words, or those that match QUERY.
+
+    Each word of QUERY must begin a word of the name, token, tags, notes, captions or base models. Filters:
+    tag:x  base:x  family:sd1  type:style  origin:trained  since:2026-01-31 (or 7d)  from:hub
+
+    \b
+    Examples:
+      tireg list
+      tireg list garden type:object since:30d --sort updated
+      tireg list --fits ./stable-diffusion-v1-5 --json
+    """
+    with Registry.open() as registry:
+        if trash:
+            _show_trash(registry, as_json=as_json)
+            return
+        base = registry.identify_base(fits) if fits else None
+        if limit is None:
+            limit = ON_A_TERMINAL if sys.stdout.isatty() and not as_json else 0
+        order = ("-" if reverse else "") + sort
+        found = registry.concepts(
+            " ".join(query),
+            sort=order,
+            limit=limit + 1 if limit else None,
+            offset=offset,
+            fits=base.fingerprint if base else None,
+        )
+        more = bool(limit) and len(found) > limit
+        found = found[:limit] if limit else found
+        if as_json:
+            emit_json([forms.concept_data(c, registry.best_fit(c, base.fingerprint) if base else None) for c in found])
+        elif found:
+            headers = ["NAME", "TOKEN", "TYPE", "VERSIONS", "BASE", "ORIGIN", "UPDATED", "TAGS"]
+            rows = [
+                [
+                    c.name,
+                    c.placeholder_token,
+                    c.concept_type,
+                    c.num_versions,
+                    c.base_name,
+                    c.origin or "",
+                    forms.day(c.updated_at),
+                    " ".join(c.tags),
+                ]
+                for c in found
+            ]
+            if base:
+                headers.append("FIT")
+                rows = [[*row, registry.best_fit(c, base.fingerprint)] for row, c in zip(rows, found, strict=True)]
+            emit_table(headers, rows)
+        if more:
+            hint(f"… and more: tireg list --offset {offset + limit}, or --limit 0 for all")
+        elif not found:
+            if query or fits or offset:
+                hint("nothing matches · tireg list shows everything")
+            else:
+                hint("no words yet · learn one: tireg train NAME IMAGES… · or see it happen: tireg demo")
+
+
+def _show_trash(registry: Registry, *, as_json: bool) -> None:
+    items = registry.trash()
+    if as_json:
+        emit_json(
+            [
+                {"reference": i.reference, "versions": i.num_versions, "deleted_at": forms.moment(i.deleted_at)}
+                for i in items
+            ]
+        )
+        return
+    if items:
+        rows = [[i.reference, i.num_versions, forms.day(i.deleted_at)] for i in items]
+        emit_table(["REMOVED", "VERSIONS", "WHEN"], rows)
+    hint("tireg restore NAME brings it back" if items else "the trash is empty")

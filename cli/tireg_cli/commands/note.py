@@ -1,0 +1,57 @@
+"""`tireg note`: notes, description and licence of a word, notes of a version."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.output import emit, emit_json
+from tiregistry.errors import InvalidInput
+from tiregistry.references import Reference
+from tiregistry.registry.registry import Registry
+
+
+@click.command("note")
+@click.argument("reference", metavar="REF")
+@click.argument("text", required=False)
+@click.option("--append", is_flag=True, help="Add a line instead of replacing the note.")
+@click.option("--clear", is_flag=True, help="Empty it.")
+@click.option("--description", "field", flag_value="description", help="Set the one-line description instead.")
+@click.option("--licence", "field", flag_value="licence", help="Set the licence instead, e.g. CC-BY-4.0.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(reference: str, text: str | None, append: bool, clear: bool, field: str | None, as_json: bool) -> None:
+    """Set the note of a word, or of one version (REF with @); without TEXT, print it. `-` reads from stdin.
+
+    \b
+    Examples:
+      tireg note gnome "learned from grandmother's garden"
+      tireg note gnome@3 "best at night" --append
+      tireg note gnome CC-BY-4.0 --licence
+    """
+    parsed = Reference.parse(reference)
+    if text == "-":
+        text = sys.stdin.read().rstrip("\n")
+    if clear:
+        text = ""
+    with Registry.open() as registry:
+        if not parsed.selects_latest:
+            if field:
+                raise InvalidInput(f"a version has no {field}", f"tireg note {parsed.name} --{field} TEXT")
+            version = registry.version(parsed)
+            if text is not None:
+                joined = f"{version.notes}\n{text}" if append and version.notes else text
+                version = registry.set_version_notes(version, joined)
+            result, data = version.notes, forms.version_data(version)
+        else:
+            key = field or "notes"
+            concept = registry.concept(parsed.name)
+            if text is not None:
+                old = str(getattr(concept, key))
+                concept = registry.describe(parsed.name, **{key: f"{old}\n{text}" if append and old else text})
+            result, data = str(getattr(concept, key)), forms.concept_data(concept)
+    if as_json:
+        emit_json(data)
+    elif text is None and result:
+        emit(result)

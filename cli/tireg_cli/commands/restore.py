@@ -1,0 +1,63 @@
+"""`tireg restore`: back from the trash, or from a backup."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.bar import CountingBar
+from tireg_cli.messages import say, warn
+from tireg_cli.output import emit, emit_json
+from tiregistry.errors import ExitCode, InvalidInput
+from tiregistry.registry.registry import Registry
+
+
+@click.command("restore")
+@click.argument("references", nargs=-1, metavar="REF...")
+@click.option("--as", "new_name", default="", metavar="NAME", help="The name a word gets when its own is taken.")
+@click.option(
+    "--from", "backup", type=click.Path(path_type=Path), metavar="FILE", help="Read a backup instead of the trash."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_json: bool) -> int:
+    """Bring words or versions back from the trash; or add what is missing here from a backup.
+
+    A backup is merged: nothing that is here is changed or removed.
+
+    \b
+    Examples:
+      tireg restore gnome
+      tireg restore gnome --as old-gnome
+      tireg restore --from tireg-backup-20261123-174512.zip
+    """
+    if bool(backup) == bool(references):
+        raise InvalidInput(
+            "name what to restore, or a backup with --from", "tireg list --trash shows what can be restored"
+        )
+    if new_name and len(references) != 1:
+        raise InvalidInput("--as names one word", "restore one word at a time")
+    with Registry.open() as registry:
+        if backup is None:
+            done = [registry.restore(reference, new_name=new_name) for reference in references]
+            if as_json:
+                emit_json({"restored": done})
+            else:
+                emit("\n".join(done))
+            return 0
+        with CountingBar("restoring") as bar:
+            report = registry.merge_backup(backup, progress=bar)
+    if as_json:
+        emit_json(asdict(report))
+    say(
+        f"added {forms.count(report.concepts, 'word')}, {forms.count(report.versions, 'version')}, "
+        f"{forms.count(report.files, 'file')}, {forms.count(report.runs, 'run')}"
+    )
+    if report.trashed:
+        warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
+    if report.missing:
+        warn(f"the backup lacks {forms.count(len(report.missing), 'file')} · tireg verify names what depends on them")
+        return int(ExitCode.DAMAGED)
+    return 0

@@ -1,0 +1,117 @@
+"""`tireg show`: one word or version in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.output import emit_fields, emit_json
+from tiregistry.references import Reference
+from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+from tiregistry.registry.registry import Registry
+
+
+@click.command("show")
+@click.argument("reference", metavar="REF")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with the manifest and the record.")
+def command(reference: str, as_json: bool) -> None:
+    """Show a word or one of its versions: how to use it, what it is made of, how it was learned.
+
+    REF is a name, name@3, name@alias or name@sha256:ab12.
+
+    \b
+    Examples:
+      tireg show gnome
+      tireg show gnome@best --json
+    """
+    parsed = Reference.parse(reference)
+    with Registry.open() as registry:
+        concept = registry.concept(parsed.name)
+        has_version = concept.latest_number is not None or not parsed.selects_latest
+        version = registry.version(parsed) if has_version else None
+        record = version.record() if version else {}
+        if as_json:
+            data = {"concept": forms.concept_data(concept), "version": None}
+            if version:
+                data["version"] = forms.version_data(version) | {
+                    "record": record,
+                    "attachments": version.attachments(),
+                    "remotes": [vars_of(remote) for remote in registry.remotes(version)],
+                }
+            emit_json(data)
+            return
+        emit_fields(
+            _concept_fields(registry, concept)
+            | (_version_fields(registry, concept, version, record) if version else {})
+        )
+
+
+def vars_of(remote: Any) -> dict[str, Any]:
+    """A push or pull as JSON data."""
+    from dataclasses import asdict
+
+    return asdict(remote) | {"at": forms.moment(remote.at)}
+
+
+def _concept_fields(registry: Registry, concept: RegisteredConcept) -> dict[str, object]:
+    aliases = ", ".join(f"{alias} = {number}" for alias, number in concept.aliases.items())
+    numbers = [version.number for version in concept.versions] if concept.num_versions <= 100 else []
+    return {
+        "concept": f"{concept.name} ({concept.concept_type})",
+        "use it": f'tireg gen "a photo of {concept.placeholder_token}"'
+        if concept.concept_type == "object"
+        else f'tireg gen "a house in the style of {concept.placeholder_token}"',
+        "description": concept.description,
+        "notes": concept.notes,
+        "licence": concept.licence,
+        "tags": ", ".join(concept.tags),
+        "versions": _ranges(numbers) if numbers else forms.count(concept.num_versions, "version"),
+        "aliases": aliases,
+        "created": forms.day(concept.created_at),
+    }
+
+
+def _version_fields(
+    registry: Registry, concept: RegisteredConcept, version: RegisteredVersion, record: dict[str, Any]
+) -> dict[str, object]:
+    names = [alias for alias, number in concept.aliases.items() if number == version.number]
+    if version.number == concept.latest_number:
+        names.append("latest")
+    loss = [value for value in record.get("loss", []) if isinstance(value, (int, float))] if record else []
+    family = (
+        f" ({version.fingerprint.family}, table {forms.short(version.fingerprint.token_embedding)})"
+        if version.fingerprint
+        else ""
+    )
+    images = [forms.image_line(image) for image in version.images]
+    remotes = [f"{r.direction} {r.repo_id}@{r.commit_sha[:7]} {forms.day(r.at)}" for r in registry.remotes(version)]
+    return {
+        "": "",
+        "version": version.reference + (f" ({', '.join(names)})" if names else ""),
+        "digest": version.digest,
+        "origin": f"{version.origin} {forms.day(version.created_at)}",
+        "made from": ", ".join(f"{p.relation} {forms.short(p.digest)}" for p in version.parents),
+        "vectors": forms.shapes(version),
+        "base model": (version.base_name or "not recorded") + family,
+        "images": "; ".join(images[:8]) + (f"; and {len(images) - 8} more" if len(images) > 8 else ""),
+        "training": forms.settings_line(version.manifest.get("training")),
+        "loss": f"{forms.sparkline(loss)}  {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) > 1 else "",
+        "took": f"{record['seconds']:.0f} s" if isinstance(record.get("seconds"), (int, float)) else "",
+        "scores": ", ".join(f"{name} {value:.4g}" for name, value in version.scores.items()),
+        "version notes": version.notes,
+        "files": ", ".join(sorted(version.attachments())[:8]),
+        "shared": ", ".join(remotes),
+    }
+
+
+def _ranges(numbers: list[int]) -> str:
+    """`1-3, 5` of 1, 2, 3, 5."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)

@@ -1,0 +1,65 @@
+"""`tireg verify`: is everything still what it was?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.bar import CountingBar
+from tireg_cli.messages import hint, say
+from tireg_cli.output import emit_json, emit_table
+from tiregistry.errors import ExitCode, InvalidInput
+from tiregistry.registry.registry import Registry
+
+
+@click.command("verify")
+@click.option("--quick", is_flag=True, help="Compare the sizes of files instead of their bytes.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted check stopped.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended; set aside the rest.")
+@click.option(
+    "--from",
+    "copies",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="With --repair: a backup, another registry's folder, or a folder with the original files; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], as_json: bool) -> int:
+    """Check the database, the search index, every file and every manifest; name each damaged item.
+
+    Prints one line per damage and what depends on it; ends with exit code 6 when there is any that is not repaired.
+
+    \b
+    Examples:
+      tireg verify
+      tireg verify --repair --from tireg-backup-20261123-174512.zip --from ./photos
+    """
+    if copies and not repair:
+        raise InvalidInput("--from belongs to --repair", "tireg verify --repair --from PATH")
+    with Registry.open() as registry, CountingBar("checking") as bar:
+        report = registry.verify(quick=quick, resume=resume, repair=repair, copies=copies, progress=bar)
+    if as_json:
+        emit_json(asdict(report))
+    elif report.damages:
+        emit_table(
+            ["KIND", "ITEM", "PROBLEM", "NEEDED BY", "REPAIR"],
+            [[d.kind, d.item, d.problem, ", ".join(d.dependents), d.repair] for d in report.damages],
+        )
+    checked = (
+        f"{forms.count(report.files, 'file')} and {forms.count(report.versions, 'version')} in {report.seconds:.1f} s"
+    )
+    if report.known_losses:
+        hint(f"{forms.count(report.known_losses, 'file')} given up earlier · --repair --from PATH can bring them back")
+    if not report.damages:
+        say(f"everything is as it was: {checked}")
+    elif not report.unrepaired:
+        say(f"repaired {forms.count(len(report.damages), 'damage')}: {checked}")
+    else:
+        say(f"{forms.count(len(report.unrepaired), 'damage')}: {checked}")
+        hint("mend with: tireg verify --repair --from A-BACKUP-OR-FOLDER")
+        return int(ExitCode.DAMAGED)
+    return 0

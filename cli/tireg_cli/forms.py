@@ -1,0 +1,163 @@
+"""How the registry's things look as text and as JSON; shared by the commands that show them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from tiregistry.concepts import BaseModel, Concept, Fit, SourceImage, Version
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+def day(seconds: float | None) -> str:
+    """A moment as people write it, in local time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+
+
+def moment(seconds: float | None) -> str | None:
+    """A moment for programs: ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds is not None else None
+
+
+def size(number: int) -> str:
+    """Bytes for people: `3.2 KB`."""
+    value = float(number)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of `30d`, `12h`, `15m`, `90s`, `2w`; a bare number means seconds.
+
+    Raises:
+        InvalidInput: it is no duration.
+    """
+    from tiregistry.errors import InvalidInput
+
+    number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "s")
+    try:
+        value = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 <= value < 1e11:
+        raise InvalidInput(f"{text!r} is no duration", "write e.g. 30d, 12h or 15m")
+    return value
+
+
+def count(number: int, noun: str) -> str:
+    """`1 version`, `2 versions`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest, long enough to name it."""
+    return digest[:19]
+
+
+def shapes(version: Version) -> str:
+    """`2 vectors of 768 (clip_l)`."""
+    return ", ".join(f"{count(s.num_vectors, 'vector')} of {s.dim} ({s.encoder})" for s in version.encoders)
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """A row of numbers as block characters, averaged to at most `width` of them; empty for fewer than two."""
+    numbers = [float(v) for v in values if isinstance(v, (int, float)) and v == v and abs(v) != float("inf")]
+    if len(numbers) < 2:
+        return ""
+    cells = min(width, len(numbers))
+    edges = [round(i * len(numbers) / cells) for i in range(cells + 1)]
+    means = [sum(numbers[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, span = min(means), (max(means) - min(means)) or 1.0
+    return "".join(_BLOCKS[min(7, int((mean - low) / span * 8))] for mean in means)
+
+
+def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
+    """A concept as JSON data."""
+    data: dict[str, Any] = {
+        "name": concept.name,
+        "placeholder_token": concept.placeholder_token,
+        "type": concept.concept_type,
+        "versions": concept.num_versions,
+        "latest": concept.latest_number,
+        "aliases": dict(concept.aliases),
+        "tags": list(concept.tags),
+        "origin": concept.origin,
+        "base": concept.base_name,
+        "family": concept.fingerprint.family if concept.fingerprint else None,
+        "num_vectors": concept.num_vectors,
+        "description": concept.description,
+        "notes": concept.notes,
+        "licence": concept.licence,
+        "created_at": moment(concept.created_at),
+        "updated_at": moment(concept.updated_at),
+    }
+    if concept.deleted_at is not None:
+        data["deleted_at"] = moment(concept.deleted_at)
+    if fit is not None:
+        data["fit"] = fit
+    return data
+
+
+def version_data(version: Version) -> dict[str, Any]:
+    """A version as JSON data, with its whole manifest."""
+    return {
+        "reference": version.reference,
+        "concept": version.concept,
+        "number": version.number,
+        "digest": version.digest,
+        "placeholder_token": version.placeholder_token,
+        "type": version.concept_type,
+        "origin": version.origin,
+        "embedding_digest": version.embedding_digest,
+        "encoders": [asdict(shape) for shape in version.encoders],
+        "base": version.base_name,
+        "fingerprint": version.fingerprint.as_dict() if version.fingerprint else None,
+        "images": [asdict(image) for image in version.images],
+        "parents": [asdict(parent) for parent in version.parents],
+        "scores": dict(version.scores),
+        "notes": version.notes,
+        "run": version.run_id,
+        "created_at": moment(version.created_at),
+        "training": version.manifest.get("training"),
+        "manifest": dict(version.manifest),
+    }
+
+
+def base_data(base: BaseModel, *, is_default: bool = False) -> dict[str, Any]:
+    """A base model as JSON data."""
+    return {
+        "name": base.name,
+        "source": base.source,
+        "revision": base.revision,
+        "family": base.family,
+        "resolution": base.resolution,
+        "default": is_default,
+        "fingerprint": base.fingerprint.as_dict(),
+        "added_at": moment(base.added_at) if base.added_at else None,
+    }
+
+
+def image_line(image: SourceImage) -> str:
+    """`cat.png 640x480 “a photo of <cat>”`."""
+    caption = f" “{image.caption}”" if image.caption else ""
+    return f"{image.filename} {image.width}x{image.height}{caption}"
+
+
+def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:
+    """The plain values of a training configuration in one line: `steps 500 · lr 0.005`."""
+    if not training:
+        return ""
+    plain = [(k, v) for k, v in training.items() if isinstance(v, (str, int, float)) and v not in ("", None)]
+    shown = " · ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:most]
+    )
+    return shown + (" · …" if len(plain) > most else "")

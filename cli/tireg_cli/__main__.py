@@ -1,5 +1,5 @@
 """`python -m tireg_cli` is `tireg`."""
 
-from tireg_cli.main import main
+from tireg_cli.launch import main
 
 main()

@@ -88,11 +88,6 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run `tireg` with `argv` (default: the process's arguments) and exit with a documented code."""
-    sys.exit(run(argv))
-
-
 def run(argv: list[str] | None = None) -> int:
     """Run `tireg` and return the exit code; never raises for an error a user can meet."""
     try:
@@ -117,7 +112,3 @@ def run(argv: list[str] | None = None) -> int:
         return 141
     except Exception as error:
         return fail(error)
-
-
-if __name__ == "__main__":
-    main()

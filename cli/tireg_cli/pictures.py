@@ -1,11 +1,11 @@
-"""Pictures in this terminal: chooses how to draw them and writes them to stderr, so that stdout stays data."""
+"""Pictures in this terminal: written to stderr, so that stdout stays data; nothing at all where that is no terminal."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -13,44 +13,52 @@ import click
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tiregistry.graphics.halfblocks import Colors
+    from tiregistry.graphics.terminal import Terminal
 
 
-def terminal_colors() -> Colors:
-    """24-bit colour where the terminal announces it, 256 colours on other terminals, none with NO_COLOR or dumb."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
-        return "none"
-    announced = os.environ.get("COLORTERM", "").lower()
-    return "truecolor" if announced in ("truecolor", "24bit") else "256"
+@cache
+def this_terminal() -> Terminal:
+    """How this terminal shows pictures; asked once, when the first picture is shown."""
+    from tiregistry.graphics.detection import detect
+
+    return detect()
 
 
 def show_picture(image: Image, *, caption: str = "") -> None:
-    """Draw one picture as text on stderr, as large as the terminal and the picture allow."""
-    from tiregistry.graphics.halfblocks import halfblocks
-    from tiregistry.text import safe
-
+    """Draw one picture on stderr, as large as the terminal and the picture allow."""
     size = shutil.get_terminal_size((80, 24))
-    columns = min(size.columns, max(32, image.width))
-    lines = halfblocks(image, columns, max(4, size.lines - 3), terminal_colors())
-    for line in lines:
-        click.echo(line, err=True, color=True)
-    if caption:
-        click.echo(safe(caption), err=True)
+    terminal = this_terminal()
+    if terminal.has_pixels:
+        # At its own size, or a small one twice as large; never more than the screen.
+        wanted = image.width * (2 if image.width <= 256 else 1)
+        columns = min(size.columns, max(1, -(-wanted // terminal.cell[0])))
+    else:
+        columns = min(size.columns, max(32, image.width))
+    _show([image], [caption], columns, max(4, size.lines - 3))
 
 
 def show_pictures(images: Sequence[Image], captions: Sequence[str]) -> None:
-    """Draw several pictures, side by side where they fit the width."""
-    from tiregistry.graphics.halfblocks import halfblocks
-    from tiregistry.text import safe
-
+    """Draw several pictures on stderr, side by side where they fit the width."""
     size = shutil.get_terminal_size((80, 24))
     each = 32 if size.columns >= 66 else min(size.columns, 32)
     per_line = max(1, (size.columns + 2) // (each + 2))
     for start in range(0, len(images), per_line):
-        row = images[start : start + per_line]
-        blocks = [halfblocks(image, each, each, terminal_colors()) for image in row]
-        for y in range(max(len(block) for block in blocks)):
-            click.echo("  ".join(block[y] if y < len(block) else " " * each for block in blocks), err=True, color=True)
-        labels = [safe(text)[:each].ljust(each) for text in captions[start : start + per_line]]
-        click.echo("  ".join(labels).rstrip() + "\n", err=True)
+        _show(images[start : start + per_line], captions[start : start + per_line], each, each)
+        click.echo("", err=True)
+
+
+def _show(images: Sequence[Image], captions: Sequence[str], columns: int, rows: int) -> None:
+    """One row of pictures with their captions below."""
+    from tireg_cli.output import fit, width_of
+    from tiregistry.graphics.drawing import draw_row
+    from tiregistry.text import safe
+
+    drawn = draw_row(images, this_terminal(), columns, rows)
+    if drawn:
+        click.echo(drawn, err=True, color=True, nl=False)
+    room = columns if len(images) > 1 else 1000
+    labels = [fit(safe(text), room) for text in captions]
+    padded = [label + " " * (columns - width_of(label)) for label in labels]
+    if any(labels):
+        click.echo("  ".join(padded).rstrip(), err=True)
     sys.stderr.flush()

@@ -1,0 +1,223 @@
+"""A terminal double: runs a program on a pty, answers what a chosen terminal answers, and turns what it was sent into
+pixels again."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import io
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Brand:
+    """How a terminal answers; an empty answer is silence."""
+
+    attributes: bytes = b"\x1b[?62;c"
+    name: bytes = b""
+    kitty: bool = False
+    placeholders: bool = False
+    cell_reports: bool = True
+
+
+KITTY = Brand(name=b"kitty(0.41.1)", kitty=True, placeholders=True)
+OLD_KITTY = Brand(name=b"kitty(0.26.5)", kitty=True)
+XTERM_SIXEL = Brand(b"\x1b[?63;1;2;4;6;9;15;16;22;28c", b"XTerm(379)", cell_reports=False)
+KONSOLE = Brand(b"\x1b[?62;1;4c", b"Konsole 22.12.3", kitty=True, placeholders=True)
+PLAIN = Brand(b"\x1b[?64;1;2c")
+MUTE = Brand(b"")
+
+_QUESTIONS = re.compile(
+    rb"\x1b\[0?c|\x1b\[>0?q|\x1b_G(?P<keys>[^;\x1b]*a=q[^;\x1b]*);[^\x1b]*\x1b\\|\x1b\[16t|\x1b\[\?(?P<mode>\d+)\$p"
+)
+
+
+@dataclass
+class TerminalDouble:
+    """A running program and the terminal it believes to be on."""
+
+    command: Sequence[str]
+    brand: Brand = PLAIN
+    columns: int = 120
+    rows: int = 40
+    cell: tuple[int, int] = (9, 18)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    """Seconds before each answer, as over a slow line."""
+
+    def __post_init__(self) -> None:
+        self.received = b""
+        self.ended = False
+        self._answered_to = 0
+        self._due: list[tuple[float, bytes]] = []
+        self.pid, self._handle = pty.fork()
+        if self.pid == 0:  # pragma: no cover (the child)
+            for name in ("TMUX", "NO_COLOR", "TIREG_IMAGES", "SSH_TTY", "SSH_CONNECTION", "CI"):
+                os.environ.pop(name, None)
+            os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **self.environment})
+            time.sleep(0.05)  # until the size is set
+            os.execvp(self.command[0], list(self.command))
+        self.resize(self.columns, self.rows)
+
+    def __enter__(self) -> TerminalDouble:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the window's size; the program gets SIGWINCH."""
+        self.columns, self.rows = columns, rows
+        size = struct.pack("HHHH", rows, columns, columns * self.cell[0], rows * self.cell[1])
+        fcntl.ioctl(self._handle, termios.TIOCSWINSZ, size)
+
+    def type(self, keys: str) -> None:
+        """Send keys."""
+        os.write(self._handle, keys.encode())
+
+    def pump(self, seconds: float, *, until: bytes | None = None) -> bool:
+        """Receive and answer for some time, or until the output holds `until` (as text, without escapes).
+
+        Returns:
+            Whether `until` was found (True when there is none to look for).
+        """
+        start = len(self.received) if until is None else 0
+        end = time.monotonic() + seconds
+        while not self.ended and time.monotonic() < end:
+            self._answer()
+            if until is not None and until in self.text(start):
+                return True
+            if not select.select([self._handle], [], [], 0.02)[0]:
+                continue
+            try:
+                data = os.read(self._handle, 1 << 16)
+            except OSError:
+                data = b""
+            if not data:
+                self.ended = True
+            self.received += data
+        return until is None or until in self.text(start)
+
+    def text(self, start: int = 0) -> bytes:
+        """What was received since `start`, without escape sequences."""
+        return re.sub(
+            rb"\x1b[P_][^\x1b]*(?:\x1b\\)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;?<>=$ ]*[A-Za-z~]|\x1b[78=>]",
+            b"",
+            self.received[start:],
+        )
+
+    def close(self) -> int:
+        """End the program and return its exit status (or minus the signal)."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                break
+            os.kill(self.pid, number)
+            self.pump(2.0)
+        else:
+            done, status = os.waitpid(self.pid, 0)
+        os.close(self._handle)
+        return os.waitstatus_to_exitcode(status)
+
+    def _answer(self) -> None:
+        for match in _QUESTIONS.finditer(self.received, self._answered_to):
+            answer = self._answer_to(match)
+            if answer:
+                self._due.append((time.monotonic() + self.delay, answer))
+            self._answered_to = match.end()
+        while self._due and self._due[0][0] <= time.monotonic():
+            os.write(self._handle, self._due.pop(0)[1])
+
+    def _answer_to(self, match: re.Match[bytes]) -> bytes:
+        question, brand = match.group(), self.brand
+        if match["keys"] is not None:
+            wanted = brand.placeholders if b"U=1" in match["keys"] else brand.kitty
+            number = re.search(rb"i=(\d+)", match["keys"])
+            return b"\x1b_Gi=%s;OK\x1b\\" % number.group(1) if wanted and number else b""
+        if match["mode"] is not None:
+            return b"\x1b[?%s;0$y" % match["mode"] if brand.attributes else b""
+        if question.endswith(b"c"):
+            return brand.attributes
+        if question.endswith(b"q"):
+            return b"\x1bP>|%s\x1b\\" % brand.name if brand.name else b""
+        return b"\x1b[6;%d;%dt" % (self.cell[1], self.cell[0]) if brand.cell_reports and brand.attributes else b""
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def kitty_pictures(self) -> dict[int, Image.Image]:
+        """Every picture transmitted by kitty's protocol, by id (0 for those without), the newest of each."""
+        return dict(kitty_pictures(self.received))
+
+    def sixels(self) -> list[Image.Image]:
+        """Every sixel picture received, in order."""
+        return [decode_sixel(found) for found in re.findall(rb"\x1bP[\d;]*q[^\x1b]*\x1b\\", self.received)]
+
+    def kitty_commands(self) -> list[dict[str, str]]:
+        """The control keys of every kitty sequence, in order."""
+        return [keys for keys, _ in _kitty_sequences(self.received)]
+
+
+def _kitty_sequences(data: bytes) -> list[tuple[dict[str, str], bytes]]:
+    found = []
+    for match in re.finditer(rb"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\", data):
+        keys = dict(part.split("=", 1) for part in match.group(1).decode().split(",") if "=" in part)
+        found.append((keys, match.group(2) or b""))
+    return found
+
+
+def kitty_pictures(data: bytes) -> list[tuple[int, Image.Image]]:
+    """The pictures in a byte stream with their ids."""
+    pictures: list[tuple[int, Image.Image]] = []
+    payload, number, open_picture = b"", 0, False
+    for keys, part in _kitty_sequences(data):
+        if not open_picture:
+            if keys.get("a") not in ("t", "T"):
+                continue
+            payload, number = b"", int(keys.get("i", "0"))
+        payload += part
+        open_picture = keys.get("m") == "1"
+        if not open_picture:
+            pictures.append((number, Image.open(io.BytesIO(base64.standard_b64decode(payload))).convert("RGB")))
+    return pictures
+
+
+def decode_sixel(sequence: bytes) -> Image.Image:
+    """The picture of one sixel sequence, as a terminal draws it."""
+    body = sequence[sequence.index(b"q") + 1 : -2]
+    size = re.match(rb'"\d+;\d+;(\d+);(\d+)', body)
+    assert size is not None, "no raster attributes"
+    width, height = int(size.group(1)), int(size.group(2))
+    image = Image.new("RGB", (width, height))
+    pixels = image.load()
+    assert pixels is not None
+    palette: dict[int, tuple[int, int, int]] = {}
+    color, x, top = (0, 0, 0), 0, 0
+    token = re.compile(rb"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$\-])|([?-~])")
+    for match in token.finditer(body[size.end() :]):
+        if match.group(1):
+            red, green, blue = (round(int(match.group(i)) * 255 / 100) for i in (2, 3, 4))
+            palette[int(match.group(1))] = (red, green, blue)
+        elif match.group(5):
+            color = palette[int(match.group(5))]
+        elif match.group(8):
+            x, top = 0, top + (6 if match.group(8) == b"-" else 0)
+        else:
+            count, bits = (int(match.group(6)), match.group(7)) if match.group(6) else (1, match.group(9))
+            value = bits[0] - 63
+            for step in range(count):
+                for row in range(6):
+                    if value >> row & 1:
+                        pixels[x + step, top + row] = color
+            x += count
+    return image

@@ -1,0 +1,125 @@
+"""Choosing how to show pictures: the user's wish first, then what the terminal can do; never at import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from tiregistry.graphics import tmux
+from tiregistry.graphics.asking import ask, cell_size, patience
+from tiregistry.graphics.queries import Answers
+from tiregistry.graphics.terminal import DEFAULT_CELL, Protocol, Terminal, colors_of, parse_protocol
+from tiregistry.settings import Settings
+
+# They accept kitty's pictures but draw placeholders as characters.
+_NO_PLACEHOLDERS = frozenset({"konsole", "wezterm", "warp"})
+_SIXEL_BRANDS = frozenset({"xterm", "foot", "mlterm", "konsole", "wezterm", "contour", "mintty", "iterm2", "blackbox"})
+
+
+def wish(option: str = "", environment: Mapping[str, str] | None = None) -> tuple[Protocol | None, str]:
+    """The protocol the user asks for and where: an option, `TIREG_IMAGES`, or `settings.toml`; None means auto.
+
+    Raises:
+        InvalidConfig: a value that names no protocol, or settings that cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    if option:
+        return parse_protocol(option, "--images"), "--images"
+    if environment.get("TIREG_IMAGES"):
+        return parse_protocol(environment["TIREG_IMAGES"], "TIREG_IMAGES"), "TIREG_IMAGES"
+    return parse_protocol(Settings.load().images, "settings.toml, images"), "settings.toml"
+
+
+def detect(option: str = "", *, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> Terminal:
+    """Find out how this process's terminal (on stderr) can show pictures.
+
+    Takes a few milliseconds where the terminal answers, at most about a third of a second (one second over ssh)
+    where it does not. Without a terminal nothing is asked and nothing is written.
+
+    Args:
+        option: what the user gave as `--images`; wins over `TIREG_IMAGES` and the settings.
+        seconds: longest wait for answers.
+
+    Raises:
+        InvalidConfig: the wish names no protocol.
+    """
+    environment = os.environ if environment is None else environment
+    wanted, source = wish(option, environment)
+    colors = colors_of(environment)
+    if wanted in ("off", "ascii", "halfblocks"):
+        chosen = colors if wanted == "halfblocks" or colors == "none" else "none"
+        return Terminal(wanted, chosen, cell_size() or DEFAULT_CELL, f"asked for by {source}")
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        return Terminal(wanted or "off", colors, reason=f"asked for by {source}" if wanted else "no terminal")
+    if environment.get("TERM", "dumb") in ("dumb", "", "unknown") and wanted is None:
+        return Terminal("ascii", "none", reason="a dumb terminal")
+    limit = patience(environment) if seconds is None else seconds
+    here, outer, answered = ask(environment, limit)
+    cell = cell_size() or here.cell or DEFAULT_CELL
+    facts = _facts(here, outer, answered, cell, environment)
+    if outer is not None and not outer.name:
+        outer.name = tmux.outer_name()
+        facts["outside tmux"] = outer.name or "unknown"
+    name = (outer or here).name
+    in_tmux = outer is not None
+    if wanted is not None:
+        return Terminal(wanted, colors, cell, f"asked for by {source}", name, in_tmux, answered, facts)
+    protocol, reason = choose(here, outer, colors != "none")
+    if protocol == "halfblocks" and not answered:
+        reason = "the terminal did not answer in time"
+    if protocol in ("kitty", "kitty-direct"):
+        colors = "truecolor"
+    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts)
+
+
+def choose(here: Answers, outer: Answers | None, has_color: bool) -> tuple[Protocol, str]:
+    """The best protocol for what a terminal answered, and why.
+
+    Args:
+        here: the terminal, or tmux.
+        outer: the terminal outside tmux, None when there is no tmux.
+    """
+    if not has_color:
+        return "ascii", "NO_COLOR or a terminal without colour"
+    who = outer or here
+    if who.brand not in _NO_PLACEHOLDERS:
+        recent = who.brand == "ghostty" or (who.brand == "kitty" and who.version >= (0, 28))
+        # Old kitty stays silent when asked about placeholders; others are believed.
+        if who.kitty and (recent or (who.kitty_placeholders and who.brand != "kitty")):
+            return "kitty", "kitty graphics with placeholders" + (" through tmux" if outer else "")
+        if who.kitty and outer is None and not here.sixel:
+            return "kitty-direct", "kitty graphics without placeholders"
+    if here.sixel and outer is None:
+        return "sixel", "the terminal announces sixel"
+    # tmux announces sixel whatever is outside, so the outer terminal must be known to draw it.
+    if here.sixel and outer is not None and (outer.sixel or (not outer.attributes_seen and who.brand in _SIXEL_BRANDS)):
+        return "sixel", "sixel in tmux and outside it"
+    return "halfblocks", "no picture protocol announced"
+
+
+def _facts(
+    here: Answers,
+    outer: Answers | None,
+    answered: bool,
+    cell: tuple[int, int],
+    environment: Mapping[str, str],
+) -> dict[str, str]:
+    def yes(value: bool) -> str:
+        return "yes" if value else "no"
+
+    who = outer or here
+    facts = {
+        "terminal": here.name or environment.get("TERM_PROGRAM", "") or "does not say",
+        "TERM": environment.get("TERM", ""),
+        "COLORTERM": environment.get("COLORTERM", ""),
+        "answered": yes(answered),
+        "sixel": yes(here.sixel),
+        "kitty graphics": yes(who.kitty),
+        "kitty placeholders": yes(who.kitty and who.kitty_placeholders),
+        "cell": f"{cell[0]}×{cell[1]} pixels",
+    }
+    if outer is not None:
+        facts["outside tmux"] = outer.name or "unknown"
+        facts["passthrough"] = yes(bool(outer.attributes_seen))
+    return facts

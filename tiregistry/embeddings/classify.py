@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tiregistry.embeddings.families import role_of_width
 from tiregistry.embeddings.limits import MAX_EMBEDDINGS
 from tiregistry.embeddings.pickle_ops import Module, module_items
@@ -212,7 +214,13 @@ def _encoder_names(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -
         role = ROLE_KEYS.get(key) or (key if _OTHER_ENCODER.fullmatch(key) else "")
         if not role:
             warnings.append(f"the tensor {safe(key, limit=60)!r} names no known encoder and was left out")
-        elif role not in parts:
+        elif role in parts:  # t5 and t5xxl: two names of one encoder
+            first, known = parts[role][0]
+            if not np.array_equal(known.read(first), tensor.read(key)):
+                warnings.append(
+                    f"the vectors {first} and {key} differ though they mean the same encoder: {first} is used"
+                )
+        else:
             parts[role] = [(key, tensor)]
             foreign += [role] if role == key and role not in ROLE_KEYS else []
     if not parts:

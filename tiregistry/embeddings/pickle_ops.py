@@ -79,6 +79,8 @@ def is_allowed(wanted: Global) -> bool:
         return name in _REBUILD
     if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
         return name in ("ndarray", "dtype") if module == "numpy" else name in ("_reconstruct", "scalar")
+    if module in ("numpy.core.numeric", "numpy._core.numeric"):
+        return name == "_frombuffer"
     return (
         wanted in _CONTAINERS
         or wanted in (Global("torch._tensor", "_rebuild_from_type_v2"), Global("torch.nn.parameter", "Parameter"))
@@ -147,6 +149,11 @@ def _call(function: Global, args: tuple[Any, ...], spend: Callable[[int], None])
         return call(inner, inner_args, spend)
     if name == "_reconstruct":
         return RawTensor("U8", (0,), bytes)
+    if name == "_frombuffer":
+        raw, kind, shape, order = args
+        array = RawTensor("U8", (0,), bytes)
+        build(array, (1, shape, kind, order == "F", raw))
+        return array
     if name == "scalar":
         kind, raw = args[:2]
         return struct.unpack(kind.order + {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i"}[kind.code], raw)[0]

@@ -143,6 +143,8 @@ def _decode(data: bytes, kind: str) -> Pixels:
             return np.asarray(picture.convert("RGB"))
     except UnreadableEmbedding:
         raise
+    except Image.DecompressionBombError:
+        raise NoEmbeddingInPicture("the picture has too many pixels to search for an embedding", "") from None
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         raise damaged(f"the picture does not decode ({safe(type(error).__name__)})") from None
 

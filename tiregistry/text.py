@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
-# C0 and C1 controls, DEL, bidirectional overrides and isolates, invisible marks, lone surrogates, line separators.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
-
-def _visible(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+# Controls (C0, C1, DEL), format marks (bidirectional overrides and isolates, invisible joiners), lone surrogates,
+# line and paragraph separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Marks of category Cf that are visible signs of their script, such as the Arabic sign for the end of a verse.
+_VISIBLE_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")
 
 
 def safe(text: object, *, limit: int = 2000, multiline: bool = False) -> str:
@@ -25,7 +19,7 @@ def safe(text: object, *, limit: int = 2000, multiline: bool = False) -> str:
 
     Args:
         text: anything; `str()` is taken of it, bytes are decoded as UTF-8 with replacement.
-        limit: longest result in characters.
+        limit: longest result in characters, before escapes are made visible.
         multiline: keep newlines and tabs; otherwise they become single spaces.
     """
     raw = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
@@ -34,4 +28,17 @@ def safe(text: object, *, limit: int = 2000, multiline: bool = False) -> str:
     raw = raw.replace("\r\n", "\n")
     if not multiline:
         raw = raw.replace("\n", " ").replace("\t", " ")
-    return _UNSAFE.sub(_visible, unicodedata.normalize("NFC", raw))
+    raw = unicodedata.normalize("NFC", raw)
+    if raw.isprintable():  # the usual case, decided without looking at each character
+        return raw
+    kept = "\n\t" if multiline else ""
+    return raw.translate({ord(c): _visible(c) for c in set(raw) if _is_unsafe(c) and c not in kept})
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE and character not in _VISIBLE_SIGNS
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

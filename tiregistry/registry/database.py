@@ -123,6 +123,7 @@ class Database:
     # -- opening -------------------------------------------------------------------------------------------------
 
     def _check_and_migrate(self) -> None:
+        self._refuse_newer(self._version_in_header())
         if self.readonly:
             self._open_readonly()
         version = self._version()
@@ -136,21 +137,36 @@ class Database:
             self._migrate(version)
 
     def _version(self) -> int:
-        """`user_version` of the file, after checking that it is a registry that this program knows.
-
-        Reading first and only then switching to WAL leaves a newer registry untouched, byte for byte.
-        """
+        """`user_version` of the file, after checking that it is a registry that this program knows."""
         application, version = self.connection.execute(
             "SELECT a.application_id, u.user_version FROM pragma_application_id a, pragma_user_version u"
         ).fetchone()
         if application != APPLICATION_ID and not (application == 0 and self._is_empty()):
             raise Damaged(f"{self.path} is not a tiregistry database", "move it away, or set TIREG_HOME elsewhere")
+        self._refuse_newer(version)
+        return int(version)
+
+    def _version_in_header(self) -> int:
+        """`user_version` as the file's first page has it; 0 for a file that is missing or no database.
+
+        Looking into the file before SQLite does leaves a newer registry untouched: opening a database in WAL mode
+        makes files beside it, even for reading.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                header = file.read(100)
+        except OSError:
+            return 0
+        if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
+            return 0
+        return int.from_bytes(header[60:64], "big", signed=True)
+
+    def _refuse_newer(self, version: int) -> None:
         if version > SCHEMA_VERSION:
             raise NewerRegistry(
                 f"{self.path} was written by a newer tiregistry (schema {version}, this one knows {SCHEMA_VERSION})",
                 "update with: pip install --upgrade tiregistry",
             )
-        return int(version)
 
     def _is_empty(self) -> bool:
         return not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()

@@ -6,10 +6,8 @@ from typing import Any
 
 from sqlite_utils import Migrations
 
-migrations = Migrations("tiregistry")
 
 
-@migrations()  # type: ignore[untyped-decorator]
 def m001_first_schema(db: Any) -> None:
     """Concepts, versions, aliases, tags, search, trash, base models, runs, remotes, pictures."""
     for statement in _FIRST_SCHEMA.split(";\n\n"):
@@ -257,3 +255,10 @@ CREATE VIRTUAL TABLE search USING fts5 (
     tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
 )
 """
+
+STEPS = (m001_first_schema,)
+"""All migrations in order: only ever add to the end, and raise `SCHEMA_VERSION` with it."""
+
+migrations = Migrations("tiregistry")
+for _step in STEPS:
+    migrations()(_step)

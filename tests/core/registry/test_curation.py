@@ -1,0 +1,218 @@
+"""Names, aliases, tags, notes, trash: everything a person changes about a word, and how it is undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.registry.making import add_version
+from tiregistry.errors import (
+    AlreadyExists,
+    ConceptNotFound,
+    Conflict,
+    InvalidInput,
+    InvalidReference,
+    PlaceholderTaken,
+    VersionNotFound,
+)
+from tiregistry.registry.registry import Registry
+
+# -- aliases ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_alias_moves_and_every_move_can_be_taken_back(registry: Registry) -> None:
+    for seed in (1, 2, 3):
+        add_version(registry, seed=seed)
+    for number in (1, 3, 2):
+        registry.set_alias(f"gnome@{number}", "best")
+    assert registry.concept("gnome").aliases == {"best": 2}
+    moved_back = [registry.undo_alias("gnome", "best") for _ in range(3)]
+    assert [version and version.number for version in moved_back] == [3, 1, None]
+    assert registry.concept("gnome").aliases == {}
+    with pytest.raises(VersionNotFound, match="no change to take back"):
+        registry.undo_alias("gnome", "best")
+    log = registry.alias_log("gnome", "best")
+    assert [(c.old_number, c.new_number) for c in reversed(log)] == [
+        (None, 1),
+        (1, 3),
+        (3, 2),
+        (2, 3),
+        (3, 1),
+        (1, None),
+    ]
+
+
+def test_a_removed_alias_comes_back(registry: Registry) -> None:
+    add_version(registry)
+    registry.set_alias("gnome", "best")
+    registry.remove_alias("gnome", "best")
+    with pytest.raises(VersionNotFound):
+        registry.version("gnome@best")
+    with pytest.raises(VersionNotFound):
+        registry.remove_alias("gnome", "best")
+    version = registry.undo_alias("gnome", "best")
+    assert version is not None
+    assert version.reference == "gnome@1"
+
+
+def test_setting_an_alias_where_it_is_leaves_no_trace(registry: Registry) -> None:
+    add_version(registry)
+    registry.set_alias("gnome", "best")
+    registry.set_alias("gnome@1", "best")
+    assert len(registry.alias_log("gnome")) == 1
+
+
+@pytest.mark.parametrize("alias", ["latest", "7", "v7", "a b", ""])
+def test_an_alias_that_would_be_read_otherwise_is_refused(registry: Registry, alias: str) -> None:
+    add_version(registry)
+    with pytest.raises(InvalidReference):
+        registry.set_alias("gnome", alias)
+
+
+def test_an_alias_of_a_version_in_the_trash_waits_for_it(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    add_version(registry, seed=2)
+    registry.set_alias("gnome@1", "best")
+    registry.remove("gnome@1")
+    with pytest.raises(VersionNotFound, match="in the trash") as caught:
+        registry.version("gnome@best")
+    assert "tireg restore gnome@1" in caught.value.hint
+    assert registry.concept("gnome").aliases == {}
+    registry.restore("gnome@best")
+    assert registry.concept("gnome").aliases == {"best": 1}
+
+
+def test_undo_does_not_bring_back_a_version_from_the_trash(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    add_version(registry, seed=2)
+    registry.set_alias("gnome@1", "best")
+    registry.set_alias("gnome@2", "best")
+    registry.remove("gnome@1")
+    with pytest.raises(Conflict, match="gone"):
+        registry.undo_alias("gnome", "best")
+    assert registry.version("gnome@best").number == 2
+
+
+# -- names, tags, notes ----------------------------------------------------------------------------------------------
+
+
+def test_a_former_name_keeps_leading_to_the_concept_until_another_takes_it(registry: Registry) -> None:
+    version = add_version(registry)
+    registry.set_alias("gnome", "best")
+    registry.rename("gnome", "dwarf")
+    assert registry.version("gnome@best").id == version.id
+    registry.rename("dwarf", "elf")
+    assert registry.concept("gnome").name == registry.concept("dwarf").name == "elf"
+    registry.create_concept("gnome", "<other>", "object")
+    assert registry.concept("gnome").placeholder_token == "<other>"
+    assert registry.concept("dwarf").name == "elf"
+    registry.rename("elf", "dwarf")  # back to a name it had
+    assert registry.concept("elf").name == "dwarf"
+
+
+def test_training_again_under_a_former_name_adds_to_the_renamed_concept(registry: Registry) -> None:
+    add_version(registry, "gnome", 1)
+    registry.rename("gnome", "dwarf")
+    version = add_version(registry, "gnome", 2)  # its token is still <gnome>
+    assert version.reference == "dwarf@2"
+
+
+def test_renaming_clashes_and_recasing(registry: Registry) -> None:
+    add_version(registry, "gnome", 1)
+    add_version(registry, "dwarf", 2)
+    with pytest.raises(AlreadyExists):
+        registry.rename("gnome", "DWARF")
+    assert registry.rename("gnome", "Gnome").name == "Gnome"
+    with pytest.raises(InvalidReference):
+        registry.rename("gnome", "x/y")
+
+
+def test_tags_are_lower_case_and_unique(registry: Registry) -> None:
+    add_version(registry)
+    assert registry.tag("gnome", add=["Garden", "garden", "pottery"]).tags == ("garden", "pottery")
+    assert registry.tag("gnome", remove=["GARDEN", "never-there"]).tags == ("pottery",)
+    with pytest.raises(InvalidReference):
+        registry.tag("gnome", add=["two words"])
+
+
+def test_descriptions_and_their_limits(registry: Registry) -> None:
+    add_version(registry)
+    concept = registry.describe("gnome", description="a gnome", notes="from\nthe garden", licence="CC-BY-4.0")
+    assert (concept.description, concept.notes, concept.licence) == ("a gnome", "from\nthe garden", "CC-BY-4.0")
+    with pytest.raises(InvalidInput, match="longer"):
+        registry.describe("gnome", notes="x" * 100_001)
+    with pytest.raises(InvalidInput, match="valid text"):
+        registry.describe("gnome", notes="bad \udcff byte")
+    with pytest.raises(InvalidInput, match="no colour"):
+        registry.describe("gnome", colour="red")
+
+
+# -- trash -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_concept_comes_back_from_the_trash_with_everything(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    registry.tag("gnome", add=["garden"])
+    registry.set_alias("gnome@1", "best")
+    before = registry.concept("gnome")
+    assert registry.remove("gnome") == "gnome"
+    with pytest.raises(ConceptNotFound) as caught:
+        registry.concept("gnome")
+    assert "tireg restore gnome" in caught.value.hint
+    assert registry.concepts() == []
+    assert registry.placeholders() == {}
+    assert [item.reference for item in registry.trash()] == ["gnome"]
+    assert [concept.name for concept in registry.concepts(trashed=True)] == ["gnome"]
+    registry.restore("gnome")
+    after = registry.concept("gnome")
+    assert (after.tags, after.aliases, after.num_versions) == (before.tags, before.aliases, before.num_versions)
+    assert registry.version("gnome@best").embedding() == before.latest.embedding()
+
+
+def test_latest_falls_back_when_the_newest_is_removed(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    add_version(registry, seed=2)
+    registry.remove("gnome@2")
+    assert registry.version("gnome").number == 1
+    with pytest.raises(VersionNotFound, match="in the trash"):
+        registry.version("gnome@2")
+    assert registry.restore("gnome@2") == "gnome@2"
+    assert registry.version("gnome").number == 2
+
+
+def test_registering_the_content_of_a_version_in_the_trash_brings_it_back(registry: Registry) -> None:
+    version = add_version(registry, seed=1)
+    registry.remove("gnome@1")
+    assert add_version(registry, seed=1).id == version.id
+    assert registry.version("gnome").number == 1
+
+
+def test_a_taken_name_or_token_is_no_dead_end(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    registry.remove("gnome")
+    registry.create_concept("gnome", "<new>", "object")
+    with pytest.raises(AlreadyExists) as caught:
+        registry.restore("gnome")
+    assert "--as" in caught.value.hint
+    assert registry.restore("gnome", new_name="old-gnome") == "old-gnome"
+    assert registry.version("old-gnome").number == 1
+    registry.remove("old-gnome")
+    registry.create_concept("thief", "<gnome>", "object")
+    with pytest.raises(PlaceholderTaken):
+        registry.restore("old-gnome")
+
+
+def test_purging_deletes_only_what_is_named_and_only_from_the_trash(registry: Registry) -> None:
+    for seed in (1, 2, 3):
+        add_version(registry, seed=seed)
+    add_version(registry, "dwarf", 4)
+    registry.remove("gnome@1")
+    registry.remove("gnome@2")
+    registry.remove("dwarf")
+    with pytest.raises(VersionNotFound):
+        registry.purge(["gnome@3"])
+    assert registry.purge(older_than=3600) == []
+    assert registry.purge(["gnome@1"]) == ["gnome@1"]
+    assert sorted(registry.purge()) == ["dwarf", "gnome@2"]
+    assert registry.trash() == []
+    assert [version.number for version in registry.versions("gnome")] == [3]
+    assert registry.verify().damages == []

@@ -1,0 +1,324 @@
+"""The database file: creation, refusal of what is not ours, read-only places, network mounts, migrations."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.registry.making import add_version
+from tiregistry.errors import Damaged, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.registry import database
+from tiregistry.registry.database import Database
+from tiregistry.registry.filesystem import on_network
+from tiregistry.registry.registry import Registry
+from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+def pragma(path: Path, name: str) -> Any:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def schema_of(path: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '_sqlite_migrations%' "
+            "AND name NOT LIKE 'idx__sqlite_migrations%' ORDER BY name"
+        ).fetchall()
+
+
+# -- creation --------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_created_on_first_use_with_its_marks(tmp_path: Path) -> None:
+    home = tmp_path / "a" / "b"
+    with Registry.open(home) as registry:
+        assert registry.concepts() == []
+        assert registry.database.value("PRAGMA foreign_keys") == 1
+        assert registry.database.value("PRAGMA synchronous") == 2
+    path = home / "registry.db"
+    assert pragma(path, "application_id") == APPLICATION_ID
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    assert pragma(path, "journal_mode") == "wal"
+    assert (home.stat().st_mode & 0o077) == 0  # private: source images are personal data
+    tables = sqlite3.connect(path).execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE '%STRICT%' "
+        "AND name NOT LIKE 'search%' AND name NOT LIKE '_sqlite%'"
+    )
+    assert tables.fetchall() == []
+
+
+def test_first_open_race_of_eight_processes(tmp_path: Path) -> None:
+    script = (
+        "from tiregistry.registry.registry import Registry\n"
+        "import sys\n"
+        "sys.stdin.readline()\n"  # all start together
+        "with Registry.open() as r: r.tag(r.create_concept('c' + sys.argv[1], '<c%s>' % sys.argv[1], 'object').name, "
+        "add=['x'])\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, str(n)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for n in range(8)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+    with Registry.open() as registry:
+        assert len(registry.concepts("tag:x")) == 8
+        assert registry.verify().damages == []
+
+
+def test_threads_get_their_own_connections(registry: Registry) -> None:
+    add_version(registry)
+    found: list[str] = []
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            registry.tag("gnome", add=[f"t{number}"])
+            found.append(registry.concept("gnome").latest.reference)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (failures, found) == ([], ["gnome@1"] * 8)
+    assert len(registry.concept("gnome").tags) == 8
+
+
+# -- what is not ours ------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_registry_is_refused_and_left_untouched(tmp_path: Path) -> None:
+    with Registry.open() as registry:
+        add_version(registry)
+        path = registry.database.path
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir() if p.is_file()}
+    for readonly in (False, True):
+        with pytest.raises(NewerRegistry, match="newer") as caught:
+            Registry.open(readonly=readonly)
+        assert "pip install --upgrade" in caught.value.hint
+    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\xff" * 500])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    home = Path(os.environ["TIREG_HOME"])
+    home.mkdir()
+    (home / "registry.db").write_bytes(content)
+    with pytest.raises(Damaged):
+        Registry.open()
+    assert (home / "registry.db").read_bytes() == content
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    home = Path(os.environ["TIREG_HOME"])
+    home.mkdir()
+    with closing(sqlite3.connect(home / "registry.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = (home / "registry.db").read_bytes()
+    with pytest.raises(Damaged, match="not a tiregistry database"):
+        Registry.open()
+    assert (home / "registry.db").read_bytes() == before
+
+
+# -- places that cannot be written -----------------------------------------------------------------------------------
+
+
+def test_reading_what_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        Registry.open(tmp_path / "none", readonly=True)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own, whose rights and size can be changed."""
+    point = tmp_path / "mounted"
+    point.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(point)], capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield point
+    subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+def remount(point: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(point)], check=True)
+
+
+@pytest.mark.parametrize("wal", ["complete", "left behind"])
+def test_a_read_only_file_system_can_be_read(mounted: Path, wal: str) -> None:
+    home = mounted / "home"
+    registry = Registry.open(home)
+    version = add_version(registry)
+    registry.tag("gnome", add=["garden"])
+    if wal == "left behind":  # as after a crash: the last commits are only in the -wal file
+        saved = {p: p.read_bytes() for p in home.glob("registry.db*") if not p.name.endswith("-shm")}
+        registry.close()
+        for path, content in saved.items():
+            path.write_bytes(content)
+        assert (home / "registry.db-wal").stat().st_size
+    else:
+        registry.close()
+    remount(mounted, "ro")
+    with Registry.open(home) as registry:
+        assert registry.readonly
+        assert registry.version("gnome").digest == version.digest
+        assert registry.concepts("tag:garden")[0].latest.embedding() == version_embedding()
+        assert registry.verify().damages == []
+        with pytest.raises(RegistryReadOnly):
+            registry.tag("gnome", add=["new"])
+        with pytest.raises(RegistryReadOnly):
+            registry.blobs.add(b"new bytes")
+        with pytest.raises(RegistryReadOnly):
+            add_version(registry, seed=7)
+    with pytest.raises(RegistryReadOnly):
+        Registry.open(mounted / "elsewhere")
+    remount(mounted, "rw")
+
+
+def version_embedding() -> object:
+    from tests.core.registry.making import make_embedding
+
+    return make_embedding(0)
+
+
+# -- where write-ahead logging cannot work ---------------------------------------------------------------------------
+
+
+def test_a_file_system_without_shared_memory_falls_back_from_wal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's `unix-dotfile` VFS has no shared memory, as a network mount has none."""
+    connect = sqlite3.connect
+
+    def without_shared_memory(path: Any, **options: Any) -> sqlite3.Connection:
+        options["uri"] = True
+        return connect(f"file:{path}?vfs=unix-dotfile", **options)
+
+    monkeypatch.setattr(database.sqlite3, "connect", without_shared_memory)
+    with Registry.open() as registry:
+        assert registry.database.value("PRAGMA journal_mode") == "delete"
+        version = add_version(registry)
+        registry.tag("gnome", add=["x"])
+    with Registry.open() as registry:
+        assert registry.version("gnome").digest == version.digest
+        assert registry.verify().damages == []
+
+
+def test_the_rollback_journal_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIREG_JOURNAL", "delete")
+    with Registry.open() as registry:
+        assert registry.database.value("PRAGMA journal_mode") == "delete"
+        add_version(registry)
+    assert not list(Path(os.environ["TIREG_HOME"]).glob("*-wal"))
+
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:40 / /home rw - nfs4 server:/home rw
+31 30 0:41 / /home/local rw - ext4 /dev/sdb rw
+32 22 0:42 / /mnt/my\\040share rw - cifs //server/share rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "answer"),
+    [("/", False), ("/home/me/x", True), ("/home/local/x", False), ("/mnt/my share/x", True), ("/homeless", False)],
+)
+def test_network_mounts_are_recognised(folder: str, answer: bool) -> None:
+    assert on_network(Path(folder), MOUNTS) is answer
+
+
+# -- migrations ------------------------------------------------------------------------------------------------------
+
+
+def released_schemas() -> list[Path]:
+    return sorted(SCHEMAS.glob("*.sql"))
+
+
+@pytest.mark.parametrize("released", released_schemas(), ids=lambda path: path.stem)
+def test_every_released_schema_comes_up_to_date(tmp_path: Path, released: Path) -> None:
+    """A registry as each release wrote it, with data in it, opens and equals a fresh one in structure."""
+    old = tmp_path / "old" / "registry.db"
+    old.parent.mkdir()
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(released.read_text(encoding="utf-8"))
+    with Registry.open(old.parent) as registry:
+        assert [concept.name for concept in registry.concepts("gnome")] == ["gnome"]
+        assert registry.version("gnome@best").number == 1
+    with Registry.open(tmp_path / "fresh") as fresh:
+        assert schema_of(old) == schema_of(fresh.database.path)
+        assert pragma(old, "user_version") == SCHEMA_VERSION
+
+
+def test_the_present_schema_is_among_the_released_ones() -> None:
+    """Write it with `python -m tests.core.registry.schemas` when a release changes it."""
+    assert [int(path.stem) for path in released_schemas()] == list(range(1, SCHEMA_VERSION + 1))
+
+
+def test_there_is_one_migration_per_schema_version() -> None:
+    from tiregistry.registry.migrations import migrations
+
+    assert len(migrations._migrations) == SCHEMA_VERSION
+
+
+def test_an_existing_registry_is_backed_up_before_a_migration_which_is_all_or_nothing(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(registry)
+    registry.close()
+    from tiregistry.registry import migrations as module
+
+    later = type(module.migrations)("tiregistry")
+    later._migrations = list(module.migrations._migrations)
+
+    def m002_good(db: Any) -> None:
+        db.conn.execute("ALTER TABLE concepts ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
+
+    def m003_bad(db: Any) -> None:
+        db.conn.execute("ALTER TABLE concepts ADD COLUMN more TEXT")
+        raise RuntimeError("half way")
+
+    later(name="m002_good")(m002_good)
+    later(name="m003_bad")(m003_bad)
+    monkeypatch.setattr(module, "migrations", later)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
+    path = registry.database.path
+    with pytest.raises(RuntimeError, match="half way"):
+        Database(path)
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    with closing(sqlite3.connect(path)) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(concepts)")}
+    assert not columns & {"mood", "more"}
+    (saved,) = (path.parent / "backups").glob("registry-schema1-*.db")
+    assert pragma(saved, "user_version") == SCHEMA_VERSION
+
+    del later._migrations[-1]
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    migrated = Database(path)
+    assert migrated.value("SELECT mood FROM concepts") == "good"
+    migrated.close()
+    shutil.copy(saved, path)  # the backup is a whole registry
+    for leftover in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+        leftover.unlink(missing_ok=True)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION)
+    with Registry.open() as restored:
+        assert restored.version("gnome").number == 1

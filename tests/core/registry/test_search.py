@@ -1,0 +1,118 @@
+"""Listing and searching: filters, any text, stable order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.core.registry.making import SD15, SD15_FINE_TUNE, SD21, add_version
+from tiregistry.concepts import BaseModel, Remote
+from tiregistry.errors import InvalidInput
+from tiregistry.registry.registry import Registry
+from tiregistry.registry.search import since
+
+
+@pytest.fixture
+def words(registry: Registry) -> Registry:
+    add_version(registry, "garden-gnome", 1, caption="a photo of <garden-gnome> near a Größe pond")
+    add_version(registry, "cat-toy", 2, fingerprint=SD21, base_name="sd21", description="grandmother's toy")
+    add_version(registry, "inky", 3, concept_type="style", origin="imported")
+    pulled = add_version(registry, "猫の絵", 4, concept_type="style", origin="pulled")
+    registry.add_remote(pulled, Remote("", "", "pull", "https://hub", "me/cat", "main", "a" * 40))
+    registry.tag("garden-gnome", add=["pottery"])
+    registry.set_version_notes(registry.version("inky"), "lovely at night")
+    registry.add_base(BaseModel("mine", "/models/mine", SD15_FINE_TUNE))
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["cat-toy", "garden-gnome", "inky", "猫の絵"]),
+        ("gar", ["garden-gnome"]),
+        ("garden-gnome", ["garden-gnome"]),
+        ("<garden-gnome>", ["garden-gnome"]),
+        ("gnome pond", ["garden-gnome"]),
+        ("grosse", []),
+        ("größe", ["garden-gnome"]),
+        ("grandmother", ["cat-toy"]),
+        ('"lovely at"', ["inky"]),
+        ('"at lovely"', []),
+        ("pott", ["garden-gnome"]),
+        ("猫", ["猫の絵"]),
+        ("sd21", ["cat-toy"]),
+        ("tag:pottery", ["garden-gnome"]),
+        ("tag:POTTERY gnome", ["garden-gnome"]),
+        ("tag:none", []),
+        ("type:style", ["inky", "猫の絵"]),
+        ("family:sd2", ["cat-toy"]),
+        ("base:sd21", ["cat-toy"]),
+        ("base:mine", ["garden-gnome", "inky", "猫の絵"]),
+        ("origin:imported", ["inky"]),
+        ("from:hub", ["猫の絵"]),
+        ("from:file", ["inky"]),
+        ("since:1d type:style", ["inky", "猫の絵"]),
+        ("since:2999-01-01", []),
+        ("<>", []),
+        ("NEAR(", ["garden-gnome"]),
+        ("cat OR inky", []),
+        ("-cat", ["cat-toy"]),
+        ("name:cat", []),
+        ('"', []),
+        ("*", []),
+    ],
+)
+def test_queries_find_what_they_say(words: Registry, query: str, found: list[str]) -> None:
+    assert [concept.name for concept in words.concepts(query)] == found
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=40) | st.text(alphabet="\"'*^:()-+{}[]<>~ANDORNEAR catgnome\x00\\", max_size=30))
+def test_any_text_is_a_safe_query(words: Registry, query: str) -> None:
+    try:
+        words.concepts(query)
+    except InvalidInput:
+        assert ":" in query  # a filter with a value that means nothing
+
+
+def test_orders_are_stable_and_pages_add_up(words: Registry) -> None:
+    for sort in ("name", "-name", "updated", "-updated", "created", "versions", "-versions"):
+        whole = [concept.name for concept in words.concepts(sort=sort)]
+        paged = [
+            concept.name for start in range(0, 6, 2) for concept in words.concepts(sort=sort, limit=2, offset=start)
+        ]
+        assert whole == paged, sort
+        assert len(whole) == 4
+    assert [c.name for c in words.concepts(sort="-name")] == [c.name for c in reversed(words.concepts())]
+    with pytest.raises(InvalidInput, match="cannot sort"):
+        words.concepts(sort="colour; DROP TABLE concepts")
+
+
+def test_the_index_follows_every_change(words: Registry) -> None:
+    words.rename("inky", "blotchy")
+    assert not words.concepts("inky type:object")
+    assert [c.name for c in words.concepts("blotchy")] == ["blotchy"]
+    words.describe("blotchy", notes="xylophone")
+    assert [c.name for c in words.concepts("xylo")] == ["blotchy"]
+    words.describe("blotchy", notes="")
+    assert not words.concepts("xylo")
+    words.remove("blotchy")
+    assert not words.concepts("blotchy")
+    assert [c.name for c in words.concepts("blotchy", trashed=True)] == ["blotchy"]
+    add_version(words, "cat-toy", 9, caption="zeppelin", fingerprint=SD15)
+    assert [c.name for c in words.concepts("zepp")] == ["cat-toy"]
+
+
+def test_dates_people_write() -> None:
+    now = datetime(2026, 3, 10, 15, 30).astimezone()
+    day = 86400
+    assert since("7d", now) == now.timestamp() - 7 * day
+    assert since("12h", now) == now.timestamp() - day / 2
+    assert since("today", now) == now.replace(hour=0, minute=0).timestamp()
+    assert since("yesterday", now) == now.replace(day=9, hour=0, minute=0).timestamp()
+    assert since("2026-02", now) == now.replace(month=2, day=1, hour=0, minute=0).timestamp()
+    with pytest.raises(InvalidInput, match="no date"):
+        since("next week", now)

@@ -7,7 +7,6 @@ from typing import Any
 from sqlite_utils import Migrations
 
 
-
 def m001_first_schema(db: Any) -> None:
     """Concepts, versions, aliases, tags, search, trash, base models, runs, remotes, pictures."""
     for statement in _FIRST_SCHEMA.split(";\n\n"):

@@ -39,6 +39,7 @@ def add(db: Database, blobs: BlobStore, new: NewVersion, embedding: Embedding) -
     data = embedding.to_bytes()
     for _ in range(3):  # gc may take an old, unreferenced copy of the embedding away before the transaction begins
         embedding_blob = blobs.add(data)
+        files = sorted({embedding_blob, *(image.digest for image in new.images), *new.attachments.values()})
         with db.write() as connection:
             if embedding_blob not in blobs:
                 continue
@@ -47,10 +48,13 @@ def add(db: Database, blobs: BlobStore, new: NewVersion, embedding: Embedding) -
                 "SELECT id, deleted_at FROM versions WHERE concept_id = ? AND digest = ?", (concept_id, digest)
             ).fetchone()
             if existing is not None:
-                _revive(connection, concept_id, existing)
+                _revive(connection, blobs, concept_id, existing, embedding_blob, files)
                 return int(existing["id"])
-            for blob in sorted({embedding_blob, *(i.digest for i in new.images), *new.attachments.values()}):
-                keep_blob(connection, blobs, blob)
+            for blob in files:
+                if blob in new.absent_images and blob not in blobs:
+                    note_absent(connection, blob)
+                else:
+                    keep_blob(connection, blobs, blob)
             version_id = _insert(connection, concept_id, new, embedding, embedding_blob, digest, manifest, record)
             captions = [image.caption for image in new.images]
             if not covers(connection, concept_id, captions, new.base_name):
@@ -103,8 +107,23 @@ def _concept_for(db: Database, connection: sqlite3.Connection, new: NewVersion) 
     return int(row["id"])
 
 
-def _revive(connection: sqlite3.Connection, concept_id: int, existing: Row) -> None:
-    """Registering what lies in the trash brings it back."""
+def _revive(
+    connection: sqlite3.Connection,
+    blobs: BlobStore,
+    concept_id: int,
+    existing: Row,
+    embedding_blob: str,
+    files: list[str],
+) -> None:
+    """Registering what lies in the trash brings it back, and what was given up as lost is found again."""
+    for blob in files:
+        if blob in blobs:
+            keep_blob(connection, blobs, blob)
+    connection.execute(
+        "UPDATE versions SET embedding_blob = ? WHERE id = ? AND embedding_blob <> ? AND EXISTS "
+        "(SELECT 1 FROM blobs WHERE digest = embedding_blob AND lost_at IS NOT NULL)",
+        (embedding_blob, existing["id"], embedding_blob),
+    )
     if existing["deleted_at"] is not None:
         connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (existing["id"],))
         catalogue.touch(connection, concept_id)
@@ -120,6 +139,14 @@ def keep_blob(connection: sqlite3.Connection, blobs: BlobStore, digest: str) -> 
         "INSERT INTO blobs (digest, size, added_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET lost_at = NULL "
         "WHERE lost_at IS NOT NULL",
         (digest, blobs.size(digest), time.time()),
+    )
+
+
+def note_absent(connection: sqlite3.Connection, digest: str) -> None:
+    """Make a blob known whose bytes are elsewhere; registering them later heals it."""
+    now = time.time()
+    connection.execute(
+        "INSERT OR IGNORE INTO blobs (digest, size, added_at, lost_at) VALUES (?, 0, ?, ?)", (digest, now, now)
     )
 
 

@@ -56,3 +56,7 @@ class RegistryFolder:
     def readonly(self) -> bool:
         """Whether the registry can only be read."""
         return self.database.readonly
+
+    def changes(self) -> int:
+        """A number that changes when another process or thread has changed the registry; asking costs microseconds."""
+        return int(self.database.value("PRAGMA data_version"))

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-WORDS = (
+WORDS = (  # noqa: SIM905
     "a the of my in on photo rendering cropped close up clean dirty dark cool bright good rendition nice small weird "
     "large one painting picture style object cat dog teapot red blue green old gnome beach snow"
 ).split()
@@ -98,7 +98,7 @@ def build_vocabulary() -> tuple[dict[str, int], list[str]]:
             if pair not in merges:
                 merges.append(pair)
                 tokens.append(parts[0])
-    tokens = list(dict.fromkeys(tokens)) + [START, END]
+    tokens = [*dict.fromkeys(tokens), START, END]
     return {token: number for number, token in enumerate(tokens)}, merges
 
 

@@ -6,9 +6,11 @@ The lists are the 27 object and the 19 style templates that the paper's code and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tiregistry.concepts import ConceptType
-from tiregistry.errors import InvalidConfig
+from tiregistry.errors import FileMissing, InvalidConfig, InvalidInput
+from tiregistry.text import safe
 
 OBJECT_TEMPLATES: tuple[str, ...] = tuple(
     f"{start} {{}}"
@@ -81,3 +83,69 @@ def templates_for(concept_type: ConceptType, custom: Sequence[str] = ()) -> tupl
         if template.count("{}") != 1:
             raise InvalidConfig(f"caption template {template!r} must contain {{}} exactly once", "it marks the word")
     return tuple(custom) or TEMPLATES[concept_type]
+
+
+MAX_CAPTION = 2000
+"""Longest caption in characters; a token window holds far less."""
+
+
+def caption_with_word(caption: str, placeholder_token: str, concept_type: ConceptType) -> str:
+    """A picture's own caption with `{}` at the word's place.
+
+    The place is where the caption has `{}` or the placeholder token; otherwise the word is put in front of it
+    (`a photo of {}, on a table`), for a style behind it (`a table, in the style of {}`).
+
+    Raises:
+        InvalidConfig: the caption names the word more than once.
+    """
+    text = " ".join(caption.split())
+    marked = text.replace(placeholder_token, "{}") if placeholder_token else text
+    if marked.count("{}") > 1:
+        raise InvalidConfig(f"the caption {text[:80]!r} names the word more than once", "name it once")
+    if "{}" in marked:
+        return marked
+    return f"a photo of {{}}, {text}" if concept_type == "object" else f"{text}, in the style of {{}}"
+
+
+def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[str]:
+    """The caption of each picture: the text file with the picture's name and the suffix `.txt` or `.caption`.
+
+    Args:
+        pictures: picture files.
+        folder: where the text files lie; None means beside each picture.
+
+    Returns:
+        One caption per picture on one line, empty where there is no text file.
+
+    Raises:
+        FileMissing: `folder` does not exist, or has no caption for any picture.
+        InvalidInput: a text file is not UTF-8 text, or too long.
+    """
+    if folder is not None and not folder.is_dir():
+        raise FileMissing(f"{safe(folder)} is not a folder", "give the folder with the .txt files")
+    captions = []
+    for picture in pictures:
+        place = folder or picture.parent
+        candidates = [place / f"{picture.stem}{suffix}" for suffix in (".txt", ".caption")]
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        captions.append("" if found is None else _read_caption(found))
+    if folder is not None and not any(captions):
+        raise FileMissing(
+            f"{safe(folder)} has no caption for any of the pictures",
+            f"for {safe(pictures[0].name)} it would be {safe(pictures[0].stem)}.txt",
+        )
+    return captions
+
+
+def _read_caption(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(4 * MAX_CAPTION + 1).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{safe(path.name)} is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        raise InvalidInput(f"{safe(path.name)} cannot be read: {error.strerror}", "check its permissions") from None
+    line = " ".join(safe(text, limit=4 * MAX_CAPTION + 1, multiline=True).split())
+    if len(line) > MAX_CAPTION:
+        raise InvalidInput(f"{safe(path.name)} has more than {MAX_CAPTION} characters", "shorten the caption")
+    return line

@@ -185,7 +185,7 @@ def _to_rgb(picture: Image, notes: list[str]) -> Image:
         return picture.convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
-        if layered.getextrema()[3] != (255, 255):
+        if layered.getchannel("A").getextrema() != (255, 255):
             notes.append("transparent areas laid over white")
         background = Image.new("RGBA", layered.size, (255, 255, 255, 255))
         return Image.alpha_composite(background, layered).convert("RGB")
@@ -219,3 +219,33 @@ def crop_square(image: Image, resolution: int) -> Image:
     from PIL import ImageOps
 
     return ImageOps.fit(image, (resolution, resolution), method=Pillow.Resampling.LANCZOS, centering=(0.5, 0.5))
+
+
+def alpha_of(picture: SourcePicture) -> Image | None:
+    """The picture's transparency as an 8-bit grey picture, upright, white where it is opaque; None when it has none."""
+    from PIL import Image, ImageOps
+
+    opened = ImageOps.exif_transpose(Image.open(io.BytesIO(picture.data), formats=FORMATS))
+    if opened.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in opened.info:
+        return None
+    alpha = opened.convert("RGBA").getchannel("A")
+    return None if alpha.getextrema() == (255, 255) else alpha
+
+
+def find_masks(pictures: Iterable[Path], folder: Path) -> list[Path | None]:
+    """The mask of each picture: the picture file of the same name, whatever its suffix, in `folder`.
+
+    Raises:
+        FileMissing: `folder` does not exist, or has no mask for any picture.
+    """
+    names = list(pictures)
+    if not folder.is_dir():
+        raise FileMissing(f"{safe(folder)} is not a folder", "give the folder with the masks, or --mask alpha")
+    by_stem = {path.stem.casefold(): path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    masks = [by_stem.get(path.stem.casefold()) for path in names]
+    if not any(masks):
+        raise FileMissing(
+            f"{safe(folder)} has no mask for any of the pictures",
+            f"for {safe(names[0].name)} it would be {safe(names[0].stem)}.png" if names else "",
+        )
+    return masks

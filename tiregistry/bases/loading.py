@@ -149,15 +149,34 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
             class_name = str(entry[1]) if isinstance(entry, list) else "CLIPTextModel"
             if class_name not in ("CLIPTextModel", "CLIPTextModelWithProjection"):
                 raise ValueError(f"its text encoder is a {class_name}, not a CLIP text model")
+            part = f"text_encoder{suffix}"
             model = getattr(transformers, class_name).from_pretrained(
-                folder, subfolder=f"text_encoder{suffix}", dtype=dtype, use_safetensors=_safetensors(folder, suffix)
+                folder,
+                subfolder=part,
+                dtype=dtype,
+                use_safetensors=_safetensors(folder, suffix),
+                variant=_variant(folder, part),
             )
             tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
+            # Old configurations state a wrong end token (2), which makes the model pool at the highest token id. Rows
+            # of learned words have ids above the end token's; told the real one, it pools there.
+            for module in model.modules():
+                if getattr(module, "eos_token_id", None) == 2:
+                    module.eos_token_id = tokenizer.eos_token_id
             words = WordRows(model.get_input_embeddings())
             model.set_input_embeddings(words)
+            # Configurations from before 2023 say eos_token_id 2, which transformers answers by pooling at the highest
+            # token id of the prompt: with a learned word, whose ids lie past the vocabulary, that is the word's place.
+            for module in model.modules():
+                if hasattr(module, "eos_token_id"):
+                    module.eos_token_id = tokenizer.eos_token_id
             towers.append(TextTower(role, tokenizer, _frozen(model, device), words))
-        denoiser = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=dtype)
-        vae = diffusers.AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=dtype)
+        denoiser = diffusers.UNet2DConditionModel.from_pretrained(
+            folder, subfolder="unet", dtype=dtype, variant=_variant(folder, "unet")
+        )
+        vae = diffusers.AutoencoderKL.from_pretrained(
+            folder, subfolder="vae", dtype=dtype, variant=_variant(folder, "vae")
+        )
         scheduler_class = getattr(diffusers, str(_class_of(index, "scheduler")), None) or diffusers.DDIMScheduler
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
     loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
@@ -166,8 +185,16 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
 
 
 def _safetensors(folder: Path, suffix: str) -> bool | None:
-    """True when safetensors are there (so that no pickle is ever opened beside them), else None: transformers decides."""
+    """True when safetensors are there (no pickle is ever opened beside them), else None: transformers decides."""
     return True if any((folder / f"text_encoder{suffix}").glob("*.safetensors")) else None
+
+
+def _variant(folder: Path, part: str) -> str | None:
+    """`fp16` when a part is only there in that variant (`model.fp16.safetensors`), else None."""
+    from tiregistry.bases.fingerprints import weight_files
+
+    files = weight_files(folder / part)
+    return "fp16" if files and ".fp16" in files[0].name else None
 
 
 def _class_of(index: dict[str, object], part: str) -> str:

@@ -86,9 +86,15 @@ class Ledger(RegistryFolder):
 
     # -- runs (runs.py) ------------------------------------------------------------------------------------------
 
-    def create_run(self, concept: str, config: Mapping[str, Any], max_steps: int, device: str = "") -> RegisteredRun:
-        """Add a queued run; its folder is `home / "runs" / run.id`, made by whoever writes into it."""
-        return self.run(runs.create(self.database, concept, config, max_steps, device))
+    def create_run(
+        self, concept: str, config: Mapping[str, Any], max_steps: int, device: str = "", *, pid: int | None = None
+    ) -> RegisteredRun:
+        """Add a queued run; its folder is `home / "runs" / run.id`, made by whoever writes into it.
+
+        Args:
+            pid: the process that will carry it out itself; None leaves it to whichever worker claims it.
+        """
+        return self.run(runs.create(self.database, concept, config, max_steps, device, pid))
 
     def update_run(self, run_id: str, **changes: Any) -> RegisteredRun:
         """Change fields of a run (status, step, loss, pid, heartbeat_at, message, version_id …).
@@ -124,12 +130,18 @@ class Ledger(RegistryFolder):
         found = runs.select(self.database, status=status, concept=concept, limit=limit)
         return [RegisteredRun.bind(cast("Registry", self), **fields) for fields in found]
 
-    def claim_run(self, *, device: str, pid: int) -> RegisteredRun | None:
+    def claim_run(
+        self, *, device: str, pid: int, run_id: str | None = None, any_device: bool = True
+    ) -> RegisteredRun | None:
         """Take the oldest queued run for a device and mark it running; None when the queue is empty.
 
-        Two workers never get the same run.
+        Two workers never get the same run, and none gets one that a process keeps for itself.
+
+        Args:
+            run_id: take this run or none.
+            any_device: also take runs that name no device.
         """
-        fields = runs.claim(self.database, device=device, pid=pid)
+        fields = runs.claim(self.database, device=device, pid=pid, run_id=run_id, any_device=any_device)
         return None if fields is None else RegisteredRun.bind(cast("Registry", self), **fields)
 
     def remove_run(self, run_id: str) -> None:

@@ -34,8 +34,19 @@ CHANGEABLE = frozenset(
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # without letters that look like digits
 
 
-def create(db: Database, concept: str, config: Mapping[str, Any], max_steps: int, device: str = "") -> str:
-    """Add a queued run; return its id, e.g. `261123-174512-k3q` (UTC, so ids sort by time)."""
+def create(
+    db: Database,
+    concept: str,
+    config: Mapping[str, Any],
+    max_steps: int,
+    device: str = "",
+    pid: int | None = None,
+) -> str:
+    """Add a queued run; return its id, e.g. `261123-174512-k3q` (UTC, so ids sort by time).
+
+    Args:
+        pid: the process that will carry it out itself; None leaves it to whichever worker claims it.
+    """
     text = _config_text(config)
     while True:
         stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime())
@@ -43,9 +54,9 @@ def create(db: Database, concept: str, config: Mapping[str, Any], max_steps: int
         try:
             with db.write() as connection:
                 connection.execute(
-                    "INSERT INTO runs (id, concept, status, config, device, max_steps, created_at) "
-                    "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
-                    (run_id, concept, text, device, max_steps, time.time()),
+                    "INSERT INTO runs (id, concept, status, config, device, max_steps, created_at, pid, heartbeat_at) "
+                    "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                    (run_id, concept, text, device, max_steps, now := time.time(), pid, now),
                 )
             return run_id
         except sqlite3.IntegrityError as error:
@@ -131,18 +142,26 @@ def select(
     return [_fields(row) for row in rows]
 
 
-def claim(db: Database, *, device: str, pid: int) -> dict[str, Any] | None:
+def claim(
+    db: Database, *, device: str, pid: int, run_id: str | None = None, any_device: bool = True
+) -> dict[str, Any] | None:
     """Take the oldest queued run for a device and mark it running; None when the queue is empty.
 
-    Two workers never get the same run: looking and marking are one transaction.
+    Two workers never get the same run: looking and marking are one transaction. A queued run that already belongs to
+    a process is passed over.
+
+    Args:
+        run_id: take this run or none.
+        any_device: also take runs that name no device.
     """
     now = time.time()
     with db.write() as connection:
         row = connection.execute(
             "UPDATE runs SET status = 'running', pid = ?, device = ?, started_at = coalesce(started_at, ?), "
-            "heartbeat_at = ? WHERE id = (SELECT id FROM runs WHERE status = 'queued' AND device IN ('', ?) "
+            "heartbeat_at = ? WHERE id = (SELECT id FROM runs WHERE status = 'queued' AND pid IS NULL "
+            "AND (device = ? OR (device = '' AND ?)) AND (? IS NULL OR id = ?) "
             "ORDER BY created_at, rowid LIMIT 1) RETURNING *",
-            (pid, device, now, now, device),
+            (pid, device, now, now, device, any_device, run_id, run_id),
         ).fetchone()
     return None if row is None else _fields(row)
 

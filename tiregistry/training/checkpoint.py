@@ -1,4 +1,4 @@
-"""A run's checkpoint: vectors, optimiser state and losses so far in one small file, replaced atomically."""
+"""A run's checkpoint: vectors, optimiser, stopping rule and losses so far in one small file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from tiregistry.errors import Damaged
 if TYPE_CHECKING:
     import torch
 
+FILE = "checkpoint.safetensors"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """The state after `step` steps.
 
     Attributes:
-        state: what `Vectors.state` returned.
+        state: what `Vectors.state` and `StopRule.state` returned.
         losses: loss of every step so far.
     """
 
@@ -69,4 +71,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             state = {key.removeprefix("state."): t for key, t in tensors.items() if key.startswith("state.")}
             return Checkpoint(int(metadata["step"]), state, [float(x) for x in tensors["losses"]])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise Damaged(f"the checkpoint {path.name} cannot be read: {error}", "start the training again") from None
+        raise Damaged(
+            f"the checkpoint {path.name} cannot be read: {error}", "remove it to start the run from its beginning"
+        ) from None

@@ -1,4 +1,4 @@
-"""`TrainingConfig`: everything that decides what a run learns, checked before anything heavy is loaded."""
+"""`TrainingConfig`: everything that decides what a run learns, with what each setting means under its name."""
 
 from __future__ import annotations
 
@@ -6,20 +6,40 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from tiregistry.captions import templates_for
-from tiregistry.concepts import CONCEPT_TYPES, ConceptType
+from tiregistry.concepts import ConceptType
 from tiregistry.errors import InvalidConfig
 
-Recipe = Literal["direction", "classic"]
-RECIPES: tuple[Recipe, ...] = ("direction", "classic")
+Recipe = Literal["direction", "classic", "quick"]
+RECIPES: tuple[Recipe, ...] = ("direction", "classic", "quick")
 LrScheduler = Literal["constant", "cosine", "linear"]
 LR_SCHEDULERS: tuple[LrScheduler, ...] = ("constant", "cosine", "linear")
+Stopping = Literal["dvar", "none"]
+STOPPING: tuple[Stopping, ...] = ("dvar", "none")
 MAX_VECTORS = 64
 
 # What each recipe means where the user says nothing.
 _RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "direction": {"learning_rate": 2e-2, "lr_scheduler": "cosine", "max_steps": 300, "batch_size": 8},
-    "classic": {"learning_rate": 5e-3, "lr_scheduler": "constant", "max_steps": 3000, "batch_size": 4},
+    "direction": {
+        "learning_rate": 2e-2,
+        "lr_scheduler": "cosine",
+        "max_steps": 300,
+        "batch_size": 8,
+        "stopping": "dvar",
+    },
+    "classic": {
+        "learning_rate": 5e-3,
+        "lr_scheduler": "constant",
+        "max_steps": 3000,
+        "batch_size": 4,
+        "stopping": "none",
+    },
+    "quick": {
+        "learning_rate": 2e-2,
+        "lr_scheduler": "cosine",
+        "max_steps": 60,
+        "batch_size": 8,
+        "stopping": "none",
+    },
 }
 
 
@@ -30,44 +50,99 @@ class TrainingConfig:
     concept_type: ConceptType = "object"
     """`object` or `style`: chooses the caption templates."""
     initializer: str = ""
-    """Vocabulary words the vectors start from, e.g. `cat` or `old teapot`. Empty: `object` or `style` itself is tried,
-    then the mean of the vocabulary."""
+    """What the vectors start from: vocabulary words such as `cat` or `old teapot`, or a version to continue, such as
+    `gnome@2` (kept as its digest). Empty: `object` or `style` itself is tried, then the mean of the vocabulary."""
     num_vectors: int | None = None
-    """How many vectors the word has, 1 to 64. None: as many as the initializer has tokens (1 without initializer).
+    """How many vectors the word has, 1 to 64. None: as many as the initializer has (1 without initializer).
     One is the most editable (Gal et al. 2022, section 5)."""
     recipe: Recipe = "direction"
     """`direction`: fixed magnitude, only the direction is learned (Directional Textual Inversion, ICLR 2026).
-    `classic`: AdamW on the free vector (Gal et al. 2022)."""
+    `classic`: AdamW on the free vector (Gal et al. 2022). `quick`: the vectors are first fitted to the pictures in CLIP
+    space, without the denoiser, then a few `direction` steps follow; needs a base model with a vision tower."""
     max_steps: int | None = None
-    """Optimiser steps. Usual range 100 to 1000 for `direction`, 1000 to 5000 for `classic`."""
+    """Most optimiser steps. Usual range 100 to 1000 for `direction`, 1000 to 5000 for `classic`."""
     batch_size: int | None = None
-    """Samples per step and word."""
+    """Samples per batch and word."""
+    gradient_accumulation: int = 1
+    """Batches per optimiser step: their gradients are averaged, at the memory of one."""
     micro_batch: int = 0
-    """Samples that go through the model at once; 0 means the whole batch. Smaller needs less memory, same result up to
-    rounding."""
+    """Samples that go through the model at once; 0 means a whole batch. Smaller needs less memory, same result up to
+    rounding. When memory runs out it is halved by itself, and a notice says so."""
     learning_rate: float | None = None
-    """`direction`: radians per step on the unit sphere, usual range 5e-3 to 5e-2.
-    `classic`: AdamW's rate before it is multiplied by the batch size, as in the paper's code."""
+    """`direction` and `quick`: radians per step on the unit sphere, usual range 5e-3 to 5e-2.
+    `classic`: AdamW's rate before it is multiplied by the samples per step, as in the paper's code."""
     lr_scheduler: LrScheduler | None = None
-    """Course of the learning rate over `max_steps`."""
+    """Course of the learning rate over `max_steps`: `constant`, `cosine` or `linear` down to zero."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises linearly from zero."""
     prior_strength: float = 1e-4
-    """`direction` only: constant pull towards the initializer's direction (kappa in the paper); 0 switches it off."""
+    """`direction` and `quick`: constant pull towards the initializer's direction (kappa in the paper); 0 switches it
+    off."""
     weight_decay: float = 0.0
     """`classic` only: AdamW's decay, which also pulls the word towards zero."""
+    regularization: float = 0.0
+    """`classic` only: weight of the squared distance to the initializer, added to the loss (Gal et al. 2022, section
+    5.2; Cross Initialization uses 1e-5)."""
+    max_grad_norm: float = 0.0
+    """`classic` only: longest gradient over all vectors of the word; 0 does not clip."""
+    cross_initialization: bool = False
+    """`classic` only: start from what the text encoder makes of the initializer instead of its token embeddings (Cross
+    Initialization, CVPR 2024)."""
+    progressive_steps: int = 0
+    """Steps after which the next vector joins, beginning with one (the paper's progressive extension used 2000);
+    0 trains all vectors from the start."""
+    per_image_tokens: bool = False
+    """Give each picture a vector of its own that takes up what is peculiar to it and is thrown away at the end (Gal et
+    al. 2022, section 5.2). It stands in a quarter of the captions."""
+    warm_start_steps: int = 100
+    """`quick` only: steps in CLIP space before the denoiser is used."""
+    stopping: Stopping | None = None
+    """`dvar`: stop when the loss on a fixed batch no longer changes (Voronov et al. 2023), and keep the vectors that
+    were best on that batch; `max_steps` is the cap. `none`: all steps, keep the last vectors."""
+    stop_every: int = 10
+    """`dvar`: steps between two looks at the fixed batch."""
+    stop_window: int = 100
+    """`dvar`: the last steps whose variance is compared with that of the whole course."""
+    stop_threshold: float = 0.1
+    """`dvar`: stop when variance of the window / variance of the whole course falls below this."""
     resolution: int | None = None
     """Side of the training pictures in pixels, a multiple of 8. None: the base model's own."""
     flip: bool = True
     """Also learn from mirrored pictures. Switch it off for anything with writing on it."""
     caption_templates: tuple[str, ...] = ()
-    """Own caption templates with `{}` for the word; empty: the paper's templates for the concept type."""
+    """Own caption templates with `{}` for the word; empty: the paper's templates for the concept type. A picture with
+    a caption of its own uses that instead."""
+    use_alpha: bool = False
+    """Weigh the loss by each picture's transparency: what is transparent is not learned."""
+    masks: tuple[str, ...] = ()
+    """Digest of each picture's mask (white is learned, black is not), in the order of the pictures, empty for a picture
+    without one. Filled in from `--mask FOLDER`."""
     min_snr_gamma: float = 0.0
     """Loss weight min(SNR, gamma) / SNR (Hang et al. 2023), usual value 5; 0 weighs all timesteps alike."""
+    noise_offset: float = 0.0
+    """Strength of a constant added to each channel of the noise, usual value 0.05; helps dark or bright pictures."""
+    min_timestep: int = 0
+    """First timestep that is trained; higher leaves out fine detail."""
+    max_timestep: int | None = None
+    """First timestep that is no longer trained; lower leaves out overall layout. None: the schedule's end."""
+    stratified_timesteps: bool = True
+    """Draw one timestep from each of as many equal slices as there are samples: less variance, same expectation."""
+    precision: str = "auto"
+    """Type of the frozen parts: `auto`, `fp32`, `bf16` or `fp16`. Vectors and their optimiser are always fp32."""
+    gradient_checkpointing: bool = False
+    """Recompute the denoiser's activations in the backward pass: about a third slower, a fraction of the memory."""
+    compile: bool = False
+    """Compile the denoiser with torch.compile: minutes of waiting first, then faster steps."""
     seed: int = 0
     """Seed of all noise, timesteps, captions and picture order: step `n` always draws the same."""
     checkpoint_every: int = 50
     """Steps between checkpoints; 0 writes one only at the end."""
+    preview_prompts: tuple[str, ...] = ()
+    """Prompts with `{}` for the word, pictured while training; the pictures are kept with the version."""
+    preview_every: int = 100
+    """Steps between previews; there is always one at the end. 0: only at the end."""
+    preview_seed: int = 0
+    """Seed of the first preview picture: the same noise every time, so that only the word differs."""
 
     def resolved(self) -> TrainingConfig:
         """The configuration with the recipe's values in place of every None that a recipe decides."""
@@ -75,32 +150,20 @@ class TrainingConfig:
         return replace(self, **{key: value for key, value in defaults.items() if getattr(self, key) is None})
 
     def check(self) -> None:
-        """Refuse values that cannot work.
+        """Refuse values that cannot work, alone or together.
 
         Raises:
             InvalidConfig: names the field, its value and what is allowed.
         """
-        _one_of("concept type", self.concept_type, CONCEPT_TYPES)
-        _one_of("recipe", self.recipe, RECIPES)
-        if self.lr_scheduler is not None:
-            _one_of("lr_scheduler", self.lr_scheduler, LR_SCHEDULERS)
-        _between("num_vectors", self.num_vectors, 1, MAX_VECTORS)
-        _between("max_steps", self.max_steps, 1, 1_000_000)
-        _between("batch_size", self.batch_size, 1, 4096)
-        _between("micro_batch", self.micro_batch, 0, 4096)
-        _between("learning_rate", self.learning_rate, 1e-9, 10.0)
-        _between("warmup_steps", self.warmup_steps, 0, 1_000_000)
-        _between("prior_strength", self.prior_strength, 0.0, 10.0)
-        _between("weight_decay", self.weight_decay, 0.0, 1.0)
-        _between("resolution", self.resolution, 32, 4096)
-        if self.resolution is not None and self.resolution % 8:
-            raise InvalidConfig(
-                f"resolution {self.resolution} is not a multiple of 8", f"use {self.resolution // 8 * 8}"
-            )
-        _between("min_snr_gamma", self.min_snr_gamma, 0.0, 1000.0)
-        _between("seed", self.seed, 0, 2**63 - 1)
-        _between("checkpoint_every", self.checkpoint_every, 0, 1_000_000)
-        templates_for(self.concept_type, self.caption_templates)
+        from tiregistry.training.config_check import check
+
+        check(self)
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples behind one optimiser step of a resolved configuration."""
+        assert self.batch_size is not None
+        return self.batch_size * self.gradient_accumulation
 
     def as_dict(self) -> dict[str, Any]:
         """JSON data; `from_mapping` is its inverse."""
@@ -116,21 +179,12 @@ class TrainingConfig:
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(raw) - known)
         if unknown:
-            raise InvalidConfig(f"unknown training setting {unknown[0]!r}", f"known: {', '.join(sorted(known))}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-        try:
-            config = cls(**values)
-            config.check()
-        except TypeError as error:
-            raise InvalidConfig(f"a training setting has a wrong type: {error}", "see docs/training.md") from None
+            from difflib import get_close_matches
+
+            close = get_close_matches(unknown[0], known, n=1)
+            advice = f"did you mean {close[0]}?" if close else "docs/training.md lists them"
+            raise InvalidConfig(f"unknown training setting {unknown[0]!r}", advice)
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
+        config = cls(**values)
+        config.check()
         return config
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidConfig(f"{name} {value!r} is unknown", f"one of: {', '.join(allowed)}")
-
-
-def _between(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise InvalidConfig(f"{name} {value} is out of range", f"from {low:g} to {high:g}")

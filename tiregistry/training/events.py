@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-StopReason = Literal["finished", "interrupted"]
+StopReason = Literal["finished", "converged", "interrupted", "diverged"]
+"""All steps done; the stopping rule was satisfied; the user stopped it; the loss became NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Notice:
     """Something the user should know that does not end the run."""
 
     what: str
+    run_id: str = ""
+    """Empty where it concerns all words of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Started:
     device: str
     num_images: int
     num_vectors: int
+    concept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,14 @@ class StepDone:
         step: steps done so far, from 1.
         loss: mean loss of this step's batch.
         learning_rate: what this step used.
-        seconds: wall time of this step.
+        seconds: wall time of this step, shared with the other words of the pass.
     """
 
     step: int
     loss: float
     learning_rate: float
     seconds: float
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,26 @@ class CheckpointSaved:
 
     step: int
     path: Path
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewMade:
+    """A picture of the word so far.
+
+    Attributes:
+        step: steps done.
+        prompt: with `{}` for the word.
+        digest: the PNG in the blob store.
+        role: its name among the version's attachments, e.g. `preview/0100.png`.
+    """
+
+    step: int
+    prompt: str
+    seed: int
+    digest: str
+    role: str
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +94,15 @@ class Finished:
         step: steps done.
         reason: why it ended.
         seconds: wall time of the loop.
+        message: the reason in words, where there is more to say.
     """
 
     reference: str
     step: int
     reason: StopReason
     seconds: float
+    run_id: str = ""
+    message: str = ""
 
 
-Event = Preparing | Notice | Started | StepDone | CheckpointSaved | Finished
+Event = Preparing | Notice | Started | StepDone | CheckpointSaved | PreviewMade | Finished

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from tiregistry.errors import TrainingDiverged
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.dataset import Draw, Latents, draw
-from tiregistry.training.objective import Objective
+from tiregistry.training.dataset import EVALUATION, Latents, draw
+from tiregistry.training.events import StopReason
+from tiregistry.training.model_pass import ModelPass
+from tiregistry.training.stopping import StopRule
 from tiregistry.training.vectors import Rows, Vectors, learning_rate_at
+from tiregistry.training.wording import Wording
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
 
 
-@dataclass
+@dataclass(eq=False)
 class Word:
     """One word being learned.
 
@@ -26,140 +29,129 @@ class Word:
         name: for messages.
         vectors: the trainable vectors with their optimiser.
         latents: cached posteriors of its pictures.
-        captions: caption templates with `{}`.
+        wording: its captions.
         config: a resolved configuration; its seed decides every draw.
+        num_vectors: how many of the vectors are the word's own; the rest are its pictures' and are thrown away.
+        step: steps done.
+        ended: why no more steps are taken, or None; a caller may set it to end a word early.
+        rule: the stopping rule, or None.
+        why: the rule's reason in words.
+        caption_ids: encoder role to long `[captions, window]`, kept by the loop.
     """
 
     name: str
     vectors: Vectors
     latents: Latents
-    captions: Sequence[str]
+    wording: Wording
     config: TrainingConfig
+    num_vectors: int
+    step: int = 0
+    ended: StopReason | None = None
+    rule: StopRule | None = None
+    why: str = ""
     caption_ids: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        """The cap on steps."""
+        return self.config.max_steps or 0
+
+    @property
+    def active(self) -> int:
+        """Vectors in use at this step; fewer than all while a progressive word grows."""
+        every = self.config.progressive_steps
+        return min(self.num_vectors, 1 + self.step // every) if every else self.num_vectors
+
+    def learned(self) -> Rows:
+        """The result so far, per encoder float32 `[vectors, dim]` on the CPU: the best on the fixed batch, or the last.
+
+        A progressive word gives the vectors that were in use.
+        """
+        best = self.rule.best_rows if self.rule is not None else {}
+        rows = best or {role: rows.detach().float().cpu() for role, rows in self.vectors.rows().items()}
+        return {role: r[: self.active].clone() for role, r in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Losses and learning rates of one step, in the order of the words."""
+    """What one step did to one word.
 
-    step: int
-    losses: tuple[float, ...]
-    learning_rates: tuple[float, ...]
+    Attributes:
+        word: the word; its `step` and `ended` are up to date.
+        loss: mean loss of the batch.
+        learning_rate: what the step used.
+        notices: what the user should know.
+    """
+
+    word: Word
+    loss: float
+    learning_rate: float
+    notices: tuple[str, ...] = ()
 
 
-# Gradients of a half-precision model can fall below fp16's smallest number; scaling the loss keeps them above it.
-_FP16_LOSS_SCALE = 1024.0
+def learn(base: LoadedBase, words: Sequence[Word]) -> Iterator[tuple[StepResult, ...]]:
+    """Train `words` together until each has ended, yielding after every step of those still learning.
 
-
-def learn(base: LoadedBase, words: Sequence[Word], first_step: int, last_step: int) -> Iterator[StepResult]:
-    """Train `words` together from `first_step` (steps done) to `last_step`, yielding after every step.
-
-    Each word has its own draws, rows, optimiser state and learning rate; only the pass through the frozen model is
-    shared, so a word learns the same alone or in company, up to rounding.
+    Each word has its own draws, rows, optimiser state, learning rate and stop; only the pass through the frozen model
+    is shared, so a word learns the same alone or in company, up to rounding. A word whose loss or gradient is not
+    finite ends as `diverged` with the vectors it had before that step.
 
     Raises:
         InvalidPrompt: a caption does not fit the token window.
-        TrainingDiverged: a loss became NaN or infinite; the vectors are those before that step.
+        DeviceError: memory ran out with a single sample.
     """
-    objective = Objective(base, words[0].config.min_snr_gamma)
-    _tokenise(base, words)
-    for step in range(first_step, last_step):
-        draws = [
-            draw(w.latents, len(w.captions), w.config.batch_size or 1, objective.num_timesteps, w.config.seed, step)
-            for w in words
-        ]
-        losses = _accumulate(base, objective, words, draws)
-        for word, loss in zip(words, losses, strict=True):
-            if not loss == loss or loss in (float("inf"), float("-inf")):
-                raise TrainingDiverged(
-                    f"{word.name}: the loss became {loss} at step {step + 1}; the state before it is kept",
-                    "lower --lr or use --precision fp32",
-                )
-        rates = tuple(learning_rate_at(step, w.config) for w in words)
-        for word, rate in zip(words, rates, strict=True):
-            word.vectors.update(rate)
-        yield StepResult(step + 1, tuple(losses), rates)
+    model = ModelPass(base, words)
+    layout: list[tuple[Word, int]] = []
+    while running := [word for word in words if word.ended is None and word.step < word.last]:
+        if layout != [(word, word.active) for word in running]:
+            layout = [(word, word.active) for word in running]
+            place_captions(base, running)
+        if any(word.step == 0 for word in running):
+            _look(model, running, at_start=True)
+        draws = [draw(w.latents, w.wording, w.config, model.objective.num_timesteps, w.step) for w in running]
+        losses = model.gradients(running, draws)
+        results = []
+        for word, loss in zip(running, losses, strict=True):
+            rate = learning_rate_at(word.step, word.config)
+            if math.isfinite(loss):
+                word.vectors.update(rate)
+                word.step += 1
+            else:
+                word.ended = "diverged"
+            results.append(StepResult(word, loss, rate))
+        _look(model, running)
+        notices, model.notices = tuple(model.notices), []
+        for word in running:
+            if word.ended is None and word.step >= word.last:
+                word.ended = "finished"
+        yield (StepResult(results[0].word, results[0].loss, results[0].learning_rate, notices), *results[1:])
 
 
-def _tokenise(base: LoadedBase, words: Sequence[Word]) -> None:
-    """Fill `caption_ids` of every word: encoder role to long `[captions, window]`, with its rows' ids in place."""
+def place_captions(base: LoadedBase, words: Sequence[Word]) -> None:
+    """Fill `caption_ids` of every word for a pass in which their rows lie behind each other in this order.
+
+    Raises:
+        InvalidPrompt: a caption does not fit the token window.
+    """
     for tower in base.towers:
         first = tower.words.first_id
         for word in words:
-            count = len(word.vectors.rows()[tower.role])
-            place = tuple(range(first, first + count))
-            first += count
-            filled = []
-            for caption in word.captions:
-                before, after = caption.split("{}")
-                filled.append(tower.ids([before, place, after]))
-            word.caption_ids[tower.role] = torch.tensor(filled)
+            word.caption_ids[tower.role] = torch.tensor(word.wording.ids(tower, first, word.num_vectors, word.active))
+            first += len(word.vectors.rows()[tower.role])
 
 
-def _accumulate(base: LoadedBase, objective: Objective, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
-    """Forward and backward over all words' samples, in micro-batches; returns each word's mean loss."""
-    owner = torch.cat([torch.full_like(d.captions, i) for i, d in enumerate(draws)])
-    weight = torch.cat([torch.full((len(d.captions),), 1.0 / len(d.captions)) for d in draws])
-    captions = torch.cat([d.captions for d in draws])
-    latents = torch.cat([d.latents for d in draws])
-    noise = torch.cat([d.noise for d in draws])
-    timesteps = torch.cat([d.timesteps for d in draws])
-    size = words[0].config.micro_batch or len(owner)
-    totals = torch.zeros(len(words))
-    scale = _FP16_LOSS_SCALE if base.dtype == torch.float16 else 1.0
-    for start in range(0, len(owner), size):
-        part = slice(start, start + size)
-        losses = _forward(
-            base, objective, words, owner[part], captions[part], latents[part], noise[part], timesteps[part]
-        )
-        torch.autograd.backward((losses * weight[part].to(losses.device)).sum() * scale)
-        totals.index_add_(0, owner[part], losses.detach().float().cpu() * weight[part])
-    if scale != 1.0:
-        _unscale(words, scale)
-    return [float(total) for total in totals]
-
-
-def _forward(
-    base: LoadedBase,
-    objective: Objective,
-    words: Sequence[Word],
-    owner: torch.Tensor,
-    captions: torch.Tensor,
-    latents: torch.Tensor,
-    noise: torch.Tensor,
-    timesteps: torch.Tensor,
-) -> torch.Tensor:
-    """Losses float32 `[b]` of samples given by owner, caption index, latents, noise and timesteps."""
-    keys, inverse = torch.unique(torch.stack([owner, captions], dim=1), dim=0, return_inverse=True)
-    ids = {
-        tower.role: torch.stack([words[int(o)].caption_ids[tower.role][int(c)] for o, c in keys])
-        for tower in base.towers
-    }
-    device = base.device
-    with base.using_rows(_joined_rows(base, words)):
-        # Samples of a step often share a caption: each distinct one is encoded once.
-        encoded = base.encode(ids)
-    inverse = inverse.to(device)
-    latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
-    noised = objective.noised(latents, noise, timesteps)
-    factor = base.vae_factor
-    added = base.added_conditions(encoded, latents.shape[-1] * factor, latents.shape[-2] * factor)
-    predicted = base.denoiser(
-        noised.to(base.dtype),
-        timesteps,
-        encoded.states[inverse],
-        added_cond_kwargs=None if added is None else {key: value[inverse] for key, value in added.items()},
-    ).sample
-    return objective.losses(predicted, latents, noise, timesteps)
-
-
-def _joined_rows(base: LoadedBase, words: Sequence[Word]) -> Rows:
-    every = [word.vectors.rows() for word in words]
-    return {tower.role: torch.cat([rows[tower.role] for rows in every]) for tower in base.towers}
-
-
-def _unscale(words: Sequence[Word], scale: float) -> None:
-    for word in words:
-        for parameter in word.vectors.parameters():
-            if parameter.grad is not None:
-                parameter.grad.div_(scale)
+def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) -> None:
+    """Evaluate the fixed batch of the words whose stopping rule is due, and end those that no longer change."""
+    due = [
+        w for w in words if w.rule and w.ended is None and w.rule.is_due(w.step, w.last) and at_start == (not w.step)
+    ]
+    if not due:
+        return
+    steps = model.objective.num_timesteps
+    draws = [
+        draw(w.latents, w.wording, w.config, steps, EVALUATION, max(8, w.config.batch_size or 0)) if w in due else None
+        for w in words
+    ]
+    for word, loss in zip(words, model.losses(words, draws), strict=True):
+        if word in due and word.rule is not None and word.rule.add(word.step, loss, word.vectors):
+            word.ended, word.why = "converged", word.rule.why(word.step)

@@ -19,13 +19,12 @@ class Objective:
         num_timesteps: length of the noise schedule the model was trained with.
     """
 
-    def __init__(self, base: LoadedBase, min_snr_gamma: float = 0.0) -> None:
+    def __init__(self, base: LoadedBase) -> None:
         from diffusers import DDPMScheduler
 
         noise_scheduler = DDPMScheduler.from_config(base.scheduler.config)
         self.num_timesteps = int(noise_scheduler.config.num_train_timesteps)
         self._alphas = noise_scheduler.alphas_cumprod.float().to(base.device)
-        self._gamma = min_snr_gamma
         self._prediction = base.prediction_type
         if self._prediction not in ("epsilon", "v_prediction"):
             raise InvalidConfig(
@@ -38,11 +37,22 @@ class Objective:
         return alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
 
     def losses(
-        self, predicted: torch.Tensor, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+        self,
+        predicted: torch.Tensor,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        masks: torch.Tensor | None = None,
+        gammas: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Squared error of each sample, float32 `[b]`, weighted by min-SNR when asked.
+        """Squared error of each sample, float32 `[b]`.
 
         The target is the noise, or the velocity sqrt(a_t) noise - sqrt(1 - a_t) x_0 (Salimans & Ho 2022).
+
+        Args:
+            masks: `[b, 1, h, w]` weights from 0 to 1; the error is averaged over what they leave, so that a small
+                thing weighs as much as a large one.
+            gammas: float `[b]`, min-SNR's gamma of each sample (Hang et al. 2023); 0 weighs it 1.
         """
         alpha = self._alphas[timesteps]
         if self._prediction == "epsilon":
@@ -50,9 +60,15 @@ class Objective:
         else:
             a = alpha.view(-1, 1, 1, 1)
             target = a.sqrt() * noise - (1 - a).sqrt() * latents
-        error = (predicted.float() - target).square().mean(dim=(1, 2, 3))
-        if self._gamma > 0:
-            snr = alpha / (1 - alpha)
-            capped = snr.clamp(max=self._gamma)
-            error = error * (capped / snr if self._prediction == "epsilon" else capped / (snr + 1))
+        squared = (predicted.float() - target).square()
+        if masks is None:
+            error = squared.mean(dim=(1, 2, 3))
+        else:
+            error = (squared * masks).sum(dim=(1, 2, 3)) / (masks.sum(dim=(1, 2, 3)) * squared.shape[1])
+        if gammas is not None:
+            # At zero terminal SNR the last timestep has no signal at all; its weight is the limit, not 0 / 0.
+            snr = (alpha / (1 - alpha)).clamp(min=1e-8)
+            capped = torch.minimum(snr, gammas)
+            weight = capped / snr if self._prediction == "epsilon" else capped / (snr + 1)
+            error = error * torch.where(gammas > 0, weight, 1.0)
         return error

@@ -1,62 +1,39 @@
-"""A training run from pictures to a registered version: the whole story, in order, with nothing lost on the way."""
+"""Training runs from pictures to registered versions: the whole story, in order, with nothing lost on the way."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from tiregistry.captions import templates_for
-from tiregistry.concepts import NewVersion, Run, RunStatus, SourceImage, Version
-from tiregistry.errors import Conflict, Damaged, Interrupted, InvalidInput, TiregError, TrainingDiverged, WrongBaseModel
-from tiregistry.images import SourcePicture, decode_picture
-from tiregistry.opening import identify_base, open_base
-from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
-from tiregistry.references import check_name
+from tiregistry.concepts import Run, RunStatus
+from tiregistry.errors import Conflict, Interrupted, InvalidInput, TiregError, TrainingDiverged, WrongBaseModel
+from tiregistry.opening import open_base
+from tiregistry.placeholders import check_free
+from tiregistry.training.base_check import check_base
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.device_lock import device_lock
-from tiregistry.training.events import (
-    CheckpointSaved,
-    Event,
-    Finished,
-    Notice,
-    Preparing,
-    Started,
-    StepDone,
-    StopReason,
-)
+from tiregistry.training.events import Event, Finished, Notice, Preparing, Started, StepDone
+from tiregistry.training.preparing import make_word
+from tiregistry.training.request import TrainingRequest, check_request, keep_pictures, request_of, run_config
+from tiregistry.training.run_lock import RunLock, hold_run, is_carried_out
+from tiregistry.training.run_state import Heartbeat, RunState, run_folder
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.registry.registry import Registry
-    from tiregistry.training.loop import Word
+
+__all__ = ["TrainingConfig", "TrainingRequest", "check_request", "check_requests", "resume", "train", "train_many"]
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What to learn, from what, on what.
-
-    Attributes:
-        concept: the concept's name; a new version is added when it exists.
-        pictures: source images as `read_pictures` gives them, one or more.
-        placeholder_token: empty means the concept's own, or `<name>` for a new one.
-        base: a registered base model, `embedded`, a folder or a Hub id; empty means the default.
-    """
-
-    concept: str
-    pictures: Sequence[SourcePicture]
-    config: TrainingConfig = field(default_factory=TrainingConfig)
-    placeholder_token: str = ""
-    base: str = ""
-    revision: str = ""
-    device: str = "auto"
-    precision: str = "auto"
+def never() -> bool:
+    """A `stop` that never asks to stop."""
+    return False
 
 
-def train(registry: Registry, request: TrainingRequest, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def train(registry: Registry, request: TrainingRequest, *, stop: Callable[[], bool] = never) -> Iterator[Event]:
     """Learn a word and register it, yielding events; the run takes place as they are consumed.
 
     Args:
@@ -64,309 +41,256 @@ def train(registry: Registry, request: TrainingRequest, *, stop: Callable[[], bo
 
     Raises:
         InvalidInput and its kin: anything wrong with the request, before the base model is loaded.
-        TrainingDiverged, DeviceError, DiskFull: during the run, which is then marked failed; its checkpoint stays.
+        TrainingDiverged, DeviceError, DiskFull: during the run, which is then marked failed; its checkpoint stays, and
+            the last good vectors of a run that diverged are registered.
     """
-    checked = check_request(registry, request)
-    name, _, _ = identify_base(registry, checked.base, checked.revision)
-    yield Preparing(f"loading the base model {name}")
-    base = _open(registry, checked)
-    check_free(checked.placeholder_token, checked.concept, registry.placeholders(), base.vocabulary())
-    yield Preparing(f"encoding {len(checked.pictures)} picture{'s' if len(checked.pictures) > 1 else ''}")
-    word = _make_word(base, checked)
-    images = [SourceImage(registry.blobs.add(p.data), p.filename, *p.size) for p in checked.pictures]
-    config = _run_config(checked, base, images)
-    run = registry.create_run(checked.concept, config, word.config.max_steps or 0, str(base.device))
-    yield from _carry_out(registry, run, base, word, checked, images, stop)
+    yield from train_many(registry, [request], stop=stop)
 
 
-def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def train_many(
+    registry: Registry, requests: Sequence[TrainingRequest], *, stop: Callable[[], bool] = never
+) -> Iterator[Event]:
+    """Learn several words in one pass over one base model; each is a run and becomes a version of its own.
+
+    Raises:
+        As `train`; what one word did wrong is raised after the others have ended.
+    """
+    checked = check_requests(registry, requests)
+    names = [check_base(registry, request) for request in checked]
+    yield Preparing(f"loading the base model {names[0]}")
+    base = _open(registry, checked[0])
+    taken = registry.placeholders()
+    vocabulary = base.vocabulary()
+    for request in checked:
+        check_free(request.placeholder_token, request.concept, taken, vocabulary)
+    count = sum(len(request.pictures) for request in checked)
+    yield Preparing(f"encoding {count} picture{'s' if count > 1 else ''}")
+    words = [make_word(registry, base, request) for request in checked]
+    group = f"{time.time_ns():x}" if len(checked) > 1 else ""
+    states = []
+    for request, word in zip(checked, words, strict=True):
+        images = keep_pictures(registry, request)
+        config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
+        run = registry.create_run(request.concept, config, word.last, device_name(str(base.device)), pid=os.getpid())
+        lock = RunLock(run_folder(registry, run.id))
+        lock.acquire()
+        states.append(RunState(registry, run, word, request, images, lock))
+    yield from carry_out(base, states, stop)
+
+
+def check_requests(registry: Registry, requests: Sequence[TrainingRequest]) -> list[TrainingRequest]:
+    """`check_request` for every request, and that they can share one pass.
+
+    Raises:
+        InvalidInput: two of them name the same concept or token, or they differ in what a pass has only one of.
+        As `check_request`.
+    """
+    if not requests:
+        raise InvalidInput("nothing to learn", "give at least one concept")
+    checked = [check_request(registry, request) for request in requests]
+    for what, keys in (
+        ("the concept", [request.concept.casefold() for request in checked]),
+        ("the placeholder token", [request.placeholder_token.casefold() for request in checked]),
+    ):
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise InvalidInput(f"{what} {twice} is named twice", "give each concept once")
+    first = checked[0]
+    for request in checked[1:]:
+        for what, one, other in (
+            ("base model", first.base, request.base),
+            ("device", first.device, request.device),
+            ("precision", first.config.precision, request.config.precision),
+            ("resolution", first.config.resolution, request.config.resolution),
+        ):
+            if one != other:
+                raise InvalidInput(
+                    f"{first.concept} and {request.concept} differ in their {what} ({one or 'default'}, "
+                    f"{other or 'default'}), and one pass has only one",
+                    "train them one after the other",
+                )
+    return checked
+
+
+def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) -> Iterator[Event]:
     """Take a run up at its checkpoint (or from its beginning, when it has none) and bring it to its end.
 
     Raises:
-        Conflict: the run is finished, or its process is still alive.
+        Conflict: the run is finished, or another process carries it out.
         As `train` for everything else.
     """
     if run.status == "finished":
         raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
-    if run.status == "running" and run.pid and _alive(run.pid):
-        raise Conflict(f"run {run.id} is running in process {run.pid}", "wait for it, or stop that process")
-    request, images = _request_of(registry, run)
-    yield Preparing(f"loading the base model {request.base}")
-    base = _open(registry, request)
-    expected = run.config["base"]["fingerprint"]
-    if base.identity.fingerprint.as_dict() != expected:
-        raise WrongBaseModel(
-            f"the base model {request.base} has changed since run {run.id} began", "start the training again"
-        )
-    word = _make_word(base, request)
-    yield from _carry_out(registry, run, base, word, request, images, stop)
+    if is_carried_out(run_folder(registry, run.id)):
+        raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
+    yield from take_up(registry, [run], stop=stop)
 
 
-def check_request(registry: Registry, request: TrainingRequest) -> TrainingRequest:
-    """The request with its placeholder token and recipe filled in, or an error before anything heavy is loaded.
+def take_up(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool] = never) -> Iterator[Event]:
+    """Carry out recorded runs of one base model in one pass, each from its checkpoint when it has one.
 
     Raises:
-        InvalidReference, InvalidPlaceholder, InvalidConfig, InvalidInput: a part of the request cannot be used.
-        PlaceholderTaken, Conflict: the token or the concept's type clashes with what is registered.
+        As `resume`.
     """
-    concept = check_name(request.concept)
-    request.config.check()
-    if not request.pictures:
-        raise InvalidInput("no pictures to learn from", "give picture files or a folder")
-    owners = registry.placeholders()
-    existing = next((token for token, owner in owners.items() if owner == concept), None)
-    token = check_placeholder(request.placeholder_token or existing or placeholder_for(concept))
-    check_free(token, concept, owners, frozenset())
-    if existing is not None:
-        if token != existing:
-            raise Conflict(
-                f"{concept} has the placeholder token {existing}, not {token}", "leave --token out, or use another name"
+    with contextlib.ExitStack() as held:
+        # From here on nobody else takes these runs up, although loading may take minutes.
+        locks = [held.enter_context(hold_run(run_folder(registry, run.id), run.id)) for run in runs]
+        yield from _take_up_held(registry, runs, locks, stop)
+
+
+def _take_up_held(
+    registry: Registry, runs: Sequence[Run], locks: Sequence[RunLock], stop: Callable[[], bool]
+) -> Iterator[Event]:
+    from tiregistry.training.checkpoint import FILE
+
+    requests = [request_of(registry, run) for run in runs]
+    first = requests[0][0]
+    yield Preparing(f"loading the base model {check_base(registry, first)}")
+    base = _open(registry, first)
+    for run in runs:
+        recorded = run.config["base"]["fingerprint"]
+        if base.identity.fingerprint.as_dict() != recorded:
+            raise WrongBaseModel(
+                f"the base model {first.base} has changed since run {run.id} began", "start the training again"
             )
-        known_type = registry.concept(concept).concept_type
-        if known_type != request.config.concept_type:
-            raise Conflict(f"{concept} is of type {known_type}", f"add --type {known_type}, or use another name")
-    return replace(request, concept=concept, placeholder_token=token, config=request.config.resolved())
+    states = []
+    for run, lock, (request, images) in zip(runs, locks, requests, strict=True):
+        has_checkpoint = (run_folder(registry, run.id) / FILE).exists()
+        word = make_word(registry, base, request, fresh=not has_checkpoint)
+        states.append(RunState(registry, run, word, request, images, lock))
+    yield from carry_out(base, states, stop)
+
+
+def carry_out(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
+    """Train under the device's lock, registering each word as it ends; journals hear every event."""
+    try:
+        for event in _under_lock(base, states, stop):
+            for state in states:
+                if getattr(event, "run_id", "") in ("", state.run.id):
+                    state.note(event)
+            yield event
+    except TiregError as error:
+        for state in states:
+            # The vectors are those before the step that failed.
+            if not state.ended and state.word.step:
+                state.save()
+        _end_all(states, "interrupted" if isinstance(error, Interrupted) else "failed", str(error))
+        raise
+    except Exception as error:
+        _end_all(states, "failed", f"unexpected {type(error).__name__}: {error}"[:500])
+        raise
+    finally:
+        # Also when the consumer stops listening (a second Ctrl-C, a closed window): the run can be taken up again.
+        _end_all(states, "interrupted", "stopped before the end")
+
+
+def _under_lock(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
+    registry = states[0].registry
+    with device_lock(registry.home, device_name(str(base.device))) as lock:
+        if not lock.acquired:
+            yield Preparing(f"waiting for another training on {base.device} to end")
+            lock.wait(lambda: stop() or all(state.wish() for state in states))
+        for state in states:
+            state.begin()
+        with Heartbeat(registry, [state.run.id for state in states]):
+            yield from _steps(base, states, stop)
+
+
+def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
+    from tiregistry.training.loop import learn
+
+    for state in states:
+        word = state.word
+        yield Started(
+            state.run.id,
+            word.step,
+            word.last,
+            str(base.device),
+            len(state.request.pictures),
+            word.num_vectors,
+            state.request.concept,
+        )
+    by_word = {state.word: state for state in states}
+    errors: list[TiregError] = []
+    # A run that was stopped after its last step, before it was registered, has nothing left to learn.
+    for state in states:
+        if state.word.step >= state.word.last:
+            state.word.ended = "finished"
+            yield from _conclude(base, state, errors)
+    before = time.perf_counter()
+    for results in learn(base, [state.word for state in states]):
+        now = time.perf_counter()
+        seconds, before = now - before, now
+        everyone = stop()
+        for result in results:
+            state, word = by_word[result.word], result.word
+            for text in result.notices:
+                yield Notice(text)
+            if word.ended != "diverged":
+                state.add(result.loss)
+                yield StepDone(word.step, result.loss, result.learning_rate, seconds, state.run.id)
+            if word.ended is None and (everyone or state.wish()):
+                word.ended = "interrupted"
+            if word.ended is None:
+                yield from _in_between(base, state)
+            else:
+                yield from _conclude(base, state, errors)
+    if errors:
+        raise errors[0]
+
+
+def _in_between(base: LoadedBase, state: RunState) -> Iterator[Event]:
+    """The checkpoint and the previews that are due after a step."""
+    config, step = state.request.config, state.word.step
+    if config.checkpoint_every and step % config.checkpoint_every == 0:
+        yield state.save()
+    if config.preview_prompts and config.preview_every and step % config.preview_every == 0:
+        yield from state.make_previews(base)
+
+
+def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> Iterator[Event]:
+    """Register what a word learned (unless its run is cancelled) and end its run."""
+    word, run_id = state.word, state.run.id
+    cancelled = word.ended == "interrupted" and state.wish() == "cancel"
+    if word.step:
+        yield state.save()
+    if cancelled or (word.ended == "diverged" and not word.step):
+        if cancelled:
+            state.end("cancelled", message=f"cancelled at step {word.step}")
+            errors.append(Interrupted(f"run {run_id} was cancelled", f"tireg runs resume {run_id} goes on"))
+        else:
+            state.end("failed", message="the loss was not finite at the first step")
+            errors.append(TrainingDiverged(f"{word.name}: the loss is not finite at the first step", _ADVICE))
+        return
+    yield from state.make_previews(base)
+    version = state.register(base)
+    if word.ended == "diverged":
+        text = f"{word.name}: the loss became NaN or infinite after step {word.step}"
+        state.end("failed", message=f"{text}; what was learned before is {version.reference}", version_id=version.id)
+        errors.append(TrainingDiverged(f"{text}; what was learned before is {version.reference}", _ADVICE))
+        return
+    if word.ended == "interrupted":
+        state.end("interrupted", message=f"stopped at step {word.step}", version_id=version.id)
+    else:
+        state.end("finished", message=word.why, version_id=version.id)
+    yield Finished(version.reference, word.step, word.ended or "finished", state.seconds, run_id, word.why)
+
+
+_ADVICE = "lower --lr, or use --precision fp32"
+
+
+def _end_all(states: Sequence[RunState], status: RunStatus, message: str) -> None:
+    for state in states:
+        if not state.ended:
+            state.end(status, message=message)
+
+
+def device_name(device: str) -> str:
+    """One name per device: `cuda` is `cuda:0`."""
+    return "cuda:0" if device == "cuda" else device
 
 
 def _open(registry: Registry, request: TrainingRequest) -> LoadedBase:
     return open_base(
-        registry, request.base, revision=request.revision, device=request.device, precision=request.precision
+        registry, request.base, revision=request.revision, device=request.device, precision=request.config.precision
     )
-
-
-def _make_word(base: LoadedBase, request: TrainingRequest) -> Word:
-    """The word with its vectors at their start and its pictures encoded.
-
-    Raises:
-        InvalidConfig: the initializer is unknown, or a caption has no room for that many vectors.
-    """
-    from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word
-    from tiregistry.training.vectors import initial_rows, make_vectors
-
-    config = request.config
-    start = initial_rows(base, config)
-    captions = templates_for(config.concept_type, config.caption_templates)
-    for tower in base.towers:
-        vectors = tuple([0] * len(start[tower.role]))
-        for caption in captions:
-            tower.ids([*caption.split("{}")[:1], vectors, *caption.split("{}")[1:]])
-    resolution = config.resolution or base.resolution
-    latents = encode_pictures(base, [p.image for p in request.pictures], resolution, flip=config.flip)
-    return Word(request.concept, make_vectors(base, start, config), latents, captions, config)
-
-
-def _carry_out(
-    registry: Registry,
-    run: Run,
-    base: LoadedBase,
-    word: Word,
-    request: TrainingRequest,
-    images: Sequence[SourceImage],
-    stop: Callable[[], bool],
-) -> Iterator[Event]:
-    """Train from the run's checkpoint to the end under the device's lock, then register the version."""
-    progress = _Progress(registry, run, word)
-    finished = False
-    try:
-        with device_lock(registry.home, str(base.device)) as lock:
-            if not lock.acquired:
-                yield Preparing(f"waiting for another training on {base.device} to end")
-                lock.wait(stop)
-            yield from _steps(progress, base, request, stop)
-            version = _register(registry, progress, base, request, images)
-            progress.end("finished" if progress.reason == "finished" else "interrupted", version_id=version.id)
-            finished = True
-            yield Finished(version.reference, progress.step, progress.reason, progress.seconds)
-    except TiregError as error:
-        progress.end("interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))
-        finished = True
-        raise
-    finally:
-        # Also when the consumer stops listening (a second Ctrl-C, a closed window): the run can be taken up again.
-        if not finished:
-            progress.end("interrupted", message="stopped before the end")
-
-
-def _steps(
-    progress: _Progress, base: LoadedBase, request: TrainingRequest, stop: Callable[[], bool]
-) -> Iterator[Event]:
-    from tiregistry.training.loop import learn
-
-    word, config = progress.word, request.config
-    last = config.max_steps or 0
-    progress.begin()
-    yield Started(
-        progress.run.id,
-        progress.step,
-        last,
-        str(base.device),
-        len(request.pictures),
-        len(next(iter(word.vectors.rows().values()))),
-    )
-    before = time.perf_counter()
-    try:
-        for result in learn(base, [word], progress.step, last):
-            now = time.perf_counter()
-            progress.add(result.step, result.losses[0])
-            yield StepDone(result.step, result.losses[0], result.learning_rates[0], now - before)
-            before = now
-            stopping = stop()
-            due = config.checkpoint_every and result.step % config.checkpoint_every == 0
-            if stopping or due or result.step == last:
-                yield progress.save()
-            if stopping and result.step < last:
-                progress.reason = "interrupted"
-                return
-    except TrainingDiverged:
-        if progress.step:
-            progress.save()
-        raise
-
-
-class _Progress:
-    """Where a run stands: its steps and losses, in memory, in the checkpoint and in the registry."""
-
-    def __init__(self, registry: Registry, run: Run, word: Word) -> None:
-        from tiregistry.training.checkpoint import load_checkpoint
-
-        self.registry, self.run, self.word = registry, run, word
-        self.path = registry.home / "runs" / run.id / "checkpoint.safetensors"
-        self.step, self.losses = 0, list[float]()
-        self.reason: StopReason = "finished"
-        self._began = time.perf_counter()
-        self._saved = True
-        self._reported = 0.0
-        checkpoint = load_checkpoint(self.path)
-        if checkpoint is not None:
-            word.vectors.load_state(checkpoint.state)
-            self.step, self.losses = checkpoint.step, checkpoint.losses
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def begin(self) -> None:
-        now = time.time()
-        self._began = time.perf_counter()
-        self.registry.update_run(
-            self.run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now, message=""
-        )
-
-    def add(self, step: int, loss: float) -> None:
-        self.step = step
-        self.losses.append(loss)
-        if time.monotonic() - self._reported > _HEARTBEAT_SECONDS:
-            self._reported = time.monotonic()
-            self.registry.update_run(self.run.id, step=step, loss=loss, heartbeat_at=time.time())
-
-    def save(self) -> CheckpointSaved | Notice:
-        """Write the checkpoint; a full disk does not end a training that may still find room at its end."""
-        from tiregistry.training.checkpoint import Checkpoint, save_checkpoint
-
-        try:
-            save_checkpoint(self.path, Checkpoint(self.step, self.word.vectors.state(), self.losses))
-        except OSError as error:
-            return Notice(f"no checkpoint at step {self.step}: {error.strerror}; the training goes on")
-        return CheckpointSaved(self.step, self.path)
-
-    def end(self, status: RunStatus, *, message: str = "", version_id: int | None = None) -> None:
-        """Record how the run ended; when even that fails, the next reader finds a dead process and says so."""
-        changes: dict[str, Any] = {"status": status, "step": self.step, "finished_at": time.time(), "message": message}
-        if self.losses:
-            changes["loss"] = self.losses[-1]
-        if version_id is not None:
-            changes["version_id"] = version_id
-        with contextlib.suppress(TiregError):
-            self.registry.update_run(self.run.id, **changes)
-
-
-_HEARTBEAT_SECONDS = 2.0
-
-
-def _register(
-    registry: Registry, progress: _Progress, base: LoadedBase, request: TrainingRequest, images: Sequence[SourceImage]
-) -> Version:
-    """Add the learned vectors to the registry as a version."""
-    import diffusers
-    import torch
-    import transformers
-
-    from tiregistry.embeddings.embedding import Embedding
-
-    rows = progress.word.vectors.rows()
-    embedding = Embedding({role: tensor.detach().float().cpu().numpy() for role, tensor in rows.items()})
-    record = {
-        "loss": progress.losses,
-        "steps": progress.step,
-        "stop_reason": progress.reason,
-        "seconds": round(progress.seconds, 3),
-        "device": str(base.device),
-        "precision": str(base.dtype).removeprefix("torch."),
-        "software": {
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
-    new = NewVersion(
-        concept=request.concept,
-        placeholder_token=request.placeholder_token,
-        concept_type=request.config.concept_type,
-        origin="trained",
-        fingerprint=base.identity.fingerprint,
-        base_name=base.identity.name,
-        images=tuple(images),
-        training=request.config.as_dict(),
-        run_id=progress.run.id,
-        record=record,
-    )
-    return registry.add_version(new, embedding)
-
-
-def _run_config(request: TrainingRequest, base: LoadedBase, images: Sequence[SourceImage]) -> dict[str, Any]:
-    """A run's configuration as JSON data: no paths, pictures by digest, the base model by name and fingerprint."""
-    return {
-        "format": "tireg-run/1",
-        "concept": request.concept,
-        "placeholder_token": request.placeholder_token,
-        "training": request.config.as_dict(),
-        "base": {"name": base.identity.name, "fingerprint": base.identity.fingerprint.as_dict()},
-        "images": [{"digest": image.digest, "filename": image.filename} for image in images],
-        "device": request.device,
-        "precision": request.precision,
-    }
-
-
-def _request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[SourceImage]]:
-    """The request that `_run_config` recorded, with its pictures read back from the blob store.
-
-    Raises:
-        Damaged: the record or a picture is not what it was.
-    """
-    config: Mapping[str, Any] = run.config
-    try:
-        pictures = [decode_picture(registry.blobs.read(i["digest"]), i["filename"]) for i in config["images"]]
-        request = TrainingRequest(
-            concept=config["concept"],
-            pictures=pictures,
-            config=TrainingConfig.from_mapping(config["training"]),
-            placeholder_token=config["placeholder_token"],
-            base=config["base"]["name"],
-            device=config["device"],
-            precision=config["precision"],
-        )
-    except KeyError as error:
-        raise Damaged(f"run {run.id} has no {error} in its record", "start the training again") from None
-    return request, [SourceImage(p.digest, p.filename, *p.size) for p in pictures]
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process of this machine with this id exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -29,6 +29,9 @@ class Vectors(Protocol):
     def update(self, learning_rate: float) -> None:
         """One optimiser step from the accumulated gradients, which are cleared."""
 
+    def place(self, rows: Mapping[str, torch.Tensor]) -> None:
+        """Move the vectors to `rows` (of a direction recipe: their directions) and forget the optimiser's past."""
+
     def state(self) -> dict[str, torch.Tensor]:
         """Everything needed to go on bit-exactly."""
 
@@ -36,39 +39,16 @@ class Vectors(Protocol):
         """Take up what `state` returned."""
 
 
-def initial_rows(base: LoadedBase, config: TrainingConfig) -> Rows:
-    """The vectors a word starts from.
+def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: Rows | None = None) -> Vectors:
+    """The recipe's kind of trainable vectors, on the base model's device.
 
-    The initializer phrase gives one vector per token; with `num_vectors` larger its tokens repeat in turn, with
-    `num_vectors` smaller the last ones are kept (in English the head noun comes last). Without an initializer the
-    word `object` or `style` serves where the vocabulary has it, else the vocabulary's mean.
-
-    Raises:
-        InvalidConfig: the initializer is unknown to the tokenizer.
+    Args:
+        norms: magnitudes `[num_vectors, 1]` for the direction recipes; None means the vocabulary's mean norm.
     """
-    rows: Rows = {}
-    for tower in base.towers:
-        if config.initializer:
-            vectors = tower.vectors_of(config.initializer)
-        elif tower.is_word(config.concept_type):
-            vectors = tower.vectors_of(config.concept_type)
-        else:
-            mean = tower.words.table.weight.detach().float().mean(dim=0, keepdim=True).cpu()
-            vectors = mean / mean.norm() * tower.mean_norm()
-        count = config.num_vectors or (len(vectors) if config.initializer else 1)
-        if count <= len(vectors):
-            vectors = vectors[len(vectors) - count :]
-        else:
-            vectors = vectors[torch.arange(count) % len(vectors)]
-        rows[tower.role] = vectors.clone()
-    return rows
-
-
-def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig) -> Vectors:
-    """The recipe's kind of trainable vectors, on the base model's device."""
     if config.recipe == "classic":
-        return FreeVectors(start, base.device, config.weight_decay)
-    norms = {tower.role: tower.mean_norm() for tower in base.towers}
+        return FreeVectors(start, base.device, config)
+    if norms is None:
+        norms = {t.role: torch.full((len(start[t.role]), 1), t.mean_norm()) for t in base.towers}
     return DirectionVectors(start, norms, base.device, config.prior_strength)
 
 
@@ -83,8 +63,8 @@ class DirectionVectors:
 
     MOMENTUM = 0.9
 
-    def __init__(self, start: Rows, norms: Mapping[str, float], device: torch.device, prior_strength: float) -> None:
-        self._norms = dict(norms)
+    def __init__(self, start: Rows, norms: Rows, device: torch.device, prior_strength: float) -> None:
+        self._norms = {role: norm.to(device) for role, norm in norms.items()}
         self._prior_strength = prior_strength
         self._start = {role: unit(rows.to(device)) for role, rows in start.items()}
         self._directions = {role: d.clone().requires_grad_(True) for role, d in self._start.items()}
@@ -103,12 +83,20 @@ class DirectionVectors:
             direction.grad = None
             if gradient is None:
                 continue
+            # A vector that stood in no caption of this step (a picture's own, or one yet to join) stays where it is.
+            used = gradient.abs().amax(dim=-1, keepdim=True) > 0
             gradient = gradient - self._prior_strength * self._start[role]
             tangent = gradient - (gradient * direction).sum(-1, keepdim=True) * direction
             # Unit length first: the size of a diffusion gradient says more about the timestep than about the word.
-            momentum = self._momentum[role].mul_(self.MOMENTUM).add_(unit(tangent), alpha=1 - self.MOMENTUM)
+            momentum = self._momentum[role].mul_(self.MOMENTUM).add_(unit(tangent) * used, alpha=1 - self.MOMENTUM)
             move = momentum - (momentum * direction).sum(-1, keepdim=True) * direction
-            direction.copy_(unit(direction - learning_rate * move))
+            direction.copy_(torch.where(used, unit(direction - learning_rate * move), direction))
+
+    @torch.no_grad()
+    def place(self, rows: Mapping[str, torch.Tensor]) -> None:
+        for role, direction in self._directions.items():
+            direction.copy_(unit(rows[role].to(direction.device)))
+            self._momentum[role].zero_()
 
     def state(self) -> dict[str, torch.Tensor]:
         out = {f"direction.{role}": d.detach().cpu() for role, d in self._directions.items()}
@@ -124,9 +112,11 @@ class DirectionVectors:
 class FreeVectors:
     """Vectors moved freely by AdamW, as in the paper's code (Gal et al. 2022): betas 0.9 and 0.999, epsilon 1e-8."""
 
-    def __init__(self, start: Rows, device: torch.device, weight_decay: float) -> None:
-        self._rows = {role: rows.to(device).clone().requires_grad_(True) for role, rows in start.items()}
-        self._optimizer = torch.optim.AdamW(list(self._rows.values()), lr=0.0, weight_decay=weight_decay)
+    def __init__(self, start: Rows, device: torch.device, config: TrainingConfig) -> None:
+        self._start = {role: rows.to(device) for role, rows in start.items()}
+        self._rows = {role: rows.clone().requires_grad_(True) for role, rows in self._start.items()}
+        self._regularization, self._max_grad_norm = config.regularization, config.max_grad_norm
+        self._optimizer = torch.optim.AdamW(list(self._rows.values()), lr=0.0, weight_decay=config.weight_decay)
 
     def rows(self) -> Rows:
         return dict(self._rows)
@@ -135,10 +125,22 @@ class FreeVectors:
         return list(self._rows.values())
 
     def update(self, learning_rate: float) -> None:
+        if self._regularization:
+            for role, rows in self._rows.items():
+                if rows.grad is not None:
+                    rows.grad.add_(rows.detach() - self._start[role], alpha=2 * self._regularization)
+        if self._max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(list(self._rows.values()), self._max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def place(self, rows: Mapping[str, torch.Tensor]) -> None:
+        for role, own in self._rows.items():
+            own.copy_(rows[role].to(own.device))
+        self._optimizer.state.clear()
 
     def state(self) -> dict[str, torch.Tensor]:
         out = {}
@@ -170,8 +172,7 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     """The learning rate of step `step` (from 0) of a resolved configuration."""
     assert config.learning_rate is not None
     assert config.max_steps is not None
-    assert config.batch_size is not None
-    peak = config.learning_rate * (config.batch_size if config.recipe == "classic" else 1)
+    peak = config.learning_rate * (config.samples_per_step if config.recipe == "classic" else 1)
     if step < config.warmup_steps:
         return peak * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)

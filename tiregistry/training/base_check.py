@@ -1,0 +1,111 @@
+"""What a base model's small files say about a request: its family, window, parts; no weight is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.bases.families import family_of_folder
+from tiregistry.bases.fingerprints import weight_files
+from tiregistry.bases.loading import TRAINABLE
+from tiregistry.bases.locating import locate_base
+from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
+from tiregistry.opening import identify_base
+from tiregistry.text import safe
+from tiregistry.training.request import TrainingRequest, check_continued, continued_version
+from tiregistry.training.wording import Wording
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+
+VISION_PARTS = ("image_encoder/config.json", "alignment/text_projection.safetensors")
+"""What `quick` needs beside the usual parts: a CLIP vision tower, and the projection of the text encoder's pooled state
+(`weight`, `[projection, hidden]`) into the space they share."""
+
+
+def check_base(registry: Registry, request: TrainingRequest) -> str:
+    """Whether a checked request can work on its base model; returns the base model's name.
+
+    A Hub model is downloaded when it is not in the cache.
+
+    Raises:
+        BaseModelNotFound, HubError: it is not there.
+        InvalidInput: no model, of a family that cannot be trained, without a part that is needed.
+        InvalidConfig: more vectors than the token window has room for; a resolution the model cannot have.
+        WrongBaseModel: the version to continue belongs to another.
+    """
+    name, source, revision = identify_base(registry, request.base, request.revision)
+    folder = locate_base(source, revision)
+    check_folder(folder, safe(name), request)
+    known = next((base for base in registry.bases() if base.name == name), None)
+    check_continued(continued_version(registry, request.config), known.fingerprint if known else None, name)
+    return name
+
+
+def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
+    """The part of `check_base` that looks at the model's folder."""
+    family = family_of_folder(folder)
+    if family not in TRAINABLE:
+        raise InvalidInput(
+            f"{name} is of family {family}, on which words cannot be learned yet", f"families: {', '.join(TRAINABLE)}"
+        )
+    parts = ["text_encoder", "unet", "vae"] + (["text_encoder_2"] if family == "sdxl" else [])
+    missing = [part for part in parts if not weight_files(folder / part)]
+    if missing:
+        raise InvalidInput(f"{name} has no weights in its folder {missing[0]}", "copy the model again")
+    config = request.config
+    if config.recipe == "quick":
+        absent = [part for part in VISION_PARTS if not (folder / part).is_file()]
+        if absent:
+            raise InvalidInput(
+                f"the recipe quick needs a vision tower, and {name} has no {absent[0]}", "use --recipe direction"
+            )
+    factor = 2 ** (len(_read(folder / "vae").get("block_out_channels") or [0] * 4) - 1)
+    if config.resolution is not None and config.resolution % factor:
+        raise InvalidConfig(
+            f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
+            f"use {config.resolution // factor * factor}",
+        )
+    for part, tokenizer in (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")):
+        _check_window(folder, part, tokenizer, name, request)
+
+
+def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:
+    """A lower bound: every word of a caption has at least one token. The tokenizer says the rest, once it is loaded."""
+    places = _read(folder / part).get("max_position_embeddings")
+    longest = _read(folder / tokenizer, "tokenizer_config.json").get("model_max_length")
+    limits = [int(limit) for limit in (places, longest) if isinstance(limit, (int, float)) and limit < 100_000]
+    if not limits:
+        return
+    room = min(limits) - 2
+    vectors = request.config.num_vectors or 1
+    wording = Wording.build(request.config, request.all_captions, request.placeholder_token)
+    for text in wording.texts:
+        needed = len(text.split()) - 1 + vectors
+        if needed > room:
+            raise InvalidConfig(
+                f"{vectors} vectors and the caption {text[:60]!r} need {needed} tokens, {room} fit {name}",
+                "use fewer vectors, or shorter captions",
+            )
+
+
+def vision_folder(registry: Registry, wanted: str) -> Path:
+    """The folder of a base model that has passed `check_base` for the recipe `quick`.
+
+    Raises:
+        BaseModelNotFound: it is gone.
+    """
+    _, source, revision = identify_base(registry, wanted)
+    folder = locate_base(source, revision)
+    if not (folder / VISION_PARTS[0]).is_file():
+        raise BaseModelNotFound(f"{safe(wanted)} has no vision tower any more", "use --recipe direction")
+    return folder
+
+
+def _read(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    try:
+        data = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

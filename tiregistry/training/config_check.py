@@ -1,0 +1,137 @@
+"""What a `TrainingConfig` may not say: values out of range, of the wrong type, or at odds with each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+from tiregistry.captions import templates_for
+from tiregistry.concepts import CONCEPT_TYPES
+from tiregistry.errors import InvalidConfig
+from tiregistry.training.config import LR_SCHEDULERS, MAX_VECTORS, RECIPES, STOPPING, TrainingConfig
+
+_MANY = 1_000_000
+_CHOICES: dict[str, Sequence[str]] = {
+    "concept_type": CONCEPT_TYPES,
+    "recipe": RECIPES,
+    "lr_scheduler": LR_SCHEDULERS,
+    "stopping": STOPPING,
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "num_vectors": (1, MAX_VECTORS),
+    "max_steps": (1, _MANY),
+    "batch_size": (1, 4096),
+    "gradient_accumulation": (1, 4096),
+    "micro_batch": (0, 4096),
+    "learning_rate": (1e-9, 10.0),
+    "warmup_steps": (0, _MANY),
+    "prior_strength": (0.0, 10.0),
+    "weight_decay": (0.0, 1.0),
+    "regularization": (0.0, 100.0),
+    "max_grad_norm": (0.0, 1e6),
+    "progressive_steps": (0, _MANY),
+    "warm_start_steps": (1, 10_000),
+    "stop_every": (1, 10_000),
+    "stop_window": (2, _MANY),
+    "stop_threshold": (0.0, 1.0),
+    "resolution": (32, 4096),
+    "min_snr_gamma": (0.0, 1000.0),
+    "noise_offset": (0.0, 1.0),
+    "min_timestep": (0, 999_999),
+    "max_timestep": (1, _MANY),
+    "seed": (0, 2**63 - 1),
+    "checkpoint_every": (0, _MANY),
+    "preview_every": (0, _MANY),
+    "preview_seed": (0, 2**63 - 1),
+}
+# Settings that only one way of moving the vectors understands: the value that means "not set", and what else to do.
+_CLASSIC_ONLY: dict[str, tuple[object, str]] = {
+    "weight_decay": (0.0, "the direction recipes keep the magnitude fixed"),
+    "regularization": (0.0, "use prior_strength to stay near the initializer"),
+    "max_grad_norm": (0.0, "the direction recipes only use the gradient's direction"),
+    "cross_initialization": (False, "its large start is what the direction recipes forbid"),
+}
+
+
+def check(config: TrainingConfig) -> None:
+    """Refuse a configuration that cannot work.
+
+    Raises:
+        InvalidConfig: names the setting, its value and what is allowed.
+    """
+    hints = get_type_hints(TrainingConfig)
+    for field in fields(TrainingConfig):
+        value = getattr(config, field.name)
+        _check_type(field.name, value, hints[field.name])
+        if value is None:
+            continue
+        if field.name in _CHOICES and value not in _CHOICES[field.name]:
+            raise InvalidConfig(f"{field.name} {value!r} is unknown", f"one of: {', '.join(_CHOICES[field.name])}")
+        if field.name in _RANGES:
+            _check_range(field.name, value, *_RANGES[field.name])
+    if config.resolution is not None and config.resolution % 8:
+        nearest = config.resolution // 8 * 8
+        raise InvalidConfig(f"resolution {config.resolution} is not a multiple of 8", f"use {nearest}")
+    templates_for(config.concept_type, config.caption_templates)
+    for prompt in config.preview_prompts:
+        if prompt.count("{}") != 1:
+            raise InvalidConfig(f"preview prompt {prompt!r} must contain {{}} exactly once", "it marks the word")
+    _check_together(config.resolved())
+
+
+def _check_together(config: TrainingConfig) -> None:
+    assert config.max_steps is not None
+    if config.recipe != "classic":
+        for name, (unset, why) in _CLASSIC_ONLY.items():
+            if getattr(config, name) != unset:
+                raise InvalidConfig(f"{name} only works with the recipe classic, not {config.recipe}", why)
+    if config.gradient_accumulation > config.max_steps:
+        raise InvalidConfig(
+            f"gradient_accumulation {config.gradient_accumulation} is more than max_steps {config.max_steps}",
+            "accumulate less, or take more steps",
+        )
+    if config.warmup_steps >= config.max_steps:
+        raise InvalidConfig(
+            f"warmup_steps {config.warmup_steps} leaves no step of max_steps {config.max_steps}", "use fewer"
+        )
+    if config.max_timestep is not None and config.min_timestep >= config.max_timestep:
+        raise InvalidConfig(
+            f"min_timestep {config.min_timestep} is not below max_timestep {config.max_timestep}", "swap them"
+        )
+    if config.progressive_steps:
+        if config.num_vectors == 1:
+            raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
+        if config.progressive_steps >= config.max_steps:
+            raise InvalidConfig(
+                f"progressive_steps {config.progressive_steps} is not below max_steps {config.max_steps}: "
+                "the second vector would never join",
+                "use fewer",
+            )
+    if config.use_alpha and config.masks:
+        raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
+
+
+def _check_type(name: str, value: object, hint: Any) -> None:
+    text = str(hint)
+    if value is None:
+        allowed = type(None) in get_args(hint)
+    elif "tuple" in text:
+        allowed = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    elif hint is bool:
+        allowed = isinstance(value, bool)
+    elif float in (hint, *get_args(hint)):
+        allowed = isinstance(value, (int, float)) and not isinstance(value, bool)
+    elif int in (hint, *get_args(hint)):
+        allowed = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        allowed = isinstance(value, str)
+    if not allowed:
+        raise InvalidConfig(f"{name} cannot be {value!r}", "see docs/training.md for what it can be")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InvalidConfig(f"{name} {value} is out of range", f"from {low:g} to {high:g}")

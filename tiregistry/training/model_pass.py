@@ -1,0 +1,206 @@
+"""One pass of several words' samples through the frozen model: micro-batches, shared captions, memory that runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tiregistry.errors import DeviceError
+from tiregistry.training.dataset import Draw
+from tiregistry.training.objective import Objective
+
+if TYPE_CHECKING:
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.training.loop import Word
+    from tiregistry.training.vectors import Rows
+
+# Gradients of an fp16 model can fall below its smallest number; a scaled loss keeps them above it. Where the scaled
+# ones overflow, the next smaller scale is tried, so the scale of a step depends on nothing but the step.
+_FP16_SCALES = (1024.0, 64.0, 4.0, 1.0)
+
+
+class ModelPass:
+    """Runs samples through text encoders and denoiser.
+
+    Attributes:
+        objective: the loss.
+        notices: what the user should know about memory, for the caller to take away.
+    """
+
+    def __init__(self, base: LoadedBase, words: Sequence[Word]) -> None:
+        self.base = base
+        self.objective = Objective(base)
+        self.notices: list[str] = []
+        self._micro_batch = _micro_batch(words)
+        self._denoiser = _prepared_denoiser(base, words)
+
+    def gradients(self, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
+        """Accumulate the gradients of every word's mean loss, and return these losses.
+
+        A loss that is not finite comes back as it is, with gradients that must not be used.
+
+        Raises:
+            DeviceError: memory ran out with a single sample.
+        """
+        scales = _FP16_SCALES if self.base.dtype == torch.float16 else (1.0,)
+        for scale in scales:
+            losses = self._retrying(words, draws, scale)
+            finite = all(_finite_gradients(word) for word in words)
+            if finite or scale == scales[-1]:
+                break
+            _clear(words)
+        return [loss if _finite_gradients(word) else float("nan") for word, loss in zip(words, losses, strict=True)]
+
+    @torch.no_grad()
+    def losses(self, words: Sequence[Word], draws: Sequence[Draw | None]) -> list[float]:
+        """Every word's mean loss, without gradients; 0 for a word without a draw."""
+        return self._retrying(words, draws, 0.0)
+
+    def _retrying(self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float) -> list[float]:
+        """`_run`, halving the micro-batch until memory suffices."""
+        while True:
+            try:
+                return self._run(words, draws, scale)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                reason = str(error).splitlines()[0][:120]
+            # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
+            _clear(words)
+            if self.base.device.type == "cuda":
+                torch.cuda.empty_cache()
+            total = sum(len(draw) for draw in draws if draw is not None)
+            size = min(self._micro_batch or total, total)
+            if size <= 1:
+                raise DeviceError(
+                    f"{self.base.device} has too little memory for one sample ({reason})",
+                    "use a smaller --resolution, --gradient-checkpointing, or --device cpu",
+                )
+            self._micro_batch = (size + 1) // 2
+            self.notices.append(
+                f"out of memory on {self.base.device}: from now on {self._micro_batch} of {total} samples at once; "
+                "the result is the same"
+            )
+
+    def _run(self, words: Sequence[Word], every: Sequence[Draw | None], scale: float) -> list[float]:
+        """Forward over all words' samples in micro-batches, and backward where `scale` is not zero."""
+        draws = [(index, draw) for index, draw in enumerate(every) if draw is not None]
+        owner = torch.cat([torch.full_like(d.captions, i) for i, d in draws])
+        weight = torch.cat([torch.full((len(d),), 1.0 / len(d)) for _, d in draws])
+        captions = torch.cat([d.captions for _, d in draws])
+        latents = torch.cat([d.latents for _, d in draws])
+        noise = torch.cat([d.noise for _, d in draws])
+        timesteps = torch.cat([d.timesteps for _, d in draws])
+        masks = _joined_masks([d for _, d in draws])
+        gammas = torch.tensor([words[int(o)].config.min_snr_gamma for o in owner])
+        size = self._micro_batch or len(owner)
+        totals = torch.zeros(len(words))
+        for start in range(0, len(owner), size):
+            part = slice(start, start + size)
+            encoded, inverse, added = self._encode(words, owner[part], captions[part], latents)
+            losses = self._denoise(
+                encoded[inverse],
+                None if added is None else {key: value[inverse] for key, value in added.items()},
+                latents[part],
+                noise[part],
+                timesteps[part],
+                None if masks is None else masks[part],
+                gammas[part],
+            )
+            if scale:
+                torch.autograd.backward((losses * weight[part].to(losses.device)).sum() * scale)
+            totals.index_add_(0, owner[part], losses.detach().float().cpu() * weight[part])
+        if scale not in (0.0, 1.0):
+            for gradient in _gradients(words):
+                gradient.div_(scale)
+        return [float(total) for total in totals]
+
+    def _encode(
+        self, words: Sequence[Word], owner: torch.Tensor, captions: torch.Tensor, latents: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor] | None]:
+        """States `[distinct, tokens, dim]`, for each sample its index in them, and SDXL's added conditions."""
+        # Samples of a step often share a caption: each distinct one is encoded once.
+        keys, inverse = torch.unique(torch.stack([owner, captions], dim=1), dim=0, return_inverse=True)
+        ids = {
+            tower.role: torch.stack([words[int(o)].caption_ids[tower.role][int(c)] for o, c in keys])
+            for tower in self.base.towers
+        }
+        with self.base.using_rows(_joined_rows(self.base, words)):
+            encoded = self.base.encode(ids)
+        factor = self.base.vae_factor
+        added = self.base.added_conditions(encoded, latents.shape[-1] * factor, latents.shape[-2] * factor)
+        return encoded.states, inverse.to(self.base.device), added
+
+    def _denoise(
+        self,
+        states: torch.Tensor,
+        added: dict[str, torch.Tensor] | None,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        masks: torch.Tensor | None,
+        gammas: torch.Tensor,
+    ) -> torch.Tensor:
+        """Losses float32 `[b]`."""
+        device = self.base.device
+        latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
+        noised = self.objective.noised(latents, noise, timesteps).to(self.base.dtype)
+        if device.type == "cuda":
+            noised = noised.to(memory_format=torch.channels_last)
+        predicted = self._denoiser(noised, timesteps, states, added_cond_kwargs=added).sample
+        masks = None if masks is None else masks.to(device)
+        weights = gammas.to(device) if bool(gammas.any()) else None
+        return self.objective.losses(predicted, latents, noise, timesteps, masks, weights)
+
+
+def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
+    """The denoiser as training wants it: fast memory layout, checkpointing, compiled, as asked."""
+    denoiser = base.denoiser
+    if base.device.type == "cuda":
+        denoiser.to(memory_format=torch.channels_last)
+    if any(word.config.gradient_checkpointing for word in words):
+        # A frozen UNet still keeps all activations on the way to the text input; this is what frees them.
+        denoiser.enable_gradient_checkpointing()
+    return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+
+
+def _micro_batch(words: Sequence[Word]) -> int:
+    """Samples at once: the smallest that a word asks for; with gradient accumulation one batch of every word."""
+    asked = [word.config.micro_batch for word in words if word.config.micro_batch]
+    if asked:
+        return min(asked)
+    if any(word.config.gradient_accumulation > 1 for word in words):
+        return sum(word.config.batch_size or 1 for word in words)
+    return 0
+
+
+def _joined_masks(draws: Sequence[Draw]) -> torch.Tensor | None:
+    if all(draw.masks is None for draw in draws):
+        return None
+    return torch.cat([torch.ones_like(d.latents[:, :1]) if d.masks is None else d.masks for d in draws])
+
+
+def _joined_rows(base: LoadedBase, words: Sequence[Word]) -> Rows:
+    every = [word.vectors.rows() for word in words]
+    return {tower.role: torch.cat([rows[tower.role] for rows in every]) for tower in base.towers}
+
+
+def _gradients(words: Sequence[Word]) -> list[torch.Tensor]:
+    return [p.grad for word in words for p in word.vectors.parameters() if p.grad is not None]
+
+
+def _finite_gradients(word: Word) -> bool:
+    return all(bool(torch.isfinite(gradient).all()) for gradient in _gradients([word]))
+
+
+def _clear(words: Sequence[Word]) -> None:
+    for word in words:
+        for parameter in word.vectors.parameters():
+            parameter.grad = None
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -1,0 +1,226 @@
+"""What to learn: a request, checked before anything heavy is loaded, and its form in a run's record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.concepts import Fingerprint, Run, SourceImage, Version
+from tiregistry.errors import Conflict, Damaged, InvalidConfig, InvalidInput, VersionNotFound, WrongBaseModel
+from tiregistry.images import SourcePicture, alpha_of, decode_picture
+from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
+from tiregistry.references import check_name
+from tiregistry.training.config import TrainingConfig
+from tiregistry.training.wording import Wording
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.registry.registry import Registry
+
+FORMAT = "tireg-run/1"
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What to learn, from what, on what.
+
+    Attributes:
+        concept: the concept's name; a new version is added when it exists.
+        pictures: source images as `read_pictures` gives them, one or more.
+        placeholder_token: empty means the concept's own, or `<name>` for a new one.
+        base: a registered base model, `embedded`, a folder or a Hub id; empty means the default.
+        precision: `auto` means what the configuration says.
+        captions: nothing, or one per picture, empty for a picture that the templates describe.
+        masks: nothing, or one per picture (white is learned), None for a picture that is learned whole.
+    """
+
+    concept: str
+    pictures: Sequence[SourcePicture]
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    placeholder_token: str = ""
+    base: str = ""
+    revision: str = ""
+    device: str = "auto"
+    precision: str = "auto"
+    captions: Sequence[str] = ()
+    masks: Sequence[SourcePicture | None] = ()
+
+    @property
+    def all_captions(self) -> Sequence[str]:
+        """One caption per picture, empty where there is none."""
+        return self.captions or [""] * len(self.pictures)
+
+    def mask_images(self) -> list[Image | None]:
+        """One mask per picture, from files or from transparency; an empty list when there is none at all."""
+        if self.config.use_alpha:
+            masks = [alpha_of(picture) for picture in self.pictures]
+        else:
+            masks = [None if mask is None else mask.image for mask in self.masks]
+        return masks if any(mask is not None for mask in masks) else []
+
+
+def check_request(registry: Registry, request: TrainingRequest) -> TrainingRequest:
+    """The request with its placeholder token and recipe filled in, or an error before anything heavy is loaded.
+
+    An initializer that names a version is replaced by the version's digest.
+
+    Raises:
+        InvalidReference, InvalidPlaceholder, InvalidConfig, InvalidInput: a part of the request cannot be used.
+        PlaceholderTaken, Conflict: the token or the concept's type clashes with what is registered.
+        ConceptNotFound, VersionNotFound: the initializer names a version that does not exist.
+    """
+    concept = check_name(request.concept)
+    request.config.check()
+    if not request.pictures:
+        raise InvalidInput("no pictures to learn from", "give picture files or a folder")
+    for what, given in (("captions", request.captions), ("masks", request.masks)):
+        if given and len(given) != len(request.pictures):
+            raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
+    owners = registry.placeholders()
+    existing = next((token for token, owner in owners.items() if owner == concept), None)
+    token = check_placeholder(request.placeholder_token or existing or placeholder_for(concept))
+    check_free(token, concept, owners, frozenset())
+    if existing is not None:
+        if token != existing:
+            raise Conflict(
+                f"{concept} has the placeholder token {existing}, not {token}", "leave --token out, or use another name"
+            )
+        known_type = registry.concept(concept).concept_type
+        if known_type != request.config.concept_type:
+            raise Conflict(f"{concept} is of type {known_type}", f"add --type {known_type}, or use another name")
+    config = request.config.resolved()
+    if request.precision not in ("", "auto"):
+        config = replace(config, precision=request.precision)
+    if config.use_alpha and request.masks:
+        raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
+    if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
+        raise InvalidInput("no picture has transparency that could serve as a mask", "leave --mask alpha out")
+    if request.masks:
+        config = replace(config, masks=tuple("" if m is None else m.digest for m in request.masks))
+    initial = _initializer_version(registry, config.initializer)
+    if initial is not None:
+        config = replace(config, initializer=initial.digest)
+        if config.cross_initialization:
+            raise InvalidConfig("cross_initialization needs a phrase, not a version", "leave one of them out")
+        if config.num_vectors is not None and config.num_vectors < initial.num_vectors:
+            raise InvalidConfig(
+                f"{initial.reference} has {initial.num_vectors} vectors, more than {config.num_vectors}",
+                "leave --num-vectors out",
+            )
+    Wording.build(config, request.all_captions, token)
+    config.check()
+    return replace(request, concept=concept, placeholder_token=token, config=config, precision=config.precision)
+
+
+def continued_version(registry: Registry, config: TrainingConfig) -> Version | None:
+    """The version that a checked configuration starts from, or None when it starts from a phrase.
+
+    Raises:
+        VersionNotFound: it is no longer in the registry.
+    """
+    if not config.initializer.startswith("sha256:"):
+        return None
+    found = registry.versions_with(digest=config.initializer)
+    if not found:
+        raise VersionNotFound(
+            f"the version {config.initializer[:19]}… to continue is not in the registry", "restore or pull it"
+        )
+    return found[0]
+
+
+def check_continued(version: Version | None, base: Fingerprint | None, base_name: str) -> None:
+    """Refuse to continue a version on a base model with another token-embedding table.
+
+    Raises:
+        WrongBaseModel: says which.
+    """
+    if version is not None and version.fingerprint is not None and version.fingerprint.fit(base) == "other":
+        raise WrongBaseModel(
+            f"{version.reference} was learned on {version.base_name}, not on {base_name}",
+            f"add --base {version.base_name}, or start from a phrase",
+        )
+
+
+def _initializer_version(registry: Registry, initializer: str) -> Version | None:
+    """The version that `gnome@2`, `<gnome>`, `<gnome@best>` or a digest names; None for a phrase."""
+    if initializer.startswith("sha256:"):
+        return continued_version(registry, TrainingConfig(initializer=initializer))
+    text = initializer.strip()
+    if text.startswith("<") and text.endswith(">"):
+        name, _, selector = text[1:-1].partition("@")
+        owner = registry.placeholders().get(f"<{name}>", name)
+        return registry.version(f"{owner}@{selector}" if selector else owner)
+    return registry.version(text) if "@" in text else None
+
+
+# -- a run's record --------------------------------------------------------------------------------------------------
+
+
+def run_config(
+    request: TrainingRequest, base: tuple[str, Fingerprint], images: Sequence[SourceImage], *, group: str = ""
+) -> dict[str, Any]:
+    """A run's configuration as JSON data: no paths, pictures by digest, the base model by name and fingerprint.
+
+    Args:
+        request: a checked request.
+        base: name and fingerprint of the base model.
+        images: its pictures, whose blobs are in the store, with their captions.
+        group: runs of the same group are trained in one pass.
+    """
+    return {
+        "format": FORMAT,
+        "concept": request.concept,
+        "placeholder_token": request.placeholder_token,
+        "training": request.config.as_dict(),
+        "base": {"name": base[0], "fingerprint": base[1].as_dict()},
+        "images": [{"digest": i.digest, "filename": i.filename, "caption": i.caption} for i in images],
+        "device": request.device,
+        "group": group,
+    }
+
+
+def keep_pictures(registry: Registry, request: TrainingRequest) -> list[SourceImage]:
+    """Put a request's pictures and masks into the blob store.
+
+    Raises:
+        DiskFull, RegistryReadOnly: they cannot be written.
+    """
+    for mask in request.masks:
+        if mask is not None:
+            registry.blobs.add(mask.data)
+    return [
+        SourceImage(registry.blobs.add(picture.data), picture.filename, *picture.size, caption=caption)
+        for picture, caption in zip(request.pictures, request.all_captions, strict=True)
+    ]
+
+
+def request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[SourceImage]]:
+    """The request that `run_config` recorded, with its pictures read back from the blob store.
+
+    Raises:
+        Damaged: the record or a picture is not what it was.
+    """
+    record: Mapping[str, Any] = run.config
+    try:
+        entries = record["images"]
+        pictures = [decode_picture(registry.blobs.read(entry["digest"]), entry["filename"]) for entry in entries]
+        config = TrainingConfig.from_mapping(record["training"])
+        request = TrainingRequest(
+            concept=record["concept"],
+            pictures=pictures,
+            config=config,
+            placeholder_token=record["placeholder_token"],
+            base=record["base"]["name"],
+            device=record["device"],
+            precision=config.precision,
+            captions=[entry.get("caption", "") for entry in entries],
+            masks=[decode_picture(registry.blobs.read(m), "mask") if m else None for m in config.masks],
+        )
+    except (KeyError, TypeError) as error:
+        raise Damaged(f"run {run.id} has no {error} in its record", "start the training again") from None
+    return request, [
+        SourceImage(picture.digest, picture.filename, *picture.size, caption=caption)
+        for picture, caption in zip(pictures, request.captions, strict=True)
+    ]

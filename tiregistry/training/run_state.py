@@ -1,0 +1,228 @@
+"""Where one run stands: in memory, in its folder (checkpoint, journal, lock), and in the registry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.concepts import NewVersion, Parent, Run, RunStatus, SourceImage, Version
+from tiregistry.errors import TiregError
+from tiregistry.training.events import CheckpointSaved, Event, Notice, PreviewMade
+from tiregistry.training.journal import Journal, JournalReader
+from tiregistry.training.request import TrainingRequest, continued_version
+from tiregistry.training.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.loop import Word
+
+STOP_FILE = "stop"
+"""Name of a file in a run's folder that asks its process to stop: `keep` registers what was learned, `cancel` does not."""
+HEARTBEAT_SECONDS = 5.0
+_REPORT_SECONDS = 1.0
+
+
+def run_folder(registry: Registry, run_id: str) -> Path:
+    """Where a run keeps its checkpoint, events and log."""
+    return registry.home / "runs" / run_id
+
+
+class RunState:
+    """One run being carried out.
+
+    Attributes:
+        run: the run as it was when it was taken up.
+        word: what is learned; its checkpoint has been loaded.
+        images: its source images, whose blobs are in the store.
+        lock: the run's lock, held; given back when the run ends.
+        losses: loss of every step so far.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        run: Run,
+        word: Word,
+        request: TrainingRequest,
+        images: Sequence[SourceImage],
+        lock: RunLock,
+    ) -> None:
+        from tiregistry.training.checkpoint import FILE, load_checkpoint
+
+        self.registry, self.run, self.word, self.request, self.images = registry, run, word, request, images
+        self.folder = run_folder(registry, run.id)
+        self.path = self.folder / FILE
+        self.losses: list[float] = []
+        self.ended = False
+        self._journal = Journal(self.folder)
+        self._lock = lock
+        self._began = time.perf_counter()
+        self._reported = 0.0
+        checkpoint = load_checkpoint(self.path)
+        if checkpoint is not None:
+            word.vectors.load_state(checkpoint.state)
+            if word.rule is not None:
+                word.rule.load_state(checkpoint.state)
+            word.step, self.losses = checkpoint.step, checkpoint.losses
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since `begin`."""
+        return time.perf_counter() - self._began
+
+    def begin(self) -> None:
+        """Mark the run running."""
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
+        now = time.time()
+        self._began = time.perf_counter()
+        self.registry.update_run(
+            self.run.id,
+            status="running",
+            pid=os.getpid(),
+            started_at=self.run.started_at or now,
+            heartbeat_at=now,
+            finished_at=None,
+            message="",
+        )
+
+    def note(self, event: Event) -> None:
+        """Write an event into the run's journal."""
+        self._journal.add(event)
+
+    def wish(self) -> str:
+        """What another process asked of this run: `keep`, `cancel` or nothing."""
+        try:
+            text = (self.folder / STOP_FILE).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return text if text in ("keep", "cancel") else ""
+
+    def add(self, loss: float) -> None:
+        """Note a step's loss; the registry hears of it about once a second."""
+        self.losses.append(loss)
+        if time.monotonic() - self._reported > _REPORT_SECONDS:
+            self._reported = time.monotonic()
+            self._update(step=self.word.step, loss=loss, heartbeat_at=time.time())
+
+    def save(self) -> CheckpointSaved | Notice:
+        """Write the checkpoint; a full disk does not end a training that may still find room at its end."""
+        from tiregistry.training.checkpoint import Checkpoint, save_checkpoint
+
+        state = self.word.vectors.state() | (self.word.rule.state() if self.word.rule is not None else {})
+        step = self.word.step
+        try:
+            save_checkpoint(self.path, Checkpoint(step, state, self.losses))
+        except OSError as error:
+            return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
+        return CheckpointSaved(step, self.path, self.run.id)
+
+    def make_previews(self, base: LoadedBase) -> list[PreviewMade]:
+        """Picture the word as it is now, once per preview prompt, and keep the pictures as blobs."""
+        from tiregistry.training.previews import preview
+
+        made = []
+        rows = self.word.learned()
+        for index, prompt in enumerate(self.request.config.preview_prompts):
+            data = preview(base, rows, prompt, self.request.config.preview_seed + index)
+            suffix = f"-{index + 1}" if index else ""
+            role = f"preview/{self.word.step:04d}{suffix}.png"
+            seed = self.request.config.preview_seed + index
+            digest = self.registry.blobs.add(data)
+            made.append(PreviewMade(self.word.step, prompt, seed, digest, role, self.run.id))
+        return made
+
+    def register(self, base: LoadedBase) -> Version:
+        """Add what was learned to the registry as a version, with its previews and masks."""
+        import diffusers
+        import torch
+        import transformers
+
+        from tiregistry.embeddings.embedding import Embedding
+
+        word, request = self.word, self.request
+        rule = word.rule
+        record = {
+            "loss": self.losses,
+            "steps": word.step,
+            "stop_reason": word.ended,
+            "kept_step": rule.best_step if rule is not None and rule.best_rows else word.step,
+            "evaluation_loss": rule.losses if rule is not None else [],
+            "seconds": round(self.seconds, 3),
+            "device": str(base.device),
+            "precision": str(base.dtype).removeprefix("torch."),
+            "software": {
+                "torch": torch.__version__,
+                "diffusers": diffusers.__version__,
+                "transformers": transformers.__version__,
+            },
+        }
+        continued = continued_version(self.registry, request.config)
+        attachments = {
+            event.role: event.digest
+            for event in JournalReader(self.folder).new()
+            if isinstance(event, PreviewMade) and event.digest in self.registry.blobs
+        }
+        attachments |= {f"mask/{i:04d}.png": mask for i, mask in enumerate(request.config.masks) if mask}
+        new = NewVersion(
+            concept=request.concept,
+            placeholder_token=request.placeholder_token,
+            concept_type=request.config.concept_type,
+            origin="trained",
+            fingerprint=base.identity.fingerprint,
+            base_name=base.identity.name,
+            images=tuple(self.images),
+            training=request.config.as_dict(),
+            parents=(Parent(continued.digest, "continued"),) if continued is not None else (),
+            run_id=self.run.id,
+            record=record,
+            attachments=attachments,
+        )
+        return self.registry.add_version(new, Embedding({role: rows.numpy() for role, rows in word.learned().items()}))
+
+    def end(self, status: RunStatus, *, message: str = "", version_id: int | None = None) -> None:
+        """Record how the run ended; when even that fails, the next reader finds that nobody carries it out."""
+        changes: dict[str, Any] = {"status": status, "step": self.word.step, "message": message, "pid": None}
+        changes["finished_at"] = time.time()
+        if self.losses:
+            changes["loss"] = self.losses[-1]
+        if version_id is not None:
+            changes["version_id"] = version_id
+        self._update(**changes)
+        self.ended = True
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
+        self._lock.release()
+
+    def _update(self, **changes: Any) -> None:
+        # A registry that is busy or full for a moment must not cost a training.
+        with contextlib.suppress(TiregError):
+            self.registry.update_run(self.run.id, **changes)
+
+
+class Heartbeat:
+    """Tells the registry every few seconds that this process lives, also during a step that takes minutes."""
+
+    def __init__(self, registry: Registry, run_ids: Sequence[str]) -> None:
+        self._registry, self._run_ids = registry, list(run_ids)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            for run_id in self._run_ids:
+                with contextlib.suppress(TiregError):
+                    if self._registry.run(run_id).status == "running":
+                        self._registry.update_run(run_id, heartbeat_at=time.time())

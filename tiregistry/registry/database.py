@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -20,7 +21,7 @@ from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
-"""How long a writer waits for the others: SQLite's lock is not fair, so many writers need patience, not retries."""
+"""How long a writer waits for the others before it gives up."""
 
 
 class Database:
@@ -299,7 +300,7 @@ class Database:
                 self._local.depth -= 1
             return
         with translated(self.path):
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             self._local.depth = 1
             try:
                 yield connection
@@ -310,6 +311,28 @@ class Database:
                 raise
             finally:
                 self._local.depth = 0
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock, waiting up to `BUSY_SECONDS`.
+
+    SQLite's own waiting sleeps up to 100 ms between looks, so that of many writers most sleep while the lock is free;
+    looking every few milliseconds keeps the lock busy and lets nobody starve.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001 + 0.003 * random.random())
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
 _FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT})

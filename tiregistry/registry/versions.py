@@ -37,30 +37,28 @@ def add(db: Database, blobs: BlobStore, new: NewVersion, embedding: Embedding) -
     digest = digest_of(manifest)
     record = _record_text(new.record)
     data = embedding.to_bytes()
-    for _ in range(3):  # gc may take an old, unreferenced copy of the embedding away before the transaction begins
-        embedding_blob = blobs.add(data)
-        files = sorted({embedding_blob, *(image.digest for image in new.images), *new.attachments.values()})
-        with db.write() as connection:
-            if embedding_blob not in blobs:
-                continue
-            concept_id = _concept_for(db, connection, new)
-            existing = connection.execute(
-                "SELECT id, deleted_at FROM versions WHERE concept_id = ? AND digest = ?", (concept_id, digest)
-            ).fetchone()
-            if existing is not None:
-                _revive(connection, blobs, concept_id, existing, embedding_blob, files)
-                return int(existing["id"])
-            for blob in files:
-                if blob in new.absent_images and blob not in blobs:
-                    note_absent(connection, blob)
-                else:
-                    keep_blob(connection, blobs, blob)
-            version_id = _insert(connection, concept_id, new, embedding, embedding_blob, digest, manifest, record)
-            captions = [image.caption for image in new.images]
-            if not covers(connection, concept_id, captions, new.base_name):
-                reindex(connection, concept_id)
-            return version_id
-    raise Damaged("the embedding's file vanishes as soon as it is written", "check what else cleans this folder")
+    embedding_blob = blobs.add(data)
+    files = sorted({embedding_blob, *(image.digest for image in new.images), *new.attachments.values()})
+    with db.write() as connection:
+        if embedding_blob not in blobs:
+            blobs.add(data)  # gc took an old, unreferenced copy away just now; while we hold the lock it cannot
+        concept_id = _concept_for(db, connection, new)
+        existing = connection.execute(
+            "SELECT id, deleted_at FROM versions WHERE concept_id = ? AND digest = ?", (concept_id, digest)
+        ).fetchone()
+        if existing is not None:
+            _revive(connection, blobs, concept_id, existing, embedding_blob, files)
+            return int(existing["id"])
+        for blob in files:
+            if blob in new.absent_images and blob not in blobs:
+                note_absent(connection, blob)
+            else:
+                keep_blob(connection, blobs, blob)
+        version_id = _insert(connection, concept_id, new, embedding, embedding_blob, digest, manifest, record)
+        captions = [image.caption for image in new.images]
+        if not covers(connection, concept_id, captions, new.base_name):
+            reindex(connection, concept_id)
+        return version_id
 
 
 def _check(new: NewVersion) -> None:
@@ -136,8 +134,8 @@ def keep_blob(connection: sqlite3.Connection, blobs: BlobStore, digest: str) -> 
         Damaged: it is not in the blob store.
     """
     connection.execute(
-        "INSERT INTO blobs (digest, size, added_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET lost_at = NULL "
-        "WHERE lost_at IS NOT NULL",
+        "INSERT INTO blobs (digest, size, added_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE "
+        "SET lost_at = NULL, size = excluded.size WHERE lost_at IS NOT NULL",
         (digest, blobs.size(digest), time.time()),
     )
 

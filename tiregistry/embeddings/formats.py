@@ -116,7 +116,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "a1111-pixels",
         "A1111 web UI",
-        "`.png`, `.webp`, `.avif` (lossless)",
+        "`.png`, `.webp` (lossless), `.avif`",
         "the same JSON, zlib-packed, in the low four bits of the outer blocks",
         "yes",
         f"a second, naive decoder in the tests; {_FACTS}",

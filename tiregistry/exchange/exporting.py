@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +63,25 @@ def export_version(
     format_id = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
     if format_id == ORIGINAL:
         return [_export_original(registry, version, path, force)]
+    word = word_of(registry, version)
+    if format_id == "a1111-png":
+        word = replace(word, preview=_preview(registry, version))
+    if with_images:
+        images = [(image.filename, registry.blobs.read(image.digest)) for image in version.images]
+        word = replace(word, images=images)
+    return write_embedding(word, format_id, path, force=force)
+
+
+def word_of(registry: Registry, version: Version) -> Word:
+    """A version as the writers of `tiregistry.embeddings` take it, without pictures.
+
+    Raises:
+        Damaged: the registry's file of the vectors is damaged.
+    """
     embedding = registry.embedding(version)
     concept = registry.concept(version.concept)
     record = registry.record(version)
-    images = []
-    if with_images:
-        images = [(image.filename, registry.blobs.read(image.digest)) for image in version.images]
-    word = Word(
+    return Word(
         embedding=embedding,
         name=version.concept,
         placeholder_token=version.placeholder_token,
@@ -80,10 +93,7 @@ def export_version(
         step=_step(version, record),
         created_at=version.created_at,
         provenance=Provenance.from_version(version, embedding),
-        preview=_preview(registry, version) if format_id == "a1111-png" else None,
-        images=images,
     )
-    return write_embedding(word, format_id, path, force=force)
 
 
 def _export_original(registry: Registry, version: Version, path: Path, force: bool) -> Path:

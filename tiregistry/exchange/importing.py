@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tiregistry.concepts import ConceptType, NewVersion, Parent, SourceImage, Version
+from tiregistry.concepts import ConceptType, NewVersion, Origin, Parent, SourceImage, Version
 from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
@@ -21,6 +21,7 @@ from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 Status = Literal["imported", "already there", "refused"]
+_FOREIGN: tuple[Origin, ...] = ("imported", "pulled")
 UNUSABLE_TAG = "not-a-word"
 """Tag of concepts whose vectors were kept though no prompt can use them (P+/XTI and foreign encoders)."""
 
@@ -34,6 +35,8 @@ class ImportOptions:
     concept_type: ConceptType | None = None
     dry_run: bool = False
     """Report what would happen and register nothing."""
+    origin: Origin = "imported"
+    """`pulled` when the files come from the Hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +168,7 @@ def _register(
     names = _names(registry, found, options)
     version: Version | None = None
     if not options.dry_run:
-        version = _add(registry, path, found, names)
+        version = _add(registry, path, found, names, options.origin)
         names.concept = version.concept
     return Outcome(
         path=path,
@@ -215,7 +218,7 @@ def _names(registry: Registry, found: FoundEmbedding, options: ImportOptions) ->
             concept = registry.concept(name)
         except ConceptNotFound:
             break
-        if options.name or all(version.origin == "imported" for version in concept.versions):
+        if options.name or all(version.origin in _FOREIGN for version in concept.versions):
             token = options.placeholder_token or concept.placeholder_token
             if options.concept_type in (None, concept.concept_type) and token == concept.placeholder_token:
                 kind = concept.concept_type
@@ -248,7 +251,7 @@ def _slug(text: str) -> str:
     return ""
 
 
-def _add(registry: Registry, path: Path, found: FoundEmbedding, names: _Names) -> Version:
+def _add(registry: Registry, path: Path, found: FoundEmbedding, names: _Names, origin: Origin) -> Version:
     """Store the files, then the version; the blobs come first, as the registry demands."""
     attachments: dict[str, str] = {}
     for index, (filename, content) in enumerate(found.files.items()):
@@ -261,7 +264,7 @@ def _add(registry: Registry, path: Path, found: FoundEmbedding, names: _Names) -
             concept=names.concept,
             placeholder_token=names.token,
             concept_type=names.concept_type,
-            origin="imported",
+            origin=origin,
             fingerprint=found.provenance.fingerprint if found.provenance else None,
             base_name=found.provenance.base_name if found.provenance else "",
             images=images,
@@ -289,5 +292,5 @@ def _images(registry: Registry, path: Path, names: _Names) -> tuple[SourceImage,
             names.notes.append(f"picture left out: {error.message}")
             continue
         registry.blobs.add(picture.data)
-        images[picture.digest] = SourceImage(picture.digest, picture.filename, *picture.size)
+        images.setdefault(picture.digest, SourceImage(picture.digest, picture.filename, *picture.size))
     return tuple(images.values())

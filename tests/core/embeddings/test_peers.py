@@ -207,6 +207,33 @@ def test_files_saved_by_torch(new, dtype):
         assert np.array_equal(found.embedding.tensors["clip_l"], expected.detach().float().numpy())
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_other_layouts_saved_by_torch(new):
+    from tiregistry.errors import UnreadableEmbedding
+
+    def saved(value: Any) -> bytes:
+        buffer = io.BytesIO()
+        torch.save(value, buffer, _use_new_zipfile_serialization=new)
+        return buffer.getvalue()
+
+    row = torch.arange(768.0)
+    expected = {
+        "list-of-dicts": [{"a": row[None]}, {"b": row[None] + 1}],
+        "multi-token": {"x_v0": row, "x_v1": row + 1},
+        "p-plus": {f"<g>-{n}": row + n for n in range(16)},
+        "bare-tensor": row,
+        "sdxl": {"clip_l": row[None], "clip_g": torch.zeros(1, 1280)},
+    }
+    for format_id, value in expected.items():
+        (found,) = read_embedding(saved(value), filename="x.pt")
+        assert found.format == format_id
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(row)])
+    optimizer.param_groups[0]["params"][0].grad = row
+    optimizer.step()
+    with pytest.raises(UnreadableEmbedding, match="optimizer state"):
+        read_embedding(saved({"hash": "ab12", "optimizer_state_dict": optimizer.state_dict()}))
+
+
 def test_modules_saved_whole_are_refused_by_name():
     from tiregistry.errors import UnreadableEmbedding
 

@@ -197,14 +197,16 @@ def test_a1111_pixel_code_of_many_words(tmp_path):
 
 def test_comfyui_keys(tmp_path):
     """ComfyUI looks up clip_l, clip_g, clip_h and t5xxl; without its key it takes the first tensor, in sorted order."""
-    for key, expected in (
-        ("sd1", {"clip_l"}),
-        ("sd2", {"clip_h"}),
-        ("sdxl", {"clip_l", "clip_g"}),
-        ("flux", {"clip_l", "t5", "t5xxl"}),
-        ("sd3", {"clip_l", "clip_g", "t5", "t5xxl"}),
+    for key, format_id, expected in (
+        ("sd1", "comfyui", {"clip_l"}),
+        ("sd2", "comfyui", {"clip_h"}),
+        ("sdxl", "comfyui", {"clip_l", "clip_g"}),
+        ("flux", "comfyui", {"clip_l", "t5", "t5xxl"}),
+        ("flux", "flux", {"clip_l", "t5", "t5xxl"}),
+        ("sd3", "comfyui", {"clip_l", "clip_g", "t5", "t5xxl"}),
+        ("sd3", "sd3", {"clip_l", "clip_g", "t5", "t5xxl"}),
     ):
-        tensors = load_file(write(key, "comfyui", tmp_path, name=key.replace(" ", "-")))
+        tensors = load_file(write(key, format_id, tmp_path, name=f"{key}-{format_id}"))
         assert set(tensors) == expected
         if "t5" in expected:
             assert np.array_equal(tensors["t5"], tensors["t5xxl"])

@@ -1,0 +1,76 @@
+"""`tireg export`: files where the user wants them, nothing overwritten, errors that name the next step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.core.embeddings.samples import Tensor, safetensors, torch_zip, vectors
+from tireg_cli.main import run
+
+
+def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def gnome(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A registry with `gnome`; gives an empty folder to export to."""
+    path = tmp_path / "gnome.bin"
+    path.write_bytes(torch_zip({"<gnome>": Tensor(vectors(2))}))
+    assert tireg(capsys, "import", path)[0] == 0
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_to_a_file_to_a_folder_and_back(gnome, capsys):
+    code, out, err = tireg(capsys, "export", "gnome", gnome)
+    assert (code, out, err) == (0, f"{gnome / 'gnome.safetensors'}\n", "")
+    code, out, _ = tireg(capsys, "export", "<gnome>", gnome / "my.pt", "--json")
+    document = json.loads(out)
+    assert (code, document["format"], document["files"]) == (0, "a1111", [str(gnome / "my.pt")])
+    code, out, _ = tireg(capsys, "import", gnome)
+    assert code == 0
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [["already there", "gnome@1"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("format_id", "name"),
+    [("diffusers", "gnome.safetensors"), ("diffusers-bin", "gnome.bin"), ("sd-concepts", "gnome"), ("a1111", "gnome.pt"),
+     ("a1111-png", "gnome.png"), ("emb-params", "gnome.safetensors"), ("invokeai", "gnome.safetensors"),
+     ("comfyui", "gnome.safetensors"), ("original", "gnome.bin")],
+)  # fmt: skip
+def test_every_format_that_holds_the_word(gnome, capsys, format_id, name):
+    code, out, _ = tireg(capsys, "export", "gnome@1", gnome, "--format", format_id)
+    assert (code, out) == (0, f"{gnome / name}\n")
+    assert (gnome / name).exists()
+
+
+def test_a_pair_names_both_files(gnome, tmp_path, capsys):
+    path = tmp_path / "xl.safetensors"
+    path.write_bytes(safetensors({"clip_l": vectors(1), "clip_g": vectors(1, 1280)}))
+    assert tireg(capsys, "import", path)[0] == 0
+    code, out, _ = tireg(capsys, "export", "xl", gnome)
+    assert (code, out.splitlines()) == (0, [str(gnome / "xl.safetensors"), str(gnome / "xl_2.safetensors")])
+
+
+def test_errors_name_the_next_step(gnome, capsys):
+    assert tireg(capsys, "export", "gnome", gnome)[0] == 0
+    code, out, err = tireg(capsys, "export", "gnome", gnome)
+    assert (code, out) == (4, "")
+    assert "--force" in err
+    assert tireg(capsys, "export", "gnome", gnome, "--force")[0] == 0
+    code, _, err = tireg(capsys, "export", "gnome", gnome, "--format", "sdxl")
+    assert code == 2
+    assert "use --format diffusers" in err
+    code, _, err = tireg(capsys, "export", "gnome", gnome / "x.pt", "--format", "diffusers")
+    assert code == 2
+    assert ".safetensors" in err
+    assert tireg(capsys, "export", "gnome", gnome, "--format", "nothing")[0] == 2
+    assert tireg(capsys, "export", "nobody", gnome)[0] == 3
+    assert tireg(capsys, "export", "gnome", gnome / "no" / "x.safetensors")[0] == 3

@@ -1,0 +1,154 @@
+"""`tireg import` as a user meets it: what is on stdout, on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.core.embeddings.samples import Tensor, a1111, safetensors, torch_zip, vectors
+from tireg_cli.main import run
+
+
+def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "embeddings"
+    (path / "deep").mkdir(parents=True)
+    (path / "gnome.pt").write_bytes(torch_zip(a1111(vectors(1), "gnome", 300)))
+    (path / "deep" / "cat.bin").write_bytes(torch_zip({"<cat-toy>": Tensor(vectors(2, seed=1))}))
+    (path / "notes.txt").write_text("hello")
+    return path
+
+
+def test_one_file_in_full(folder, capsys):
+    code, out, err = tireg(capsys, "import", folder / "gnome.pt")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "gnome@1"
+    facts = dict(line.split(maxsplit=1) for line in lines[1:])
+    assert facts["status"] == "imported"
+    assert facts["token"] == "<gnome>"
+    assert facts["format"] == "a1111"
+    assert facts["vectors"] == "clip_l 1x768"
+    assert facts["dtype"] == "F32"
+    assert facts["family"].startswith("sd1 (checkpoint hash 81761151")
+    assert facts["norm"].startswith("clip_l 0.8")
+    assert facts["step"] == "300"
+    assert facts["origin"] == "A1111 web UI on v1-5-pruned-emaonly"
+    assert facts["digest"].startswith("sha256:")
+    assert err == ""
+
+
+def test_a_folder_ends_with_a_table_and_a_second_time_changes_nothing(folder, capsys):
+    code, out, err = tireg(capsys, "import", folder)
+    assert code == 0
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert sorted(row[:5] for row in rows) == [
+        ["imported", "cat-toy@1", "<cat-toy>", "diffusers", "clip_l 2x768"],
+        ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768"],
+    ]
+    assert err == "2 imported, 0 already there, 0 refused\n"
+    code, out, err = tireg(capsys, "import", folder)
+    assert code == 0
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["already there"] * 2
+    assert err == "0 imported, 2 already there, 0 refused\n"
+
+
+def test_refused_files_in_a_folder_do_not_stop_it_but_show_in_the_exit_code(folder, capsys):
+    (folder / "aa-virus.pt").write_bytes(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.")
+    code, out, err = tireg(capsys, "import", folder)
+    assert code == 2
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["imported", "imported", "refused"]
+    assert "os.system" in out.splitlines()[-1]
+    assert err == "2 imported, 0 already there, 1 refused\n"
+
+
+def test_one_refused_file_is_one_line(tmp_path, capsys):
+    bad = tmp_path / "model.safetensors"
+    bad.write_bytes(safetensors({"model.a.weight": vectors(), "model.a.bias": vectors(1)[0]}))
+    code, out, err = tireg(capsys, "import", bad)
+    assert (code, out) == (2, "")
+    assert err == "tireg: this is a model's weights, not a learned word · give an embedding file\n"
+    code, out, err = tireg(capsys, "import", tmp_path / "nothing.pt")
+    assert (code, out) == (3, "")
+    assert "does not exist" in err
+
+
+def test_of_several_paths_a_refused_one_ends_it_unless_told_to_keep_going(folder, tmp_path, capsys):
+    bad = tmp_path / "bad.pt"
+    bad.write_bytes(b"nothing of the kind")
+    code, out, err = tireg(capsys, "import", bad, folder)
+    assert code == 2
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["refused"]
+    assert "--keep-going" in err
+    code, out, _ = tireg(capsys, "import", bad, folder, "--keep-going")
+    assert code == 2
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["imported", "imported", "refused"]
+
+
+def test_json_says_everything(folder, capsys):
+    (folder / "bad.pt").write_bytes(b"PK\x03\x04 cut off")
+    code, out, err = tireg(capsys, "import", folder, "--json")
+    document = json.loads(out)
+    assert (code, err) == (2, "")
+    assert (document["imported"], document["already_there"], document["refused"]) == (2, 0, 1)
+    by_name = {Path(result["path"]).name: result for result in document["results"]}
+    assert "cut off" in by_name["bad.pt"]["reason"]
+    gnome = by_name["gnome.pt"]
+    assert gnome["reference"] == "gnome@1"
+    assert gnome["found"]["encoders"] == {"clip_l": {"num_vectors": 1, "dim": 768, "dtype": "F32"}}
+    assert len(gnome["inspection"]["clip_l"]["norms"]) == 1
+    assert gnome["found"]["families"][0] == {
+        "family": "sd1",
+        "evidence": "checkpoint hash 81761151 is Stable Diffusion 1.5 (emaonly)",
+    }
+
+
+def test_names_types_and_dry_runs(folder, capsys):
+    code, out, _ = tireg(capsys, "import", folder / "gnome.pt", "--name", "dwarf", "--dry-run")
+    assert (code, out.splitlines()[0]) == (0, "dwarf (dry run)")
+    code, out, _ = tireg(
+        capsys, "import", folder / "gnome.pt", "--name", "dwarf", "--token", "<d>", "--type", "style", "--json"
+    )
+    (result,) = json.loads(out)["results"]
+    assert (code, result["reference"], result["token"]) == (0, "dwarf@1", "<d>")
+    assert tireg(capsys, "import", folder, folder, "--name", "x")[0] == 2
+    assert tireg(capsys, "import", folder, "--name", "x")[0] == 2
+    assert tireg(capsys, "import")[0] == 2
+
+
+def test_hostile_text_does_not_reach_the_terminal(tmp_path, capsys):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors({"\x1b]0;owned\x07": vectors()}, {"modelspec.title": "\x1b[2J", "step": "\x1b"}))
+    for arguments in (("import", path), ("import", tmp_path), ("import", path, "--json")):
+        _, out, err = tireg(capsys, *arguments)
+        assert "\x1b" not in out + err
+        assert "\x07" not in out + err
+
+
+def test_an_empty_folder_is_said(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    code, out, err = tireg(capsys, "import", tmp_path / "empty")
+    assert (code, out, err) == (0, "", "no embeddings found\n")
+
+
+def test_import_loads_no_torch(folder, tmp_path):
+    script = (
+        "import sys; from tireg_cli.main import run\n"
+        f"code = run(['import', {str(folder)!r}])\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'textual'} & set(sys.modules)\n"
+        "sys.exit(code or sorted(heavy) or 0)\n"
+    )
+    environment = dict(os.environ, TIREG_HOME=str(tmp_path / "h"), PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

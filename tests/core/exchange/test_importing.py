@@ -1,0 +1,270 @@
+"""Import into a real registry: each content once, originals kept, the user's own words left alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.core.embeddings.samples import Tensor, a1111, image_bytes, safetensors, torch_legacy, torch_zip, vectors
+from tiregistry.concepts import Fingerprint, NewVersion, Parent
+from tiregistry.embeddings.embedding import Embedding
+from tiregistry.errors import InvalidInput, InvalidPlaceholder, InvalidReference
+from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
+from tiregistry.exchange.importing import UNUSABLE_TAG, ImportOptions, Outcome, import_path
+from tiregistry.registry.registry import Registry
+
+SHA = "sha256:" + "ef" * 32
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    with Registry.open(tmp_path / "home") as opened:
+        yield opened
+
+
+def bring(registry: Registry, path: Path, **options: object) -> list[Outcome]:
+    return list(import_path(registry, path, ImportOptions(**options)))  # type: ignore[arg-type]
+
+
+def file(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def trained(registry: Registry, name: str = "gnome", seed: int = 0, **changes: object):
+    fields: dict[str, object] = {
+        "concept": name,
+        "placeholder_token": f"<{name}>",
+        "concept_type": "object",
+        "origin": "trained",
+        "fingerprint": Fingerprint("sd1", SHA, SHA, SHA),
+        "base_name": "sd15",
+        "training": {"initializer": "gnome", "max_steps": 300},
+    }
+    return registry.add_version(NewVersion(**(fields | changes)), Embedding({"clip_l": vectors(1, 768, seed)}))  # type: ignore[arg-type]
+
+
+def test_a_file_becomes_a_version_with_its_original_beside_it(registry, tmp_path):
+    data = torch_zip({"<cat-toy>": Tensor(vectors(1)[0])})
+    (outcome,) = bring(registry, file(tmp_path, "learned_embeds.bin", data))
+    version = outcome.version
+    assert outcome.status == "imported"
+    assert (version.reference, version.placeholder_token, version.origin) == ("cat-toy@1", "<cat-toy>", "imported")
+    assert version.fingerprint is None
+    assert np.array_equal(version.embedding().tensors["clip_l"], vectors(1))
+    original = version.attachments()["original"]
+    assert original == "sha256:" + hashlib.sha256(data).hexdigest()
+    assert registry.blobs.read(original) == data
+    record = version.record()["import"]
+    assert (record["file"], record["format"]) == ("learned_embeds.bin", "diffusers-1d")
+    assert record["families"][0]["family"] == "sd1"
+
+
+def test_the_same_vectors_are_the_same_version_in_any_container(registry, tmp_path):
+    array = vectors(2)
+    first = bring(registry, file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(array)})))[0]
+    for name, data in (
+        ("b.pt", torch_zip(a1111(array))),
+        ("c.bin", torch_legacy({"<other>": Tensor(array)})),
+        ("d.safetensors", safetensors({"emb_params": array})),
+    ):
+        again = bring(registry, file(tmp_path, name, data))[0]
+        assert again.status == "already there"
+        assert again.version.digest == first.version.digest
+    assert [concept.name for concept in registry.concepts()] == ["cat"]
+    assert len(registry.versions("cat")) == 1
+
+
+def test_a_name_or_token_of_the_users_own_gives_the_word_under_it(registry, tmp_path):
+    path = file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(vectors())}))
+    bring(registry, path)
+    (named,) = bring(registry, path, name="tiger", placeholder_token="<stripes>", concept_type="style")
+    assert (named.status, named.reference, named.placeholder_token) == ("imported", "tiger@1", "<stripes>")
+    assert registry.concept("tiger").concept_type == "style"
+    assert bring(registry, path, name="tiger")[0].status == "already there"
+    assert bring(registry, path, placeholder_token="<stripes>")[0].reference == "tiger@1"
+
+
+def test_folders_go_on_past_bad_files_and_import_once(registry, tmp_path):
+    folder = tmp_path / "embeddings"
+    file(folder, "good.pt", torch_zip(a1111(vectors(1, seed=1))))
+    file(folder, "bad.pt", b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.")
+    file(folder, "deep/good2.safetensors", safetensors({"emb_params": vectors(1, seed=2)}))
+    file(folder, "copy.safetensors", safetensors({"emb_params": vectors(1, seed=2)}))
+    first = bring(registry, folder)
+    assert [o.status for o in first] == ["refused", "imported", "imported", "already there"]
+    assert "os.system" in str(first[0].error)
+    assert [o.status for o in bring(registry, folder)] == ["refused", "already there", "already there", "already there"]
+
+
+def test_snapshots_of_one_training_are_versions_of_one_concept(registry, tmp_path):
+    for step in (500, 1000, 1500):
+        file(tmp_path / "run", f"style-{step}.pt", torch_zip(a1111(vectors(1, seed=step), f"style-{step}", step)))
+    outcomes = bring(registry, tmp_path / "run")
+    assert [(o.reference, o.found.step) for o in outcomes] == [("style@1", 500), ("style@2", 1000), ("style@3", 1500)]
+
+
+def test_an_import_never_becomes_the_latest_of_a_word_trained_here(registry, tmp_path):
+    mine = trained(registry)
+    (outcome,) = bring(registry, file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1, seed=9))})))
+    assert (outcome.reference, outcome.placeholder_token) == ("gnome-2@1", "<gnome-2>")
+    assert any("another word" in note for note in outcome.notes)
+    assert registry.concept("gnome").latest.digest == mine.digest
+    (asked,) = bring(
+        registry, file(tmp_path, "x.bin", torch_zip({"<gnome>": Tensor(vectors(1, seed=8))})), name="gnome"
+    )
+    assert asked.reference == "gnome@2"
+
+
+def test_tokens_that_no_prompt_may_use_are_rewritten_and_said(registry, tmp_path):
+    for token, expected in (("sks dog!", "<sks-dog>"), ("*", "<file>"), ("28017", "<w-28017>"), ("\x1b[2J", "<2J>")):
+        path = file(tmp_path / str(len(token)), "file.bin", torch_zip({token: Tensor(vectors(1, seed=len(token)))}))
+        (outcome,) = bring(registry, path)
+        assert outcome.placeholder_token == expected
+        assert (token == "*") or any("written" in note for note in outcome.notes)
+
+
+def test_a_concept_library_folder_brings_type_and_pictures(registry, tmp_path):
+    folder = tmp_path / "cat-toy"
+    picture = image_bytes(np.full((40, 30, 3), 99, np.uint8))
+    file(folder, "learned_embeds.bin", torch_zip({"<cat-toy>": Tensor(vectors(1)[0])}))
+    file(folder, "token_identifier.txt", b"<cat-toy>")
+    file(folder, "type_of_concept.txt", b"style")
+    file(folder, "concept_images/0.png", picture)
+    file(folder, "concept_images/1.png", picture)
+    file(folder, "concept_images/2.png", b"no picture")
+    (outcome,) = bring(registry, folder)
+    assert outcome.version.concept_type == "style"
+    assert [(i.filename, i.width, i.height) for i in outcome.version.images] == [("0.png", 30, 40)]
+    assert outcome.version.image(0) == picture
+    assert any("picture left out" in note for note in outcome.notes)
+    assert "original/token_identifier.txt" in outcome.version.attachments()
+
+
+def test_what_is_no_word_is_kept_and_tagged(registry, tmp_path):
+    path = file(tmp_path, "g.bin", torch_zip({f"<g>-{n}": Tensor(vectors(1, 768, n)[0]) for n in range(16)}))
+    (outcome,) = bring(registry, path)
+    assert outcome.status == "imported"
+    assert registry.concept("g").tags == (UNUSABLE_TAG,)
+    assert any("no prompt can use it" in note for note in outcome.notes)
+    assert len(outcome.version.embedding().tensors) == 16
+
+
+def test_dry_run_registers_nothing(registry, tmp_path):
+    path = file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(vectors())}))
+    (outcome,) = bring(registry, path, dry_run=True)
+    assert (outcome.status, outcome.version, outcome.reference) == ("imported", None, "cat")
+    assert registry.concepts() == []
+    assert list(registry.blobs) == []
+
+
+def test_one_name_cannot_name_several(registry, tmp_path):
+    path = file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(vectors()), "<dog>": Tensor(vectors(1))}))
+    with pytest.raises(InvalidInput, match="2 embeddings"):
+        bring(registry, path, name="x")
+    assert registry.concepts() == []
+    assert [o.reference for o in bring(registry, path)] == ["cat@1", "dog@1"]
+    with pytest.raises(InvalidReference):
+        bring(registry, path, name="a b")
+    with pytest.raises(InvalidPlaceholder):
+        bring(registry, path, placeholder_token="cat")
+
+
+def test_a_name_that_is_taken_by_another_type_is_a_refusal_that_says_so(registry, tmp_path):
+    trained(registry)
+    path = file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(vectors())}))
+    (outcome,) = bring(registry, path, name="gnome", concept_type="style")
+    assert outcome.status == "refused"
+    assert "type object" in str(outcome.error)
+
+
+# -- what we exported -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format_id", [f for f in FORMATS if f not in ("original", "sdxl", "sd3", "flux")])
+def test_an_exported_file_comes_back_as_the_version_it_is(registry, tmp_path, format_id):
+    trained(registry, seed=1)
+    version = trained(registry, seed=2)
+    out = tmp_path / "out"
+    out.mkdir()
+    written = export_version(registry, version, out, format_id)
+    for path in (out, written[0]):
+        (outcome,) = bring(registry, path)
+        assert (outcome.status, outcome.version.digest) == ("already there", version.digest)
+
+
+def test_an_exported_file_tells_another_registry_where_it_is_from(registry, tmp_path):
+    version = trained(registry)
+    (path,) = export_version(registry, version, tmp_path, "diffusers")
+    with Registry.open(tmp_path / "friend") as friend:
+        (outcome,) = bring(friend, path)
+        there = outcome.version
+        assert (there.reference, there.origin, there.base_name) == ("gnome@1", "imported", "sd15")
+        assert there.fingerprint == version.fingerprint
+        assert there.parents == (Parent(version.digest, "imported"),)
+        assert there.embedding_digest == version.embedding_digest
+        # And back again from there: still the version that it was.
+        (back,) = export_version(friend, there, tmp_path / "back.safetensors", "diffusers")
+    assert bring(registry, back)[0].version.digest == version.digest
+
+
+def test_changed_vectors_are_not_believed_to_be_the_version(registry, tmp_path):
+    version = trained(registry)
+    (path,) = export_version(registry, version, tmp_path, "diffusers")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    (outcome,) = bring(registry, file(tmp_path, "changed.safetensors", bytes(data)))
+    assert outcome.status == "imported"
+    assert outcome.version.fingerprint is None
+    assert outcome.version.parents == ()
+    assert any("not those that tireg exported" in note for note in outcome.notes)
+
+
+def test_the_original_bytes_come_out_again(registry, tmp_path):
+    data = torch_legacy(a1111(vectors()))
+    (outcome,) = bring(registry, file(tmp_path, "gnome.pt", data))
+    out = tmp_path / "out"
+    out.mkdir()
+    (path,) = export_version(registry, outcome.version, out, "original")
+    assert (path.name, path.read_bytes()) == ("gnome.pt", data)
+    with pytest.raises(InvalidInput, match="not imported"):
+        export_version(registry, trained(registry, "mine"), out, "original")
+
+
+def test_exported_pictures_are_only_the_users_when_asked(registry, tmp_path):
+    picture = image_bytes(np.full((20, 20, 3), 9, np.uint8))
+    digest = registry.blobs.add(picture)
+    from tiregistry.concepts import SourceImage
+
+    version = trained(registry, images=(SourceImage(digest, "me.png", 20, 20),))
+    (without,) = export_version(registry, version, tmp_path / "a", "sd-concepts")
+    assert not (without / "concept_images").exists()
+    (with_images,) = export_version(registry, version, tmp_path / "b", "sd-concepts", with_images=True)
+    assert (with_images / "concept_images" / "0.png").read_bytes() == picture
+
+
+def test_a_preview_is_the_face_of_the_a1111_picture(registry, tmp_path):
+    from PIL import Image
+
+    version = trained(registry)
+    preview = image_bytes(np.full((300, 300, 3), (200, 30, 60), np.uint8))
+    registry.attach(version, "preview/0004.png", registry.blobs.add(preview))
+    (path,) = export_version(registry, version, tmp_path, "a1111-png")
+    picture = Image.open(path).convert("RGB")
+    assert picture.getpixel((picture.width // 2, 150)) == (200, 30, 60)
+
+
+def test_the_format_follows_the_extension_and_the_encoders(tmp_path):
+    assert choose_format(Path("x.pt"), frozenset({"clip_l"})) == "a1111"
+    assert choose_format(Path("x.PNG"), frozenset({"clip_l"})) == "a1111-png"
+    assert choose_format(Path("x.bin"), frozenset({"clip_l"})) == "diffusers-bin"
+    assert choose_format(Path("x.safetensors"), frozenset({"clip_l", "clip_g"})) == "diffusers"
+    assert choose_format(tmp_path, frozenset({"clip_l", "t5"})) == "flux"
+    assert choose_format(tmp_path, frozenset({"clip_l", "clip_g", "t5"})) == "sd3"
+    assert choose_format(tmp_path, frozenset({"t5"})) == "comfyui"

@@ -32,6 +32,10 @@ class Settings:
     """How pictures are drawn in the terminal: `auto`, `kitty`, `sixel`, `halfblocks`, `ascii` or `off`."""
     output: str = ""
     """Folder for generated pictures; empty means the current folder."""
+    pictures: str = "paths"
+    """What the registry keeps of a generated picture: `paths` (where it is), or `files` (its bytes too)."""
+    wildcards: str = ""
+    """Folder with wildcard files for prompts, besides `./wildcards` and `wildcards` beside the registry."""
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Settings:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
-from tiregistry.errors import DeviceError, InvalidConfig
-from tiregistry.generation.prompts import PromptPart, parse_prompt, words_in
-from tiregistry.generation.settings import SCHEDULERS, GenerationSettings
+from tiregistry.errors import DeviceError
+from tiregistry.generation.grammar import WordName
+from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt
+from tiregistry.generation.recipe import make_recipe
+from tiregistry.generation.settings import GenerationSettings
+from tiregistry.generation.start import StartPicture
+from tiregistry.generation.templates import Wildcards, expand
 from tiregistry.generation.words import check_fit, resolve_words
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
 
-    from tiregistry.bases.loaded import Conditioning, LoadedBase, Segment
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.embeddings.embedding import Embedding
+    from tiregistry.generation.conditioning import PromptEncoder, TokenisedPrompt
+    from tiregistry.generation.pipelines import Pipelines
     from tiregistry.registry.registry import Registry
+
+_REMEMBERED_WORDS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Picture:
 
     Attributes:
         image: RGB.
-        recipe: JSON data (see `tiregistry.generation.metadata`).
+        recipe: JSON data (see `tiregistry.generation.recipe`).
     """
 
     image: Image
@@ -35,13 +44,23 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prompt that was parsed and whose words were found and fit the base model."""
+    """A prompt that was parsed and whose words were found and fit the base model.
+
+    Attributes:
+        settings: with the picture's size filled in.
+        tokens, negative_tokens: as token ids, in chunks that fit the window.
+        notes: what the user should know, e.g. that the prompt is longer than the window.
+    """
 
     prompt: str
     parts: tuple[PromptPart, ...]
     negative_parts: tuple[PromptPart, ...]
-    versions: dict[str, Version]
+    versions: dict[WordName, Version]
     settings: GenerationSettings
+    tokens: TokenisedPrompt
+    negative_tokens: TokenisedPrompt
+    start: StartPicture | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -50,203 +69,196 @@ class Generator:
 
     Args:
         registry: where words come from.
-        base: the loaded base model.
+        base: the loaded base model (`Generator.open` loads one by name).
         allow_compatible: take words of another denoiser with the same token-embedding table.
+
+    Example:
+        >>> from tiregistry import Generator, Registry
+        >>> with Registry.open() as registry:
+        ...     generator = Generator.open(registry, "embedded")
+        ...     for picture in generator.generate("a {red|blue} <gnome>", seeds=range(4)):
+        ...         picture.image.save(f"{picture.recipe['prompt']}-{picture.recipe['seed']}.png")
     """
 
     registry: Registry
     base: LoadedBase
     allow_compatible: bool = False
     warnings: list[str] = field(default_factory=list)
-    _pipeline: Any = None
-    _loaded_words: dict[str, Any] = field(default_factory=dict)
+    """What `prepare` found worth saying about words, each line once."""
+    _encoder: PromptEncoder | None = None
+    _pipelines: Pipelines | None = None
+    _embeddings: OrderedDict[str, Embedding] = field(default_factory=OrderedDict)
 
-    def prepare(self, prompt: str, settings: GenerationSettings) -> Prepared:
+    @classmethod
+    def open(
+        cls,
+        registry: Registry,
+        base: str = "",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        allow_compatible: bool = False,
+    ) -> Generator:
+        """Load a base model by its registered name, folder or Hub id (empty: the default) and make a generator of it.
+
+        Raises:
+            BaseModelNotFound, InvalidInput, HubError, DeviceError, InvalidConfig: it cannot be loaded.
+        """
+        from tiregistry.opening import open_base
+
+        return cls(registry, open_base(registry, base, device=device, precision=precision), allow_compatible)
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        settings: GenerationSettings | None = None,
+        *,
+        seeds: Sequence[int] = (0,),
+        start: StartPicture | None = None,
+        wildcards: Wildcards | None = None,
+        batch_size: int = 1,
+    ) -> Iterator[Picture]:
+        """Yield one picture per prompt and seed, each as soon as it is done.
+
+        With `batch_size` 1 every picture is made on its own from its own seed, so neither the order nor the number of
+        pictures changes a single bit of them. Larger batches are faster on a GPU and equal up to rounding only.
+
+        Args:
+            prompts: in the prompt grammar; alternatives and wildcards are expanded to all combinations.
+            seeds: of the pictures of each prompt, 0 to 2**63 - 1.
+            start: a picture to begin with.
+            wildcards: where `__name__` is looked up.
+            batch_size: pictures that are denoised together.
+
+        Raises:
+            As `prepare`, for every prompt before the first picture is made; DeviceError when memory runs out.
+        """
+        given = [prompts] if isinstance(prompts, str) else prompts
+        prepared = [
+            self.prepare(one, settings or GenerationSettings(), start=start)
+            for prompt in given
+            for one in expand(prompt, wildcards)
+        ]
+        yield from self.render_all(((item, seed) for item in prepared for seed in seeds), batch_size=batch_size)
+
+    def prepare(
+        self,
+        prompt: str,
+        settings: GenerationSettings,
+        *,
+        start: StartPicture | None = None,
+        pinned: Mapping[str, Version] | None = None,
+    ) -> Prepared:
         """Check a prompt without generating anything.
+
+        Args:
+            prompt: without alternatives and wildcards.
+            pinned: versions that some words (as typed, `<gnome>`) must mean, whatever the registry says today.
 
         Raises:
             InvalidPrompt, ConceptNotFound, VersionNotFound, WrongBaseModel, InvalidConfig: what is wrong with it.
         """
         settings.check()
-        parts, negative = parse_prompt(prompt), parse_prompt(settings.negative_prompt)
-        versions = resolve_words(self.registry, [*words_in(parts), *words_in(negative)])
+        parts = parse_prompt(prompt)
+        negative = parse_prompt(settings.negative_prompt, "the negative prompt")
+        versions = resolve_words(self.registry, [*names_in(parts), *names_in(negative)], pinned)
         for warning in check_fit(
             self.registry, list(versions.values()), self.base.identity, allow_compatible=self.allow_compatible
         ):
             if warning not in self.warnings:
                 self.warnings.append(warning)
-        size = self.base.resolution
-        sized = replace(settings, width=settings.width or size, height=settings.height or size)
-        prepared = Prepared(prompt, parts, negative, versions, sized)
-        self._ids(prepared)
-        return prepared
+        native = self.base.resolution
+        width, height = native, native
+        if start is not None:
+            start.check(settings.num_inference_steps)
+            width, height = start.size_for(native)
+        sized = replace(settings, width=settings.width or width, height=settings.height or height)
+        self._pipeline(sized, start)
+        encoder = self._prompt_encoder()
 
-    def generate(
-        self, prompts: Sequence[str], settings: GenerationSettings, *, seeds: Sequence[int] = (0,)
-    ) -> Iterator[Picture]:
-        """Yield one picture per prompt and seed, each as soon as it is done.
+        def embedding_of(name: WordName) -> tuple[str, Embedding]:
+            return versions[name].digest, self._embedding(versions[name])
 
-        Every picture is made on its own from its own seed, so neither the order nor the number of pictures changes
-        a single one of them.
+        tokens = encoder.tokenise(parts, embedding_of)
+        negative_tokens = encoder.tokenise(negative, embedding_of)
+        notes = [
+            f"{what} has {one.length} tokens, the base model reads {encoder.room} at a time: "
+            f"it is encoded in {len(one.chunks)} pieces"
+            for what, one in (("the prompt", tokens), ("the negative prompt", negative_tokens))
+            if len(one.chunks) > 1
+        ]
+        return Prepared(prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes))
+
+    def render(self, item: Prepared, seeds: Iterable[int], *, batch_size: int = 1) -> Iterator[Picture]:
+        """Yield the pictures of one prepared prompt, one per seed.
 
         Raises:
-            As `prepare`, for every prompt before the first picture is made; DeviceError when memory runs out.
+            DeviceError: the memory of the device does not suffice.
         """
-        prepared = [self.prepare(prompt, settings) for prompt in prompts]
-        for item in prepared:
-            yield from self.render(item, seeds)
+        yield from self.render_all(((item, seed) for seed in seeds), batch_size=batch_size)
 
-    def render(self, item: Prepared, seeds: Sequence[int]) -> Iterator[Picture]:
-        """Yield the pictures of one prepared prompt, one per seed."""
+    def render_all(self, jobs: Iterable[tuple[Prepared, int]], *, batch_size: int = 1) -> Iterator[Picture]:
+        """Yield a picture for each prepared prompt and seed, in order.
+
+        Neighbours of the same settings, size and length share a batch of up to `batch_size`, also when their words
+        differ: words are in the prompts' hidden states by then.
+
+        Raises:
+            DeviceError: the memory of the device does not suffice.
+        """
+        batch: list[tuple[Prepared, int]] = []
+        for job in jobs:
+            if batch and (len(batch) >= batch_size or _kind(batch[0][0]) != _kind(job[0])):
+                yield from self._make(batch)
+                batch = []
+            batch.append(job)
+        if batch:
+            yield from self._make(batch)
+
+    def _make(self, batch: list[tuple[Prepared, int]]) -> Iterator[Picture]:
         import torch
 
-        with torch.no_grad():
-            positive, negative = self._encode(item)
-            for seed in seeds:
-                try:
-                    image = self._denoise(item, positive, negative, seed)
-                except torch.OutOfMemoryError:
-                    raise DeviceError(
-                        f"{item.settings.width}x{item.settings.height} pixels do not fit the memory of "
-                        f"{self.base.device}",
-                        "use a smaller --size",
-                    ) from None
-                yield Picture(image, self._recipe(item, seed))
+        from tiregistry.generation.denoising import denoise
 
-    def _ids(self, item: Prepared) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """Token ids of the prompt and the negative prompt: encoder role to long `[2, window]`, and the words' rows."""
-        import torch
+        first = batch[0][0]
+        pipeline = self._pipeline(first.settings, first.start)
+        try:
+            with torch.inference_mode():
+                images = denoise(self.base, pipeline, self._prompt_encoder(), batch)
+        except torch.OutOfMemoryError:
+            raise DeviceError(
+                f"{len(batch)} pictures of {first.settings.width}x{first.settings.height} pixels do not fit the "
+                f"memory of {self.base.device}",
+                "use a smaller --size" if len(batch) == 1 else "use a smaller --batch-size or --size",
+            ) from None
+        for (item, seed), image in zip(batch, images, strict=True):
+            yield Picture(image, make_recipe(item, self.base, seed))
 
-        uses = list(item.versions)
-        rows, places = self.base.place_words([self._embedding(item.versions[use]) for use in uses])
-        where = dict(zip(uses, places, strict=True))
-        ids: dict[str, torch.Tensor] = {}
-        for tower in self.base.towers:
+    def _pipeline(self, settings: GenerationSettings, start: StartPicture | None) -> Any:
+        from tiregistry.generation.pipelines import Pipelines
 
-            def segments(parts: tuple[PromptPart, ...], role: str = tower.role) -> list[Segment]:
-                return [p if isinstance(p, str) else tuple(where[p.text][role]) for p in parts]
+        if self._pipelines is None:
+            self._pipelines = Pipelines(self.base)
+        task = "text" if start is None else "image" if start.mask is None else "inpaint"
+        return self._pipelines.get(task, settings.scheduler)  # type: ignore[arg-type]
 
-            ids[tower.role] = torch.tensor([tower.ids(segments(item.parts)), tower.ids(segments(item.negative_parts))])
-        return ids, rows
+    def _prompt_encoder(self) -> PromptEncoder:
+        from tiregistry.generation.conditioning import PromptEncoder
 
-    def _embedding(self, version: Version) -> Any:
-        if version.digest not in self._loaded_words:
-            self._loaded_words[version.digest] = self.registry.embedding(version)
-        return self._loaded_words[version.digest]
+        if self._encoder is None:
+            self._encoder = PromptEncoder(self.base)
+        return self._encoder
 
-    def _encode(self, item: Prepared) -> tuple[Conditioning, Conditioning]:
-        from tiregistry.bases.loaded import Conditioning
+    def _embedding(self, version: Version) -> Embedding:
+        known = self._embeddings.get(version.digest)
+        if known is None:
+            known = self._embeddings[version.digest] = self.registry.embedding(version)
+            if len(self._embeddings) > _REMEMBERED_WORDS:
+                self._embeddings.popitem(last=False)
+        return known
 
-        ids, rows = self._ids(item)
-        if rows:
-            with self.base.using_rows(rows):
-                both = self.base.encode(ids)
-        else:
-            both = self.base.encode(ids)
-        pooled = both.pooled
-        return (
-            Conditioning(both.states[:1], None if pooled is None else pooled[:1]),
-            Conditioning(both.states[1:], None if pooled is None else pooled[1:]),
-        )
 
-    def _denoise(self, item: Prepared, positive: Conditioning, negative: Conditioning, seed: int) -> Image:
-        import torch
-
-        settings, base = item.settings, self.base
-        pipeline = self._pipeline_for(settings.scheduler)
-        # Noise is drawn on the CPU, so a seed means the same on every device.
-        noise = torch.Generator().manual_seed(seed)
-        shape = (
-            1,
-            int(base.denoiser.config.in_channels),
-            settings.height // base.vae_factor,
-            settings.width // base.vae_factor,
-        )
-        latents = torch.randn(shape, generator=noise).to(base.device, base.dtype)
-        extra = {}
-        if positive.pooled is not None:
-            extra = {"pooled_prompt_embeds": positive.pooled, "negative_pooled_prompt_embeds": negative.pooled}
-        result = pipeline(
-            prompt_embeds=positive.states,
-            negative_prompt_embeds=negative.states,
-            latents=latents,
-            generator=noise,
-            width=settings.width,
-            height=settings.height,
-            num_inference_steps=settings.num_inference_steps,
-            guidance_scale=settings.guidance_scale,
-            output_type="pil",
-            **extra,
-        )
-        image: Image = result.images[0]
-        return image.convert("RGB")
-
-    def _pipeline_for(self, scheduler: str) -> Any:
-        """diffusers' own pipeline around the loaded parts, with a fresh scheduler of the asked kind."""
-        from tiregistry.bases.loading import quiet_libraries
-
-        base = self.base
-        with quiet_libraries():
-            import diffusers
-
-            if self._pipeline is None:
-                first, second = base.towers[0], base.towers[-1]
-                parts = {
-                    "vae": base.vae,
-                    "text_encoder": first.model,
-                    "tokenizer": first.tokenizer,
-                    "unet": base.denoiser,
-                    "scheduler": base.scheduler,
-                }
-                if base.family == "sdxl":
-                    self._pipeline = diffusers.StableDiffusionXLPipeline(
-                        **parts, text_encoder_2=second.model, tokenizer_2=second.tokenizer, add_watermarker=False
-                    )
-                else:
-                    self._pipeline = diffusers.StableDiffusionPipeline(
-                        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-                    )
-                self._pipeline.set_progress_bar_config(disable=True)
-            class_name, options = SCHEDULERS[scheduler]
-            try:
-                self._pipeline.scheduler = getattr(diffusers, class_name).from_config(base.scheduler.config, **options)
-            except (ValueError, NotImplementedError) as error:
-                raise InvalidConfig(
-                    f"scheduler {scheduler} does not work with {base.identity.name}: {error}", "try --scheduler ddim"
-                ) from None
-        return self._pipeline
-
-    def _recipe(self, item: Prepared, seed: int) -> dict[str, Any]:
-        import diffusers
-        import torch
-        import transformers
-
-        from tiregistry import __version__
-        from tiregistry.bases.locating import is_shareable
-
-        identity = self.base.identity
-        return {
-            "format": "tireg-picture/1",
-            "prompt": item.prompt,
-            **item.settings.as_dict(),
-            "seed": seed,
-            "base": {
-                "name": identity.name,
-                # A path of this machine is nobody else's business; the fingerprint says which model it was.
-                "source": identity.source if is_shareable(identity.source) else "",
-                "revision": identity.revision,
-                "fingerprint": identity.fingerprint.as_dict(),
-            },
-            "words": [
-                {"text": text, "reference": v.reference, "digest": v.digest, "placeholder_token": v.placeholder_token}
-                for text, v in item.versions.items()
-            ],
-            "device": str(self.base.device),
-            "dtype": str(self.base.dtype).removeprefix("torch."),
-            "software": {
-                "tiregistry": __version__,
-                "torch": torch.__version__,
-                "diffusers": diffusers.__version__,
-                "transformers": transformers.__version__,
-            },
-        }
+def _kind(item: Prepared) -> tuple[object, ...]:
+    """What two pictures must have in common to be denoised together."""
+    settings = replace(item.settings, negative_prompt="")
+    return settings, id(item.start), max(len(item.tokens.chunks), len(item.negative_tokens.chunks))

@@ -1,80 +1,80 @@
-"""The prompt grammar: plain text with learned words in angle brackets, `<gnome>`, `<gnome@3>`, `<gnome@best>`."""
+"""A prompt without alternatives as the generator takes it: pieces of text and learned words, each with its weight."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from tiregistry.errors import InvalidPrompt
-from tiregistry.text import safe
-
-MAX_CHARACTERS = 20_000
+from tiregistry.generation.grammar import Choice, Hole, Text, Tree, Weighted, Wildcard, WordName, WordUse, parse_tree
 
 
 @dataclass(frozen=True, slots=True)
-class WordUse:
-    """A learned word named in a prompt.
+class PromptPart:
+    """A piece of a prompt.
 
     Attributes:
-        name: what stands before `@`: a concept's name, or the inside of its placeholder token.
-        selector: what stands after `@` (number, alias or `sha256:…`), empty for the latest version.
-        position: index of `<` in the prompt.
+        content: literal text, or a learned word.
+        weight: how much it counts; 1 is ordinary.
     """
 
-    name: str
-    selector: str
-    position: int
-
-    @property
-    def text(self) -> str:
-        """As it was typed."""
-        return f"<{self.name}@{self.selector}>" if self.selector else f"<{self.name}>"
+    content: str | WordUse
+    weight: float = 1.0
 
 
-PromptPart = str | WordUse
+def parse_prompt(prompt: str, what: str = "the prompt") -> tuple[PromptPart, ...]:
+    """Split one prompt into text and words with their weights.
 
-# `\<` is a literal bracket; `<…>` without blanks is a word; anything else is text.
-_TOKEN = re.compile(r"\\[<>\\]|<([^<>\s]*)>|<(?=[\w])|[^\\<]+|.", re.DOTALL)
-
-
-def parse_prompt(prompt: str) -> tuple[PromptPart, ...]:
-    """Split a prompt into text and words.
-
-    `\\<`, `\\>` and `\\\\` stand for the character itself; a `<` followed by anything but a letter, a digit or a
-    closing bracket is ordinary text, as in `a < b` or `<3`-like faces written with a blank.
+    Args:
+        what: how an error calls it.
 
     Raises:
-        InvalidPrompt: a word is empty or not closed, or the prompt is longer than 20,000 characters.
+        InvalidPrompt: it cannot be parsed, or still holds alternatives, wildcards or an empty `<>`.
     """
-    if len(prompt) > MAX_CHARACTERS:
-        raise InvalidPrompt(f"the prompt has {len(prompt)} characters, more than {MAX_CHARACTERS}", "shorten it")
+    return flatten(parse_tree(prompt), what)
+
+
+def flatten(tree: Tree, what: str = "the prompt") -> tuple[PromptPart, ...]:
+    """The pieces of a parsed prompt in order; neighbouring text of the same weight is one piece.
+
+    Raises:
+        InvalidPrompt: as `parse_prompt`.
+    """
     parts: list[PromptPart] = []
-    text = ""
-    for match in _TOKEN.finditer(prompt):
-        piece, inner, at = match.group(), match.group(1), match.start()
-        if piece[0] == "\\" and len(piece) == 2:
-            text += piece[1]
-        elif inner is not None:
-            name, _, selector = inner.partition("@")
-            if not name or (not selector and "@" in inner):
-                raise InvalidPrompt(
-                    f"{safe(piece)!r} at character {at + 1} names no word", "write <name>, <name@3> or <name@alias>"
-                )
-            if text:
-                parts.append(text)
-                text = ""
-            parts.append(WordUse(name, selector, at))
-        elif piece == "<":
-            raise InvalidPrompt(
-                f"the word that opens at character {at + 1} is not closed", "write <name>, or \\< for the character"
-            )
-        else:
-            text += piece
-    if text:
-        parts.append(text)
+    _collect(tree, 1.0, what, parts)
     return tuple(parts)
 
 
 def words_in(parts: tuple[PromptPart, ...]) -> list[WordUse]:
     """The learned words of a parsed prompt, in order."""
-    return [part for part in parts if isinstance(part, WordUse)]
+    return [part.content for part in parts if isinstance(part.content, WordUse)]
+
+
+def names_in(parts: tuple[PromptPart, ...]) -> list[tuple[WordName, int]]:
+    """Every registered word that a prompt needs, with its position; a mix needs two."""
+    return [(name, use.position) for use in words_in(parts) for name in use.names]
+
+
+def _collect(tree: Tree, weight: float, what: str, parts: list[PromptPart]) -> None:
+    for node in tree:
+        match node:
+            case Text():
+                last = parts[-1] if parts else None
+                if last is not None and isinstance(last.content, str) and last.weight == weight:
+                    parts[-1] = PromptPart(last.content + node.literal, weight)
+                else:
+                    parts.append(PromptPart(node.literal, weight))
+            case WordUse():
+                parts.append(PromptPart(node, weight))
+            case Weighted():
+                _collect(node.inner, weight * node.weight, what, parts)
+            case Hole():
+                raise InvalidPrompt(
+                    f"<> at character {node.position + 1} of {what} names no word",
+                    "write <name>; or fill <> with --words a,b or --blend a b",
+                )
+            case Choice() | Wildcard():
+                written = "{…|…}" if isinstance(node, Choice) else f"__{node.name}__"
+                raise InvalidPrompt(
+                    f"{what} holds {written}, which stands for several prompts",
+                    "expand it first, or write \\{ and \\_ for the characters",
+                )

@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tiregistry.concepts import BaseModel, Version
 from tiregistry.errors import ConceptNotFound, WrongBaseModel
-from tiregistry.generation.prompts import WordUse, parse_prompt, words_in
+from tiregistry.generation.grammar import WordName
+from tiregistry.generation.prompts import names_in, parse_prompt
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 
-def resolve_words(registry: Registry, uses: Sequence[WordUse]) -> dict[str, Version]:
-    """The version of every word used, keyed by how it was typed.
+def resolve_words(
+    registry: Registry,
+    names: Sequence[tuple[WordName, int]],
+    pinned: Mapping[str, Version] | None = None,
+) -> dict[WordName, Version]:
+    """The version of every word used.
 
     A word is looked up by its placeholder token first, then by its concept's name.
+
+    Args:
+        names: words with their positions in the prompt.
+        pinned: versions that some words (as `WordName.text`) must mean, whatever the registry says today.
 
     Raises:
         ConceptNotFound: unknown word; the closest known ones are named.
         VersionNotFound: the concept has no such version or alias.
     """
+    pinned = pinned or {}
+    if all(name.text in pinned for name, _ in names):
+        return {name: pinned[name.text] for name, _ in names}
     owners = registry.placeholders()
-    names = set(owners.values())
-    found: dict[str, Version] = {}
-    for use in uses:
-        concept = owners.get(f"<{use.name}>") or (use.name if use.name in names else None)
-        if concept is None:
-            known = {token: token for token in owners} | {f"<{name}>": f"<{name}>" for name in names}
-            close = get_close_matches(f"<{use.name}>", list(known), n=3, cutoff=0.5)
-            advice = f"did you mean {' or '.join(close)}?" if close else "tireg list shows the words you have"
-            raise ConceptNotFound(
-                f"the prompt names {use.text} at character {use.position + 1}, a word that is not in the registry",
-                f"{advice} · \\<{use.name}> is plain text",
-            )
-        found[use.text] = registry.version(f"{concept}@{use.selector}" if use.selector else concept)
+    concepts = set(owners.values())
+    found: dict[WordName, Version] = {}
+    for name, position in names:
+        if name.text in pinned:
+            found[name] = pinned[name.text]
+        elif name not in found:
+            token = f"<{name.name}>"
+            concept = owners.get(token) or (name.name if name.name in concepts else None)
+            if concept is None:
+                close = get_close_matches(token, {*owners, *(f"<{c}>" for c in concepts)}, n=3, cutoff=0.5)
+                advice = f"did you mean {' or '.join(close)}?" if close else "tireg list shows the words you have"
+                raise ConceptNotFound(
+                    f"the prompt names {name.text} at character {position + 1}, a word that is not in the registry",
+                    f"{advice} · \\<{name.name}> is plain text",
+                )
+            found[name] = registry.version(f"{concept}@{name.selector}" if name.selector else concept)
     return found
 
 
@@ -47,7 +62,7 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
         allow_compatible: also take words of another denoiser that share the token-embedding table.
 
     Returns:
-        Warnings about words whose base model is not recorded.
+        Warnings about words whose base model is not recorded, or is only compatible.
 
     Raises:
         WrongBaseModel: names the word and the registered base models it fits.
@@ -55,7 +70,12 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
     warnings = []
     for version in versions:
         fit = version.fingerprint.fit(base.fingerprint) if version.fingerprint else "unknown"
-        if fit == "exact" or (fit == "compatible" and allow_compatible):
+        if fit == "exact":
+            continue
+        if fit == "compatible" and allow_compatible:
+            warnings.append(
+                f"{version.reference} was learned on {version.base_name or 'another model'}, not {base.name}"
+            )
             continue
         if fit == "unknown":
             warnings.append(f"{version.reference}: its base model is not recorded, so it may not fit {base.name}")
@@ -65,10 +85,12 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
             for known in registry.bases()
             if version.fingerprint and version.fingerprint.fit(known.fingerprint) == "exact"
         ]
-        if fit == "compatible":
-            advice = "--allow-compatible uses it all the same"
+        if fitting:
+            advice = f"it fits: {', '.join(f'--base {name}' for name in fitting)}"
         else:
-            advice = f"it fits: {', '.join(fitting)}" if fitting else f"it was learned on {version.base_name}"
+            advice = f"it was learned on {version.base_name or 'a model that is not registered here'}"
+        if fit == "compatible":
+            advice += f" · {base.name} has the same vocabulary: --allow-compatible uses it all the same"
         raise WrongBaseModel(f"{version.reference} was not learned on {base.name}", advice)
     return warnings
 
@@ -79,9 +101,14 @@ def base_of_words(registry: Registry, prompts: Sequence[str]) -> str:
     Raises:
         InvalidPrompt, ConceptNotFound, VersionNotFound: a prompt cannot be parsed, or names an unknown word.
     """
-    uses = [use for prompt in prompts for use in words_in(parse_prompt(prompt))]
-    known = registry.bases()
-    for version in resolve_words(registry, uses).values():
+    names = [name for prompt in prompts for name in names_in(parse_prompt(prompt))]
+    return base_of_versions(registry, list(resolve_words(registry, names).values()))
+
+
+def base_of_versions(registry: Registry, versions: Sequence[Version]) -> str:
+    """The registered base model that the first of `versions` fits exactly, preferring the default one; else empty."""
+    known = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
+    for version in versions:
         for base in known:
             if version.fingerprint is not None and version.fingerprint.fit(base.fingerprint) == "exact":
                 return base.name

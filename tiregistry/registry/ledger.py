@@ -167,18 +167,53 @@ class Ledger(RegistryFolder):
         words: Iterable[str] = (),
         digest: str = "",
         base_name: str = "",
+        kept: Iterable[str] = (),
     ) -> int:
         """Remember a generated picture (its file stays where it is); return its id.
 
         Args:
             words: digests of the versions it was made with.
+            digest: sha256 of the file's bytes.
+            kept: blobs (already in `blobs`) to keep as long as the picture is remembered: its own bytes, so that it
+                can be shown when its file is gone, and those of a start picture.
         """
         return sharing.add_picture(
-            self.database, str(path), prompt, recipe, words=words, digest=digest, base_name=base_name
+            self.database,
+            str(path),
+            prompt,
+            recipe,
+            words=words,
+            digest=digest,
+            base_name=base_name,
+            kept=kept,
+            blobs=cast("Registry", self).blobs,
         )
 
-    def pictures(self, version: Version | None = None, *, limit: int | None = None, offset: int = 0) -> list[Picture]:
-        """Generated pictures, newest first; those made with one version when it is given."""
+    def pictures(
+        self, version: Version | None = None, *, query: str = "", limit: int | None = None, offset: int = 0
+    ) -> list[Picture]:
+        """Generated pictures, newest first.
+
+        Args:
+            version: only those made with it.
+            query: words, each of which must occur in the prompt, the path, the base model's or a word's name.
+        """
         return sharing.pictures(
-            self.database, version_digest=version.digest if version else None, limit=limit, offset=offset
+            self.database,
+            version_digest=version.digest if version else None,
+            query=query,
+            limit=limit,
+            offset=offset,
         )
+
+    def picture(self, picture_id: int) -> Picture:
+        """One generated picture by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return sharing.picture(self.database, picture_id)
+
+    def forget_pictures(self, ids: Iterable[int]) -> None:
+        """Forget pictures; their files stay, bytes kept in the registry become free for `gc`."""
+        sharing.forget_pictures(self.database, ids)

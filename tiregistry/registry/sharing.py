@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiregistry.concepts import Picture, Remote
-from tiregistry.errors import InvalidInput
+from tiregistry.errors import InvalidInput, NotFound
+from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.catalogue import check_text
-from tiregistry.registry.database import Database
+from tiregistry.registry.database import Database, Row
+from tiregistry.registry.versions import keep_blob
 
 
 def add_remote(db: Database, version_id: int, remote: Remote) -> None:
@@ -57,11 +60,20 @@ def add_picture(
     words: Iterable[str] = (),
     digest: str = "",
     base_name: str = "",
+    kept: Iterable[str] = (),
+    blobs: BlobStore | None = None,
 ) -> int:
-    """Remember a generated picture; return its id. The picture's file stays where it is."""
+    """Remember a generated picture; return its id. The picture's file stays where it is.
+
+    Args:
+        kept: blobs (already in `blobs`) that belong to the picture: its own file, or what it started from.
+    """
     check_text(prompt, "prompt")
     shown_path = path.encode("utf-8", "backslashreplace").decode()
     with db.write() as connection:
+        for blob in kept:
+            assert blobs is not None
+            keep_blob(connection, blobs, blob)
         cursor = connection.execute(
             "INSERT INTO pictures (digest, path, prompt, recipe, base_name, created_at) VALUES (?, ?, ?, ?, ?, ?)",
             (digest, shown_path, prompt, json.dumps(dict(recipe), ensure_ascii=True), base_name, time.time()),
@@ -74,35 +86,87 @@ def add_picture(
     return picture_id
 
 
+_PICTURES = (
+    "SELECT p.*, (SELECT group_concat(version_digest) FROM picture_words w WHERE w.picture_id = p.id) AS words "
+    "FROM pictures p "
+)
+
+
 def pictures(
-    db: Database, *, version_digest: str | None = None, limit: int | None = None, offset: int = 0
+    db: Database,
+    *,
+    version_digest: str | None = None,
+    query: str = "",
+    limit: int | None = None,
+    offset: int = 0,
 ) -> list[Picture]:
-    """Generated pictures, newest first; those made with one version when its digest is given."""
+    """Generated pictures, newest first.
+
+    Args:
+        version_digest: only those made with this version.
+        query: words, each of which must occur in the prompt, the file's path, the base model's name or the names of
+            the versions used; upper and lower case are the same.
+    """
+    conditions, values = (
+        ["(? IS NULL OR p.id IN (SELECT picture_id FROM picture_words WHERE version_digest = ?))"],
+        [
+            version_digest,
+            version_digest,
+        ],
+    )
+    for word in query.split():
+        conditions.append(
+            "(p.prompt || ' ' || p.path || ' ' || p.base_name || ' ' || coalesce((SELECT group_concat(c.name || '@' || "
+            "v.number, ' ') FROM picture_words w JOIN versions v ON v.digest = w.version_digest JOIN concepts c "
+            "ON c.id = v.concept_id WHERE w.picture_id = p.id), '')) LIKE ? ESCAPE '!'"
+        )
+        values.append("%" + re.sub(r"([%_!])", r"!\1", word) + "%")
     rows = db.rows(
-        "SELECT p.*, (SELECT group_concat(version_digest) FROM picture_words w WHERE w.picture_id = p.id) AS words "
-        "FROM pictures p WHERE ? IS NULL OR p.id IN (SELECT picture_id FROM picture_words WHERE version_digest = ?) "
-        "ORDER BY p.id DESC LIMIT ? OFFSET ?",
-        version_digest,
-        version_digest,
+        f"{_PICTURES} WHERE {' AND '.join(conditions)} ORDER BY p.id DESC LIMIT ? OFFSET ?",
+        *values,
         -1 if limit is None else limit,
         offset,
     )
-    return [
-        Picture(
-            id=row["id"],
-            path=row["path"],
-            prompt=row["prompt"],
-            recipe=json.loads(row["recipe"]),
-            digest=row["digest"],
-            base_name=row["base_name"],
-            words=tuple((row["words"] or "").split(",")) if row["words"] else (),
-            created_at=row["created_at"],
-        )
-        for row in rows
-    ]
+    return [_picture(row) for row in rows]
 
 
-def forget_picture(db: Database, picture_id: int) -> None:
-    """Forget a picture; its file stays."""
+def picture(db: Database, picture_id: int) -> Picture:
+    """One generated picture by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = db.row(f"{_PICTURES} WHERE p.id = ?", picture_id)
+    if row is None:
+        raise NotFound(f"there is no picture {picture_id}", "tireg gallery lists them")
+    return _picture(row)
+
+
+def forget_pictures(db: Database, ids: Iterable[int]) -> None:
+    """Forget pictures; their files stay, their blobs are free for gc."""
     with db.write() as connection:
-        connection.execute("DELETE FROM pictures WHERE id = ?", (picture_id,))
+        connection.executemany("DELETE FROM pictures WHERE id = ?", [(picture_id,) for picture_id in ids])
+
+
+def blobs_of_pictures(db: Database) -> set[str]:
+    """Digests that remembered pictures refer to: their own files and what they started from."""
+    found = {row[0] for row in db.rows("SELECT digest FROM pictures WHERE digest != ''")}
+    for row in db.rows(
+        "SELECT json_extract(recipe, '$.start.picture.digest'), json_extract(recipe, '$.start.mask.digest') "
+        "FROM pictures WHERE json_type(recipe, '$.start') = 'object'"
+    ):
+        found.update(str(digest) for digest in row if digest)
+    return found
+
+
+def _picture(row: Row) -> Picture:
+    return Picture(
+        id=row["id"],
+        path=row["path"],
+        prompt=row["prompt"],
+        recipe=json.loads(row["recipe"]),
+        digest=row["digest"],
+        base_name=row["base_name"],
+        words=tuple((row["words"] or "").split(",")) if row["words"] else (),
+        created_at=row["created_at"],
+    )

@@ -2,177 +2,109 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tireg_cli.messages import hint, warn
-from tireg_cli.output import emit, emit_json
+from tireg_cli.generation.options import Options, wildcards_of, with_settings
 from tiregistry.errors import InvalidInput
-from tiregistry.generation.settings import SCHEDULERS, GenerationSettings
+from tiregistry.generation.settings import SCHEDULERS
 
 
 @click.command("gen")
-@click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.argument("prompts", nargs=-1, metavar="PROMPT...")
+@click.option("--from", "source", metavar="FILE", help="Read prompts, text or JSON, one per line.")
+@click.option("--like", type=click.Path(path_type=Path), metavar="PICTURE", help="Repeat a picture from its own file.")
 @click.option("--base", default="", metavar="BASE", help="Default: the base model of the words in the prompts.")
-@click.option("-n", "count", type=click.IntRange(1, 10000), default=1, show_default=True, help="Pictures per prompt.")
+@click.option("-n", "count", type=int, help="Pictures per prompt. [default: 1]")
+@click.option("--seed", type=int, help="Seed of the first picture; the next ones count up. [default: 0]")
+@click.option("--steps", type=int, help="Denoising steps. [default: 30]")
+@click.option("--guidance", type=float, help="How strongly the prompt is followed. [default: 5]")
+@click.option("--negative", metavar="PROMPT", help="What to steer away from.")
+@click.option("--size", metavar="WxH", help="Pixels, e.g. 512x512; default the base model's own.")
+@click.option("--scheduler", type=click.Choice(tuple(SCHEDULERS)), help="[default: ddim]")
+@click.option("--random", "sample", type=int, metavar="N", help="N random ones of all combinations of {a|b} and __c__.")
 @click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the first picture; the next ones count up.",
+    "--wildcards",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where __name__ finds name.txt. [default: ./wildcards]",
 )
-@click.option("--steps", type=int, default=30, show_default=True, help="Denoising steps.")
-@click.option("--guidance", type=float, default=5.0, show_default=True, help="How strongly the prompt is followed.")
-@click.option("--negative", default="", metavar="PROMPT", help="What to steer away from.")
-@click.option("--size", default="", metavar="WxH", help="Pixels, e.g. 512x512; default the base model's own.")
-@click.option("--scheduler", type=click.Choice(tuple(SCHEDULERS)), default="ddim", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder, or a file name ending in .png.")
-@click.option(
-    "--grid", type=click.Path(path_type=Path), metavar="FILE", help="Also save all pictures as one labelled grid."
-)
+@click.option("--words", default="", metavar="A,B,...", help="Fill <> in the prompts with each word; gnome@* for all.")
+@click.option("--blend", nargs=2, metavar="A B", help="Fill <> with words on the way from A to B.")
+@click.option("--frames", type=int, default=5, show_default=True, help="Steps of --blend.")
+@click.option("--init", type=click.Path(path_type=Path), metavar="PICTURE", help="Start from a picture.")
+@click.option("--mask", type=click.Path(path_type=Path), metavar="PICTURE", help="Change only what is white here.")
+@click.option("--strength", type=float, help="How much of --init may change, up to 1. [default: 0.7]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder, or a file name ending in .png, .webp, .jpg.")
+@click.option("--format", "file_format", type=click.Choice(("png", "webp", "jpg")), help="[default: png]")
+@click.option("--keep/--no-keep", default=None, help="Keep the pictures in the registry too.")
+@click.option("--grid", type=click.Path(path_type=Path), metavar="FILE", help="Also save them as one labelled grid.")
 @click.option("--show", is_flag=True, help="Draw the pictures in the terminal.")
+@click.option("--batch-size", type=click.IntRange(1, 256), default=1, show_default=True, help="Pictures at a time.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
-@click.option(
-    "--allow-compatible", is_flag=True, help="Take words of another model with the same token-embedding table."
-)
+@click.option("--allow-compatible", is_flag=True, help="Take words of another model with the same vocabulary.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all paths and recipes.")
-def command(
-    prompts: tuple[str, ...],
-    base: str,
-    count: int,
-    seed: int,
-    steps: int,
-    guidance: float,
-    negative: str,
-    size: str,
-    scheduler: str,
-    out: Path,
-    grid: Path | None,
-    show: bool,
-    device: str,
-    precision: str,
-    allow_compatible: bool,
-    as_json: bool,
-) -> None:
+def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **given: Any) -> int:
     """Generate pictures; words are written <gnome>, <gnome@3> or <gnome@best>, and \\< is a plain bracket.
 
-    Prints the path of each picture as soon as it is saved. Every PNG holds its full recipe.
+    Prints the path of each picture as soon as it is saved; every picture holds its full recipe. With - as the prompt,
+    reads prompts from stdin and prints one JSON object per picture; a broken line is reported and the rest go on.
+
+    (text:1.3) counts more, [text] less; {a|b} and __file__ give all combinations. docs/prompts.md has the grammar.
+
+    A picture does not depend on how many are made or in which order, unless --batch-size is above 1: that is faster
+    on a GPU, and equal up to rounding.
 
     \b
     Examples:
       tireg gen "a photo of <gnome> on the beach" --show
       tireg gen "an oil painting of <gnome>" "<gnome> in the snow" -n 4 --seed 7 --out pictures --grid grid.png
+      tireg gen "a {red|blue} <gnome>" --grid colours.png
+      tireg gen "a photo of <>" --words gnome@1,gnome@2 -n 4 --grid versions.png
+      tireg gen "a <gnome> in a meadow" --init photo.png --mask place.png
+      tireg gen --like pictures/an-oil-painting-of-gnome-7.png
+      jq -c .prompts[] list.json | tireg gen - --out pictures
     """
-    width, height = parse_size(size)
-    settings = GenerationSettings(
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        negative_prompt=negative,
-        width=width,
-        height=height,
-        scheduler=scheduler,
-    )
-    settings.check()
-    from tiregistry.generation.generator import Generator
-    from tiregistry.generation.metadata import save_picture
-    from tiregistry.generation.words import base_of_words
-    from tiregistry.opening import open_base
+    options, keep = with_settings(Options(**given))
+    ways = bool(prompts) + (source is not None) + (like is not None)
+    if ways != 1 or ("-" in prompts and len(prompts) > 1):
+        raise InvalidInput(
+            "give prompts, or -, or --from FILE, or --like PICTURE, and only one of them",
+            'tireg gen "a photo of <gnome>"',
+        )
+    if options.words and options.blend:
+        raise InvalidInput("--words and --blend both fill <>", "use one of them")
+    if like is not None and (options.words or options.blend or options.sample):
+        raise InvalidInput("--like repeats one prompt", "leave --words, --blend and --random out")
+    if options.grid is not None:
+        _check_grid(options.grid)
+    source = "-" if prompts == ("-",) else source
+
+    from tireg_cli.generation.results import Document, Lines, Paths, Results
+    from tireg_cli.generation.run import run_like, run_prompts, run_source
     from tiregistry.registry.registry import Registry
 
-    target = Target(out, total=len(prompts) * count)
+    results: Results = Lines() if source == "-" else Document() if options.as_json else Paths()
     with Registry.open() as registry:
-        # Everything a user can get wrong is looked at before the model, and its seconds of loading, are needed.
-        wanted = base or base_of_words(registry, [*prompts, negative])
-        loaded = open_base(registry, wanted, device=device, precision=precision)
-        generator = Generator(registry, loaded, allow_compatible)
-        prepared = [generator.prepare(prompt, settings) for prompt in prompts]
-        for warning in generator.warnings:
-            warn(warning)
-        done: list[dict[str, Any]] = []
-        images = []
-        for item in prepared:
-            for picture in generator.render(item, range(seed, seed + count)):
-                path = target.next(item.prompt, int(picture.recipe["seed"]))
-                save_picture(picture, path)
-                if not registry.readonly:
-                    registry.add_picture(
-                        path.resolve(),
-                        item.prompt,
-                        picture.recipe,
-                        words=[v.digest for v in item.versions.values()],
-                        base_name=loaded.identity.name,
-                    )
-                images.append(picture.image)
-                done.append({"path": str(path), "recipe": picture.recipe})
-                if not as_json:
-                    emit(str(path))
-        if show:
-            from tireg_cli.pictures import show_picture, show_pictures
-
-            labels = [f"{entry['recipe']['prompt']} · {entry['recipe']['seed']}" for entry in done]
-            if len(images) == 1:
-                show_picture(images[0], caption=labels[0])
-            else:
-                show_pictures(images, labels)
-        if grid is not None:
-            from tiregistry.generation.grids import labelled_grid
-
-            rows = [images[i : i + count] for i in range(0, len(images), count)]
-            sheet = labelled_grid(
-                rows,
-                [item.prompt for item in prepared],
-                [f"seed {s}" for s in range(seed, seed + count)],
-                cell=max(128, loaded.resolution if loaded.resolution <= 256 else 256),
-            )
-            sheet.save(grid)
-            hint(f"grid: {grid}")
-        if as_json:
-            emit_json(done)
+        try:
+            if like is not None:
+                return run_like(registry, like, options, keep, results)
+            if source is not None:
+                return run_source(registry, source, options, keep, wildcards_of(options), results)
+            return run_prompts(registry, prompts, options, keep, wildcards_of(options), results)
+        except KeyboardInterrupt:
+            results.close()
+            raise
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height of `WxH` or of one number; (0, 0) for an empty text.
+def _check_grid(path: Path) -> None:
+    from tiregistry.generation.metadata import FORMATS
 
-    Raises:
-        InvalidInput: it is written otherwise.
-    """
-    if not text:
-        return 0, 0
-    match = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip())
-    if match is None:
-        raise InvalidInput(f"--size {text!r} is not a size", "write it like 512x512")
-    return int(match.group(1)), int(match.group(2) or match.group(1))
-
-
-class Target:
-    """Where pictures go: names that say what they are and never overwrite anything."""
-
-    def __init__(self, out: Path, total: int) -> None:
-        self._single = out.suffix.lower() == ".png"
-        if out.suffix and not self._single and not out.is_dir():
-            raise InvalidInput(f"--out {out}: pictures are saved as PNG", "give a folder, or a name that ends in .png")
-        if self._single and total > 1:
-            self._folder, self._stem = out.parent, out.stem
-        elif self._single:
-            self._folder, self._stem = out.parent, out.stem
-        else:
-            self._folder, self._stem = out, ""
-        self._total = total
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-    def next(self, prompt: str, seed: int) -> Path:
-        """A free path for the next picture; a single named file is replaced."""
-        if self._single and self._total == 1:
-            return self._folder / f"{self._stem}.png"
-        words = re.sub(r"[^\w]+", "-", re.sub(r"[<>]", "", prompt)).strip("-_")[:48].strip("-_") or "picture"
-        stem = self._stem or words.lower()
-        path, extra = self._folder / f"{stem}-{seed}.png", 1
-        while path.exists():
-            extra += 1
-            path = self._folder / f"{stem}-{seed}-{extra}.png"
-        return path
+    if path.suffix.lower() not in FORMATS or not path.parent.is_dir():
+        raise InvalidInput(
+            f"--grid {path} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
+        )

@@ -1,0 +1,81 @@
+"""How finished pictures are told on stdout: a path per line, one JSON document, or a JSON document per line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from tireg_cli.generation.session import Made
+from tireg_cli.messages import say
+from tireg_cli.output import emit, emit_json, emit_json_line
+from tiregistry.errors import TiregError
+
+
+class Results(Protocol):
+    """Where results go."""
+
+    def made(self, made: Made, line: int | None) -> None:
+        """A picture is done; `line` is where its prompt stood."""
+
+    def failed(self, error: TiregError, line: int) -> None:
+        """The prompt on `line` could not be used."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+def _why(error: TiregError) -> str:
+    return f"{error.message} · {error.hint}" if error.hint else error.message
+
+
+class Paths:
+    """A path per line."""
+
+    def made(self, made: Made, line: int | None) -> None:
+        emit(str(made.path))
+
+    def failed(self, error: TiregError, line: int) -> None:
+        say(f"tireg: line {line}: {_why(error)}")
+
+    def close(self) -> None:
+        pass
+
+
+class Document:
+    """One JSON list at the end, also when the work was interrupted."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+
+    def made(self, made: Made, line: int | None) -> None:
+        self._entries.append(_entry(made, line))
+
+    def failed(self, error: TiregError, line: int) -> None:
+        say(f"tireg: line {line}: {_why(error)}")
+        self._entries.append(_failure(error, line))
+
+    def close(self) -> None:
+        emit_json(self._entries)
+
+
+class Lines:
+    """A JSON object per line, written as soon as it is known."""
+
+    def made(self, made: Made, line: int | None) -> None:
+        emit_json_line(_entry(made, line))
+
+    def failed(self, error: TiregError, line: int) -> None:
+        say(f"tireg: line {line}: {_why(error)}")
+        emit_json_line(_failure(error, line))
+
+    def close(self) -> None:
+        pass
+
+
+def _entry(made: Made, line: int | None) -> dict[str, Any]:
+    recipe = made.picture.recipe
+    place = {} if line is None else {"line": line}
+    return place | {"prompt": recipe["prompt"], "seed": recipe["seed"]} | made.as_dict()
+
+
+def _failure(error: TiregError, line: int) -> dict[str, Any]:
+    return {"line": line, "error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}

@@ -1,0 +1,125 @@
+"""The three ways of `tireg gen`: prompts on the command line, prompts from a file or stdin, a picture made again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tireg_cli.generation.lines import run_lines
+from tireg_cli.generation.options import Options
+from tireg_cli.generation.results import Results
+from tireg_cli.generation.session import Made, Session
+from tireg_cli.messages import hint
+from tiregistry.generation.metadata import save_image
+from tiregistry.generation.plan import Cell, arrange, blend_words, split_words, variants_of
+from tiregistry.generation.saving import Target
+from tiregistry.generation.templates import Wildcards
+from tiregistry.opening import identify_base
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+
+
+def run_prompts(
+    registry: Registry, prompts: Sequence[str], options: Options, keep: bool, wildcards: Wildcards, results: Results
+) -> int:
+    """Make the pictures of all prompts; everything is checked before the first one.
+
+    Raises:
+        TiregError: a prompt, an option or the base model cannot be used.
+    """
+    plain = options.request()
+    words = _words(registry, options)
+    requests = [replace(plain, prompt=prompt) for prompt in prompts]
+    planned = [(request, variants_of(request, wildcards, words)) for request in requests]
+    session = Session(registry, options, keep=keep)
+    everything = [variant for _, variants in planned for variant in variants]
+    assert options.out is not None
+    target = Target(options.out, len(everything) * plain.count, options.suffix)
+    jobs = session.prepare(plain, everything)
+    collected: list[Made] | None = [] if options.grid or options.show else None
+    for made in session.make(jobs, target):
+        results.made(made, None)
+        if collected is not None:
+            collected.append(made)
+    _finish(collected, options, results)
+    return 0
+
+
+def run_source(
+    registry: Registry, source: str, options: Options, keep: bool, wildcards: Wildcards, results: Results
+) -> int:
+    """Make the pictures of every line of a file or stdin; 1 when a line failed, else 0.
+
+    Raises:
+        TiregError: an option or the base model cannot be used.
+    """
+    defaults = options.request()
+    if options.base:
+        identify_base(registry, options.base)
+    assert options.out is not None
+    target = Target(options.out, None, options.suffix)
+    collected: list[Made] | None = [] if options.grid or options.show else None
+    session = Session(registry, options, keep=keep)
+    code = run_lines(session, source, defaults, wildcards, target, results, _words(registry, options), collected)
+    _finish(collected, options, results)
+    return code
+
+
+def run_like(registry: Registry, path: Path, options: Options, keep: bool, results: Results) -> int:
+    """Make a picture again from the recipe in its file, or a variation of it.
+
+    Raises:
+        TiregError: the file has no recipe, or what it needs is not here.
+    """
+    from tireg_cli.generation.repeating import Like
+
+    like = Like(registry, path, options)
+    session = Session(registry, options, keep=keep, base=like.base)
+    assert options.out is not None
+    target = Target(options.out, like.request.count, options.suffix if options.file_format else path.suffix.lower())
+    jobs = like.jobs(session)
+    collected: list[Made] = []
+    for made in session.make(jobs, target):
+        results.made(made, None)
+        if not collected:
+            like.report(made, options)
+        collected.append(made)
+    _finish(collected, options, results)
+    return 0
+
+
+def _words(registry: Registry, options: Options) -> list[str]:
+    if options.blend:
+        return blend_words(*options.blend, options.frames)
+    return split_words(registry, options.words) if options.words else []
+
+
+def _finish(collected: list[Made] | None, options: Options, results: Results) -> None:
+    """Show and arrange what was made, and end the results."""
+    results.close()
+    if not collected:
+        return
+    images = [made.picture.image for made in collected]
+    if options.show:
+        from tireg_cli.pictures import show_picture, show_pictures
+
+        labels = [f"{made.job.variant.prompt} · {made.picture.recipe['seed']}" for made in collected]
+        if len(images) == 1:
+            show_picture(images[0], caption=labels[0])
+        else:
+            show_pictures(images, labels)
+    if options.grid is not None:
+        from tiregistry.generation.grids import labelled_grid
+
+        cells = [
+            Cell(m.job.variant.template, m.job.variant.word, m.picture.recipe["seed"], m.picture.image)
+            for m in collected
+        ]
+        rows, row_labels, column_labels = arrange(cells, words_across=bool(options.blend))
+        largest = max(max(image.size) for image in images)
+        side = max(128, largest) if largest <= 256 else 256
+        save_image(labelled_grid(rows, row_labels, column_labels, cell=side), options.grid)
+        hint(f"grid: {options.grid}")

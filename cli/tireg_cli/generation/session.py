@@ -1,0 +1,135 @@
+"""One loaded base model that serves any number of requests: prepares, renders, saves and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tireg_cli.generation.options import Options
+from tireg_cli.messages import say, warn
+from tiregistry.concepts import Version
+from tiregistry.generation.plan import Variant
+from tiregistry.generation.requests import PictureRequest
+from tiregistry.generation.saving import Target, save_and_log
+from tiregistry.generation.start import StartPicture, read_start
+from tiregistry.generation.words import base_of_words
+
+if TYPE_CHECKING:
+    from tiregistry.generation.generator import Generator, Picture, Prepared
+    from tiregistry.registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class Job:
+    """Pictures of one checked prompt."""
+
+    variant: Variant
+    item: Prepared
+    request: PictureRequest
+
+
+@dataclass(frozen=True)
+class Made:
+    """A picture that is on the disk."""
+
+    path: Path
+    number: int | None
+    """In the registry's gallery."""
+    job: Job
+    picture: Picture
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        data: dict[str, Any] = {"path": str(self.path), "id": self.number, "recipe": self.picture.recipe}
+        if self.job.request.tag is not None:
+            data["tag"] = self.job.request.tag
+        return data
+
+
+class Session:
+    """Loads the base model when the first prompt needs it, and keeps it."""
+
+    def __init__(self, registry: Registry, options: Options, *, keep: bool, base: str = "") -> None:
+        self.registry = registry
+        self.options = options
+        self._keep = keep
+        self._base = options.base or base
+        self._generator: Generator | None = None
+        self._said = 0
+        self._starts: dict[tuple[object, ...], StartPicture] = {}
+
+    def generator(self, prompts: Sequence[str]) -> Generator:
+        """The generator; when it is not there yet, on the base model of the words in `prompts`.
+
+        Raises:
+            InvalidPrompt, NotFound and their kin: a prompt is wrong, or the base model cannot be loaded.
+        """
+        if self._generator is None:
+            from tiregistry.generation.generator import Generator
+
+            wanted = self._base or base_of_words(self.registry, prompts)
+            options = self.options
+            self._generator = Generator.open(
+                self.registry,
+                wanted,
+                device=options.device,
+                precision=options.precision,
+                allow_compatible=options.allow_compatible,
+            )
+        return self._generator
+
+    def prepare(
+        self,
+        request: PictureRequest,
+        variants: Sequence[Variant],
+        *,
+        start: StartPicture | None = None,
+        pinned: Mapping[str, Version] | None = None,
+    ) -> list[Job]:
+        """Check every prompt of a request before any picture of it is made; says what is worth knowing.
+
+        Raises:
+            InvalidPrompt, ConceptNotFound, VersionNotFound, WrongBaseModel, InvalidInput: what is wrong.
+        """
+        negative = request.settings.negative_prompt
+        start = start or self._start(request)
+        if start is not None:
+            start.check(request.settings.num_inference_steps)
+        prompts = [variant.prompt for variant in variants]
+        if not pinned:
+            # Everything a user can get wrong is looked at before the model, and its seconds of loading, are needed.
+            base_of_words(self.registry, [*prompts, negative])
+        generator = self.generator([*prompts, negative])
+        jobs = [
+            Job(variant, generator.prepare(variant.prompt, request.settings, start=start, pinned=pinned), request)
+            for variant in variants
+        ]
+        for line in dict.fromkeys([*generator.warnings[self._said :], *(n for job in jobs for n in job.item.notes)]):
+            warn(line)
+        self._said = len(generator.warnings)
+        return jobs
+
+    def make(self, jobs: Sequence[Job], target: Target) -> Iterator[Made]:
+        """Make the pictures, each saved and logged before it is yielded."""
+        assert self._generator is not None
+        work = [(job, seed) for job in jobs for seed in job.request.seeds]
+        pictures = self._generator.render_all(
+            ((job.item, seed) for job, seed in work), batch_size=self.options.batch_size
+        )
+        for (job, seed), picture in zip(work, pictures, strict=True):
+            path = target.next(job.variant.prompt, seed)
+            number = save_and_log(self.registry, job.item, picture, path, keep=self._keep)
+            yield Made(path, number, job, picture)
+
+    def _start(self, request: PictureRequest) -> StartPicture | None:
+        if request.init is None:
+            return None
+        key = (request.init, request.mask, request.strength)
+        if key not in self._starts:
+            start = read_start(request.init, strength=request.strength, mask=request.mask)
+            for note in start.picture.notes:
+                say(note)
+            self._starts = {key: start}
+        return self._starts[key]

@@ -1,0 +1,73 @@
+"""One batch from noise (or a start picture) to pictures, through diffusers' pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.bases.loaded import Conditioning, LoadedBase
+    from tiregistry.generation.conditioning import PromptEncoder
+    from tiregistry.generation.generator import Prepared
+
+
+def denoise(
+    base: LoadedBase, pipeline: Any, encoder: PromptEncoder, batch: Sequence[tuple[Prepared, int]]
+) -> list[Image]:
+    """The pictures (RGB) of a batch, one per prepared prompt and seed.
+
+    Each has its own random source, seeded on the CPU: a seed means the same on every device, in any batch and order.
+
+    Args:
+        batch: of the same settings, size and number of chunks.
+    """
+    first = batch[0][0]
+    settings, start = first.settings, first.start
+    sources = [torch.Generator().manual_seed(seed) for _, seed in batch]
+    options: dict[str, Any] = _conditions(encoder, [item for item, _ in batch]) | {
+        "generator": sources[0] if len(sources) == 1 else sources,
+        "num_inference_steps": settings.num_inference_steps,
+        "guidance_scale": settings.guidance_scale,
+        "output_type": "pil",
+    }
+    if start is None:
+        shape = (
+            1,
+            int(base.denoiser.config.in_channels),
+            settings.height // base.vae_factor,
+            settings.width // base.vae_factor,
+        )
+        noise = torch.cat([torch.randn(shape, generator=source) for source in sources])
+        options |= {"latents": noise.to(base.device, base.dtype), "width": settings.width, "height": settings.height}
+        return [image.convert("RGB") for image in pipeline(**options).images]
+    before, mask = start.image_at(settings.width, settings.height), start.mask_at(settings.width, settings.height)
+    options |= {"image": [before] * len(batch), "strength": start.strength}
+    if mask is None:
+        return [image.convert("RGB") for image in pipeline(**options).images]
+    options |= {"mask_image": [mask] * len(batch), "width": settings.width, "height": settings.height}
+    from PIL import Image as Pillow
+
+    # The VAE changes every pixel a little; what the mask protects is put back as it was.
+    return [Pillow.composite(image.convert("RGB"), before, mask) for image in pipeline(**options).images]
+
+
+def _conditions(encoder: PromptEncoder, items: Sequence[Prepared]) -> dict[str, torch.Tensor]:
+    """The pipeline's arguments for positive and negative prompts, all of the same number of chunks."""
+    count = max(max(len(item.tokens.chunks), len(item.negative_tokens.chunks)) for item in items)
+    positive = [encoder.encode(item.tokens, count) for item in items]
+    negative = [encoder.encode(item.negative_tokens, count) for item in items]
+    options = {"prompt_embeds": _stack(positive), "negative_prompt_embeds": _stack(negative)}
+    if positive[0].pooled is not None:
+        options |= {
+            "pooled_prompt_embeds": torch.cat([one.pooled for one in positive if one.pooled is not None]),
+            "negative_pooled_prompt_embeds": torch.cat([one.pooled for one in negative if one.pooled is not None]),
+        }
+    return options
+
+
+def _stack(conditionings: Sequence[Conditioning]) -> torch.Tensor:
+    return torch.cat([one.states for one in conditionings])

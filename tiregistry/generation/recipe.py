@@ -1,0 +1,210 @@
+"""A picture's recipe: everything needed to make it again, as JSON data; and what differs when it is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.concepts import Version
+from tiregistry.errors import ConceptNotFound, InvalidInput, NotFound
+from tiregistry.generation.prompts import names_in, parse_prompt
+from tiregistry.generation.settings import GenerationSettings
+from tiregistry.generation.words import resolve_words
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.generation.generator import Prepared
+    from tiregistry.registry.registry import Registry
+
+FORMAT = "tireg-picture/1"
+
+
+def make_recipe(item: Prepared, base: LoadedBase, seed: int) -> dict[str, Any]:
+    """The recipe of one picture; equal inputs give equal recipes (no times, no paths of this machine)."""
+    from tiregistry.bases.locating import is_shareable
+
+    identity = base.identity
+    recipe: dict[str, Any] = {
+        "format": FORMAT,
+        "prompt": item.prompt,
+        **item.settings.as_dict(),
+        "seed": seed,
+        "base": {
+            "name": identity.name,
+            # A path of this machine is nobody else's business; the fingerprint says which model it was.
+            "source": identity.source if is_shareable(identity.source) else "",
+            "revision": identity.revision,
+            "fingerprint": identity.fingerprint.as_dict(),
+        },
+        "words": [
+            {
+                "text": name.text,
+                "reference": version.reference,
+                "digest": version.digest,
+                "placeholder_token": version.placeholder_token,
+            }
+            for name, version in item.versions.items()
+        ],
+        "device": base.device.type,
+        "dtype": str(base.dtype).removeprefix("torch."),
+        "software": software(),
+    }
+    if item.start is not None:
+        recipe["start"] = item.start.as_dict()
+    return recipe
+
+
+def software() -> dict[str, str]:
+    """Versions of everything that computes a picture."""
+    import diffusers
+    import torch
+    import transformers
+
+    from tiregistry import __version__
+
+    return {
+        "tiregistry": __version__,
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What a recipe asks for, checked.
+
+    Attributes:
+        pinned: the versions it was made with, by how the prompt names them.
+        notes: what cannot be as it was, one line each.
+        start: digests of the start picture and of its mask, and the strength; None without a start picture.
+    """
+
+    prompt: str
+    settings: GenerationSettings
+    seed: int
+    pinned: dict[str, Version]
+    notes: list[str]
+    start: tuple[str, str, float] | None = None
+
+
+def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
+    """What a recipe asks for; its words are looked up by digest, so that a newer version does not change the picture.
+
+    Raises:
+        InvalidInput: the recipe is incomplete or has values of the wrong type.
+        InvalidPrompt: its prompt cannot be parsed.
+        ConceptNotFound, VersionNotFound: a word is not here at all.
+    """
+    prompt, seed = _value(recipe, "prompt", str), _value(recipe, "seed", int)
+    settings = _settings(recipe)
+    settings.check()
+    pinned: dict[str, Version] = {}
+    notes: list[str] = []
+    recorded = {str(w.get("text")): w for w in _value(recipe, "words", list) if isinstance(w, dict)}
+    names = [*names_in(parse_prompt(prompt)), *names_in(parse_prompt(settings.negative_prompt))]
+    for name, position in names:
+        word = recorded.get(name.text, {})
+        same = registry.versions_with(digest=str(word.get("digest", "")))
+        if same:
+            pinned[name.text] = same[0]
+            continue
+        was = safe(word.get("reference", "") or "a version that is not recorded", limit=100)
+        try:
+            found = resolve_words(registry, [(name, position)])[name]
+        except NotFound as error:
+            raise ConceptNotFound(
+                f"the picture was made with {was}, which is not in this registry",
+                "pull or import the word first" if isinstance(error, ConceptNotFound) else error.hint,
+            ) from None
+        pinned[name.text] = found
+        notes.append(f"{name.text} was {was} with other vectors; it is {found.reference} now")
+    return Repeat(prompt, settings, seed, pinned, notes, _start(recipe))
+
+
+def base_for(registry: Registry, recipe: Mapping[str, Any]) -> str:
+    """Name of the registered base model whose fingerprint is that of the recipe; empty when there is none.
+
+    A name or Hub id in the recipe is not followed: a picture's metadata must not make anything be downloaded.
+    """
+    wanted = _fingerprint(recipe)
+    for base in registry.bases():
+        known = base.fingerprint.as_dict()
+        if wanted and all(known[key] == value for key, value in wanted.items() if key in known):
+            return base.name
+    return ""
+
+
+def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    """Why a repeated picture may differ: base model, device, precision and libraries, one line each."""
+    lines = []
+    before, now = _fingerprint(recipe), _fingerprint(made)
+    if before != now:
+        part = next((key for key in now if before.get(key) != now[key]), "fingerprint")
+        old = recipe.get("base")
+        name = safe(old.get("name", "") if isinstance(old, dict) else "", limit=80) or "another model"
+        lines.append(f"the base model differs in its {part}: it was {name}, it is {made['base']['name']}")
+    for key in ("device", "dtype"):
+        if recipe.get(key) != made[key]:
+            lines.append(f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}")
+    old_software = recipe.get("software")
+    old_software = old_software if isinstance(old_software, dict) else {}
+    for key, version in made["software"].items():
+        if old_software.get(key) != version:
+            lines.append(f"{key} was {safe(old_software.get(key, 'not recorded'), limit=60)}, it is {version}")
+    return lines
+
+
+def find_base(registry: Registry, recipe: Mapping[str, Any]) -> str:
+    """As `base_for`, with the embedded model as the answer when the recipe names it.
+
+    Raises:
+        NotFound: the model is not registered here.
+    """
+    name = base_for(registry, recipe)
+    raw = recipe.get("base")
+    base = raw if isinstance(raw, dict) else {}
+    if name:
+        return name
+    if base.get("source") == "embedded":
+        return "embedded"
+    called = safe(base.get("name", "") or "a model that is not recorded", limit=80)
+    source = safe(base.get("source", ""), limit=120)
+    raise NotFound(
+        f"the picture's base model, {called}, is not registered here",
+        f"add it with: tireg base add {source}" if source else "name one with --base",
+    )
+
+
+def _settings(recipe: Mapping[str, Any]) -> GenerationSettings:
+    types: dict[str, type] = {"int": int, "float": float, "str": str}
+    values: dict[str, Any] = {f.name: _value(recipe, f.name, types[str(f.type)]) for f in fields(GenerationSettings)}
+    return GenerationSettings(**values)
+
+
+def _value(recipe: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = recipe.get(key)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidInput(f"the picture's recipe has no usable {key}", "it was changed, or made by another program")
+    return value
+
+
+def _start(recipe: Mapping[str, Any]) -> tuple[str, str, float] | None:
+    raw = recipe.get("start")
+    if raw is None:
+        return None
+    try:
+        mask = str(raw["mask"]["digest"]) if "mask" in raw else ""
+        return str(raw["picture"]["digest"]), mask, float(raw["strength"])
+    except (TypeError, KeyError, ValueError):
+        raise InvalidInput("the picture's recipe has no usable start picture", "it was changed") from None
+
+
+def _fingerprint(recipe: Mapping[str, Any]) -> dict[str, str]:
+    base = recipe.get("base")
+    found = base.get("fingerprint") if isinstance(base, dict) else None
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}

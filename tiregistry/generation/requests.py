@@ -1,0 +1,162 @@
+"""What one prompt asks for, and reading it from a line of text or JSON: prompt files and `tireg gen -`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tiregistry.errors import InvalidInput, InvalidPrompt
+from tiregistry.generation.settings import GenerationSettings
+from tiregistry.text import safe
+
+MAX_PICTURES = 10_000
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRequest:
+    """Pictures of one prompt.
+
+    Attributes:
+        prompt: in the prompt grammar, alternatives and wildcards included.
+        seed: of the first picture; the next ones count up.
+        count: pictures per expanded prompt.
+        sample: how many expanded prompts to choose at random; None for all.
+        init, mask, strength: a start picture (see `tiregistry.generation.start`).
+        tag: anything a script wants to find again beside its results.
+    """
+
+    prompt: str = ""
+    settings: GenerationSettings = field(default_factory=GenerationSettings)
+    seed: int = 0
+    count: int = 1
+    sample: int | None = None
+    init: Path | None = None
+    mask: Path | None = None
+    strength: float = 0.7
+    tag: Any = None
+
+    def check(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InvalidConfig, InvalidInput: names the value and what is allowed.
+        """
+        self.settings.check()
+        if not 1 <= self.count <= MAX_PICTURES:
+            raise InvalidInput(f"{self.count} pictures per prompt are out of range", f"from 1 to {MAX_PICTURES}")
+        if not 0 <= self.seed <= MAX_SEED - self.count:
+            raise InvalidInput(f"seed {self.seed} is out of range", "from 0 to 2**63 - 1")
+        if self.sample is not None and self.sample < 1:
+            raise InvalidInput(f"{self.sample} random prompts are out of range", "at least 1")
+        if self.mask is not None and self.init is None:
+            raise InvalidInput("a mask needs a picture to change", "give it with --init")
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of its pictures."""
+        return range(self.seed, self.seed + self.count)
+
+
+def read_request(line: str, defaults: PictureRequest) -> PictureRequest | None:
+    """A request from one line: a prompt, or a JSON object that begins with `{"`; None for a blank line or `# comment`.
+
+    Args:
+        defaults: for everything the line does not say.
+
+    Raises:
+        InvalidInput: the JSON is broken, has an unknown key or a value of the wrong type.
+        InvalidConfig: a value is out of range.
+    """
+    line = line.strip("\ufeff \t\r\n\v\f")
+    if not line or line.startswith("#"):
+        return None
+    if not re.match(r'\{\s*("|\})', line):
+        request = replace(defaults, prompt=line)
+        request.check()
+        return request
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"the line is not valid JSON: {safe(error, limit=200)}",
+            'a prompt may not begin with {"; JSON must be whole',
+        ) from None
+    request = _from_json(raw, defaults)
+    request.check()
+    return request
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height of `WxH` or of one number; (0, 0) for an empty text.
+
+    Raises:
+        InvalidInput: it is written otherwise.
+    """
+    if not text:
+        return 0, 0
+    match = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip())
+    if match is None:
+        raise InvalidInput(f"{safe(text)!r} is not a size", "write it like 512x512")
+    return int(match.group(1)), int(match.group(2) or match.group(1))
+
+
+_TYPES: dict[str, tuple[type, str]] = {
+    "prompt": (str, "a string"),
+    "negative": (str, "a string"),
+    "seed": (int, "a whole number"),
+    "n": (int, "a whole number"),
+    "steps": (int, "a whole number"),
+    "guidance": (float, "a number"),
+    "size": (str, "a string like 512x512"),
+    "width": (int, "a whole number"),
+    "height": (int, "a whole number"),
+    "scheduler": (str, "a string"),
+    "random": (int, "a whole number"),
+    "init": (str, "a path"),
+    "mask": (str, "a path"),
+    "strength": (float, "a number"),
+}
+
+
+def _from_json(raw: dict[str, Any], defaults: PictureRequest) -> PictureRequest:
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key == "id":
+            continue
+        if key not in _TYPES:
+            raise InvalidInput(f"unknown key {safe(key)!r}", f"known keys: {', '.join([*_TYPES, 'id'])}")
+        kind, called = _TYPES[key]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if (kind is float and not is_number) or (kind is not float and type(value) is not kind):
+            raise InvalidInput(f"{key} must be {called}, not {safe(json.dumps(value), limit=60)}")
+        values[key] = float(value) if kind is float else value
+    if not values.get("prompt"):
+        raise InvalidPrompt("the line has no prompt", '{"prompt": "a photo of <gnome>", "seed": 7}')
+    settings: dict[str, Any] = {}
+    for key, name in (
+        ("negative", "negative_prompt"),
+        ("steps", "num_inference_steps"),
+        ("guidance", "guidance_scale"),
+        ("width", "width"),
+        ("height", "height"),
+        ("scheduler", "scheduler"),
+    ):
+        if key in values:
+            settings[name] = values[key]
+    if "size" in values:
+        settings["width"], settings["height"] = parse_size(values["size"])
+    return PictureRequest(
+        prompt=values["prompt"],
+        settings=replace(defaults.settings, **settings),
+        seed=values.get("seed", defaults.seed),
+        count=values.get("n", defaults.count),
+        sample=values.get("random", defaults.sample),
+        init=Path(values["init"]) if "init" in values else defaults.init,
+        mask=Path(values["mask"]) if "mask" in values else defaults.mask,
+        strength=values.get("strength", defaults.strength),
+        tag=raw.get("id"),
+    )

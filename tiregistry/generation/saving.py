@@ -1,0 +1,85 @@
+"""A finished picture on its way to the disk and into the registry's log of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry.errors import InvalidInput
+from tiregistry.generation.metadata import FORMATS, save_picture
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.generation.generator import Picture, Prepared
+    from tiregistry.registry.registry import Registry
+
+
+class Target:
+    """Where pictures go: names that say what they are and never overwrite anything but a file named in full.
+
+    Args:
+        out: a folder (made when missing), or a file name ending in `.png`, `.webp`, `.jpg` or `.jpeg`.
+        total: how many pictures will come, None when it is not known yet.
+        suffix: format of pictures in a folder.
+
+    Raises:
+        InvalidInput: `out` ends in another format's name.
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, out: Path, total: int | None, suffix: str = ".png") -> None:
+        is_file = out.suffix.lower() in FORMATS and not out.is_dir()
+        if out.suffix and not is_file and not out.is_dir() and re.fullmatch(r"\.[A-Za-z]{3,4}", out.suffix):
+            raise InvalidInput(
+                f"{safe(out)}: pictures are saved as PNG, WebP or JPEG",
+                f"give a folder, or a name that ends in {', '.join(FORMATS)}",
+            )
+        if out.exists() and not out.is_dir() and not is_file:
+            raise InvalidInput(f"{safe(out)} is a file, not a folder for pictures", "name another with --out")
+        self._file = out if is_file and total == 1 else None
+        self._suffix = out.suffix if is_file else suffix
+        self._folder, self._stem = (out.parent, out.stem) if is_file else (out, "")
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def next(self, prompt: str, seed: int) -> Path:
+        """A free path for the next picture; a single picture's named file is replaced."""
+        if self._file is not None:
+            return self._file
+        words = re.sub(r"[^\w]+", "-", re.sub(r"[<>()\[\]\\]", "", prompt)).strip("-_")[:48].strip("-_")
+        stem = f"{self._stem or words.lower() or 'picture'}-{seed}"
+        path, extra = self._folder / f"{stem}{self._suffix}", 1
+        while path.exists():
+            extra += 1
+            path = self._folder / f"{stem}-{extra}{self._suffix}"
+        return path
+
+
+def save_and_log(registry: Registry, item: Prepared, picture: Picture, path: Path, *, keep: bool = False) -> int | None:
+    """Save a picture and remember it in the registry; return its number there (None in a read-only registry).
+
+    Args:
+        keep: also keep the file's bytes in the registry, and those of a start picture and mask, so that the picture
+            can be found and made again when its file is gone.
+
+    Raises:
+        InvalidInput, OSError, DiskFull: it cannot be saved.
+    """
+    data = save_picture(picture, path)
+    if registry.readonly:
+        return None
+    kept: list[str] = []
+    if keep:
+        kept.append(registry.blobs.add(data))
+        if item.start is not None:
+            kept += [registry.blobs.add(one.data) for one in (item.start.picture, item.start.mask) if one is not None]
+    return registry.add_picture(
+        path.absolute(),
+        item.prompt,
+        picture.recipe,
+        words=[version.digest for version in item.versions.values()],
+        digest="sha256:" + hashlib.sha256(data).hexdigest(),
+        kept=kept,
+        base_name=picture.recipe["base"]["name"],
+    )

@@ -1,0 +1,99 @@
+"""Where a picture starts from when not from noise alone: another picture, and a mask that says which part changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.errors import InvalidConfig, InvalidInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.images import SourcePicture
+
+
+@dataclass(frozen=True)
+class StartPicture:
+    """A picture to begin with (image to image), or to change in one place (with a mask: inpainting).
+
+    Attributes:
+        picture: the decoded file; its digest goes into the recipe.
+        strength: 0 to 1; how much of the noise schedule is gone through. 1 keeps next to nothing of the picture.
+        mask: white where the picture changes, black where it stays; None changes all of it.
+    """
+
+    picture: SourcePicture
+    strength: float = 0.7
+    mask: SourcePicture | None = None
+
+    def check(self, num_inference_steps: int) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InvalidConfig: the strength is out of range, or leaves no step to take.
+            InvalidInput: picture and mask differ in size, or the mask is black all over.
+        """
+        if not 0 < self.strength <= 1:
+            raise InvalidConfig(f"strength {self.strength:g} is out of range", "above 0, up to 1; usually 0.5 to 0.9")
+        if int(num_inference_steps * self.strength) < 1:
+            raise InvalidConfig(
+                f"strength {self.strength:g} of {num_inference_steps} steps leaves no step to take",
+                "use more --steps or a higher --strength",
+            )
+        if self.mask is not None:
+            if self.mask.size != self.picture.size:
+                raise InvalidInput(
+                    f"the mask {self.mask.filename} is {self.mask.size[0]}x{self.mask.size[1]}, the picture "
+                    f"{self.picture.filename} {self.picture.size[0]}x{self.picture.size[1]}",
+                    "save the mask in the picture's size",
+                )
+            if not any(self.mask.image.convert("L").histogram()[128:]):
+                raise InvalidInput(f"the mask {self.mask.filename} is black all over", "paint white what shall change")
+
+    def size_for(self, native: int) -> tuple[int, int]:
+        """Width and height to work at: the picture's proportions, the shorter side `native`, multiples of 8."""
+        width, height = self.picture.size
+        scale = native / min(width, height)
+        return max(16, round(width * scale / 8) * 8), max(16, round(height * scale / 8) * 8)
+
+    def image_at(self, width: int, height: int) -> Image:
+        """The picture filling `width` x `height`: scaled, the overhang cut off evenly."""
+        return _fill(self.picture.image, width, height)
+
+    def mask_at(self, width: int, height: int) -> Image | None:
+        """The mask, cut like the picture; black and white only."""
+        if self.mask is None:
+            return None
+        return _fill(self.mask.image.convert("L"), width, height).point([0] * 128 + [255] * 128)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON data: digests, names and strength."""
+        data: dict[str, Any] = {
+            "strength": self.strength,
+            "picture": {"digest": self.picture.digest, "name": self.picture.filename},
+        }
+        if self.mask is not None:
+            data["mask"] = {"digest": self.mask.digest, "name": self.mask.filename}
+        return data
+
+
+def read_start(picture: Path, *, strength: float, mask: Path | None = None) -> StartPicture:
+    """Read a start picture, and its mask, from files.
+
+    Raises:
+        FileMissing, InvalidImage: a file is not there, or no picture.
+    """
+    from tiregistry.images import read_picture
+
+    return StartPicture(read_picture(picture), strength, None if mask is None else read_picture(mask))
+
+
+def _fill(image: Image, width: int, height: int) -> Image:
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    if image.size == (width, height):
+        return image
+    return ImageOps.fit(image, (width, height), Pillow.Resampling.LANCZOS)

@@ -189,7 +189,9 @@ class NewVersion:
     fingerprint: Fingerprint | None = None
     base_name: str = ""
     images: tuple[SourceImage, ...] = ()
-    """Their blobs must already be in the blob store."""
+    """Their blobs must already be in the blob store, except those of `absent_images`."""
+    absent_images: frozenset[str] = frozenset()
+    """Digests among `images` whose bytes did not come along: a word pulled without its pictures is the same word."""
     training: Mapping[str, Any] | None = None
     """The training configuration, as JSON data; part of the digest."""
     parents: tuple[Parent, ...] = ()

@@ -12,6 +12,7 @@ from pathlib import Path
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import folder_lock, make_folder
+from tiregistry.registry.sharing import blobs_of_pictures
 
 GRACE_SECONDS = 24 * 3600.0
 """How old an unreferenced file must be: longer than any work that adds files first and registers them later."""
@@ -42,7 +43,8 @@ def collect(
 ) -> GcReport:
     """Find, and with `apply` remove, blobs nothing refers to and temporary files, all older than `grace` seconds.
 
-    Versions in the trash, and runs (whose pictures are kept before there is a version), count as references.
+    Versions in the trash, runs (whose pictures are kept before there is a version) and remembered generated pictures
+    count as references.
 
     A writer adds files first and refers to them in a transaction that checks that they are still there; files are
     taken away only while the same lock is held and nothing refers to them. So no row can lose its file.
@@ -81,6 +83,7 @@ def _referenced(db: Database) -> set[str]:
                 "SELECT digest FROM attachments"
             )
         }
+        found |= blobs_of_pictures(db)
         # A run that is queued, running or can be resumed names its pictures only in its configuration.
         for row in db.rows("SELECT config FROM runs"):
             found.update("sha256:" + match for match in _DIGEST_IN_JSON.findall(row["config"]))
@@ -106,7 +109,7 @@ def _remove(
             is_wanted = db.value("SELECT 1 FROM blobs WHERE digest = ?", digest) is not None
             if status is None or is_wanted or now - status.st_mtime < grace:
                 continue  # a writer came in between
-            aside = blobs.temporary / f"gc-{secrets.token_hex(8)}"
+            aside = blobs.temporary / f"{os.getpid()}-gc-{secrets.token_hex(8)}"
             os.replace(path, aside)
             moved.append(aside)
             removed.append((digest, size))
@@ -120,11 +123,28 @@ def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, in
     try:
         for entry in os.scandir(blobs.temporary):
             status = entry.stat(follow_symlinks=False)
-            if now - status.st_mtime >= grace and entry.is_file(follow_symlinks=False):
+            age = now - status.st_mtime
+            is_left_behind = age >= GRACE_SECONDS or not _is_running(entry.name.partition("-")[0])
+            if age >= grace and is_left_behind and entry.is_file(follow_symlinks=False):
                 found.append((entry.name, status.st_size))
     except FileNotFoundError:
         pass
     return sorted(found)
+
+
+def _is_running(pid: str) -> bool:
+    """Whether the process that named a temporary file may still be writing it."""
+    if not pid.isdecimal():
+        return False
+    if os.name != "posix":  # elsewhere asking for a process may end it; age decides alone
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stat(path: Path) -> os.stat_result | None:

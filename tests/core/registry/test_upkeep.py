@@ -237,15 +237,15 @@ def test_gc_lists_first_and_removes_only_what_nothing_needs(registry: Registry) 
     registry.create_run("dwarf", {"images": [{"digest": waiting}]}, 100)
     orphan = registry.blobs.add(b"nobody needs this")
     needed = set(registry.blobs) - {orphan}
-    (registry.blobs.temporary / "123-dead").write_bytes(b"half")
+    (registry.blobs.temporary / "999999999-dead").write_bytes(b"half")
     for path in [registry.blobs.path(digest) for digest in registry.blobs]:
         os.utime(path, (1, 1))
-    os.utime(registry.blobs.temporary / "123-dead", (1, 1))
+    os.utime(registry.blobs.temporary / "999999999-dead", (1, 1))
 
     report = registry.gc()
     assert ([digest for digest, _ in report.files], report.temporary, report.applied) == (
         [orphan],
-        (("123-dead", 4),),
+        (("999999999-dead", 4),),
         False,
     )
     assert report.bytes == len(b"nobody needs this") + 4
@@ -263,7 +263,7 @@ def test_gc_lists_first_and_removes_only_what_nothing_needs(registry: Registry) 
 
 def test_young_files_stay(registry: Registry) -> None:
     registry.blobs.add(b"just added, soon registered")
-    (registry.blobs.temporary / "young").write_bytes(b"")
+    (registry.blobs.temporary / f"{os.getpid()}-being-written").write_bytes(b"")
     report = registry.gc(apply=True)
     assert (report.files, report.temporary, report.young) == ((), (), 1)
     assert len(registry.gc(apply=True, grace=0).files) == 1

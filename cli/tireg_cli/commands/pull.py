@@ -1,0 +1,131 @@
+"""`tireg pull`: words from the Hub, checked before anything is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tireg_cli.messages import hint, say, warn
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tireg_cli.transfers import TransferProgress
+
+if TYPE_CHECKING:
+    from tiregistry.hub.pull import PullResult
+    from tiregistry.hub.updates import Update
+
+
+@click.command("pull")
+@click.argument("repository", metavar="[REPO[@REVISION]]", default="")
+@click.option("--all", "everything", is_flag=True, help="Every version that the repository has, oldest first.")
+@click.option("--check", is_flag=True, help="Only say what is newer there; without REPO for all known repositories.")
+@click.option("--name", default="", help="Concept name to use here; default as its owner calls it.")
+@click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token to use here.")
+@click.option("--no-images", is_flag=True, help="Leave the pictures there.")
+@click.option("--endpoint", default="", metavar="URL", help="Another Hub; default HF_ENDPOINT, else huggingface.co.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    repository: str,
+    everything: bool,
+    check: bool,
+    name: str,
+    token: str,
+    no_images: bool,
+    endpoint: str,
+    as_json: bool,
+) -> int:
+    """Pull the word in the Hub repository REPO (owner/name, owner/name@v2, or its page's address).
+
+    Reads repositories that tireg pushed (the version keeps its digest and history), the concept library
+    (sd-concepts-library), what diffusers pushes, and A1111 files. Pickled files are read without being executed.
+    Names, sizes and hashes are checked first; if anything is not what it is said to be, nothing is kept.
+
+    A version that is here already is recognised, so pulling again changes nothing.
+
+    \b
+    Examples:
+      tireg pull sd-concepts-library/cat-toy
+      tireg pull alice/garden-gnome@v2
+      tireg pull alice/garden-gnome --all
+      tireg pull --check
+    """
+    from tiregistry.hub.client import Hub
+    from tiregistry.hub.endpoints import choose_endpoint, split_revision
+    from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
+    from tiregistry.hub.updates import check_updates
+    from tiregistry.registry.registry import Registry
+
+    if not repository and not check:
+        raise click.UsageError("give a REPO, or --check for all that are known")
+    repo_id, revision = split_revision(repository) if repository else ("", "")
+    if everything and (revision or check):
+        raise click.UsageError(f"--all does not go together with {'--check' if check else 'a revision'}")
+    options = PullOptions(name=name, placeholder_token=token, images=not no_images)
+    results: list[PullResult] = []
+    with TransferProgress() as progress, Registry.open() as registry:
+        hub = Hub(choose_endpoint(endpoint), progress.waiting)
+        if check:
+            updates = check_updates(registry, hub, repo_id, progress)
+            progress.clear()
+            _show_updates(updates, as_json)
+            return 0
+        if everything:
+            found = pull_every_version(registry, repo_id, hub, options, progress)
+        else:
+            found = iter(pull_repository(registry, repo_id, hub, revision, options, progress))
+        for result in found:
+            progress.clear()
+            results.append(result)
+            if not as_json:
+                _show(result)
+    if as_json:
+        documents = [_document(result) for result in results]
+        emit_json(documents if everything or len(documents) != 1 else documents[0])
+    return 0
+
+
+def _document(result: PullResult) -> dict[str, Any]:
+    version = result.version
+    return {
+        "reference": version.reference,
+        "digest": version.digest,
+        "token": version.placeholder_token,
+        "status": result.status,
+        "repo_id": result.repo_id,
+        "commit": result.commit,
+        "notes": list(result.notes),
+    }
+
+
+def _show(result: PullResult) -> None:
+    version = result.version
+    emit(version.reference)
+    emit_fields(
+        {
+            "status": result.status,
+            "token": version.placeholder_token,
+            "base": version.base_name,
+            "digest": version.digest,
+            "commit": result.commit,
+        }
+    )
+    for note in result.notes:
+        warn(note)
+    if result.status == "pulled":
+        hint(f'try it: tireg gen "{version.placeholder_token}"')
+
+
+def _show_updates(updates: list[Update], as_json: bool) -> None:
+    if as_json:
+        emit_json([update.as_dict() for update in updates])
+        return
+    if not updates:
+        say("no repository of this Hub is known here: nothing was pulled from it or pushed to it")
+        return
+    emit_table(
+        ("REPOSITORY", "WORD", "STATE", "HERE", "THERE"),
+        [(update.repo_id, update.concept, update.state, update.here, update.there) for update in updates],
+    )
+    for update in updates:
+        if update.state == "newer":
+            hint(f"get it with: tireg pull {update.repo_id}")

@@ -1,0 +1,310 @@
+"""`Hub`: the few calls that push, pull and search need, each bounded, checked and with our own errors."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from tiregistry import __version__
+from tiregistry.errors import Damaged, HubError
+from tiregistry.hub.endpoints import Endpoint, check_sha
+from tiregistry.hub.transport import NoAnswer, Waiting, install, offline, seconds, waiting_with
+from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound, as_mapping, translated
+from tiregistry.text import safe
+
+MAX_ENTRIES = 20_000
+"""Most files and folders of one repository that are looked at."""
+_MAX_REFS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a repository at one commit, as the Hub's listing states it."""
+
+    path: str
+    size: int
+    blob_id: str
+    """sha1 that git gives to the bytes; of a large file, to its pointer."""
+    sha256: str = ""
+    """Of large files (LFS, xet)."""
+
+    def matches(self, data: bytes) -> bool:
+        """Whether `data` are the bytes of this file."""
+        if len(data) != self.size:
+            return False
+        if self.sha256:
+            return hashlib.sha256(data).hexdigest() == self.sha256
+        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == self.blob_id
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryInfo:
+    """A repository at one commit."""
+
+    repo_id: str
+    sha: str
+    private: bool
+    tags: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMade:
+    """A commit that the Hub acknowledged."""
+
+    sha: str
+    pull_request: str = ""
+    """`refs/pr/N`, when it is one."""
+    url: str = ""
+
+
+class Hub:
+    """A connection to one endpoint.
+
+    Args:
+        endpoint: where, and with which token.
+        waiting: called while a rate limit is waited out, with the seconds left.
+    """
+
+    def __init__(self, endpoint: Endpoint, waiting: Waiting | None = None) -> None:
+        from huggingface_hub import HfApi, constants
+
+        install()
+        waiting_with(waiting)
+        if constants.is_offline_mode():
+            raise HubError(*offline())
+        self.endpoint = endpoint
+        # `False` keeps huggingface_hub from sending the saved token to whatever endpoint this is.
+        self._token: str | bool = endpoint.token or False
+        self._api = HfApi(endpoint.url, token=self._token, library_name="tireg", library_version=__version__)
+
+    def _asking(self, what: str) -> AbstractContextManager[None]:
+        return translated(self.endpoint, safe(what, limit=200))
+
+    @cached_property
+    def user(self) -> str:
+        """Who the token belongs to.
+
+        Raises:
+            NotAllowed: there is no token, or it is not accepted.
+        """
+        if not self.endpoint.token:
+            how = "run: hf auth login" if self.endpoint.is_default else "give a token in TIREG_HUB_TOKEN"
+            raise NotAllowed(f"you are not signed in to {safe(self.endpoint.name, limit=100)}", how)
+        with self._asking("your account"):
+            name = as_mapping(self._api.whoami(token=self.endpoint.token)).get("name")
+        if not isinstance(name, str) or not name:
+            raise HubError("the Hub does not say who you are", "check the address")
+        return safe(name, limit=100)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def info(self, repo_id: str, revision: str = "") -> RepositoryInfo:
+        """A repository at a revision (default: main).
+
+        Raises:
+            RepositoryNotFound: there is none, or it is not shown to this user.
+        """
+        with self._asking(f"{repo_id}@{revision}" if revision else repo_id):
+            found = self._api.model_info(repo_id, revision=revision or None, timeout=seconds())
+        card_data: Any = found.card_data
+        card = card_data.to_dict() if card_data is not None else {}
+        tags = tuple(tag for tag in found.tags or () if isinstance(tag, str))
+        return RepositoryInfo(repo_id, check_sha(found.sha), found.private is True, tags, as_mapping(card))
+
+    def find(self, repo_id: str) -> RepositoryInfo | None:
+        """Like `info`, but None when there is no such repository."""
+        try:
+            return self.info(repo_id)
+        except RepositoryNotFound:
+            return None
+
+    def files(self, repo_id: str, sha: str) -> dict[str, RemoteFile]:
+        """The files of a commit by path, as the Hub lists them; nothing about them is believed yet.
+
+        Raises:
+            HubError: it lists too many, or not in a form that makes sense.
+        """
+        from huggingface_hub.hf_api import RepoFile
+
+        found: dict[str, RemoteFile] = {}
+        with self._asking(repo_id):
+            entries = self._api.list_repo_tree(repo_id, recursive=True, revision=sha)
+            for entry in itertools.islice(entries, MAX_ENTRIES + 1):
+                if not isinstance(entry, RepoFile):
+                    continue
+                lfs = entry.lfs
+                file = RemoteFile(entry.path, entry.size, entry.blob_id, lfs.sha256 if lfs else "")
+                texts = (file.path, file.blob_id, file.sha256)
+                if not all(isinstance(text, str) for text in texts) or type(file.size) is not int or file.size < 0:
+                    raise HubError(f"{safe(repo_id)}: the list of its files makes no sense", "do not use this endpoint")
+                found[file.path] = file
+                if len(found) > MAX_ENTRIES:
+                    raise HubError(f"{safe(repo_id)} holds more than {MAX_ENTRIES} files", "it is no shared word")
+        return found
+
+    def read(self, repo_id: str, sha: str, file: RemoteFile, limit: int) -> bytes:
+        """The bytes of a file, checked against size and hash of the listing.
+
+        Read over plain HTTP into memory: huggingface_hub's downloads check sizes only, believe server-chosen names in
+        its cache, and fall back to stale copies.
+
+        Raises:
+            HubError: it is larger than `limit`, or does not come.
+            Damaged: the bytes are not those that were listed.
+        """
+        shown = f"{safe(repo_id)}/{safe(file.path, limit=120)}"
+        if file.size > limit:
+            raise HubError(
+                f"{shown} has {_size(file.size)}, more than {_size(limit)}", "it is no shared word, or a hostile one"
+            )
+        with self._asking(repo_id):
+            data = self._body(repo_id, sha, file, shown)
+        if not file.matches(data):
+            raise Damaged(f"{shown}: the bytes are not those that the Hub lists", "try again; nothing was kept")
+        return data
+
+    def _body(self, repo_id: str, sha: str, file: RemoteFile, shown: str) -> bytes:
+        from huggingface_hub import hf_hub_url
+
+        utils = _utils()
+        url = hf_hub_url(repo_id, file.path, revision=sha, endpoint=self.endpoint.url)
+        headers = utils.build_hf_headers(token=self._token, library_name="tireg", library_version=__version__)
+        headers["Accept-Encoding"] = "identity"
+        for is_last in (False, True):
+            parts, size = [], 0
+            try:
+                with utils.get_session().stream("GET", url, headers=headers) as response:
+                    utils.hf_raise_for_status(response)
+                    for part in response.iter_bytes():
+                        parts.append(part)
+                        size += len(part)
+                        if size > file.size:
+                            raise Damaged(f"{shown} is longer than the Hub lists it", "try again; nothing was kept")
+                return b"".join(parts)
+            except (Damaged, HubError):
+                raise
+            except Exception as error:
+                if getattr(error, "response", None) is not None and not parts:
+                    raise
+                if is_last:
+                    raise NoAnswer(
+                        f"the download of {shown} broke off: {safe(error, limit=200)}", "try again"
+                    ) from error
+        raise AssertionError("the loop above returns or raises")
+
+    def refs(self, repo_id: str) -> dict[str, str]:
+        """Tags of a repository with the commits they name."""
+        with self._asking(repo_id):
+            refs = self._api.list_repo_refs(repo_id)
+        found = {}
+        for ref in refs.tags[:_MAX_REFS]:
+            if isinstance(ref.name, str) and isinstance(ref.target_commit, str):
+                found[ref.name] = check_sha(ref.target_commit)
+        return found
+
+    def models(self, **query: Any) -> Iterable[Any]:
+        """`HfApi.list_models`; `limit` must be among the arguments."""
+        with self._asking("models"):
+            return list(itertools.islice(self._api.list_models(**query), query["limit"]))
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def create(self, repo_id: str, *, private: bool) -> None:
+        """Create a repository; one that exists is left as it is."""
+        with self._asking(repo_id):
+            self._api.create_repo(repo_id, private=private, exist_ok=True)
+
+    def commit(
+        self,
+        repo_id: str,
+        add: Mapping[str, bytes],
+        delete: Iterable[str],
+        *,
+        message: str,
+        description: str,
+        parent: str,
+        create_pr: bool = False,
+    ) -> CommitMade:
+        """Write one commit on top of `parent`.
+
+        Raises:
+            HeadMoved: `parent` is no longer the head.
+            CommitInProgress: another commit is being written.
+            NoAnswer, ServerFailed: it may have been made or not.
+        """
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        operations: list[Any] = [CommitOperationAdd(path, data) for path, data in sorted(add.items())]
+        operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(delete)]
+        with self._asking(repo_id), self._upload_route(repo_id, add):
+            made = self._api.create_commit(
+                repo_id,
+                operations,
+                commit_message=message,
+                commit_description=description,
+                parent_commit=parent,
+                create_pr=create_pr,
+            )
+        return CommitMade(check_sha(made.oid), made.pr_revision or "", safe(made.pr_url or "", limit=300))
+
+    def _upload_route(self, repo_id: str, add: Mapping[str, bytes]) -> AbstractContextManager[None]:
+        """Upload through xet where the endpoint has it, else in the way Git LFS does.
+
+        huggingface_hub no longer asks: with hf_xet installed it uploads that way or fails.
+        """
+        from contextlib import nullcontext
+
+        from importlib.util import find_spec
+
+        from huggingface_hub import constants
+
+        utils = _utils()
+        large = any(PurePosixPath(path).suffix not in (".md", ".txt", ".json") for path in add)
+        if not large or constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None:
+            return nullcontext()
+        url = f"{self.endpoint.url}/api/models/{repo_id}/xet-write-token/main"
+        response = utils.get_session().get(url, headers=utils.build_hf_headers(token=self._token, library_name="tireg"))
+        return nullcontext() if response.status_code == 200 else _without_xet()
+
+    def tag(self, repo_id: str, tag: str, sha: str, message: str) -> None:
+        """Tag a commit; a tag that exists stays where it is."""
+        with self._asking(repo_id):
+            self._api.create_tag(repo_id, tag=tag, revision=sha, tag_message=message, exist_ok=True)
+
+    def url(self, repo_id: str) -> str:
+        """The repository's page."""
+        return f"{self.endpoint.url}/{repo_id}"
+
+
+def _utils() -> Any:
+    """`huggingface_hub.utils`, which says nothing of the types of what it exports."""
+    from huggingface_hub import utils
+
+    return utils
+
+
+class _without_xet:  # noqa: N801 (a context manager)
+    """Within the block huggingface_hub uploads without xet; it reads this constant at each call."""
+
+    def __enter__(self) -> None:
+        from huggingface_hub import constants
+
+        self._before = constants.HF_HUB_DISABLE_XET
+        constants.HF_HUB_DISABLE_XET = True
+
+    def __exit__(self, *_: object) -> None:
+        from huggingface_hub import constants
+
+        constants.HF_HUB_DISABLE_XET = self._before
+
+
+def _size(count: int) -> str:
+    """A size for people."""
+    return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count / 1024:.0f} KiB"

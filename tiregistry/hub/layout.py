@@ -1,0 +1,218 @@
+"""The files of a repository that holds a word: what is written on push, and which files pull ever looks at.
+
+At the root lies what the ecosystem reads (`learned_embeds.safetensors`, `token_identifier.txt`, `type_of_concept.txt`,
+`concept_images/`), beside it `tireg.json`, from which another registry gets back the very same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from tiregistry.concepts import Version
+from tiregistry.embeddings.limits import MAX_FILE
+from tiregistry.embeddings.provenance import Provenance
+from tiregistry.embeddings.writing import Word, writer_for
+from tiregistry.exchange.exporting import word_of
+from tiregistry.hub.client import RemoteFile
+from tiregistry.hub.endpoints import slug
+from tiregistry.hub.shared_word import SharedPicture, SharedWord, original_time, shared_word
+from tiregistry.hub.stripping import check_stripped, strip_picture
+from tiregistry.images import MAX_BYTES
+from tiregistry.registry.registry import Registry
+
+MANIFEST = "tireg.json"
+CARD = "README.md"
+IMAGES = "concept_images"
+PREVIEWS = "previews"
+
+MAX_TEXT = 2 * 2**20
+"""Largest card, manifest or other text that is read."""
+MAX_TOTAL = 256 * 2**20
+"""Most bytes that one pull fetches."""
+MAX_IMAGES = 64
+MAX_WORDS = 32
+"""Most embedding files taken from one repository."""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\:*?\"<>|]{1,150}")
+_STEP = re.compile(r"[-_](?:steps?[-_]?)\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFiles:
+    """What a push puts into a repository, without the card.
+
+    Attributes:
+        files: path to bytes.
+        word: what `tireg.json` says.
+        public: what a reader of the repository learns, in words.
+    """
+
+    files: dict[str, bytes]
+    word: SharedWord
+    public: tuple[str, ...] = field(default=())
+
+
+def repository_files(
+    registry: Registry, version: Version, number: int, *, with_images: bool = False, with_previews: bool = False
+) -> RepositoryFiles:
+    """The files for a version.
+
+    Args:
+        registry: where the version is.
+        version: what is pushed.
+        number: the version's number in the repository, which counts for itself.
+        with_images: add the source pictures, without their metadata.
+        with_previews: add the preview pictures.
+
+    Raises:
+        InvalidInput: no prompt could use this word.
+        InvalidImage, Damaged: a picture cannot be read.
+    """
+    word = _word_for_others(registry, version, number)
+    files = _word_files(word)
+    files["token_identifier.txt"] = version.placeholder_token.encode()
+    files["type_of_concept.txt"] = version.concept_type.encode()
+    pictures = _pictures(registry, version, files) if with_images else ()
+    previews = _previews(registry, version, files) if with_previews else ()
+    shared = shared_word(
+        registry,
+        version,
+        number,
+        pictures=pictures,
+        previews=previews,
+        files={path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())},
+    )
+    assert word.provenance is not None
+    part = next(iter(word.embedding.tensors)) if len(word.embedding.tensors) == 1 else ""
+    files[MANIFEST] = shared.to_json(replace(word.provenance, part=part)).encode()
+    return RepositoryFiles(files, shared, _what_becomes_public(version, shared))
+
+
+def _word_for_others(registry: Registry, version: Version, number: int) -> Word:
+    """The word with the numbers and times that the repository knows, so that every registry writes the same bytes."""
+    word = word_of(registry, version)
+    created_at = original_time(registry, version)
+    provenance = replace(
+        Provenance.from_version(version, word.embedding), reference=f"{version.concept}@{number}", created_at=created_at
+    )
+    base_name = word.base_name if word.base_name in ("", "embedded") else slug(word.base_name)
+    return replace(word, created_at=created_at, provenance=replace(provenance, base_name=base_name))
+
+
+def _word_files(word: Word) -> dict[str, bytes]:
+    """The vectors as diffusers loads them, and for several encoders the one file that ComfyUI and A1111 read."""
+    roles = set(word.embedding.tensors)
+    name = slug(word.name)
+    if roles == {"clip_l", "clip_g"}:
+        return {
+            **writer_for("diffusers").write(word, "learned_embeds"),
+            **writer_for("sdxl").write(word, name if not name.startswith("learned_embeds") else f"word-{name}"),
+        }
+    if len(roles) == 1 and "t5" not in roles and not any("." in role for role in roles):
+        return writer_for("diffusers").write(word, "learned_embeds")
+    return writer_for("comfyui").write(word, "learned_embeds")
+
+
+def _pictures(registry: Registry, version: Version, files: dict[str, bytes]) -> tuple[SharedPicture, ...]:
+    """Add the source pictures, cleaned, under numbers: their names are from somebody's disk."""
+    shared = []
+    pulled = {PurePosixPath(role).stem: blob for role, blob in registry.attachments(version).items() if _is_image(role)}
+    for position, image in enumerate(version.images[:MAX_IMAGES]):
+        # A pulled word may have its pictures only as they were shared, without their metadata.
+        blob = image.digest if image.digest in registry.blobs else pulled.get(str(position), "")
+        if not blob:
+            continue
+        data, suffix = strip_picture(registry.blobs.read(blob), f"picture {position + 1}")
+        check_stripped(data)
+        path = f"{IMAGES}/{position}{suffix}"
+        files[path] = data
+        shared.append(SharedPicture(path, position, hashlib.sha256(data).hexdigest(), image.width, image.height))
+    return tuple(shared)
+
+
+def _is_image(role: str) -> bool:
+    """Whether an attachment is a shared source picture; pull keeps them under the path they had."""
+    return role.startswith(f"{IMAGES}/")
+
+
+def _previews(registry: Registry, version: Version, files: dict[str, bytes]) -> tuple[str, ...]:
+    """Add the preview pictures that were kept with the version."""
+    shared = []
+    attachments = registry.attachments(version)
+    roles = sorted(role for role in attachments if role.startswith("preview"))
+    for number, role in enumerate(roles[-MAX_IMAGES:]):
+        data, suffix = strip_picture(registry.blobs.read(attachments[role]), role)
+        check_stripped(data)
+        path = f"{PREVIEWS}/{number}{suffix}"
+        files[path] = data
+        shared.append(path)
+    return tuple(shared)
+
+
+def _what_becomes_public(version: Version, shared: SharedWord) -> tuple[str, ...]:
+    said = ["the vectors, placeholder token and training settings"]
+    if any(image.caption for image in version.images):
+        said.append("the captions of its pictures")
+    if shared.pictures:
+        said.append(f"{len(shared.pictures)} source pictures, without their metadata (place, time, camera)")
+    elif version.images:
+        said.append("checksums of its source pictures, not the pictures")
+    if shared.previews:
+        said.append(f"{len(shared.previews)} previews")
+    return tuple(said)
+
+
+# -- what pull looks at ----------------------------------------------------------------------------------------------
+
+
+def is_tame(path: str) -> bool:
+    """Whether a path can be a file of a shared word: short, visible, below the root, nobody's device or hidden file."""
+    parts = path.split("/")
+    return (
+        len(path) <= 400
+        and len(parts) <= 4
+        and all(_NAME.fullmatch(part) and part.strip(". ") == part and part[0] not in ".~-" for part in parts)
+    )
+
+
+def word_paths(files: dict[str, RemoteFile]) -> list[str]:
+    """The embedding files of a repository that is not ours, best first; those of a whole pipeline are passed over.
+
+    Where there is a `learned_embeds` file, that is the word. Otherwise every embedding file is one (A1111's are called
+    like their word). Snapshots of a training (`-steps-500`) count only where there is no final file.
+    """
+    tame = [path for path in files if is_tame(path) and path.lower().endswith((".safetensors", ".bin", ".pt"))]
+    components = {str(PurePosixPath(path).parent) for path in files if path.endswith("/config.json")}
+    tame = [path for path in tame if str(PurePosixPath(path).parent) not in components and files[path].size <= MAX_FILE]
+    final = [path for path in tame if not _STEP.search(PurePosixPath(path).stem)] or tame
+    learned = [path for path in final if PurePosixPath(path).name.startswith("learned_embeds")]
+    chosen = [path for path in learned if "/" not in path] or learned
+    if chosen:
+        safer = [path for path in chosen if path.endswith(".safetensors")]
+        return sorted(safer or chosen)[:MAX_WORDS]
+    return sorted(final)[:MAX_WORDS]
+
+
+def texts_beside(files: dict[str, RemoteFile]) -> list[str]:
+    """The small text files of the concept-library layout."""
+    return [p for p in ("token_identifier.txt", "type_of_concept.txt") if p in files and files[p].size <= 4096]
+
+
+def picture_paths(files: dict[str, RemoteFile]) -> list[str]:
+    """The concept pictures of a repository, in natural order."""
+    found = [
+        path
+        for path, file in files.items()
+        if is_tame(path)
+        and path.startswith(f"{IMAGES}/")
+        and path.count("/") == 1
+        and path.lower().endswith(_PICTURES)
+        and 0 < file.size <= MAX_BYTES
+    ]
+    return sorted(found, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", path)])[
+        :MAX_IMAGES
+    ]

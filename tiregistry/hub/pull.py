@@ -1,0 +1,261 @@
+"""Pull: a repository becomes a version, after everything in it was found to be what it is said to be.
+
+First the listing is looked at (names, sizes), then only the files of the layout are fetched, each checked against the
+listing's hash; the vectors must be those of the manifest and the manifest that of the digest. Only then is anything
+registered. What was fetched lies in a staging folder of its own, never in huggingface_hub's cache.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiregistry.concepts import Remote, Version
+from tiregistry.errors import HubError, UnreadableEmbedding
+from tiregistry.hub.client import Hub, RemoteFile, RepositoryInfo
+from tiregistry.hub.endpoints import check_repo_id
+from tiregistry.hub.layout import (
+    MANIFEST,
+    MAX_IMAGES,
+    MAX_TEXT,
+    MAX_TOTAL,
+    is_tame,
+    picture_paths,
+    texts_beside,
+    word_paths,
+)
+from tiregistry.hub.receiving import Naming, known_version, register_foreign, register_shared
+from tiregistry.hub.shared_word import SharedWord
+from tiregistry.images import MAX_BYTES
+from tiregistry.registry.filesystem import make_folder
+from tiregistry.registry.registry import Registry
+from tiregistry.text import safe
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being fetched, files done and files in all."""
+Status = Literal["pulled", "already here"]
+MAX_VERSIONS = 500
+"""Most versions that one `pull --all` takes."""
+
+_STALE_SECONDS = 24 * 3600.0
+_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullOptions:
+    """What the user decides about a pull."""
+
+    name: str = ""
+    """Concept name to use here; default as its owner calls it."""
+    placeholder_token: str = ""
+    """Placeholder token to use here; another one makes another version, with the pulled one as its parent."""
+    images: bool = True
+    """Also fetch the pictures."""
+
+    @property
+    def naming(self) -> Naming:
+        return Naming(self.name, self.placeholder_token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullResult:
+    """What became of one commit of a repository."""
+
+    status: Status
+    version: Version
+    repo_id: str
+    revision: str
+    commit: str
+    notes: tuple[str, ...] = ()
+
+
+def pull_repository(
+    registry: Registry,
+    repo_id: str,
+    hub: Hub,
+    revision: str = "",
+    options: PullOptions | None = None,
+    progress: Progress | None = None,
+) -> list[PullResult]:
+    """Pull the words at one revision of a repository: one, or several from a repository of A1111 files.
+
+    Args:
+        registry: where to register.
+        repo_id: `owner/name`.
+        hub: where from.
+        revision: branch, tag (`v3`) or commit; empty means the newest.
+        options: what the user decides.
+        progress: told each file.
+
+    Raises:
+        RepositoryNotFound: there is no such repository or revision, or it is not shown to this user.
+        UnreadableEmbedding: there is no word in it.
+        Damaged: what was fetched is not what was promised; nothing is kept.
+        Conflict: the word's name or token belongs to another word here.
+        HubError: the Hub does not answer, or sends what cannot be.
+    """
+    return _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress).run(revision)
+
+
+def pull_every_version(
+    registry: Registry,
+    repo_id: str,
+    hub: Hub,
+    options: PullOptions | None = None,
+    progress: Progress | None = None,
+) -> Iterator[PullResult]:
+    """Pull all versions that a repository has tags for, oldest first, then what main holds.
+
+    Each result comes when its version is registered, so that an interrupted pull keeps what it has.
+
+    Raises:
+        as `pull_repository`.
+    """
+    pull = _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress)
+    head = hub.info(repo_id).sha
+    refs = hub.refs(repo_id)
+    numbers = sorted((int(m[1]), tag) for tag in refs if (m := _VERSION_TAG.fullmatch(tag)))
+    if len(numbers) > MAX_VERSIONS:
+        raise HubError(f"{repo_id} has {len(numbers)} versions, more than {MAX_VERSIONS}", "pull single ones: @v3")
+    seen: set[str] = set()
+    for _, tag in numbers:
+        if refs[tag] not in seen:
+            seen.add(refs[tag])
+            yield from pull.run(tag)
+    if head not in seen:
+        yield from pull.run("")
+
+
+class _Pull:
+    """Pulls from one repository."""
+
+    def __init__(
+        self, registry: Registry, hub: Hub, repo_id: str, options: PullOptions, progress: Progress | None
+    ) -> None:
+        self.registry, self.hub, self.repo_id, self.options = registry, hub, repo_id, options
+        self.progress: Progress = progress or (lambda *_: None)
+
+    def run(self, revision: str) -> list[PullResult]:
+        info = self.hub.info(self.repo_id, revision)
+        files = self.hub.files(self.repo_id, info.sha)
+        word = self._shared_word(info, files)
+        found = self._foreign(info, files) if word is None else [self._shared(info, files, word)]
+        for result in found:
+            self._remember(result, revision)
+        return found
+
+    def _shared_word(self, info: RepositoryInfo, files: Mapping[str, RemoteFile]) -> SharedWord | None:
+        if MANIFEST not in files:
+            return None
+        self.progress(MANIFEST, 0, 1)
+        return SharedWord.parse(self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+
+    # -- a repository that tireg wrote ---------------------------------------------------------------------------
+
+    def _shared(self, info: RepositoryInfo, files: dict[str, RemoteFile], word: SharedWord) -> PullResult:
+        known = known_version(self.registry, word, self.options.naming)
+        if known is not None:
+            return self._result("already here", known, info, ())
+        wanted = [path for path in word.files if path in files and is_tame(path)]
+        words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
+        pictures = [p.path for p in word.pictures if p.path in wanted and p.path in picture_paths(files)]
+        previews = [p for p in word.previews if p in wanted and p.startswith("previews/") and files[p].size < MAX_BYTES]
+        paths = words + (pictures + previews[:MAX_IMAGES] if self.options.images else [])
+        if not words:
+            raise UnreadableEmbedding(f"{self.repo_id} says it holds a word, but no file of it", "ask its owner")
+        with self._fetched(info, files, paths) as folder:
+            version, notes = register_shared(self.registry, word, folder, paths, self.repo_id, self.options.naming)
+        return self._result("pulled", version, info, notes)
+
+    # -- any other repository ------------------------------------------------------------------------------------
+
+    def _foreign(self, info: RepositoryInfo, files: dict[str, RemoteFile]) -> list[PullResult]:
+        words = word_paths(files)
+        if not words:
+            raise UnreadableEmbedding(
+                f"{self.repo_id} holds no learned word ({len(files)} files, none of them an embedding)",
+                "tireg hub search finds repositories that do",
+            )
+        pictures = picture_paths(files) if self.options.images else []
+        with self._fetched(info, files, [*words, *texts_beside(files), *pictures]) as folder:
+            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming)
+        return [
+            self._result("already here" if was_known else "pulled", version, info, notes)
+            for version, was_known, notes in found
+        ]
+
+    # -- fetching ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _fetched(self, info: RepositoryInfo, files: Mapping[str, RemoteFile], paths: list[str]) -> Iterator[Path]:
+        """A folder with the checked files, under the repository's name; gone afterwards.
+
+        Raises:
+            HubError: they are too large together, which is known before the first is fetched.
+        """
+        total = sum(files[path].size for path in paths)
+        if total > MAX_TOTAL:
+            raise HubError(
+                f"{self.repo_id} would fetch {total >> 20} MiB, more than {MAX_TOTAL >> 20}",
+                "--no-images leaves the pictures out",
+            )
+        staging = self.registry.home / "staging"
+        make_folder(staging)
+        _remove_stale(staging)
+        with tempfile.TemporaryDirectory(prefix="pull-", dir=staging) as parent:
+            # Named after the repository, because readers name a word by its folder where nothing else does.
+            folder = Path(parent) / self.repo_id.rpartition("/")[2]
+            for done, path in enumerate(paths):
+                self.progress(path, done, len(paths))
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self.hub.read(self.repo_id, info.sha, files[path], MAX_BYTES))
+            self.progress("registering", len(paths), len(paths))
+            yield folder
+
+    # -- afterwards ----------------------------------------------------------------------------------------------
+
+    def _result(self, status: Status, version: Version, info: RepositoryInfo, notes: tuple[str, ...]) -> PullResult:
+        return PullResult(
+            status=status,
+            version=version,
+            repo_id=self.repo_id,
+            revision="",
+            commit=info.sha,
+            notes=notes,
+        )
+
+    def _remember(self, result: PullResult, revision: str) -> None:
+        """Note where the version came from, once."""
+        is_known = any(
+            remote.commit_sha == result.commit and remote.endpoint == self.hub.endpoint.url
+            for remote in self.registry.remotes(result.version, repo_id=self.repo_id)
+        )
+        if not is_known:
+            version = result.version
+            self.registry.add_remote(
+                version,
+                Remote(
+                    version.reference,
+                    version.digest,
+                    "pull",
+                    self.hub.endpoint.url,
+                    self.repo_id,
+                    safe(revision or "main", limit=200),
+                    result.commit,
+                ),
+            )
+
+
+def _remove_stale(staging: Path) -> None:
+    """Remove what pulls left behind that were killed; of others that are at work, nothing is older than a day."""
+    for entry in staging.iterdir():
+        if entry.name.startswith("pull-") and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)

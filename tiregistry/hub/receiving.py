@@ -1,0 +1,229 @@
+"""Registers what a pull has fetched: our own versions under their own digest, everything else as an import is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tiregistry.concepts import NewVersion, Parent, SourceImage, Version
+from tiregistry.embeddings.embedding import Embedding
+from tiregistry.embeddings.folders import read_folder
+from tiregistry.errors import AlreadyExists, ConceptNotFound, Damaged, InvalidReference, TiregError, UnreadableEmbedding
+from tiregistry.exchange.importing import ImportOptions, import_path
+from tiregistry.hub.endpoints import slug
+from tiregistry.hub.shared_word import SharedWord
+from tiregistry.images import decode_picture
+from tiregistry.placeholders import check_placeholder
+from tiregistry.references import check_name, name_key
+from tiregistry.registry.handles import RegisteredConcept
+from tiregistry.registry.registry import Registry
+from tiregistry.text import safe
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the user wants a pulled word to be called; empty means as its owner calls it."""
+
+    name: str = ""
+    placeholder_token: str = ""
+
+
+def known_version(registry: Registry, word: SharedWord, naming: Naming) -> Version | None:
+    """The living version here that has the word's digest (and the name and token that are asked for)."""
+    if naming.placeholder_token not in ("", word.placeholder_token):
+        return None
+    for version in registry.versions_with(digest=word.digest):
+        if version.digest == word.digest and naming.name in ("", version.concept):
+            return version
+    return None
+
+
+def register_shared(
+    registry: Registry, word: SharedWord, folder: Path, paths: Sequence[str], repo_id: str, naming: Naming
+) -> tuple[Version, tuple[str, ...]]:
+    """Register a version that tireg pushed, under the digest that it has everywhere.
+
+    Args:
+        registry: where.
+        word: what `tireg.json` says.
+        folder: the fetched files.
+        paths: those of them that belong to the word, relative to `folder`.
+        repo_id: where they come from.
+        naming: what the user wants.
+
+    Raises:
+        Damaged: the files are not those that `tireg.json` names.
+        AlreadyExists, Conflict: the name or token belongs to another word here.
+    """
+    for path in paths:
+        if hashlib.sha256((folder / path).read_bytes()).hexdigest() != word.files[path]:
+            raise Damaged(f"{repo_id}: {safe(path)} is not the file that tireg.json names", "ask its owner")
+    embedding = _embedding_of(word, folder, repo_id)
+    name = _concept_name(registry, word, repo_id, naming)
+    images, attachments = _pictures(registry, word, folder, paths)
+    hub: dict[str, Any] = {"repo_id": repo_id, "number": word.number, "created_at": word.created_at}
+    if word.base_model:
+        hub["base_model"] = word.base_model
+    new = replace(word.new_version(name, {**word.record, "hub": hub}, images), attachments=attachments)
+    new = _renamed(new, word, naming)
+    version = registry.add_version(new, embedding)
+    if new.placeholder_token == word.placeholder_token and version.digest != word.digest:
+        raise Damaged(f"{repo_id}: the version has another digest than its owner's", "report this")
+    _add_labels(registry, version, word)
+    return version, ()
+
+
+def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> Embedding:
+    """The vectors whose identity the manifest states, from whichever file holds them."""
+    problems = []
+    for result in read_folder(folder):
+        problems += [result.error.message] if result.error else []
+        for found in result.found:
+            if found.embedding.digest == word.embedding_digest:
+                return found.embedding
+    why = f": {problems[0]}" if problems else ""
+    raise Damaged(f"{repo_id}: the vectors are not those of its manifest{why}", "ask its owner; nothing was kept")
+
+
+def _concept_name(registry: Registry, word: SharedWord, repo_id: str, naming: Naming) -> str:
+    """Under which concept the version is registered here.
+
+    A pulled version joins a concept only when both have a common history, or when the user says so: otherwise it
+    would become the newest version of somebody's own word.
+
+    Raises:
+        AlreadyExists: the name or the token is another word's.
+    """
+    token = naming.placeholder_token or word.placeholder_token
+    wanted = naming.name or _allowed_name(word.name)
+    owner = registry.placeholders().get(token)
+    concept = _find(registry, wanted) or (_find(registry, owner) if owner else None)
+    if concept is None:
+        return wanted
+    is_same_word = concept.placeholder_token == token
+    if is_same_word and (
+        name_key(naming.name) == name_key(concept.name) or _is_related(registry, concept, word, repo_id)
+    ):
+        return concept.name
+    what = f"{concept.name} ({concept.placeholder_token}) is another word here"
+    free = _free_name(registry, wanted)
+    raise AlreadyExists(
+        f"{what} than {token} of {repo_id}", f"tireg pull {repo_id} --name {free} --token '<{free}>' keeps both"
+    )
+
+
+def _find(registry: Registry, name: str) -> RegisteredConcept | None:
+    try:
+        return registry.concept(name)
+    except ConceptNotFound:
+        return None
+
+
+def _allowed_name(name: str) -> str:
+    """The owner's name for the word, changed as little as the rule of names demands."""
+    for candidate in (name, slug(name), f"word-{slug(name)}"):
+        try:
+            return check_name(candidate)
+        except InvalidReference:
+            continue
+    return "pulled-word"
+
+
+def _free_name(registry: Registry, name: str) -> str:
+    taken = {n for n in (f"{name}-{count}" for count in range(2, 100)) if _find(registry, n) is None}
+    return min(taken, key=lambda n: (len(n), n), default=f"{name}-other")
+
+
+def _is_related(registry: Registry, concept: RegisteredConcept, word: SharedWord, repo_id: str) -> bool:
+    """Whether a concept here has come from, or gone to, this repository, or is an ancestor or descendant."""
+    ancestors = {parent["digest"] for parent in word.manifest["parents"]}
+    for version in concept.versions:
+        if version.digest in ancestors or any(parent.digest == word.digest for parent in version.parents):
+            return True
+        if any(remote.repo_id == repo_id for remote in registry.remotes(version)):
+            return True
+    return False
+
+
+def _renamed(new: NewVersion, word: SharedWord, naming: Naming) -> NewVersion:
+    """With another placeholder token it is another version, which says where it comes from."""
+    if naming.placeholder_token in ("", word.placeholder_token):
+        return new
+    token = check_placeholder(naming.placeholder_token)
+    return replace(new, placeholder_token=token, parents=(Parent(word.digest, "pulled"),))
+
+
+def _pictures(
+    registry: Registry, word: SharedWord, folder: Path, paths: Sequence[str]
+) -> tuple[tuple[SourceImage, ...], dict[str, str]]:
+    """Keep the fetched pictures: as source images where they are the very bytes, else beside the version.
+
+    A picture that lost its metadata on the way is no longer the file that the digest proves.
+    """
+    images: list[SourceImage] = []
+    attachments: dict[str, str] = {}
+    stated = [image["sha256"] for image in word.manifest["images"]]
+    for picture in word.pictures:
+        if picture.path not in paths:
+            continue
+        data = (folder / picture.path).read_bytes()
+        decode_picture(data, picture.path)  # what cannot be shown is not kept
+        blob = registry.blobs.add(data)
+        original = stated[picture.position] if picture.position < len(stated) else ""
+        images.append(
+            SourceImage(f"sha256:{original or blob[7:]}", Path(picture.path).name, picture.width, picture.height)
+        )
+        if blob != f"sha256:{original}":
+            attachments[picture.path] = blob
+    for path in word.previews:
+        if path in paths:
+            data = (folder / path).read_bytes()
+            decode_picture(data, path)
+            attachments[path] = registry.blobs.add(data)
+    return tuple(images), attachments
+
+
+def _add_labels(registry: Registry, version: Version, word: SharedWord) -> None:
+    """Scores, and those of the owner's tags that may be tags here."""
+    if word.scores:
+        registry.set_scores(version, word.scores)
+    for tag in word.tags:
+        try:
+            registry.tag(version.concept, add=[tag])
+        except TiregError:
+            continue
+
+
+def register_foreign(
+    registry: Registry, folder: Path, repo_id: str, naming: Naming
+) -> list[tuple[Version, bool, tuple[str, ...]]]:
+    """Register the words of a repository that tireg did not write; pickles are read without being executed.
+
+    Returns:
+        Per word its version, whether it was here already, and what the user should know.
+
+    Raises:
+        UnreadableEmbedding: none of the files can be used; the message says why the first cannot.
+        InvalidInput, Conflict: the names that the user gave do not fit.
+    """
+    options = ImportOptions(name=naming.name, placeholder_token=naming.placeholder_token, origin="pulled")
+    found: list[tuple[Version, bool, tuple[str, ...]]] = []
+    refused: list[str] = []
+    first: TiregError | None = None
+    for outcome in import_path(registry, folder, options):
+        if outcome.version is not None:
+            found.append((outcome.version, outcome.status == "already there", outcome.notes))
+        elif outcome.error is not None:
+            first = first or outcome.error
+            refused.append(f"{safe(outcome.path.name, limit=100)} was left out: {outcome.error.message}")
+    if not found:
+        if first is not None:
+            raise first
+        raise UnreadableEmbedding(f"{repo_id}: its files hold no learned word", "tireg hub search finds others")
+    if refused:
+        version, was_known, notes = found[-1]
+        found[-1] = (version, was_known, (*notes, *refused))
+    return found

@@ -1,0 +1,327 @@
+"""`tireg.json`: what a repository says about the version in it, from which another registry gets the same version."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiregistry.bases.locating import EMBEDDED, is_shareable
+from tiregistry.concepts import (
+    CONCEPT_TYPES,
+    ConceptType,
+    Fingerprint,
+    NewVersion,
+    Parent,
+    SourceImage,
+    Version,
+)
+from tiregistry.embeddings.provenance import Provenance
+from tiregistry.errors import Damaged, TiregError
+from tiregistry.registry.manifest import FORMAT, canonical, digest_of, embedding_digest
+from tiregistry.registry.registry import Registry
+from tiregistry.text import safe
+
+SCHEMA = "tireg-repository/1"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+_RECORDED = ("steps", "stop_reason", "seconds", "precision", "software")
+_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPicture:
+    """A source picture in the repository: which one it is, and the hash of the file there."""
+
+    path: str
+    position: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedWord:
+    """A version as a repository describes it."""
+
+    digest: str
+    manifest: Mapping[str, Any]
+    """The canonical manifest, whose sha256 is the digest."""
+    name: str
+    number: int
+    created_at: float
+    base_name: str = ""
+    base_model: str = ""
+    """Hub id of the base model, where it has one."""
+    description: str = ""
+    licence: str = ""
+    tags: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+    pictures: tuple[SharedPicture, ...] = ()
+    previews: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path to sha256 of every file that the push wrote, besides the card and `tireg.json`."""
+
+    @property
+    def placeholder_token(self) -> str:
+        return str(self.manifest["placeholder_token"])
+
+    @property
+    def embedding_digest(self) -> str:
+        return embedding_digest(self.manifest)
+
+    def to_json(self, provenance: Provenance) -> str:
+        """The file's text. It begins as the provenance block that `tireg import` understands in any folder."""
+        block: dict[str, Any] = json.loads(provenance.to_json())
+        block |= {
+            "repository": SCHEMA,
+            "manifest": self.manifest,
+            "name": self.name,
+            "number": self.number,
+            "base_model": self.base_model,
+            "description": self.description,
+            "licence": self.licence,
+            "tags": list(self.tags),
+            "scores": dict(self.scores),
+            "record": dict(self.record),
+            "pictures": [
+                {"path": p.path, "position": p.position, "sha256": p.sha256, "width": p.width, "height": p.height}
+                for p in self.pictures
+            ],
+            "previews": list(self.previews),
+            "files": dict(self.files),
+        }
+        return json.dumps(block, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+
+    @classmethod
+    def parse(cls, data: bytes) -> SharedWord | None:
+        """Read the file; None when it is another program's, or a later tireg's.
+
+        Raises:
+            Damaged: it is ours, but its parts do not agree.
+        """
+        try:
+            raw = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(raw, dict) or raw.get("repository") != SCHEMA:
+            return None
+        try:
+            return cls._checked(raw)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, TiregError) as error:
+            raise Damaged(f"tireg.json contradicts itself: {safe(error, limit=200)}", "ask its owner") from None
+
+    @classmethod
+    def _checked(cls, raw: dict[str, Any]) -> SharedWord:
+        manifest, digest = raw["manifest"], raw["version"]
+        if manifest["format"] != FORMAT or digest_of(canonical(manifest)) != digest:
+            raise ValueError("the manifest does not have the stated digest")
+        word = cls(
+            digest=digest,
+            manifest=manifest,
+            name=safe(raw["name"], limit=100),
+            number=_whole(raw["number"], 1, 10**9),
+            created_at=_number(raw.get("created_at", 0.0), 2**40),
+            base_name=safe(raw.get("base_name", ""), limit=100),
+            base_model=safe(raw.get("base_model", ""), limit=200),
+            description=_text(raw.get("description", ""), 20_000),
+            licence=_text(raw.get("licence", ""), 200),
+            tags=tuple(_text(tag, 64) for tag in _list(raw.get("tags", []), 100)),
+            scores={_text(k, 64): _number(v, 1e12) for k, v in list(raw.get("scores", {}).items())[:100]},
+            record=_record(raw.get("record", {})),
+            pictures=tuple(_picture(item) for item in _list(raw.get("pictures", []), 64)),
+            previews=tuple(_text(path, 200) for path in _list(raw.get("previews", []), 64)),
+            files={_text(k, 400): _hex(v) for k, v in list(raw.get("files", {}).items())[:500]},
+        )
+        # Building the version from the manifest and back must give the manifest, or it holds what we do not know.
+        _parts(manifest)
+        return word
+
+    def new_version(self, name: str, record: Mapping[str, Any], images: tuple[SourceImage, ...]) -> NewVersion:
+        """The version to register, under a concept's name; `images` tells what is known of the pictures."""
+        base, stated, parents = _parts(self.manifest)
+        known = {image.digest: image for image in images}
+        return NewVersion(
+            concept=name,
+            placeholder_token=self.placeholder_token,
+            concept_type=self.concept_type,
+            origin="pulled",
+            fingerprint=base,
+            base_name=self.base_name,
+            images=tuple(
+                SourceImage(
+                    digest,
+                    known[digest].filename if digest in known else f"picture {position + 1}",
+                    known[digest].width if digest in known else 0,
+                    known[digest].height if digest in known else 0,
+                    caption,
+                )
+                for position, (digest, caption) in enumerate(stated)
+            ),
+            absent_images=frozenset(digest for digest, _ in stated),
+            training=self.manifest["training"],
+            parents=parents,
+            record=record,
+            description=self.description,
+            licence=self.licence,
+        )
+
+    @property
+    def concept_type(self) -> ConceptType:
+        kind = self.manifest["concept_type"]
+        if kind not in CONCEPT_TYPES:
+            raise ValueError(f"{kind!r} is no concept type")
+        return kind  # type: ignore[no-any-return]
+
+
+def shared_word(
+    registry: Registry,
+    version: Version,
+    number: int,
+    *,
+    pictures: tuple[SharedPicture, ...],
+    previews: tuple[str, ...],
+    files: Mapping[str, str],
+) -> SharedWord:
+    """What a push says about a version. File names, notes and devices stay at home."""
+    concept = registry.concept(version.concept)
+    return SharedWord(
+        digest=version.digest,
+        manifest=version.manifest,
+        name=version.concept,
+        number=number,
+        created_at=original_time(registry, version),
+        base_name=version.base_name,
+        base_model=base_model_of(registry, version),
+        description=concept.description,
+        licence=concept.licence,
+        tags=concept.tags,
+        scores={name: value for name, value in sorted(version.scores.items()) if abs(value) < 1e12},
+        record=_record(registry.record(version)),
+        pictures=pictures,
+        previews=previews,
+        files=files,
+    )
+
+
+def original_time(registry: Registry, version: Version) -> float:
+    """When the version was made; of a pulled one, as its maker's registry says."""
+    pulled = registry.record(version).get("hub")
+    value = pulled.get("created_at") if isinstance(pulled, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 0 < value < 2**40 else version.created_at
+
+
+def base_model_of(registry: Registry, version: Version) -> str:
+    """The Hub id of the base model, where it has one: a folder on this disk is nobody else's business."""
+    try:
+        source = registry.base(version.base_name).source if version.base_name else ""
+    except TiregError:
+        source = ""
+    if source and source != EMBEDDED and is_shareable(source):
+        return source
+    pulled = registry.record(version).get("hub")
+    stated = pulled.get("base_model") if isinstance(pulled, dict) else ""
+    return stated if isinstance(stated, str) else ""
+
+
+def _record(raw: Any) -> dict[str, Any]:
+    """The observations that are shared, each checked: a foreign record is read by the same rule."""
+    if not isinstance(raw, Mapping):
+        return {}
+    kept: dict[str, Any] = {}
+    for key in _RECORDED:
+        value = raw.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12:
+            kept[key] = value
+        elif isinstance(value, str):
+            kept[key] = safe(value, limit=100)
+        elif isinstance(value, Mapping):
+            kept[key] = {safe(k, limit=60): safe(v, limit=60) for k, v in list(value.items())[:20]}
+    loss = raw.get("loss")
+    if isinstance(loss, list) and loss and all(type(x) in (int, float) and abs(x) < 1e12 for x in loss[:100_000]):
+        stride = max(1, -(-len(loss) // _CURVE_POINTS))
+        kept["loss"] = [round(float(x), 6) for x in loss[::stride]]
+    return kept
+
+
+# -- checked pieces --------------------------------------------------------------------------------------------------
+
+
+def _parts(
+    manifest: Mapping[str, Any],
+) -> tuple[Fingerprint | None, list[tuple[str, str]], tuple[Parent, ...]]:
+    """Base, images (digest, caption) and parents of a manifest.
+
+    Raises:
+        ValueError, KeyError, TypeError: it holds something that this version of tireg would not write.
+    """
+    known = {"format", "placeholder_token", "concept_type", "embedding", "base", "images", "training", "parents"}
+    if set(manifest) != known or manifest["concept_type"] not in CONCEPT_TYPES:
+        raise ValueError("the manifest has unknown parts")
+    base = manifest["base"]
+    fingerprint = Fingerprint.from_dict(base) if base is not None else None
+    if fingerprint is not None and fingerprint.as_dict() != base:
+        raise ValueError("the base model's fingerprint has unknown parts")
+    images = [("sha256:" + _hex(image["sha256"]), _caption(image)) for image in _list(manifest["images"], 10_000)]
+    parents = tuple(_parent(parent) for parent in _list(manifest["parents"], 1000))
+    if not isinstance(manifest["training"], (dict, type(None))):
+        raise ValueError("the training settings are no mapping")
+    return fingerprint, images, parents
+
+
+def _caption(image: Mapping[str, Any]) -> str:
+    if set(image) != {"sha256", "caption"} or not isinstance(image["caption"], str):
+        raise ValueError("an image has unknown parts")
+    return image["caption"]
+
+
+def _parent(raw: Mapping[str, Any]) -> Parent:
+    if set(raw) != {"digest", "relation"} or not _DIGEST.fullmatch(raw["digest"]):
+        raise ValueError("a parent has unknown parts")
+    if raw["relation"] not in ("continued", "blended", "imported", "pulled"):
+        raise ValueError("a parent has an unknown relation")
+    return Parent(raw["digest"], raw["relation"])
+
+
+def _picture(raw: Mapping[str, Any]) -> SharedPicture:
+    return SharedPicture(
+        _text(raw["path"], 200),
+        _whole(raw["position"], 0, 10_000),
+        _hex(raw["sha256"]),
+        _whole(raw["width"], 0, 10**6),
+        _whole(raw["height"], 0, 10**6),
+    )
+
+
+def _list(value: Any, most: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError("a list is none, or too long")
+    return value
+
+
+def _text(value: Any, most: int) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError("a text is none, or too long")
+    value.encode()  # lone surrogates cannot be kept
+    return value
+
+
+def _hex(value: Any) -> str:
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise ValueError("a sha256 is none")
+    return value
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError("a number is none, or out of range")
+    return value
+
+
+def _number(value: Any, most: float) -> float:
+    if type(value) not in (int, float) or not abs(value) <= most:
+        raise ValueError("a number is none, or out of range")
+    return float(value)

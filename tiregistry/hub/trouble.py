@@ -1,0 +1,121 @@
+"""Turns what huggingface_hub raises into one line a user can act on, with the exit code that fits."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tiregistry.errors import Conflict, HubError, InvalidInput, NotFound, TiregError
+from tiregistry.hub.endpoints import TOKEN_VARIABLE, Endpoint
+from tiregistry.hub.transport import NoAnswer, ServerFailed
+from tiregistry.text import safe
+
+
+class RepositoryNotFound(NotFound):
+    """The Hub has no such repository, revision or file, or shows it only to others."""
+
+
+class NotAllowed(HubError):
+    """The Hub knows who asks, or that nobody does, and refuses."""
+
+
+class HeadMoved(Conflict):
+    """Somebody else committed to the repository in the meantime."""
+
+
+class CommitInProgress(Conflict):
+    """Another commit is being written at this moment."""
+
+
+@contextmanager
+def translated(endpoint: Endpoint, what: str) -> Iterator[None]:
+    """Within the block, every failure of huggingface_hub becomes one of ours.
+
+    Args:
+        endpoint: where it talks to.
+        what: the repository or thing that is asked for, already safe.
+
+    Raises:
+        RepositoryNotFound, NotAllowed, HeadMoved, CommitInProgress, InvalidInput, HubError: as they say.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote what servers send, unescaped
+            yield
+    except TiregError:
+        raise
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:
+        for cause in _causes(error):
+            if isinstance(cause, TiregError):
+                raise cause from error
+        raise _translate(error, endpoint, what) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an exception was raised from, step by step: uploads wrap theirs in a RuntimeError."""
+    current: BaseException | None = error
+    for _ in range(10):
+        current = current.__cause__ or current.__context__ if current is not None else None
+        if current is None:
+            return
+        yield current
+
+
+def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
+    from huggingface_hub import errors
+
+    where = f"on {safe(endpoint.name, limit=100)}"
+    if isinstance(error, errors.GatedRepoError):
+        return NotAllowed(f"{what} is gated {where}", "ask for access on its page, then try again")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return RepositoryNotFound(f"{what} does not exist {where}", "leave out the revision for the newest")
+    if isinstance(error, errors.EntryNotFoundError):
+        return RepositoryNotFound(f"a file of {what} is missing {where}", "try again")
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.DisabledRepoError)):
+        return RepositoryNotFound(f"there is no {what} {where} that you may see", _sign_in(endpoint))
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", 0)
+    said = safe(getattr(error, "server_message", "") or "", limit=300)
+    tail = f": {said}" if said else ""
+    if status == 401:
+        return NotAllowed(f"{what}: the token is not accepted {where}{tail}", _sign_in(endpoint))
+    if status == 403:
+        return NotAllowed(f"{what}: you may not do this {where}{tail}", _sign_in(endpoint))
+    if status == 404:
+        return RepositoryNotFound(f"there is no {what} {where}", "check the spelling")
+    if status == 409:
+        return CommitInProgress(f"{what} is being changed by another commit {where}", "try again in a moment")
+    if status == 412:
+        return HeadMoved(f"{what} has changed {where} in the meantime", "pull it first")
+    if status == 429:
+        return HubError(f"too many requests {where}", "try again in five minutes")
+    if status:
+        return HubError(f"{what}: the answer {where} was {status}{tail}", "try again later")
+    if isinstance(error, errors.HFValidationError):
+        return InvalidInput(f"{what} is not a name that the Hub accepts", "write it as owner/name")
+    if isinstance(error, json.JSONDecodeError) or type(error).__name__ == "JSONDecodeError":
+        return HubError(f"{what}: the answer {where} is not what a Hub says", "check the address")
+    if isinstance(error, ValueError) and "README.md" in str(error):
+        return InvalidInput(f"{what}: the card's metadata are refused: {safe(error, limit=400)}", "correct the card")
+    return HubError(f"{what}: {type(error).__name__} {where}: {safe(error, limit=300)}", "try again later")
+
+
+def _sign_in(endpoint: Endpoint) -> str:
+    if endpoint.is_default:
+        return "check the spelling" if endpoint.token else "check the spelling, or run: hf auth login"
+    return "check the spelling" if endpoint.token else f"check the spelling, or give a token in {TOKEN_VARIABLE}"
+
+
+def is_unknown_outcome(error: TiregError) -> bool:
+    """Whether a request that failed like this may have been carried out all the same."""
+    return isinstance(error, (NoAnswer, ServerFailed))
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """`value` when it is a JSON object, else an empty one: nothing in a server's answer is believed to have a type."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,97 @@
+"""Looks whether repositories that words came from, or went to, hold something newer than this registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tiregistry.concepts import Remote
+from tiregistry.errors import Damaged, HubError, TiregError
+from tiregistry.hub.client import Hub
+from tiregistry.hub.layout import MANIFEST, MAX_TEXT
+from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound
+from tiregistry.registry.registry import Registry
+
+State = Literal["up to date", "newer", "changed", "gone", "no access"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """One repository beside what is known of it here."""
+
+    repo_id: str
+    concept: str
+    state: State
+    """`newer`: it holds a version that is not here; `changed`: other things than the word were changed."""
+    here: str
+    """The version last pulled from it or pushed to it."""
+    there: str = ""
+    """What is at its head now."""
+    commit: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """JSON data."""
+        return {
+            "repo_id": self.repo_id,
+            "concept": self.concept,
+            "state": self.state,
+            "here": self.here,
+            "there": self.there,
+            "commit": self.commit,
+        }
+
+
+def check_updates(
+    registry: Registry, hub: Hub, repo_id: str = "", progress: Callable[[str, int, int], None] | None = None
+) -> list[Update]:
+    """Compare every known repository of this endpoint (or the one that is named) with this registry.
+
+    Raises:
+        HubError: the Hub does not answer at all.
+    """
+    last: dict[str, Remote] = {}
+    for remote in registry.remotes(repo_id=repo_id or None):
+        if remote.endpoint == hub.endpoint.url and not remote.revision.startswith("refs/pr/"):
+            last.setdefault(remote.repo_id, remote)
+    found = []
+    for done, remote in enumerate(last.values()):
+        if progress is not None:
+            progress(remote.repo_id, done, len(last))
+        found.append(_check(registry, hub, remote))
+    return found
+
+
+def _check(registry: Registry, hub: Hub, remote: Remote) -> Update:
+    concept = remote.version.rpartition("@")[0]
+
+    def update(state: State, there: str = "", commit: str = "") -> Update:
+        return Update(
+            repo_id=remote.repo_id, concept=concept, state=state, here=remote.version, there=there, commit=commit
+        )
+
+    try:
+        info = hub.info(remote.repo_id)
+        known = {r.commit_sha for r in registry.remotes(repo_id=remote.repo_id) if r.endpoint == hub.endpoint.url}
+        if info.sha in known:
+            return update("up to date", commit=info.sha)
+        files = hub.files(remote.repo_id, info.sha)
+        if MANIFEST not in files:
+            return update("changed", commit=info.sha)
+        word = SharedWord.parse(hub.read(remote.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+    except RepositoryNotFound:
+        return update("gone")
+    except NotAllowed:
+        return update("no access")
+    except Damaged:
+        return update("changed", there="its tireg.json contradicts itself")
+    except HubError:
+        raise
+    except TiregError as error:
+        return update("changed", there=error.message)
+    if word is None:
+        return update("changed", commit=info.sha)
+    there = f"version {word.number} ({word.digest[:19]}…)"
+    is_here = bool(registry.versions_with(digest=word.digest))
+    return update("changed" if is_here else "newer", there, info.sha)

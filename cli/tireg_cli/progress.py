@@ -11,26 +11,43 @@ from typing import Any
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tiregistry.text import safe
-from tiregistry.training.events import CheckpointSaved, Event, Finished, Notice, Preparing, Started, StepDone
+from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Started, StepDone
 
 
 def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
-    """Consume a run's events, showing where it stands, and return its last one."""
+    """Consume the events of one run, showing where it stands, and return its last one."""
+    return follow_all(events, stop, quiet=quiet)[-1]
+
+
+def follow_all(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> list[Finished]:
+    """Consume the events of one or several runs, showing where they stand; return the last event of each."""
+    finished = []
     with TrainingProgress(quiet=quiet) as progress:
         for event in events:
             if isinstance(event, Started):
                 stop.armed = True
             progress.show(event)
             if isinstance(event, Finished):
-                return event
-    raise RuntimeError("the run ended without saying so")
+                finished.append(event)
+    if not finished:
+        raise RuntimeError("the run ended without saying so")
+    return finished
 
 
 class TrainingProgress:
-    """Shows training events: step, smoothed loss, steps per second, time left."""
+    """Shows training events: step, smoothed loss, steps per second, time left.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    Of several words in one pass, the one that is furthest behind in its run stands for all.
+
+    Args:
+        quiet: show warnings only.
+        watching: the run belongs to another process.
+    """
+
+    def __init__(self, *, quiet: bool = False, watching: bool = False) -> None:
         self._quiet = quiet
+        self._watching = watching
+        self._open: dict[str, Started] = {}
         self._live: Any = None
         self._task: Any = None
         self._loss = 0.0
@@ -59,17 +76,26 @@ class TrainingProgress:
             self._start(event)
         elif isinstance(event, StepDone):
             self._step(event)
-        elif isinstance(event, (CheckpointSaved, Finished)):
-            pass
+        elif isinstance(event, PreviewMade):
+            hint(f"preview at step {event.step}: {event.prompt}")
+        elif isinstance(event, Finished):
+            self._open.pop(event.run_id, None)
+            if event.message:
+                hint(f"{event.reference}: {event.message}")
 
     def _start(self, event: Started) -> None:
-        self._first, self._last = event.first_step, event.max_steps
+        self._open[event.run_id] = event
+        if self._live is not None and len(self._open) > 1:
+            self._last = max(self._last, event.max_steps)
+            self._live.update(self._task, total=self._last)
+        self._first, self._last = event.first_step, max(self._last, event.max_steps)
         self._began = time.monotonic()
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
-        hint(
-            f"run {event.run_id}: {vectors} from {pictures} on {event.device}; Ctrl-C stops and keeps what was learned"
-        )
+        keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
+        hint(f"run {event.run_id}: {event.concept} {vectors} from {pictures} on {event.device}; {keys}")
+        if self._live is not None:
+            return
         if color_allowed(sys.stderr) or (sys.stderr.isatty()):
             # rich costs 42 ms to import, which only matters to commands that do not train.
             from rich.console import Console
@@ -88,7 +114,9 @@ class TrainingProgress:
             self._task = self._live.add_task("", total=event.max_steps, completed=event.first_step, loss="", rate="")
 
     def _step(self, event: StepDone) -> None:
-        done = event.step - self._first
+        if event.run_id and event.run_id != next(iter(self._open), event.run_id):
+            return
+        done = max(1, event.step - self._first)
         weight = max(0.03, 1.0 / done)
         self._loss += (event.loss - self._loss) * weight
         elapsed = max(1e-9, time.monotonic() - self._began)

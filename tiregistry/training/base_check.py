@@ -12,6 +12,7 @@ from tiregistry.bases.loading import TRAINABLE
 from tiregistry.bases.locating import locate_base
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
+from tiregistry.placeholders import check_free
 from tiregistry.text import safe
 from tiregistry.training.request import TrainingRequest, check_continued, continued_version
 from tiregistry.training.wording import Wording
@@ -67,6 +68,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {config.resolution // factor * factor}",
         )
+    check_free(request.placeholder_token, request.concept, {}, _read(folder / "tokenizer", "vocab.json"))
     for part, tokenizer in (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")):
         _check_window(folder, part, tokenizer, name, request)
 

@@ -159,7 +159,12 @@ def _initializer_version(registry: Registry, initializer: str) -> Version | None
 
 
 def run_config(
-    request: TrainingRequest, base: tuple[str, Fingerprint], images: Sequence[SourceImage], *, group: str = ""
+    request: TrainingRequest,
+    base: tuple[str, Fingerprint],
+    images: Sequence[SourceImage],
+    *,
+    group: str = "",
+    background: bool = False,
 ) -> dict[str, Any]:
     """A run's configuration as JSON data: no paths, pictures by digest, the base model by name and fingerprint.
 
@@ -168,6 +173,7 @@ def run_config(
         base: name and fingerprint of the base model.
         images: its pictures, whose blobs are in the store, with their captions.
         group: runs of the same group are trained in one pass.
+        background: a worker may take the run up again when its process dies.
     """
     return {
         "format": FORMAT,
@@ -178,6 +184,7 @@ def run_config(
         "images": [{"digest": i.digest, "filename": i.filename, "caption": i.caption} for i in images],
         "device": request.device,
         "group": group,
+        "background": background,
     }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tiregistry.training.loop import Word
 
 STOP_FILE = "stop"
-"""Name of a file in a run's folder that asks its process to stop: `keep` registers what was learned, `cancel` does not."""
+"""Name of a file in a run's folder that asks its process to stop: `keep` registers what was learned, `cancel` not."""
 HEARTBEAT_SECONDS = 5.0
 _REPORT_SECONDS = 1.0
 

@@ -1,57 +1,76 @@
-"""`tireg train`: learn a word from pictures."""
+"""`tireg train`: learn words from pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tireg_cli.interrupts import polite_stop
-from tireg_cli.messages import hint, warn
+from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.training.config import LR_SCHEDULERS, RECIPES, TrainingConfig
+from tiregistry.training.config import LR_SCHEDULERS, RECIPES
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.events import Finished
+    from tiregistry.training.request import TrainingRequest
 
 KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stops at once)"
 
 
 @click.command("train")
-@click.argument("name")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--type",
-    "concept_type",
-    type=click.Choice(CONCEPT_TYPES),
-    default="object",
-    show_default=True,
-    help="A thing, or a style.",
-)
-@click.option("--init", "initializer", default="", metavar="WORDS", help="Vocabulary words to start from, e.g. teapot.")
+@click.argument("name", required=False, default="")
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--type", "concept_type", type=click.Choice(CONCEPT_TYPES), help="A thing (default), or a style.")
+@click.option("--init", "initializer", metavar="WORDS", help="Words to start from (teapot), or a version (gnome@2).")
 @click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token; default <NAME>.")
 @click.option("--base", default="", metavar="BASE", help="Registered base model, folder or Hub id. Default: embedded.")
 @click.option("--num-vectors", type=int, help="Vectors of the word; one is the most editable.")
-@click.option("--recipe", type=click.Choice(RECIPES), default="direction", show_default=True)
-@click.option("--max-steps", type=int, help="Optimiser steps; default from the recipe.")
+@click.option("--recipe", type=click.Choice(RECIPES), help="Default: direction.")
+@click.option("--max-steps", type=int, help="Most optimiser steps; default from the recipe.")
+@click.option("--no-stop", is_flag=True, help="Take all steps, also when the word no longer changes.")
 @click.option("--batch-size", type=int, help="Samples per step; default from the recipe.")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate; default from the recipe.")
 @click.option("--lr-scheduler", type=click.Choice(LR_SCHEDULERS), help="Default from the recipe.")
 @click.option("--resolution", type=int, help="Side of training pictures in pixels; default the base model's.")
-@click.option("--flip/--no-flip", default=True, show_default=True, help="Learn from mirrored pictures too.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--flip/--no-flip", default=None, help="Learn from mirrored pictures too (default), or not.")
+@click.option(
+    "--mask", default="", metavar="alpha|FOLDER", help="Learn only what is opaque, or white in FOLDER's masks."
+)
+@click.option("--captions", type=click.Path(path_type=Path), metavar="FOLDER", help="Text files with the captions.")
+@click.option("--no-captions", is_flag=True, help="Take no notice of .txt files beside the pictures.")
+@click.option(
+    "--preview", "previews", multiple=True, metavar="PROMPT", help="Picture this while training; {} is the word."
+)
+@click.option("--preview-every", type=int, metavar="STEPS", help="Default 100, and at the end.")
+@click.option("--seed", type=int, help="Default 0.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16, fp16.")
-@click.option("--checkpoint-every", type=int, default=50, show_default=True, metavar="STEPS")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the reference.")
-@click.pass_context
+@click.option("--precision", help="auto (default), fp32, bf16, fp16.")
+@click.option("--gradient-checkpointing", is_flag=True, default=None, help="Less memory, slower.")
+@click.option("--checkpoint-every", type=int, metavar="STEPS", help="Default 50.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of docs/training.md.")
+@click.option("--each", is_flag=True, help="Every argument is a folder of one concept; all are learned in one pass.")
+@click.option("--from", "plan", type=click.Path(path_type=Path), metavar="PLAN.TOML", help="Learn a plan's concepts.")
+@click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of references.")
 def command(
-    ctx: click.Context,
     name: str,
     images: tuple[Path, ...],
     token: str,
     base: str,
+    no_stop: bool,
+    mask: str,
+    captions: Path | None,
+    no_captions: bool,
+    previews: tuple[str, ...],
     device: str,
-    precision: str,
+    settings: tuple[str, ...],
+    each: bool,
+    plan: Path | None,
+    detach: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -63,49 +82,110 @@ def command(
     Examples:
       tireg train gnome ./gnome-photos --init gnome
       tireg train inkwash a.png b.png c.png --type style --init watercolor
-      tireg train mug ./mug --base stabilityai/stable-diffusion-2-1 --max-steps 500
+      tireg train gnome ./more-photos --init gnome@2           goes on from a version
+      tireg train --each concepts/*/                           one concept for each folder
+      tireg train --from plan.toml --detach                    in the background
     """
-    from tireg_cli.progress import follow
-    from tiregistry.images import read_pictures
-    from tiregistry.registry.registry import Registry
-    from tiregistry.training.run import TrainingRequest, check_request, train
+    from tireg_cli.training_options import config_from, mask_of, request_for, requests_for_each, requests_from_plan
 
-    config = TrainingConfig(**options)
-    config.check()
-    pictures, notes = read_pictures(images)
-    for note in notes:
-        warn(note)
-    if len(pictures) == 1:
-        warn("one picture teaches the picture as much as the thing; 3 to 5 with different surroundings work better")
-    request = TrainingRequest(name, pictures, config, token, base, device=device, precision=precision)
-    with Registry.open() as registry:
-        check_request(registry, request)
-        with polite_stop(KEEPING) as stop:
-            finished = follow(train(registry, request, stop=stop), stop)
-        version = registry.version(finished.reference)
-        if as_json:
-            emit_json(
-                {
-                    "reference": version.reference,
-                    "digest": version.digest,
-                    "placeholder_token": version.placeholder_token,
-                    "steps": finished.step,
-                    "reason": finished.reason,
-                    "seconds": round(finished.seconds, 3),
-                    "run": version.run_id,
-                }
-            )
+    _check_usage(name, images, each, plan)
+    if captions is not None and no_captions:
+        raise click.UsageError("--captions and --no-captions exclude each other")
+    named = {**options, "preview_prompts": list(previews) or None, "stopping": "none" if no_stop else None}
+    if plan is not None:
+        given = [key for key, value in named.items() if value is not None] + ["set"] * bool(settings)
+        if given:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} stands in the plan, not beside it")
+        requests = requests_from_plan(plan, base=base, device=device)
+    else:
+        config = config_from(named, settings)
+        shared: dict[str, Any] = {
+            "base": base,
+            "device": device,
+            "captions": captions,
+            "use_captions": not no_captions,
+        }
+        if each:
+            requests = requests_for_each([Path(name), *images], config, mask=mask, **shared)
         else:
+            config, masks = mask_of(mask, config)
+            requests = [request_for(name, images, config, token=token, masks=masks, **shared)]
+    from tiregistry.registry.registry import Registry
+
+    with Registry.open() as registry:
+        if detach:
+            return _detach(registry, requests, as_json)
+        return _train_here(registry, requests, as_json)
+
+
+def _check_usage(name: str, images: tuple[Path, ...], each: bool, plan: Path | None) -> None:
+    if plan is not None:
+        if name or each:
+            raise click.UsageError("--from takes its concepts from the plan: no NAME, no images, no --each")
+    elif not name:
+        raise click.UsageError("Missing argument 'NAME'" if not each else "--each needs at least one folder")
+    elif not images and not each:
+        raise click.UsageError("Missing argument 'IMAGES...'")
+
+
+def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
+    from tiregistry.runs.control import start
+    from tiregistry.runs.queue import enqueue
+
+    runs = enqueue(registry, requests)
+    start(registry, runs)
+    if as_json:
+        data = [{"run": run.id, "concept": run.concept, "status": run.status} for run in runs]
+        emit_json(data if len(data) > 1 else data[0])
+    else:
+        for run in runs:
+            emit(run.id)
+    hint(f"training in the background · tireg runs watch {runs[-1].id} · tireg runs cancel {runs[-1].id}")
+    return 0
+
+
+def _train_here(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
+    from tireg_cli.progress import follow_all
+    from tiregistry.training.run import train_many
+
+    with polite_stop(KEEPING) as stop:
+        finished = follow_all(train_many(registry, requests, stop=stop), stop)
+    return report(registry, finished, as_json)
+
+
+def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
+    """Print what was learned; returns the exit code."""
+    versions = [registry.version(event.reference) for event in finished]
+    if as_json:
+        data = [
+            {
+                "reference": version.reference,
+                "digest": version.digest,
+                "placeholder_token": version.placeholder_token,
+                "steps": event.step,
+                "reason": event.reason,
+                "message": event.message,
+                "seconds": round(event.seconds, 3),
+                "run": event.run_id,
+            }
+            for version, event in zip(versions, finished, strict=True)
+        ]
+        emit_json(data if len(data) > 1 else data[0])
+    else:
+        for version in versions:
             emit(version.reference)
-        if finished.reason == "interrupted":
+    for version, event in zip(versions, finished, strict=True):
+        if event.reason == "interrupted":
             hint(
-                f"stopped after {finished.step} steps; what was learned is {version.reference}"
-                f" · tireg runs resume {version.run_id} goes on"
+                f"stopped after {event.step} steps; what was learned is {version.reference}"
+                f" · tireg runs resume {event.run_id} goes on"
             )
-            return 130
-        base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
-        hint(
-            f"{finished.step} steps in {finished.seconds:.0f} s"
-            f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
-        )
+    if any(event.reason == "interrupted" for event in finished):
+        return 130
+    version, event = versions[-1], finished[-1]
+    base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
+    hint(
+        f"{event.step} steps in {event.seconds:.0f} s"
+        f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
+    )
     return 0

@@ -1,0 +1,244 @@
+"""`tireg runs`: training runs, those of this terminal, of others, of the TUI and of background workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tireg_cli import forms
+from tireg_cli.interrupts import polite_stop
+from tireg_cli.messages import hint, warn
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tiregistry.concepts import Run
+from tiregistry.errors import Conflict, VersionNotFound
+from tiregistry.registry.registry import Registry
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_LAST = click.option("--last", is_flag=True, help="The newest run.")
+_RUN = click.argument("run_id", metavar="RUN", required=False, default="")
+
+
+@click.group("runs", invoke_without_command=True)
+@_JSON
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Training runs: list, show, watch, cancel, resume, remove.
+
+    A run is named by its id, the beginning or the last letters of it, or by --last.
+
+    \b
+    Examples:
+      tireg runs
+      tireg runs watch --last
+      tireg runs resume 261123-174512-k3q
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_runs, as_json=as_json)
+
+
+@command.command("list")
+@click.option("--status", help="Only runs with this status.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@_JSON
+def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False) -> None:
+    """List runs, newest first."""
+    with Registry.open() as registry:
+        found = [(run, _status(registry, run)) for run in registry.runs(limit=None if status else limit)]
+        found = [(run, seen) for run, seen in found if status in (None, seen)][:limit]
+        if as_json:
+            emit_json([_data(registry, run, seen) for run, seen in found])
+            return
+        rows = [
+            (run.id, run.concept, seen, f"{run.step}/{run.max_steps}", run.device or "any", _result(registry, run))
+            for run, seen in found
+        ]
+    if not rows:
+        hint("no runs yet · tireg train NAME IMAGES…")
+        return
+    emit_table(("run", "concept", "status", "steps", "device", "result"), rows)
+    dead = [run for run, seen in found if seen == "dead"]
+    if dead:
+        hint(f"the process of {dead[0].id} is gone · tireg runs resume {dead[0].id} goes on from its checkpoint")
+
+
+@command.command("show")
+@_RUN
+@_LAST
+@_JSON
+def show_run(run_id: str, last: bool, as_json: bool) -> None:
+    """Show one run in full: settings, progress, why it ended, where its log is."""
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        seen = _status(registry, run)
+        if as_json:
+            emit_json(_data(registry, run, seen, full=True))
+            return
+        folder = registry.home / "runs" / run.id
+        log = folder / "log.txt"
+        emit_fields(
+            {
+                "run": run.id,
+                "concept": run.concept,
+                "status": seen,
+                "steps": f"{run.step}/{run.max_steps}",
+                "loss": "" if run.loss is None else f"{run.loss:.4f}",
+                "result": _result(registry, run),
+                "message": run.message,
+                "base": run.config.get("base", {}).get("name", ""),
+                "device": run.device or "any",
+                "process": run.pid,
+                "created": forms.moment(run.created_at),
+                "ended": forms.moment(run.finished_at) if run.finished_at else "",
+                "log": log if log.exists() else "",
+                "settings": ", ".join(f"{k}={v}" for k, v in _changed(run).items()),
+            }
+        )
+
+
+@command.command("watch")
+@_RUN
+@_LAST
+def watch_run(run_id: str, last: bool) -> int:
+    """Follow a run until it ends. Ctrl-C stops the watching, not the run."""
+    from tireg_cli.progress import TrainingProgress
+    from tiregistry.runs.control import watch
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        if run.status == "queued":
+            hint(f"run {run.id} is in the queue …")
+        try:
+            with TrainingProgress(watching=True) as progress:
+                for event in watch(registry, run.id):
+                    progress.show(event)
+        except KeyboardInterrupt:
+            hint(f"the run goes on · tireg runs watch {run.id} · tireg runs cancel {run.id}")
+            return 130
+        run = registry.run(run.id)
+        return _conclude(registry, run, _status(registry, run))
+
+
+@command.command("cancel")
+@_RUN
+@_LAST
+@click.option("--keep", is_flag=True, help="Register what was learned so far.")
+def cancel_run(run_id: str, last: bool, keep: bool) -> None:
+    """Take a run out of the queue, or stop it after its step; its checkpoint stays."""
+    from tiregistry.runs.control import cancel
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        done = cancel(registry, run, keep=keep)
+    emit(f"{run.id} {done}")
+
+
+@command.command("resume")
+@_RUN
+@_LAST
+@click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
+@_JSON
+def resume_run(run_id: str, last: bool, detach: bool, as_json: bool) -> int:
+    """Go on with a run from its checkpoint: the result is the same as without the interruption."""
+    from tireg_cli.commands.train import KEEPING, report
+    from tireg_cli.progress import follow
+    from tiregistry.runs.control import queue_again, start
+    from tiregistry.training.run import resume
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        if detach:
+            queued = queue_again(registry, run)
+            start(registry, [queued])
+            if as_json:
+                emit_json({"run": queued.id, "concept": queued.concept, "status": queued.status})
+            else:
+                emit(queued.id)
+            hint(f"training in the background · tireg runs watch {run.id}")
+            return 0
+        if run.status == "queued" and run.pid is None:
+            raise Conflict(f"run {run.id} is in the queue", "add --detach to start a worker for it")
+        with polite_stop(KEEPING) as stop:
+            finished = follow(resume(registry, run, stop=stop), stop)
+        return report(registry, [finished], as_json)
+
+
+@command.command("remove")
+@_RUN
+@_LAST
+def remove_run(run_id: str, last: bool) -> None:
+    """Forget a run with its checkpoint and log; the version it made stays."""
+    from tiregistry.runs.control import remove
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        remove(registry, run)
+    emit(f"{run.id} removed")
+
+
+def _find(registry: Registry, run_id: str, last: bool) -> Run:
+    if bool(run_id) == last:
+        raise click.UsageError("name one run by its id, or with --last")
+    return registry.last_run() if last else registry.run(run_id)
+
+
+def _status(registry: Registry, run: Run) -> str:
+    """The run's status, or `dead` when the process that should carry it out no longer exists."""
+    from tiregistry.runs.liveness import is_dead
+
+    return "dead" if is_dead(registry, run) else run.status
+
+
+def _result(registry: Registry, run: Run) -> str:
+    """The reference of the version the run made, when there is one."""
+    if run.version_id is None:
+        return ""
+    try:
+        return registry.version_by_id(run.version_id).reference
+    except VersionNotFound:
+        return ""
+
+
+def _changed(run: Run) -> dict[str, Any]:
+    """The settings that differ from what a run has when nothing is said."""
+    from tiregistry.training.config import TrainingConfig
+
+    settings = dict(run.config.get("training", {}))
+    recipe = settings.get("recipe", "direction")
+    usual = TrainingConfig(recipe=recipe).resolved().as_dict() | {"recipe": None}
+    return {key: value for key, value in settings.items() if usual.get(key) != value}
+
+
+def _data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> dict[str, Any]:
+    data = {
+        "id": run.id,
+        "concept": run.concept,
+        "status": seen,
+        "step": run.step,
+        "max_steps": run.max_steps,
+        "loss": run.loss,
+        "device": run.device,
+        "pid": run.pid,
+        "message": run.message,
+        "result": _result(registry, run) or None,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "heartbeat_at": run.heartbeat_at,
+        "finished_at": run.finished_at,
+    }
+    return data | ({"config": run.config, "folder": str(registry.home / "runs" / run.id)} if full else {})
+
+
+def _conclude(registry: Registry, run: Run, seen: str) -> int:
+    """Say how a watched run ended; returns the exit code."""
+    result = _result(registry, run)
+    if seen == "finished":
+        emit(result)
+        return 0
+    what = f"run {run.id} is {seen}" + (f": {run.message}" if run.message else "")
+    warn(what)
+    if result:
+        emit(result)
+    if seen != "failed":
+        hint(f"tireg runs resume {run.id} goes on from its checkpoint")
+    return 1 if seen in ("failed", "dead") else 130

@@ -1,0 +1,115 @@
+"""From the options of `tireg train` to training requests: one concept, a folder for each, or a plan."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tireg_cli.messages import warn
+from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from tiregistry.training.request import TrainingRequest
+
+
+def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> TrainingConfig:
+    """A checked configuration from named options (None: not given) and `--set name=value` pairs.
+
+    Raises:
+        InvalidConfig: a value is out of range, or a setting is unknown.
+    """
+    values = {key: value for key, value in options.items() if value is not None}
+    for pair in settings:
+        name, mark, text = pair.partition("=")
+        if not mark:
+            raise InvalidConfig(f"--set {pair!r} has no value", "write --set min_snr_gamma=5")
+        name = name.strip().replace("-", "_")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text.strip()
+    return TrainingConfig.from_mapping(values)
+
+
+def mask_of(mask: str, config: TrainingConfig) -> tuple[TrainingConfig, Path | None]:
+    """The configuration and the folder of masks that `--mask alpha` or `--mask FOLDER` means."""
+    if mask == "alpha":
+        return replace(config, use_alpha=True), None
+    return config, Path(mask) if mask else None
+
+
+def request_for(
+    name: str,
+    images: Sequence[Path],
+    config: TrainingConfig,
+    *,
+    token: str = "",
+    base: str = "",
+    revision: str = "",
+    device: str = "auto",
+    captions: Path | None = None,
+    use_captions: bool = True,
+    masks: Path | None = None,
+) -> TrainingRequest:
+    """Read a concept's pictures, captions and masks; warns of what the user should know."""
+    from tiregistry.training.gathering import gather
+    from tiregistry.training.request import TrainingRequest
+
+    found = gather(images, captions=captions, use_captions=use_captions, masks=masks)
+    for note in found.notes:
+        warn(f"{name}: {note}" if name else note)
+    if len(found.pictures) == 1:
+        warn("one picture teaches the picture as much as the thing; 3 to 5 with different surroundings work better")
+    return TrainingRequest(
+        name,
+        found.pictures,
+        config,
+        token,
+        base,
+        revision,
+        device,
+        captions=found.captions,
+        masks=found.masks,
+    )
+
+
+def requests_for_each(
+    folders: Sequence[Path], config: TrainingConfig, *, mask: str, **shared: Any
+) -> list[TrainingRequest]:
+    """One request for each folder, named after it.
+
+    Raises:
+        InvalidInput: one of them is no folder.
+    """
+    requests = []
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInput(f"{folder} is not a folder", "--each takes one folder of pictures for each concept")
+        own, masks = mask_of(mask, config)
+        requests.append(request_for(folder.resolve().name, [folder], own, masks=masks, **shared))
+    return requests
+
+
+def requests_from_plan(path: Path, *, base: str, device: str) -> list[TrainingRequest]:
+    """The requests of a plan; `--base` and `--device` on the command line win over the plan's."""
+    from tiregistry.training.plan import read_plan
+
+    plan = read_plan(path)
+    return [
+        request_for(
+            concept.name,
+            concept.images,
+            concept.config,
+            token=concept.token,
+            base=base or plan.base,
+            revision="" if base else plan.revision,
+            device=device if device != "auto" else plan.device or "auto",
+            captions=concept.captions,
+            masks=concept.masks,
+        )
+        for concept in plan.concepts
+    ]

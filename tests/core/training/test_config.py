@@ -1,0 +1,74 @@
+"""A training configuration: every setting explained, every mistake named."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from tiregistry.errors import InvalidConfig
+from tiregistry.training import config as module
+from tiregistry.training.config import RECIPES, TrainingConfig
+
+
+def test_json_round_trip() -> None:
+    config = TrainingConfig(initializer="old teapot", caption_templates=("a {}",), num_vectors=3)
+    assert TrainingConfig.from_mapping(config.as_dict()) == config
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_fills_in_what_was_left_open_and_nothing_else(recipe: Any) -> None:
+    resolved = TrainingConfig(recipe=recipe, max_steps=7).resolved()
+    assert resolved.max_steps == 7
+    assert None not in (resolved.learning_rate, resolved.batch_size, resolved.lr_scheduler, resolved.stopping)
+    resolved.check()
+
+
+def test_every_setting_is_explained_under_its_name() -> None:
+    tree = ast.parse(inspect.getsource(module))
+    body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TrainingConfig").body
+    explained = {
+        before.target.id
+        for before, after in zip(body, body[1:], strict=False)
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr)
+    }
+    assert explained == {field.name for field in fields(TrainingConfig)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"num_vectors": 80}, "num_vectors 80 is out of range"),
+        ({"num_vectors": 0}, "num_vectors 0 is out of range"),
+        ({"num_vectors": True}, "num_vectors cannot be True"),
+        ({"resolution": 100}, "resolution 100 is not a multiple of 8"),
+        ({"learning_rate": float("nan")}, "learning_rate nan is out of range"),
+        ({"seed": 1.5}, "seed cannot be 1.5"),
+        ({"flip": "yes"}, "flip cannot be 'yes'"),
+        ({"recipe": "slow"}, "recipe 'slow' is unknown"),
+        ({"gradient_accumulation": 8, "max_steps": 4}, "gradient_accumulation 8 is more than max_steps 4"),
+        ({"warmup_steps": 300}, "warmup_steps 300 leaves no step"),
+        ({"min_timestep": 500, "max_timestep": 500}, "min_timestep 500 is not below"),
+        ({"weight_decay": 0.1}, "weight_decay only works with the recipe classic"),
+        ({"regularization": 0.1}, "regularization only works with the recipe classic"),
+        ({"max_grad_norm": 1.0}, "max_grad_norm only works with the recipe classic"),
+        ({"cross_initialization": True}, "cross_initialization only works with the recipe classic"),
+        ({"progressive_steps": 5, "num_vectors": 1}, "progressive_steps needs more than one vector"),
+        ({"progressive_steps": 300, "num_vectors": 2}, "the second vector would never join"),
+        ({"use_alpha": True, "masks": ("sha256:0",)}, "not from both"),
+        ({"caption_templates": ("a photo",)}, "must contain {} exactly once"),
+        ({"preview_prompts": ("a photo",)}, "must contain {} exactly once"),
+    ],
+)
+def test_what_cannot_work_is_named(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        TrainingConfig(**settings).check()
+    assert said in str(caught.value)
+
+
+def test_an_unknown_setting_gets_the_closest_name() -> None:
+    with pytest.raises(InvalidConfig, match="did you mean min_snr_gamma"):
+        TrainingConfig.from_mapping({"min_snr": 5})

@@ -1,0 +1,175 @@
+"""The loop: words in company learn what they learn alone, memory that runs out, losses that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tiregistry.errors import DeviceError
+from tiregistry.training.loop import Word, learn
+from tiregistry.training.model_pass import ModelPass
+
+Make = Callable[..., Word]
+
+
+def run(base: Any, *words: Word) -> list[Any]:
+    return [result for results in learn(base, words) for result in results]
+
+
+def close(one: Word, other: Word, tolerance: float = 1e-5) -> None:
+    for role, rows in one.learned().items():
+        assert torch.allclose(rows, other.learned()[role], atol=tolerance), role
+
+
+def test_words_together_learn_what_they_learn_alone(loaded: Callable[..., Any], make_word: Make) -> None:
+    settings: list[dict[str, Any]] = [
+        {"seed": 1, "max_steps": 4},
+        {"seed": 2, "max_steps": 6, "num_vectors": 2, "recipe": "classic", "min_snr_gamma": 5.0},
+        {"seed": 3, "max_steps": 3, "initializer": "old gnome", "noise_offset": 0.1},
+    ]
+    alone = [make_word(str(number), **one) for number, one in enumerate(settings)]
+    together = [make_word(str(number), **one) for number, one in enumerate(settings)]
+    for word in alone:
+        run(loaded(), word)
+    results = run(loaded(), *together)
+    for one, other in zip(alone, together, strict=True):
+        assert one.step == other.step
+        assert one.ended == other.ended == "finished"
+        close(one, other)
+    assert len(results) == 4 + 6 + 3
+
+
+def test_micro_batches_and_accumulation_change_nothing_but_memory(loaded: Callable[..., Any], make_word: Make) -> None:
+    whole = make_word(batch_size=4)
+    micro = make_word(batch_size=4, micro_batch=1)
+    accumulated = make_word(batch_size=2, gradient_accumulation=2)
+    for word in (whole, micro, accumulated):
+        run(loaded(), word)
+    close(whole, micro)
+    close(whole, accumulated)
+
+
+def test_out_of_memory_is_answered_by_a_smaller_micro_batch(
+    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_word(batch_size=4)
+    run(loaded(), whole)
+    denoise = ModelPass._denoise
+
+    def small(self: Any, states: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(states) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return denoise(self, states, *rest)
+
+    monkeypatch.setattr(ModelPass, "_denoise", small)
+    cramped = make_word(batch_size=4)
+    results = run(loaded(), cramped)
+    close(whole, cramped)
+    notices = [text for result in results for text in result.notices]
+    assert [text.split(":")[0] for text in notices] == ["out of memory on cpu"] * 2
+    assert "1 of 4 samples" in notices[-1]
+
+
+def test_memory_for_not_even_one_sample(
+    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ModelPass, "_denoise", never)
+    with pytest.raises(DeviceError, match="too little memory for one sample"):
+        run(loaded(), make_word())
+
+
+def test_nan_ends_one_word_with_its_last_good_vectors_and_not_the_others(
+    loaded: Callable[..., Any], make_word: Make
+) -> None:
+    sick, well = make_word("sick", max_steps=4), make_word("well", max_steps=4)
+    states = {}
+    for results in learn(loaded(), [sick, well]):
+        if sick.step == 2 and not states:
+            states = {role: rows.clone() for role, rows in sick.learned().items()}
+            sick.latents.mean.fill_(float("nan"))
+        assert all(result.word.step <= 4 for result in results)
+    assert sick.ended == "diverged"
+    assert sick.step == 2
+    assert torch.equal(sick.learned()["clip_l"], states["clip_l"])
+    assert well.ended == "finished"
+    assert torch.isfinite(well.learned()["clip_l"]).all()
+
+
+def test_gradient_checkpointing_reaches_the_denoiser_and_changes_no_result(
+    loaded: Callable[..., Any], make_word: Make
+) -> None:
+    base = loaded("sd2", "v_prediction")
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    # Behind a cross attention: only there do activations lie on the way to the text.
+    handle = base.denoiser.up_blocks[2].resnets[0].register_forward_pre_hook(count)
+    try:
+        plain = make_word(family="sd2", prediction_type="v_prediction", max_steps=1)
+        run(base, plain)
+        once = calls
+        again = make_word(family="sd2", prediction_type="v_prediction", max_steps=1, gradient_checkpointing=True)
+        run(base, again)
+    finally:
+        handle.remove()
+        base.denoiser.disable_gradient_checkpointing()
+    assert calls - once == 2 * once
+    close(plain, again)
+
+
+def test_compile_wraps_the_denoiser(
+    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
+    run(loaded(), make_word(max_steps=1, compile=True))
+    assert compiled == [loaded().denoiser]
+
+
+def test_a_progressive_word_grows(loaded: Callable[..., Any], make_word: Make) -> None:
+    word = make_word(num_vectors=3, progressive_steps=2, max_steps=6)
+    start = word.vectors.rows()["clip_l"].detach().clone()
+    for _ in learn(loaded(), [word]):
+        rows = word.vectors.rows()["clip_l"].detach()
+        joined = min(3, 1 + (word.step - 1) // 2)
+        assert not torch.equal(rows[:joined], start[:joined])
+        assert torch.equal(rows[joined:], start[joined:])
+    assert len(word.learned()["clip_l"]) == 3
+
+
+def test_the_pictures_own_vectors_are_thrown_away(loaded: Callable[..., Any], make_word: Make) -> None:
+    word = make_word(per_image_tokens=True, max_steps=4, batch_size=8)
+    before = word.vectors.rows()["clip_l"].detach().clone()
+    run(loaded(), word)
+    assert len(before) == 1 + 3
+    assert not torch.equal(word.vectors.rows()["clip_l"].detach()[1:], before[1:])
+    assert len(word.learned()["clip_l"]) == 1
+
+
+def test_the_stopping_rule_ends_a_word_and_keeps_its_best(loaded: Callable[..., Any], make_word: Make) -> None:
+    word = make_word(stopping="dvar", stop_every=1, stop_window=3, stop_threshold=1.0, max_steps=50, learning_rate=1e-9)
+    other = make_word("other", max_steps=8)
+    run(loaded(), word, other)
+    assert word.ended == "converged"
+    assert word.step < 50
+    assert other.ended == "finished"
+    assert word.rule is not None
+    assert torch.equal(word.learned()["clip_l"], word.rule.best_rows["clip_l"])
+
+
+def test_nothing_of_the_model_is_trained(loaded: Callable[..., Any], make_word: Make) -> None:
+    base = loaded()
+    before = {name: p.clone() for name, p in base.towers[0].model.named_parameters()}
+    run(base, make_word(num_vectors=2))
+    assert all(torch.equal(p, before[name]) for name, p in base.towers[0].model.named_parameters())
+    assert not any(p.requires_grad for p in base.denoiser.parameters())
+    assert next(base.vae.parameters()).device.type == "cpu"

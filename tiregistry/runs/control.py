@@ -1,0 +1,104 @@
+"""What can be done to a run from outside: watch, cancel, queue again, remove."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from tiregistry.concepts import Run
+from tiregistry.errors import Conflict
+from tiregistry.runs.executor import Executor, LocalWorkers
+from tiregistry.runs.liveness import is_dead
+from tiregistry.training.events import Event
+from tiregistry.training.journal import JournalReader
+from tiregistry.training.run_lock import is_carried_out
+from tiregistry.training.run_state import STOP_FILE, run_folder
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+
+OPEN = ("queued", "running")
+"""Statuses of runs that are not over."""
+
+
+def start(registry: Registry, runs: list[Run], executor: Executor | None = None) -> None:
+    """Have queued runs carried out in the background."""
+    (executor or LocalWorkers()).start(registry, runs)
+
+
+def watch(
+    registry: Registry, run_id: str, *, poll: float = 0.25, over: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """The events of a run from its beginning, then as they come, until it is over or its process is dead.
+
+    Args:
+        poll: seconds between two looks.
+        over: asked between looks; True ends the watching, not the run.
+    """
+    reader = JournalReader(run_folder(registry, run_id))
+    while not over():
+        run = registry.run(run_id)
+        # Looked at before reading, so that nothing written in between is missed.
+        ended = run.status not in OPEN or is_dead(registry, run)
+        yield from reader.new()
+        if ended:
+            return
+        time.sleep(poll)
+
+
+def cancel(registry: Registry, run: Run, *, keep: bool = False) -> str:
+    """Cancel a run; one that is at work stops after its step.
+
+    Args:
+        keep: register what was learned so far.
+
+    Returns:
+        `cancelled`, or `stopping` when its process was asked to stop.
+
+    Raises:
+        Conflict: the run is over.
+    """
+    with registry.database.write():
+        current = registry.run(run.id)
+        if current.status not in OPEN:
+            raise Conflict(f"run {run.id} is {current.status} already", "tireg runs remove takes it from the list")
+        if current.pid is None or is_dead(registry, current):
+            registry.update_run(
+                run.id, status="cancelled", pid=None, message="cancelled before its end", finished_at=time.time()
+            )
+            return "cancelled"
+    folder = run_folder(registry, run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP_FILE).write_text("keep" if keep else "cancel", encoding="ascii")
+    return "stopping"
+
+
+def queue_again(registry: Registry, run: Run) -> Run:
+    """Put a run that is not finished back into the queue; it goes on from its checkpoint.
+
+    Raises:
+        Conflict: it is finished, in the queue, or being carried out.
+    """
+    with registry.database.write():
+        current = registry.run(run.id)
+        if current.status == "finished":
+            raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
+        if current.status in OPEN and not is_dead(registry, current):
+            raise Conflict(f"run {run.id} is {current.status}", "tireg runs watch shows it")
+        config = dict(current.config) | {"background": True}
+        return registry.update_run(run.id, status="queued", pid=None, message="", config=config, finished_at=None)
+
+
+def remove(registry: Registry, run: Run) -> None:
+    """Forget a run with its checkpoint, events and log; the version it made stays.
+
+    Raises:
+        Conflict: it is being carried out.
+    """
+    folder = run_folder(registry, run.id)
+    if is_carried_out(folder) or (run.status == "running" and not is_dead(registry, run)):
+        raise Conflict(f"run {run.id} is being carried out", f"first: tireg runs cancel {run.id}")
+    registry.remove_run(run.id)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""Whether a run that calls itself running really is, and what becomes of one whose process died."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tiregistry.training.run_lock import is_carried_out
+from tiregistry.training.run_state import run_folder
+
+if TYPE_CHECKING:
+    from tiregistry.concepts import Run
+    from tiregistry.registry.registry import Registry
+
+SILENT_SECONDS = 30.0
+"""A heartbeat older than this, with nobody holding the run's lock, means that its process is gone."""
+
+
+def is_dead(registry: Registry, run: Run) -> bool:
+    """Whether a run waits for, or is in the hands of, a process that no longer exists.
+
+    The lock in the run's folder decides, because the system frees it with the process. Process id and heartbeat only
+    cover the moment between taking a run from the queue and taking its lock.
+    """
+    if run.status not in ("running", "queued") or run.pid is None:
+        return False
+    if is_carried_out(run_folder(registry, run.id)):
+        return False
+    if not _process_exists(run.pid):
+        return True
+    return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
+
+
+def adopt_dead_runs(registry: Registry) -> list[str]:
+    """Put dead background runs back into the queue, and record that others were interrupted.
+
+    A run that died again without having come a step further is not tried a third time.
+
+    Returns:
+        One line for each, for the log.
+    """
+    lines = []
+    for status in ("running", "queued"):
+        for run in registry.runs(status=status):
+            if not is_dead(registry, run):
+                continue
+            if not run.config.get("background"):
+                message = f"its process died at step {run.step}"
+                registry.update_run(run.id, status="interrupted", pid=None, message=message)
+            elif run.message == (message := f"taken up at step {run.step} after its worker died"):
+                message = f"its worker died twice at step {run.step}"
+                registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
+            else:
+                registry.update_run(run.id, status="queued", pid=None, message=message)
+            lines.append(f"{run.id}: {message}")
+    return lines
+
+
+def _process_exists(pid: int) -> bool:
+    """Whether a process of this machine has this id."""
+    if os.name == "nt":
+        return True  # os.kill(pid, 0) would end it; the heartbeat decides
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

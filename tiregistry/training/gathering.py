@@ -1,0 +1,78 @@
+"""Pictures from disk with their captions and masks, as a training request wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiregistry.captions import read_captions
+from tiregistry.errors import InvalidImage
+from tiregistry.images import SourcePicture, find_images, find_masks, read_picture
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What `gather` found.
+
+    Attributes:
+        pictures: each content once.
+        captions: one per picture, empty where there is none; nothing when no picture has one.
+        masks: one per picture or None; nothing without a folder of masks.
+        notes: what the user should know.
+    """
+
+    pictures: list[SourcePicture]
+    captions: list[str]
+    masks: list[SourcePicture | None]
+    notes: list[str]
+
+
+def gather(
+    paths: Sequence[Path], *, captions: Path | None = None, use_captions: bool = True, masks: Path | None = None
+) -> Gathered:
+    """Read the pictures that `paths` name, with the text files and masks that belong to them.
+
+    Args:
+        paths: picture files and folders.
+        captions: folder of text files; None looks beside each picture.
+        use_captions: False takes no notice of text files.
+        masks: folder of masks, files of the pictures' names.
+
+    Raises:
+        FileMissing, InvalidInput, InvalidImage: the first thing that cannot be used.
+    """
+    files = find_images(paths)
+    texts = read_captions(files, captions) if use_captions else [""] * len(files)
+    mask_files = find_masks(files, masks) if masks is not None else [None] * len(files)
+    found: dict[str, tuple[SourcePicture, str, SourcePicture | None]] = {}
+    notes: list[str] = []
+    for file, text, mask_file in zip(files, texts, mask_files, strict=True):
+        picture = read_picture(file)
+        if picture.digest in found:
+            notes.append(f"{picture.filename} is the same picture as {found[picture.digest][0].filename}: used once")
+            continue
+        mask = None if mask_file is None else read_picture(mask_file)
+        if mask is not None and abs(_shape(mask) - _shape(picture)) > 0.02:
+            raise InvalidImage(
+                f"the mask {mask.filename} is {mask.size[0]}x{mask.size[1]}, "
+                f"its picture {picture.size[0]}x{picture.size[1]}",
+                "a mask has its picture's proportions",
+            )
+        found[picture.digest] = (picture, text, mask)
+        notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
+    all_texts = [text for _, text, _ in found.values()]
+    if any(all_texts):
+        count = sum(bool(text) for text in all_texts)
+        notes.append(f"captions from text files for {count} of {len(all_texts)} pictures")
+    return Gathered(
+        [picture for picture, _, _ in found.values()],
+        all_texts if any(all_texts) else [],
+        [mask for _, _, mask in found.values()] if masks is not None else [],
+        notes,
+    )
+
+
+def _shape(picture: SourcePicture) -> float:
+    width, height = picture.size
+    return width / height

@@ -8,6 +8,7 @@ from pathlib import Path
 from tiregistry.concepts import BaseModel, Fingerprint
 from tiregistry.errors import AlreadyExists, BaseModelNotFound, RegistryReadOnly
 from tiregistry.references import check_name, name_key
+from tiregistry.registry.catalogue import check_text
 from tiregistry.registry.database import Database, Row
 
 DEFAULT = "embedded"
@@ -22,6 +23,7 @@ def add(db: Database, base: BaseModel) -> None:
         AlreadyExists: another source has the name.
     """
     name = check_name(base.name, "base model's name")
+    check_text(base.source, "base model's source")
     fingerprint = base.fingerprint
     with db.write() as connection:
         row = connection.execute("SELECT source FROM bases WHERE name_key = ?", (name_key(name),)).fetchone()

@@ -1,4 +1,7 @@
-"""A process that makes many changes to a shared registry: `python -m tests.core.registry.writing HOME NUMBER WRITES`."""
+"""A process that makes many changes to a shared registry.
+
+python -m tests.core.registry.writing HOME NUMBER WRITES
+"""
 
 from __future__ import annotations
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import BaseModel, Concept, Fit, SourceImage, Version
+
+if TYPE_CHECKING:
+    from tiregistry.registry.lineage import Ancestor
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -144,6 +147,12 @@ def base_data(base: BaseModel, *, is_default: bool = False) -> dict[str, Any]:
         "fingerprint": base.fingerprint.as_dict(),
         "added_at": moment(base.added_at) if base.added_at else None,
     }
+
+
+def ancestor(parent: Ancestor) -> str:
+    """`continued gnome@1`."""
+    where = parent.reference or f"{short(parent.digest)} (not here)"
+    return f"{parent.relation} {where}{' (in the trash)' if parent.is_trashed else ''}"
 
 
 def image_line(image: SourceImage) -> str:

@@ -40,23 +40,32 @@ def tree(db: Database, versions: list[Version], aliases: dict[str, int]) -> list
         labels.setdefault(number, []).append(alias)
     if versions:
         labels.setdefault(versions[-1].number, []).append("latest")
-    known = _references(db, {parent.digest for version in versions for parent in version.parents})
+    known = references(db, {parent.digest for version in versions for parent in version.parents})
     nodes: dict[str, LineageNode] = {}
     roots: list[LineageNode] = []
     for version in versions:
-        ancestors = tuple(
-            Ancestor(parent.digest, parent.relation, *known.get(parent.digest, ("", False)))
-            for parent in version.parents
-        )
-        node = LineageNode(version, tuple(sorted(labels.get(version.number, ()))), ancestors)
+        parents = tuple(_ancestors(version, known))
+        node = LineageNode(version, tuple(sorted(labels.get(version.number, ()))), parents)
         # Parents come before children: a digest contains its parents' digests, so no circle can exist.
-        above = next((nodes[a.digest] for a in ancestors if a.digest in nodes), None)
+        above = next((nodes[a.digest] for a in parents if a.digest in nodes), None)
         (above.children if above else roots).append(node)
         nodes[version.digest] = node
     return roots
 
 
-def _references(db: Database, digests: set[str]) -> dict[str, tuple[str, bool]]:
+def ancestors(db: Database, version: Version) -> list[Ancestor]:
+    """The parents of one version."""
+    return _ancestors(version, references(db, {parent.digest for parent in version.parents}))
+
+
+def _ancestors(version: Version, known: dict[str, tuple[str, bool]]) -> list[Ancestor]:
+    return [
+        Ancestor(parent.digest, parent.relation, *known.get(parent.digest, ("", False))) for parent in version.parents
+    ]
+
+
+def references(db: Database, digests: set[str]) -> dict[str, tuple[str, bool]]:
+    """The references under which versions live here, by digest, and whether they lie in the trash."""
     found: dict[str, tuple[str, bool]] = {}
     for digest in digests:
         row = db.row(

@@ -219,6 +219,10 @@ class Registry(Ledger, Upkeep):
             concept = self.concept(name)
             return lineage.tree(self.database, list(self.versions(name)), dict(concept.aliases))
 
+    def ancestors(self, version: Version) -> list[lineage.Ancestor]:
+        """The parents of a version, with their references where they live here."""
+        return lineage.ancestors(self.database, version)
+
     def diff(self, a: str | Reference, b: str | Reference) -> Difference:
         """What distinguishes two versions: configuration, base model, images, vectors, scores.
 

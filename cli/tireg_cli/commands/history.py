@@ -9,7 +9,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json
-from tiregistry.registry.lineage import Ancestor, LineageNode
+from tiregistry.registry.lineage import LineageNode
 from tiregistry.registry.registry import Registry
 
 
@@ -50,15 +50,10 @@ def _draw(roots: list[LineageNode]) -> None:
 def _line(node: LineageNode) -> str:
     version = node.version
     labels = f" [{', '.join(node.aliases)}]" if node.aliases else ""
-    parents = "".join(f" ← {_ancestor(a)}" for a in node.ancestors)
+    parents = "".join(f" ← {forms.ancestor(a)}" for a in node.ancestors)
     base = f" on {version.base_name}" if version.base_name else ""
     images = f", {forms.count(len(version.images), 'image')}" if version.images else ""
     return f"@{version.number}{labels} {version.origin} {forms.day(version.created_at)}{base}{images}{parents}"
-
-
-def _ancestor(ancestor: Ancestor) -> str:
-    where = ancestor.reference or f"{forms.short(ancestor.digest)} (not here)"
-    return f"{ancestor.relation} {where}{' (in the trash)' if ancestor.is_trashed else ''}"
 
 
 def _data(root: LineageNode) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _version_fields(
         "version": version.reference + (f" ({', '.join(names)})" if names else ""),
         "digest": version.digest,
         "origin": f"{version.origin} {forms.day(version.created_at)}",
-        "made from": ", ".join(f"{p.relation} {forms.short(p.digest)}" for p in version.parents),
+        "made from": ", ".join(map(forms.ancestor, registry.ancestors(version))),
         "vectors": forms.shapes(version),
         "base model": (version.base_name or "not recorded") + family,
         "images": "; ".join(images[:8]) + (f"; and {len(images) - 8} more" if len(images) > 8 else ""),

@@ -1,0 +1,287 @@
+"""The commands that look at, curate and keep the registry: data on stdout, talk on stderr, documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Tireg
+from tests.core.registry.making import SD15, add_version
+from tests.core.test_fingerprints import write_model
+from tireg_cli.main import COMMANDS
+from tiregistry.concepts import Parent
+from tiregistry.registry.registry import Registry
+
+MINE = (
+    "list", "show", "diff", "history", "tag", "alias", "note", "rename", "remove", "restore", "base", "verify", "gc",
+    "backup",
+)  # fmt: skip
+
+
+@pytest.fixture
+def tireg(capsys: pytest.CaptureFixture[str]) -> Tireg:
+    return Tireg(capsys)
+
+
+@pytest.fixture
+def words() -> Iterator[Registry]:
+    """A registry with `gnome` (three versions) and `inky` (a style)."""
+    with Registry.open() as registry:
+        first = add_version(
+            registry, "gnome", 1, caption="a photo of <gnome>", record={"loss": [2.0, 1.0, 0.5], "seconds": 9}
+        )
+        add_version(registry, "gnome", 2, parents=(Parent(first.digest, "continued"),))
+        add_version(registry, "gnome", 3)
+        add_version(registry, "inky", 4, concept_type="style")
+        yield registry
+
+
+# -- look ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:
+    result = tireg("list")
+    assert result.out == ""
+    assert "tireg train" in result.err
+    assert tireg("list", "--json").json == []
+    assert "nothing matches" in tireg("list", "gnome").err
+    assert "the trash is empty" in tireg("list", "--trash").err
+
+
+def test_list_in_a_pipe_is_made_for_cut_and_awk(tireg: Tireg, words: Registry) -> None:
+    words.tag("gnome", add=["garden"])
+    rows = [line.split("\t") for line in tireg("list").lines]
+    assert [row[:6] for row in rows] == [
+        ["gnome", "<gnome>", "object", "3", "sd15", "trained"],
+        ["inky", "<inky>", "style", "1", "sd15", "trained"],
+    ]
+    assert rows[0][7] == "garden"
+    assert [c["name"] for c in tireg("list", "type:style", "--json").json] == ["inky"]
+    assert [line.split("\t")[0] for line in tireg("list", "--sort", "versions", "--reverse").lines] == ["inky", "gnome"]
+    paged = tireg("list", "--limit", "1", "--offset", "1")
+    assert [line.split("\t")[0] for line in paged.lines] == ["inky"]
+    assert "--offset 1" in tireg("list", "--limit", "1").err
+    assert tireg("list", "since:nonsense", code=2).out == ""
+
+
+def test_show_tells_how_to_use_a_word_and_how_it_was_learned(tireg: Tireg, words: Registry) -> None:
+    words.set_alias("gnome@1", "best")
+    words.set_scores(words.version("gnome@1"), {"clip_i": 0.7123})
+    shown = tireg("show", "gnome@best").out
+    for part in ('tireg gen "a photo of <gnome>"', "gnome@1 (best)", "lr 0.005 · seed 1", "2 → 0.5", "clip_i 0.7123",
+                 "picture-100.png 64x48 “a photo of <gnome>”", "sd15 (sd1, table sha256:1111", "1-3", "█"):  # fmt: skip
+        assert part in shown, part
+    assert "continued gnome@1" in tireg("show", "gnome@2").out
+    data = tireg("show", "gnome@best", "--json").json
+    assert data["version"]["record"]["loss"] == [2.0, 1.0, 0.5]
+    assert data["version"]["manifest"]["format"] == "tireg-manifest/1"
+    assert data["concept"]["aliases"] == {"best": 1}
+    words.create_concept("empty", "<empty>", "object")
+    assert "0 versions" in tireg("show", "empty").out
+
+
+def test_what_does_not_exist_ends_with_3_and_one_line(tireg: Tireg, words: Registry) -> None:
+    for line in (
+        "show gnom", "show gnome@9", "diff gnome nope", "history nope", "tag nope x", "alias gnome@9 best",
+        "rename nope x", "note nope", "remove nope", "restore gnome", "base show nope", "base remove nope",
+        "restore --from none.zip", "list --fits nope",
+    ):  # fmt: skip
+        result = tireg(*line.split(), code=3)
+        assert result.out == ""
+        assert len(result.err.splitlines()) == 1, result.err
+        assert " · " in result.err, result.err  # the next step
+
+
+def test_wrong_usage_ends_with_2(tireg: Tireg, words: Registry) -> None:
+    for line in (
+        "show a/b", "rename gnome a:b", "alias gnome latest", "alias gnome --undo", "remove",
+        "remove gnome --empty-trash", "remove gnome --purge", "restore", "gc --grace soon", "verify --from x", "list --sort colour", "shwo",
+        "note gnome@1 x --licence",
+    ):  # fmt: skip
+        result = tireg(*line.split(), code=2)
+        assert (result.out, len(result.err.splitlines())) == ("", 1), result.err
+    assert words.concept("gnome").num_versions == 3
+
+
+def test_diff_and_history(tireg: Tireg, words: Registry) -> None:
+    assert "training.seed\t1\t2" in tireg("diff", "gnome@1", "gnome@2").out
+    data = tireg("diff", "gnome@1", "gnome@2", "--json").json
+    assert data["tensors"][0]["distance"] > 0
+    assert data["images"]["common"] == 0
+    assert "same version" in tireg("diff", "gnome", "gnome@3").err
+    drawn = tireg("history", "gnome").lines
+    assert [re.sub(r"\d{4}-.*", "", line).rstrip() for line in drawn] == [
+        "gnome  <gnome>",
+        "├─ @1 trained",
+        "│  └─ @2 trained",
+        "└─ @3 [latest] trained",
+    ]
+    tree = tireg("history", "gnome", "--json").json["versions"]
+    assert [node["number"] for node in tree] == [1, 3]
+    assert tree[0]["children"][0]["parents"][0]["reference"] == "gnome@1"
+
+
+# -- curate ----------------------------------------------------------------------------------------------------------
+
+
+def test_curating_by_command(tireg: Tireg, words: Registry) -> None:
+    assert tireg("tag", "gnome", "garden", "pottery").lines == ["garden", "pottery"]
+    assert tireg("tag", "gnome", "-r", "garden", "--json").json == {"concept": "gnome", "tags": ["pottery"]}
+    tireg("alias", "gnome@1", "best")
+    tireg("alias", "gnome@2", "best")
+    assert tireg("alias", "gnome").lines == ["best\tgnome@2"]
+    assert "gnome@1 again" in tireg("alias", "gnome", "best", "--undo").err
+    log = tireg("alias", "gnome", "--log", "--json").json["log"]
+    assert [entry["new_number"] for entry in log] == [1, 2, 1]
+    tireg("alias", "gnome", "best", "--remove")
+    assert tireg("alias", "gnome", "--json").json["aliases"] == {}
+    tireg("note", "gnome", "first line")
+    tireg("note", "gnome", "second line", "--append")
+    assert tireg("note", "gnome").out == "first line\nsecond line\n"
+    tireg("note", "gnome@1", "only this version")
+    assert tireg("note", "gnome@1").lines == ["only this version"]
+    tireg("note", "gnome", "CC0-1.0", "--licence")
+    assert tireg("note", "gnome", "--json").json["licence"] == "CC0-1.0"
+    tireg("note", "gnome", "--clear")
+    assert tireg("note", "gnome").out == ""
+    assert tireg("rename", "gnome", "dwarf").lines == ["dwarf"]
+    assert tireg("show", "gnome@1").lines[0].split() == ["concept", "dwarf", "(object)"]
+    tireg("rename", "dwarf", "inky", code=4)
+
+
+def test_trash_by_command(tireg: Tireg, words: Registry) -> None:
+    assert tireg("remove", "gnome@3", "inky").lines == ["gnome@3", "inky"]
+    assert {line.split("\t")[0] for line in tireg("list", "--trash").lines} == {"gnome@3", "inky"}
+    assert "tireg restore inky" in tireg("show", "inky", code=3).err
+    assert tireg("restore", "gnome@3", "inky").lines == ["gnome@3", "inky"]
+    tireg("remove", "inky")
+    words.create_concept("inky", "<new>", "style")
+    tireg("restore", "inky", code=4)
+    assert tireg("restore", "inky", "--as", "old-inky").lines == ["old-inky"]
+    assert tireg("remove", "old-inky", "--purge", "--yes", "--json").json == {"removed": ["old-inky"], "purged": True}
+    tireg("remove", "gnome@1")
+    assert tireg("remove", "--empty-trash", "--older-than", "30d", "--yes").out == ""
+    assert tireg("remove", "--empty-trash", "--yes").lines == ["gnome@1"]
+    assert "the trash is empty" in tireg("list", "--trash").err
+
+
+# -- keep ------------------------------------------------------------------------------------------------------------
+
+
+def test_backup_damage_verify_repair(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
+    (path,) = tireg("backup", str(tmp_path)).lines
+    assert re.fullmatch(r"tireg-backup-\d{8}-\d{6}\.zip", Path(path).name)
+    tireg("backup", path, code=4)
+    assert tireg("backup", path, "--force", "--json").json["versions"] == 4
+    assert "everything is as it was" in tireg("verify").err
+    blob = words.blobs.path(words.version("inky").images[0].digest)
+    blob.chmod(0o644)
+    blob.write_bytes(b"broken")
+    damaged = tireg("verify", code=6)
+    assert damaged.lines[0].split("\t")[3] == "inky@1 (image picture-400.png)"
+    assert tireg("verify", "--json", code=6).json["damages"][0]["kind"] == "file"
+    assert "copied from" in tireg("verify", "--repair", "--from", path).out
+    assert tireg("verify", "--json").json["damages"] == []
+
+
+def test_restore_from_a_backup(tireg: Tireg, words: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tireg("backup", str(tmp_path / "b.zip"))
+    monkeypatch.setenv("TIREG_HOME", str(tmp_path / "elsewhere"))
+    assert "added 2 words, 4 versions" in tireg("restore", "--from", str(tmp_path / "b.zip")).err
+    assert tireg("restore", "--from", str(tmp_path / "b.zip"), "--json").json["versions"] == 0
+    assert len(tireg("list").lines) == 2
+
+
+def test_gc_lists_and_only_removes_when_told(tireg: Tireg, words: Registry) -> None:
+    orphan = words.blobs.add(b"orphan")
+    assert "younger than 24h stay" in tireg("gc").err
+    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 bytes"]
+    assert orphan in words.blobs
+    assert tireg("gc", "--grace", "0s", "--apply", "--json").json["bytes"] == 6
+    assert orphan not in words.blobs
+
+
+def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny")
+    assert "default is embedded" in tireg("base", "list").err
+    assert tireg("base", "add", str(folder), "--name", "mine", "--default").lines == ["mine"]
+    assert tireg("base", "default").lines == ["mine"]
+    add_version(words, "fitting", 9, fingerprint=words.base("mine").fingerprint)
+    assert tireg("base", "list").lines[0].split("\t")[:3] == ["mine", "sd1", "64"]
+    data = tireg("base", "show", "mine", "--json").json
+    assert (data["words"], data["default"]) == ({"fitting": "exact", "gnome": "other", "inky": "other"}, True)
+    assert tireg("list", "--fits", "mine").lines[0].split("\t")[-1] == "exact"
+    assert [c["fit"] for c in tireg("list", "--fits", str(folder), "--json").json] == ["exact"]
+    (tmp_path / "file.txt").write_text("hello")
+    tireg("base", "add", str(tmp_path), code=2)
+    tireg("base", "add", str(tmp_path / "file.txt"), code=2)
+    other = write_model(tmp_path / "other", change="unet")
+    tireg("base", "add", str(other), "--name", "mine", code=4)
+    assert tireg("base", "remove", "mine").lines == ["mine"]
+    assert SD15.family == "sd1"
+
+
+# -- the contract ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_command_has_an_example_in_its_help(tireg: Tireg, name: str) -> None:
+    assert f"tireg {name}" in tireg(name, "--help").out.split("Example", 1)[1]
+    assert COMMANDS[name][1].endswith(".")
+
+
+@pytest.mark.parametrize("sub", ["list", "add", "show", "default", "remove"])
+def test_every_base_command_has_an_example_in_its_help(tireg: Tireg, sub: str) -> None:
+    assert f"tireg base {sub}" in tireg("base", sub, "--help").out.split("Example", 1)[1]
+
+
+def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -> None:
+    """Through a real pseudo-terminal."""
+
+    def talk(*arguments: str, answer: bytes = b"") -> tuple[str, int]:
+        shown = b""
+        child, terminal = pty.fork()
+        if child == 0:
+            os.environ |= {"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": "1"}
+            os.execv(sys.executable, [sys.executable, "-m", "tireg_cli", *arguments])
+        if answer:
+            os.write(terminal, answer)
+        while True:
+            try:
+                piece = os.read(terminal, 10_000)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2] / "cli"), str(Path(__file__).parents[2])])
+    shown, code = talk("list")
+    assert code == 0
+    assert shown.splitlines()[0].startswith("NAME ")
+    assert all(len(line) <= 60 for line in shown.splitlines())
+    shown, code = talk("remove", "inky", "--purge", answer=b"n\n")
+    assert code == 130
+    assert words.version("inky").number == 1
+    shown, code = talk("remove", "inky", "--purge", answer=b"y\n")
+    assert code == 0
+    assert [item.reference for item in words.trash()] == []
+
+
+def test_a_reader_that_goes_away_is_no_error(words: Registry) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "cli"), str(Path(__file__).parents[2])])
+    }
+    command = f"{sys.executable} -m tireg_cli list --json | head -c 5"
+    run = subprocess.run(command, shell=True, capture_output=True, env=environment, text=True)
+    assert (run.stdout, run.stderr) == ("[\n  {", "")
+    assert json.loads(run.stdout + "}]") == [{}]

@@ -14,6 +14,7 @@ from tiregistry.text import safe
 
 # Command name to (module, one-line help). The help stands here too so that `tireg --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "tui": ("tui", "Browse, train and compose in a terminal UI; tireg alone opens it too."),
     "demo": ("demo", "The whole story in a few minutes: learn a word and a style, compose them, see the pictures."),
     "train": ("train", "Learn a word from pictures."),
     "gen": ("gen", "Generate pictures from prompts that name words."),
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "Get words from the Hub."),
     "hub": ("hub", "Look around on the Hub: search."),
     "base": ("base", "Base models: list, add, show, default, remove."),
+    "doctor": ("doctor", "Report on device, terminal graphics, registry, Hub login and versions."),
     "verify": ("verify", "Check that everything is still what it was; repair what is not."),
     "gc": ("gc", "Free the space of files that nothing needs."),
     "backup": ("backup", "Write the whole registry into one file."),
@@ -88,7 +90,12 @@ def cli(ctx: click.Context) -> None:
                   tireg gen "an oil painting of <gnome>" --show
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        from tireg_cli.commands import tui
+
+        if tui.has_terminal():
+            ctx.invoke(tui.command)
+        else:
+            click.echo(ctx.get_help())
 
 
 def run(argv: list[str] | None = None) -> int:

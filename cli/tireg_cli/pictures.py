@@ -34,7 +34,7 @@ def show_picture(image: Image, *, caption: str = "") -> None:
         columns = min(size.columns, max(1, -(-wanted // terminal.cell[0])))
     else:
         columns = min(size.columns, max(32, image.width))
-    _show([image], [caption], columns, max(4, size.lines - 3))
+    draw([image], [caption], terminal, columns, max(4, size.lines - 3))
 
 
 def show_pictures(images: Sequence[Image], captions: Sequence[str]) -> None:
@@ -43,17 +43,17 @@ def show_pictures(images: Sequence[Image], captions: Sequence[str]) -> None:
     each = 32 if size.columns >= 66 else min(size.columns, 32)
     per_line = max(1, (size.columns + 2) // (each + 2))
     for start in range(0, len(images), per_line):
-        _show(images[start : start + per_line], captions[start : start + per_line], each, each)
+        draw(images[start : start + per_line], captions[start : start + per_line], this_terminal(), each, each)
         click.echo("", err=True)
 
 
-def _show(images: Sequence[Image], captions: Sequence[str], columns: int, rows: int) -> None:
-    """One row of pictures with their captions below."""
+def draw(images: Sequence[Image], captions: Sequence[str], terminal: Terminal, columns: int, rows: int) -> None:
+    """One row of pictures on stderr, each within `columns` x `rows` cells, with their captions below."""
     from tireg_cli.output import fit, width_of
     from tiregistry.graphics.drawing import draw_row
     from tiregistry.text import safe
 
-    drawn = draw_row(images, this_terminal(), columns, rows)
+    drawn = draw_row(images, terminal, columns, rows)
     if drawn:
         click.echo(drawn, err=True, color=True, nl=False)
     room = columns if len(images) > 1 else 1000

@@ -59,6 +59,7 @@ class TerminalDouble:
     def __post_init__(self) -> None:
         self.received = b""
         self.ended = False
+        self._status: int | None = None
         self._answered_to = 0
         self._due: list[tuple[float, bytes]] = []
         self.pid, self._handle = pty.fork()
@@ -119,6 +120,8 @@ class TerminalDouble:
 
     def close(self) -> int:
         """End the program and return its exit status (or minus the signal)."""
+        if self._status is not None:
+            return self._status
         for number in (signal.SIGTERM, signal.SIGKILL):
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
@@ -128,7 +131,8 @@ class TerminalDouble:
         else:
             done, status = os.waitpid(self.pid, 0)
         os.close(self._handle)
-        return os.waitstatus_to_exitcode(status)
+        self._status = os.waitstatus_to_exitcode(status)
+        return self._status
 
     def _answer(self) -> None:
         for match in _QUESTIONS.finditer(self.received, self._answered_to):

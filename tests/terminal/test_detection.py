@@ -20,7 +20,7 @@ import json, os, select, sys, termios, time, tty
 sys.path[:0] = json.loads(sys.argv[1])
 from tiregistry.graphics.detection import detect
 before = time.monotonic()
-found = detect()
+found = detect(seconds=float(sys.argv[3]))
 seconds = time.monotonic() - before
 print("ready", flush=True)
 tty.setraw(0, termios.TCSANOW)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from tiregistry.graphics import queries, tmux
 from tiregistry.graphics.queries import Answers
 
-LOCAL_SECONDS = 0.3
+LOCAL_SECONDS = 0.5
 REMOTE_SECONDS = 1.0
 """Longest wait for the answers, on this machine and over ssh."""
 _QUIET_SECONDS = 0.05

@@ -34,7 +34,7 @@ def wish(option: str = "", environment: Mapping[str, str] | None = None) -> tupl
 def detect(option: str = "", *, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> Terminal:
     """Find out how this process's terminal (on stderr) can show pictures.
 
-    Takes a few milliseconds where the terminal answers, at most about a third of a second (one second over ssh)
+    Takes a few milliseconds where the terminal answers, at most half a second (one second over ssh)
     where it does not. Without a terminal nothing is asked and nothing is written.
 
     Args:

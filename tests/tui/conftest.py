@@ -1,0 +1,103 @@
+"""A real registry with pictures, versions, tags and losses, and a pilot that presses real keys."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+
+from tireg_tui.app import TiregApp
+from tiregistry.concepts import Fingerprint, NewVersion, SourceImage
+from tiregistry.embeddings.embedding import Embedding
+from tiregistry.graphics.terminal import Terminal
+from tiregistry.registry.registry import Registry
+
+BASE = Fingerprint("sd1", "sha256:" + "a" * 64, "sha256:" + "b" * 64, "sha256:" + "c" * 64)
+T = TypeVar("T")
+Story = Callable[[Pilot[None]], Awaitable[T]]
+
+
+def picture(color: str) -> bytes:
+    """A PNG with a square of a colour on a gradient."""
+    ramp = Image.linear_gradient("L").resize((64, 64))
+    image = Image.merge("RGB", (ramp, ramp, ramp))
+    image.paste(color, (16, 16, 48, 48))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def add_version(registry: Registry, name: str, seed: int, *, color: str = "", concept_type: str = "object") -> None:
+    """Register a version, with a picture when a colour is given."""
+    images = ()
+    if color:
+        images = (SourceImage(registry.blobs.add(picture(color)), f"{color}.png", 64, 64),)
+    values = np.random.default_rng(seed).normal(size=(1, 16)).astype("float32")
+    new = NewVersion(
+        name,
+        f"<{name}>",
+        "style" if concept_type == "style" else "object",
+        "trained",
+        BASE,
+        "tiny",
+        images=images,
+        training={"initializer": "thing", "recipe": "direction", "seed": seed},
+        record={"loss": [1 / (step + 1) for step in range(60)], "seconds": 12.5, "steps": 60},
+    )
+    registry.add_version(new, Embedding({"clip_l": values}))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A registry of three words: gnome with three versions, mug, inkwash."""
+    folder = tmp_path / "home"
+    with Registry.open(folder) as registry:
+        add_version(registry, "inkwash", 1, concept_type="style")
+        add_version(registry, "mug", 2, color="blue")
+        for seed, color in enumerate(("red", "green", "yellow")):
+            add_version(registry, "gnome", 10 + seed, color=color)
+        registry.tag("gnome", add=["garden"])
+        registry.set_alias("gnome@2", "best")
+    return folder
+
+
+def drive(home: Path, story: Story[T], *, size: tuple[int, int] = (120, 36), terminal: Terminal | None = None) -> T:
+    """Run the app on a registry and tell it a story."""
+
+    async def run() -> T:
+        app = TiregApp(terminal or Terminal("halfblocks"), home)
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            return await story(pilot)
+
+    return asyncio.run(run())
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until no work is under way and everything is drawn."""
+    for _ in range(3):
+        await pilot.pause()
+        await pilot.app.workers.wait_for_complete(
+            [worker for worker in pilot.app.workers if worker.group not in ("make", "follow", "doctor")]
+        )
+    await pilot.pause()
+
+
+def app_of(pilot: Pilot[None]) -> TiregApp:
+    """The app, by its own type."""
+    assert isinstance(pilot.app, TiregApp)
+    return pilot.app
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """Everything on the screen as text."""
+    screen = pilot.app.screen
+    lines = screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in lines)

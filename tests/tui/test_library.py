@@ -1,0 +1,250 @@
+"""The library: filter, sort, marks, removal with undo, following other processes, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.conftest import add_version, app_of, drive, screen_text, settle
+from tireg_tui.screens.concept import ConceptScreen
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.library import Library
+from tireg_tui.widgets.concept_table import PAGE, ConceptTable
+from tiregistry.errors import NotFound
+from tiregistry.registry.registry import Registry
+
+
+def table(pilot: Pilot[None]) -> ConceptTable:
+    return pilot.app.screen.query_one(ConceptTable)
+
+
+def test_words_and_the_one_under_the_cursor(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app.screen, Library)
+        assert table(pilot).names == ["gnome", "mug", "inkwash"]
+        text = screen_text(pilot)
+        assert "<gnome>" in text
+        assert "gnome@3" in text
+        assert "▀" in text
+        await pilot.press("j", "j")
+        await settle(pilot)
+        assert "inkwash@1" in screen_text(pilot)
+        await pilot.press("g")
+        assert table(pilot).current == "gnome"
+        await pilot.press("G")
+        await settle(pilot)
+        assert table(pilot).current == "inkwash"
+        await pilot.press("k")
+        assert table(pilot).current == "mug"
+
+    drive(home, story)
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [("gno", ["gnome"]), ("tag:garden", ["gnome"]), ("type:style", ["inkwash"]), ("zebra", []), ('"', [])],
+)
+def test_filter_as_one_types(home: Path, typed: str, names: list[str]) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("slash")
+        field = pilot.app.screen.query_one("#filter", Input)
+        assert field.has_focus
+        for character in typed:
+            field.insert_text_at_cursor(character)
+            await pilot.pause()
+        await settle(pilot)
+        assert table(pilot).names == names
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(table(pilot).names) == 3
+        await pilot.press("escape")
+        assert table(pilot).has_focus
+
+    drive(home, story)
+
+
+def test_an_unknown_date_is_said_and_nothing_breaks(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        pilot.app.screen.query_one("#filter", Input).value = "since:never"
+        await settle(pilot)
+        assert "never" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_sort(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> list[list[str]]:
+        seen = []
+        for _ in range(4):
+            await pilot.press("s")
+            await settle(pilot)
+            seen.append(table(pilot).names)
+        return seen
+
+    by_name, by_created, by_versions, by_updated = drive(home, story)
+    assert by_name == ["gnome", "inkwash", "mug"]
+    assert by_created == ["gnome", "mug", "inkwash"]
+    assert by_versions[0] == "gnome"
+    assert by_updated == ["gnome", "mug", "inkwash"]
+
+
+def test_removal_asks_on_cancel_and_can_be_undone(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("D")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Confirm)
+        assert "3 versions" in screen_text(pilot)
+        await pilot.press("enter")  # the cursor stands on Cancel
+        await settle(pilot)
+        assert len(table(pilot).names) == 3
+        await pilot.press("D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        assert table(pilot).names == ["mug", "inkwash"]
+        await pilot.press("u")
+        await settle(pilot)
+        assert sorted(table(pilot).names) == ["gnome", "inkwash", "mug"]
+        await pilot.press("u")  # nothing left to bring back
+        await pilot.pause()
+
+    drive(home, story)
+
+
+def test_marked_words_are_removed_and_tagged_together(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("space", "space")
+        assert table(pilot).marked == {"gnome", "mug"}
+        await pilot.press("t")
+        await pilot.pause()
+        await pilot.press(*"shelf", "enter")
+        await settle(pilot)
+        registry = app_of(pilot).registry
+        assert registry is not None
+        assert registry.concept("mug").tags == ("shelf",)
+        assert registry.concept("gnome").tags == ("garden", "shelf")
+        await pilot.press("D")
+        await pilot.pause()
+        assert "2 words" in screen_text(pilot)
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        assert table(pilot).names == ["inkwash"]
+
+    drive(home, story)
+
+
+def test_changes_of_another_process_are_followed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("j")
+        assert table(pilot).current == "mug"
+        with Registry.open(home) as other:
+            add_version(other, "teapot", 50)
+            other.remove("inkwash")
+        app_of(pilot)._look_for_changes()
+        await settle(pilot)
+        assert table(pilot).names == ["teapot", "gnome", "mug"]
+        assert table(pilot).current == "mug"  # the cursor stays on its word
+
+    drive(home, story)
+
+
+def test_enter_opens_and_escape_comes_back(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ConceptScreen)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Library)
+
+    drive(home, story)
+
+
+def test_copy_and_picture_pane(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("y")
+        assert pilot.app.clipboard == "<gnome>"
+        assert pilot.app.screen.query_one("#detail").display
+        await pilot.press("i")
+        assert not pilot.app.screen.query_one("#detail").display
+        await pilot.press("i")
+        await settle(pilot)
+        assert "gnome@3" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_an_empty_registry_says_what_to_do(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        for key in ("enter", "space", "D", "t", "y", "p", "escape", "s", "G"):
+            await pilot.press(key)
+            await settle(pilot)
+            if not isinstance(pilot.app.screen, Library):
+                app_of(pilot).action_go("library")
+                await settle(pilot)
+        return screen_text(pilot)
+
+    assert "tireg demo" in drive(tmp_path / "new", story)
+
+
+def test_pages_are_loaded_as_needed(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    with Registry.open(folder) as registry, registry.database.write():
+        for number in range(3 * PAGE):
+            registry.create_concept(f"c{number:04d}", f"<c{number:04d}>", "object")
+
+    async def story(pilot: Pilot[None]) -> None:
+        assert len(table(pilot).names) <= 2 * PAGE
+        await pilot.press("G")
+        await settle(pilot)
+        assert len(table(pilot).names) == 3 * PAGE == len(set(table(pilot).names))
+        assert table(pilot).cursor_row == 3 * PAGE - 1
+        await pilot.press("g")
+        assert table(pilot).cursor_row == 0
+        assert "300 words" in screen_text(pilot)
+
+    drive(folder, story)
+
+
+def test_names_are_shown_as_they_are_not_as_markup(home: Path) -> None:
+    with Registry.open(home) as registry:
+        registry.describe("gnome", notes="[red]not markup[/] \x1b[31m and \u202e no escape", description="[b]plain[/b]")
+
+    async def story(pilot: Pilot[None]) -> str:
+        return screen_text(pilot)
+
+    text = drive(home, story, size=(150, 50))
+    assert "[red]not markup[/]" in text
+    assert "[b]plain[/b]" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_a_concept_that_vanishes_under_the_cursor(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        with Registry.open(home) as other:
+            other.remove("gnome")
+            with pytest.raises(NotFound):
+                other.concept("gnome")
+        await pilot.press("enter")
+        await settle(pilot)
+        return screen_text(pilot)
+
+    assert "mug" in drive(home, story)
+
+
+def test_what_was_set_is_there_at_the_next_start(home: Path) -> None:
+    async def first(pilot: Pilot[None]) -> None:
+        await pilot.press("s", "slash")
+        pilot.app.screen.query_one("#filter", Input).value = "gn"
+        await settle(pilot)
+        pilot.app.theme = "tireg-light"
+
+    async def second(pilot: Pilot[None]) -> tuple[str, list[str], str]:
+        return table(pilot).order, table(pilot).names, pilot.app.theme
+
+    drive(home, first)
+    assert drive(home, second) == ("name", ["gnome"], "tireg-light")

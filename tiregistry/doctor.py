@@ -1,0 +1,139 @@
+"""What this machine has to offer and where things are: one look that answers most questions about a setup."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry import __version__, settings
+from tiregistry.errors import TiregError
+
+if TYPE_CHECKING:
+    from tiregistry.graphics.terminal import Terminal
+
+PACKAGES = ("torch", "diffusers", "transformers", "huggingface_hub", "safetensors", "numpy", "pillow", "textual")
+LOW_DISK = 2 * 10**9
+"""Bytes below which the disk is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of the report.
+
+    Attributes:
+        facts: name and value of everything found out.
+        problems: what should be looked at, each with what helps.
+    """
+
+    name: str
+    facts: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+def examine(terminal: Terminal | None = None) -> list[Section]:
+    """Look at everything. Imports torch; nothing is changed and the network is not asked.
+
+    Args:
+        terminal: the result of detection, where there is a terminal.
+    """
+    sections = [_device(), _registry(), _hub(), _software()]
+    return sections if terminal is None else [*sections[:1], terminal_section(terminal), *sections[1:]]
+
+
+def terminal_section(terminal: Terminal) -> Section:
+    """What detection found out."""
+    facts = {"pictures": f"{terminal.protocol}: {terminal.reason}" if terminal.reason else terminal.protocol}
+    facts |= {"colours": terminal.colors} | dict(terminal.facts)
+    problems = []
+    if not terminal.answered:
+        problems.append("the terminal did not answer in time; TIREG_IMAGES names a way to show pictures without asking")
+    if terminal.in_tmux and terminal.facts.get("passthrough") == "no":
+        problems.append("tmux passes nothing on; for kitty's pictures: tmux set -g allow-passthrough on")
+    return Section("terminal", facts, tuple(problems))
+
+
+def _device() -> Section:
+    try:
+        # A second or more, which only this part of the report costs.
+        from tiregistry.bases.loading import choose_device, choose_dtype
+
+        device = choose_device(settings.Settings.load().device)
+        dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
+        import torch
+    except (ImportError, OSError, TiregError) as error:
+        return Section("device", {}, (f"no device can be used: {error}",))
+    facts = {"device": str(device), "precision": dtype}
+    problems = []
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        facts["name"] = torch.cuda.get_device_name(device)
+        facts["memory"] = f"{_size(free)} free of {_size(total)}"
+    elif device.type == "cpu":
+        facts["threads"] = str(torch.get_num_threads())
+        problems.append("no GPU: the embedded base model works well, large models take hours")
+    return Section("device", facts, tuple(problems))
+
+
+def _registry() -> Section:
+    from tiregistry.registry.registry import Registry
+
+    home = settings.home()
+    facts = {
+        "folder": str(home),
+        "from": "TIREG_HOME" if os.environ.get("TIREG_HOME") else "the platform's data folder",
+    }
+    problems = []
+    existing = next((folder for folder in (home, *home.parents) if folder.exists()), Path("/"))
+    free = shutil.disk_usage(existing).free
+    facts["free disk"] = _size(free)
+    if free < LOW_DISK:
+        problems.append("the disk is nearly full; tireg gc shows what can be freed")
+    if (home / "registry.db").exists():
+        try:
+            with Registry.open(home, readonly=True) as registry:
+                facts["words"] = f"{len(registry.placeholders()):,}"
+                facts["default base"] = registry.default_base
+            if not os.access(home, os.W_OK):
+                problems.append("the folder can only be read")
+        except TiregError as error:
+            problems.append(str(error))
+    else:
+        facts["words"] = "none yet"
+    return Section("registry", facts, tuple(problems))
+
+
+def _hub() -> Section:
+    from huggingface_hub import constants, get_token
+
+    facts = {
+        "login": "a token is there" if get_token() else "none (public models need none) · hf auth login",
+        "endpoint": constants.ENDPOINT,
+        "cache": str(constants.HF_HUB_CACHE),
+        "offline": "yes" if constants.HF_HUB_OFFLINE else "no",
+    }
+    return Section("hub", facts)
+
+
+def _software() -> Section:
+    facts = {
+        "tiregistry": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+    }
+    problems = []
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            problems.append(f"{package} is not installed: pip install {package}")
+    facts["executable"] = sys.executable
+    return Section("software", facts, tuple(problems))
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

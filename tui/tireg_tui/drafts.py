@@ -1,0 +1,183 @@
+"""A training as it is typed into the form: its check, and the command that does the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.errors import InvalidConfig, TiregError
+
+if TYPE_CHECKING:
+    from tiregistry.images import SourcePicture
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.request import TrainingRequest
+
+# Field of the form, option of `tireg train`, and how its text is read.
+NUMBERS: dict[str, tuple[str, type]] = {
+    "num_vectors": ("--num-vectors", int),
+    "max_steps": ("--max-steps", int),
+    "batch_size": ("--batch-size", int),
+    "learning_rate": ("--lr", float),
+    "resolution": ("--resolution", int),
+    "seed": ("--seed", int),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What stands in the form; every value as text, empty for the default."""
+
+    name: str = ""
+    pictures: str = ""
+    """Paths of pictures and folders, as in a shell."""
+    concept_type: str = "object"
+    initializer: str = ""
+    token: str = ""
+    base: str = ""
+    recipe: str = "direction"
+    flip: bool = True
+    numbers: Mapping[str, str] = field(default_factory=dict)
+
+    def paths(self) -> list[Path]:
+        """The paths, quotes and `~` understood.
+
+        Raises:
+            ValueError: a quote is not closed.
+        """
+        return [Path(part).expanduser() for part in shlex.split(self.pictures)]
+
+    def arguments(self) -> list[str]:
+        """Arguments of `tireg`, defaults left out."""
+        out = ["train", "--detach", self.name or "NAME"]
+        try:
+            out += [str(path) for path in self.paths()] or ["PICTURES"]
+        except ValueError:
+            out.append(self.pictures)
+        for option, value, default in (
+            ("--type", self.concept_type, "object"),
+            ("--init", self.initializer, ""),
+            ("--token", self.token, ""),
+            ("--base", self.base, ""),
+            ("--recipe", self.recipe, "direction"),
+        ):
+            if value.strip() and value != default:
+                out += [option, value.strip()]
+        for key, (option, _) in NUMBERS.items():
+            value = self.numbers.get(key, "").strip()
+            if value and not (key == "seed" and value == "0"):
+                out += [option, value]
+        return out if self.flip else [*out, "--no-flip"]
+
+    def command(self) -> str:
+        """The line to type in a shell for the same training."""
+        return shlex.join(["tireg", *self.arguments()])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the check found.
+
+    Attributes:
+        problems: what keeps the training from starting.
+        notes: what the user should know.
+        good: what is in order.
+        pictures: those that were read.
+        request: what can be put into the queue; None when there are problems.
+    """
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
+    pictures: tuple[SourcePicture, ...] = ()
+    request: TrainingRequest | None = None
+
+
+def check(registry: Registry, draft: Draft) -> Checked:
+    """Everything that can be known before the model is loaded."""
+    from tiregistry.images import read_pictures
+
+    problems: list[str] = []
+    notes: list[str] = []
+    good: list[str] = []
+    pictures: list[SourcePicture] = []
+    if draft.pictures.strip():
+        try:
+            pictures, read_notes = read_pictures(draft.paths())
+            notes += read_notes
+            good.append(f"{len(pictures)} picture{'s' if len(pictures) != 1 else ''}")
+            if len(pictures) < 3:
+                notes.append("3 to 5 pictures with different surroundings teach the thing better")
+        except TiregError as error:
+            problems.append(_line(error))
+        except ValueError as error:
+            problems.append(f"pictures: {error}")
+    else:
+        problems.append("pictures: give files or a folder")
+    if not draft.name.strip():
+        problems.insert(0, "name: what shall the word be called?")
+    request = None
+    if not problems:
+        try:
+            request = _check_request(registry, draft, pictures, good, notes)
+        except (TiregError, ValueError) as error:
+            problems.append(_line(error) if isinstance(error, TiregError) else str(error))
+    return Checked(tuple(problems), tuple(notes), tuple(good), tuple(pictures), request)
+
+
+def _check_request(
+    registry: Registry, draft: Draft, pictures: list[SourcePicture], good: list[str], notes: list[str]
+) -> TrainingRequest:
+    from tiregistry.bases.locating import looks_like_hub_id
+    from tiregistry.training.base_check import check_base
+    from tiregistry.training.request import TrainingRequest, check_request
+
+    request = TrainingRequest(draft.name.strip(), pictures, _config(draft), draft.token.strip(), draft.base.strip())
+    checked = check_request(registry, request)
+    exists = checked.concept in registry.placeholders().values()
+    good.append(f"{checked.placeholder_token} · {'another version' if exists else 'a new word'}")
+    known = {base.name for base in registry.bases()} | {"embedded", ""}
+    if draft.base.strip() not in known and looks_like_hub_id(draft.base.strip()):
+        notes.append(f"{draft.base.strip()} is fetched from the Hub when it is not here yet")
+    else:
+        good.append(f"base model {check_base(registry, checked)}")
+    if not draft.initializer.strip():
+        notes.append("no initializer: naming what it is, such as teapot, makes learning faster")
+    config = checked.config
+    good.append(f"{config.recipe} · at most {config.max_steps} steps of {config.batch_size}")
+    return request
+
+
+def _config(draft: Draft) -> Any:
+    """The training configuration.
+
+    Raises:
+        InvalidConfig: a number is none.
+    """
+    from tiregistry.training.config import TrainingConfig
+
+    values: dict[str, Any] = {}
+    for key, (option, kind) in NUMBERS.items():
+        text = draft.numbers.get(key, "").strip()
+        if text:
+            try:
+                values[key] = kind(text)
+            except ValueError:
+                raise InvalidConfig(
+                    f"{option.strip('-')}: {text!r} is no number", "leave it empty for the default"
+                ) from None
+    return TrainingConfig.from_mapping(
+        values
+        | {
+            "concept_type": draft.concept_type,
+            "initializer": draft.initializer.strip(),
+            "recipe": draft.recipe,
+            "flip": draft.flip,
+        }
+    )
+
+
+def _line(error: TiregError) -> str:
+    return f"{error.message} · {error.hint}" if error.hint else error.message

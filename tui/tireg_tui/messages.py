@@ -1,0 +1,25 @@
+"""Messages that travel between widgets, screens and the app."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+
+class RegistryChanged(Message):
+    """This or another process has changed the registry."""
+
+
+class ConceptChosen(Message):
+    """A concept was opened (Enter, or a double click)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class ConceptHighlighted(Message):
+    """The cursor stands on a concept; an empty name means on none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name

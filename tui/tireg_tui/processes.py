@@ -1,0 +1,59 @@
+"""`tireg` as a child process: what needs torch happens there, so keys are answered here and a crash stays there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiregistry.errors import TiregError
+from tiregistry.text import safe
+
+
+class ChildFailed(TiregError):
+    """A child process ended with an error; its message is the child's own."""
+
+
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """The command that runs `tireg` with the Python and the code that run here."""
+    return [sys.executable, "-m", "tireg_cli", *arguments]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a child: the same registry and the same code, no colour, no picture on its stderr."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return {**os.environ, "TIREG_HOME": str(home), "PYTHONPATH": path, "NO_COLOR": "1", "TIREG_IMAGES": "off"}
+
+
+def last_line(text: str) -> str:
+    """What a failed `tireg` said: its last line, without the program's name."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return safe(lines[-1].removeprefix("tireg: "), limit=600) if lines else "its process ended without a word"
+
+
+async def output_of(arguments: Sequence[str], home: Path) -> str:
+    """All that `tireg` prints on stdout; a cancelled wait ends it.
+
+    Raises:
+        ChildFailed: it ended with an error.
+        OSError: no process started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command_line(arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(home),
+    )
+    try:
+        out, talk = await process.communicate()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+    if process.returncode:
+        raise ChildFailed(last_line(talk.decode("utf-8", "replace")))
+    return out.decode("utf-8", "replace")

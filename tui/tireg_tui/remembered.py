@@ -1,0 +1,39 @@
+"""What the TUI remembers between two starts: theme, filter, sort order, last prompt. A convenience, never needed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_FILE = "tui.json"
+
+
+class Remembered:
+    """A small JSON file beside the registry; one that cannot be read or written is as good as none."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / _FILE
+        self._values: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            loaded = json.loads(self._path.read_text(encoding="utf-8"))
+            if isinstance(loaded, dict):
+                self._values = loaded
+
+    def text(self, key: str, default: str = "") -> str:
+        """A remembered text."""
+        value = self._values.get(key, default)
+        return value if isinstance(value, str) else default
+
+    def set(self, key: str, value: str) -> None:
+        """Remember a text until the next start."""
+        self._values[key] = value
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        with contextlib.suppress(OSError):
+            temporary = self._path.with_name(f".{_FILE}.{os.getpid()}.part")
+            temporary.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
+            os.replace(temporary, self._path)

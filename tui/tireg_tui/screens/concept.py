@@ -1,0 +1,320 @@
+"""One concept: its versions with what they were made from, their pictures, notes and differences."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import DataTable, Static, TabbedContent, TabPane
+
+from tireg_tui import shown
+from tireg_tui.messages import RegistryChanged
+from tireg_tui.screens.ask_text import AskText
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.place import Place
+from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_file
+from tireg_tui.widgets.fields import Fields
+from tireg_tui.widgets.loss_chart import LossChart
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tireg_tui.widgets.version_facts import difference_table, facts_of
+from tiregistry.errors import NotFound, TiregError
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+    from tiregistry.registry.registry import Registry
+
+
+class ConceptScreen(Place):
+    """A concept in full.
+
+    Args:
+        name: the concept.
+        neighbours: names in the order of the library, for `[` and `]`.
+    """
+
+    HERE = "library"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back", id="concept.back"),
+        Binding("left_square_bracket", "neighbour(-1)", "Previous word", show=False, id="concept.previous"),
+        Binding("right_square_bracket", "neighbour(1)", "Next word", show=False, id="concept.next"),
+        Binding("space", "mark", "Mark for diff", show=False, id="concept.mark"),
+        Binding("equals_sign,d", "diff", "Diff", key_display="=", id="concept.diff"),
+        Binding("a", "alias", "Alias", id="concept.alias"),
+        Binding("t", "tags", "Tags", id="concept.tags"),
+        Binding("e", "notes", "Notes", id="concept.notes"),
+        Binding("E", "editor", "Notes in $EDITOR", show=False, id="concept.editor"),
+        Binding("p", "prompt", "Compose", id="concept.prompt"),
+        Binding("n", "train", "Train again", id="concept.train"),
+        Binding("y", "copy", "Copy word", show=False, id="concept.copy"),
+        Binding("D,delete", "remove", "Remove", key_display="D", id="concept.remove"),
+    ]
+
+    def __init__(self, name: str, neighbours: list[str] | None = None) -> None:
+        super().__init__()
+        self.concept_name = name
+        self._neighbours = neighbours or [name]
+        self._concept: RegisteredConcept | None = None
+        self._versions: list[RegisteredVersion] = []
+        self._marked: int | None = None
+
+    def body(self) -> ComposeResult:
+        yield Static("", id="concept-title", markup=False)
+        with Horizontal(id="concept"):
+            with Vertical(id="concept-left"):
+                yield DataTable[Text](id="versions", cursor_type="row")
+                with VerticalScroll(id="version-facts", can_focus=False):
+                    yield Fields(id="version-fields")
+            with TabbedContent(id="concept-right"):
+                with TabPane("Pictures", id="tab-pictures"):
+                    yield PictureStrip(id="made")
+                with TabPane("Learned from", id="tab-images"):
+                    yield PictureStrip(id="images")
+                with TabPane("Loss", id="tab-loss"):
+                    yield LossChart()
+                with TabPane("Diff", id="tab-diff"), VerticalScroll():
+                    yield Static("Mark a version with Space, move to another, then press =", id="diff", markup=False)
+                with TabPane("Notes", id="tab-notes"), VerticalScroll():
+                    yield Static("", id="notes", markup=False)
+
+    @property
+    def table(self) -> DataTable[Text]:
+        """The versions, newest first."""
+        return self.query_one("#versions", DataTable)
+
+    @property
+    def current(self) -> RegisteredVersion | None:
+        """The version under the cursor."""
+        row = self.table.cursor_row
+        return self._versions[row] if 0 <= row < len(self._versions) else None
+
+    def on_mount(self) -> None:
+        for key, label in (
+            ("mark", " "),
+            ("version", "Version"),
+            ("names", "Names"),
+            ("made", "Made"),
+            ("loss", "Loss"),
+        ):
+            self.table.add_column(label, key=key)
+        self.table.focus()
+        self._load()
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    @on(RegistryChanged)
+    def look_again(self) -> None:
+        self._load()
+
+    @work(exclusive=True, group="concept", exit_on_error=False)
+    async def _load(self) -> None:
+        try:
+            concept, versions, rows = await asyncio.to_thread(_read, self.registry, self.concept_name)
+        except NotFound as error:
+            self.tireg.say(f"{error.message}. {error.hint}")
+            self.app.pop_screen()
+            return
+        except TiregError as error:
+            self.tireg.report(error)
+            return
+        self._concept, self._versions = concept, versions
+        row = self.table.cursor_row
+        self.concept_name = concept.name
+        labels = [concept.concept_type, *(f"#{tag}" for tag in concept.tags), concept.licence]
+        self.query_one("#concept-title", Static).update(
+            Text.assemble(
+                (f"{safe(concept.placeholder_token)}  ", "bold"),
+                (safe(" · ".join(label for label in (concept.name, *labels) if label)), "dim"),
+            )
+        )
+        notes = "\n\n".join(part for part in (concept.description, concept.notes) if part)
+        self.query_one("#notes", Static).update(safe(notes or "No notes yet; e writes some.", multiline=True))
+        self.table.clear()
+        for number, cells in rows:
+            mark = Text("●" if number == self._marked else " ")
+            self.table.add_row(mark, *(Text(safe(cell, limit=60)) for cell in cells), key=str(number))
+        self.table.move_cursor(row=min(max(0, row), len(rows) - 1), animate=False)
+        self._show_version()
+
+    @on(DataTable.RowHighlighted, "#versions")
+    def version_highlighted(self) -> None:
+        self._show_version()
+
+    @work(exclusive=True, group="version", exit_on_error=False)
+    async def _show_version(self) -> None:
+        version, concept = self.current, self._concept
+        if version is None or concept is None:
+            self.query_one("#version-fields", Fields).show({"versions": "none yet: n trains the first"})
+            return
+        aliases = [alias for alias, number in concept.aliases.items() if number == version.number]
+        try:
+            facts = await asyncio.to_thread(facts_of, version, aliases)
+            made, images, losses = await asyncio.to_thread(_pictures_of, self.registry, version)
+        except TiregError as error:
+            self.tireg.report(error)
+            return
+        self.query_one("#version-fields", Fields).show(facts)
+        self.query_one(LossChart).values = tuple(losses)
+        await self.query_one("#made", PictureStrip).show(made or images)
+        await self.query_one("#images", PictureStrip).show(images)
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def action_neighbour(self, step: int) -> None:
+        """Go to the previous or next concept of the library's order."""
+        names = self._neighbours
+        if self.concept_name in names:
+            self.concept_name = names[(names.index(self.concept_name) + step) % len(names)]
+            self._marked = None
+            self.table.move_cursor(row=0, animate=False)
+            self._load()
+
+    def action_mark(self) -> None:
+        """Mark the version that the next diff starts from."""
+        if self.current is not None:
+            self._marked = None if self._marked == self.current.number else self.current.number
+            for version in self._versions:
+                dot = "●" if version.number == self._marked else " "
+                self.table.update_cell(str(version.number), "mark", Text(dot))
+
+    def action_diff(self) -> None:
+        """Compare with the marked version, or with the one before."""
+        version = self.current
+        others = [v.number for v in self._versions if version and v.number < version.number]
+        first = self._marked if self._marked is not None else (max(others) if others else None)
+        if version is None or first is None or first == version.number:
+            self.tireg.say("Mark a version with Space and move to another first")
+            return
+        self._compare(f"{version.concept}@{first}", version.reference)
+
+    @work(exclusive=True, group="diff", exit_on_error=False)
+    async def _compare(self, a: str, b: str) -> None:
+        try:
+            difference = await asyncio.to_thread(self.registry.diff, a, b)
+        except TiregError as error:
+            self.tireg.report(error)
+            return
+        self.query_one("#diff", Static).update(difference_table(difference))
+        self.query_one(TabbedContent).active = "tab-diff"
+
+    def action_alias(self) -> None:
+        """Give the version a movable name."""
+        version, registry = self.current, self.registry
+        if version is None:
+            return
+
+        def keep(answer: str | None) -> None:
+            if answer and answer.strip():
+                self.tireg.change(lambda: registry.set_alias(version.reference, answer.strip()))
+
+        self.app.push_screen(AskText(f"Alias of {version.reference}", "for example: best"), keep)
+
+    def action_tags(self) -> None:
+        """Change the concept's tags."""
+        concept, registry = self._concept, self.registry
+        if concept is None:
+            return
+
+        def keep(answer: str | None) -> None:
+            if answer is not None:
+                tags = answer.replace(",", " ").lower().split()
+                gone = set(concept.tags) - set(tags)
+                self.tireg.change(lambda: registry.tag(concept.name, add=tags, remove=gone))
+
+        title = f"Tags of {concept.placeholder_token}"
+        self.app.push_screen(AskText(title, "separated by blanks", " ".join(concept.tags)), keep)
+
+    def action_notes(self) -> None:
+        """Write the concept's notes here."""
+        if self._concept is not None:
+            title = f"Notes on {self._concept.placeholder_token}"
+            self.app.push_screen(AskText(title, "", self._concept.notes, multiline=True), self._keep_notes)
+
+    def action_editor(self) -> None:
+        """Write the concept's notes in the user's editor."""
+        if self._concept is None:
+            return
+        text = self.tireg.edit_text(self._concept.notes)
+        if text is None:
+            self.tireg.say("No editor: set VISUAL or EDITOR, or press e")
+        elif text != self._concept.notes:
+            self._keep_notes(text)
+
+    def _keep_notes(self, text: str | None) -> None:
+        concept, registry = self._concept, self.registry
+        if text is not None and concept is not None:
+            self.tireg.change(lambda: registry.describe(concept.name, notes=text))
+
+    def action_prompt(self) -> None:
+        """Compose a prompt with this version."""
+        version = self.current
+        if version is not None and self._concept is not None:
+            latest = version.number == self._concept.latest_number
+            token = version.placeholder_token
+            self.tireg.compose_prompt(f"a photo of {token if latest else token[:-1] + f'@{version.number}>'}")
+
+    def action_train(self) -> None:
+        """Train another version."""
+        self.tireg.action_train(self.concept_name)
+
+    def action_copy(self) -> None:
+        """Copy the placeholder token."""
+        if self._concept is not None:
+            self.tireg.copy(self._concept.placeholder_token)
+
+    def action_remove(self) -> None:
+        """Move the version under the cursor to the trash, after asking."""
+        version = self.current
+        if version is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.tireg.remove([version.reference])
+
+        left = shown.count(len(self._versions) - 1, "version")
+        text = f"{left} of {version.concept} stay. Nothing is deleted: u brings back, also: tireg restore"
+        self.app.push_screen(Confirm(f"Move {version.reference} to the trash?", text, "Move to trash"), answered)
+
+
+Row = tuple[int, tuple[str, str, str, str]]
+
+
+def _read(registry: Registry, name: str) -> tuple[RegisteredConcept, list[RegisteredVersion], list[Row]]:
+    """A concept and its versions, newest first, with the cells of their rows."""
+    concept = registry.concept(name)
+    versions = registry.versions(concept.name)[::-1]
+    rows: list[Row] = []
+    for version in versions:
+        names = sorted(alias for alias, number in concept.aliases.items() if number == version.number)
+        if version.number == concept.latest_number:
+            names.append("latest")
+        loss = [value for value in version.record().get("loss", []) if isinstance(value, int | float)]
+        tail = loss[-max(1, len(loss) // 10) :]
+        final = f"{sum(tail) / len(tail):.4f}" if tail else ""
+        rows.append((version.number, (f"@{version.number}", ", ".join(names), shown.ago(version.created_at), final)))
+    return concept, versions, rows
+
+
+def _pictures_of(
+    registry: Registry, version: RegisteredVersion
+) -> tuple[list[PictureSource], list[PictureSource], list[float]]:
+    """Pictures made with a version (newest first, then previews), those it was learned from, and its losses."""
+    from pathlib import Path
+
+    made = [
+        from_file(Path(picture.path), f"{picture.prompt} · seed {picture.recipe.get('seed', '?')}")
+        for picture in registry.pictures(version, limit=30)
+        if Path(picture.path).is_file()
+    ]
+    attachments = version.attachments()
+    previews = sorted((role for role in attachments if role.startswith("preview")), reverse=True)
+    made += [from_attachment(registry, attachments[role], role.removesuffix(".png")) for role in previews]
+    images = [from_blob(registry, image) for image in version.images]
+    losses = [float(value) for value in version.record().get("loss", []) if isinstance(value, int | float)]
+    return made, images, losses

@@ -1,0 +1,124 @@
+"""The doctor: what this terminal and this machine can do, with a test picture, and the settings."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Static
+
+from tireg_tui.processes import output_of
+from tireg_tui.screens.place import Place
+from tireg_tui.sources import PictureSource
+from tireg_tui.widgets.captioned import Captioned
+from tiregistry.doctor import Section, terminal_section
+from tiregistry.errors import TiregError
+from tiregistry.graphics.testcard import make_testcard
+from tiregistry.settings import Settings
+from tiregistry.text import safe
+
+_NEW_SETTINGS = """# Settings of tiregistry; what is given on the command line wins over them.
+# images = "auto"      # auto, kitty, kitty-direct, sixel, halfblocks, ascii or off
+# device = "auto"      # auto, cpu, cuda, cuda:1, mps
+# output = ""          # folder for generated pictures
+"""
+
+
+class Doctor(Place):
+    """The report of `tireg doctor`. The part that needs torch is asked of another process."""
+
+    HERE = "doctor"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "examine", "Look again", id="doctor.again"),
+        Binding("e", "settings", "Edit settings", id="doctor.settings"),
+        Binding("m", "theme", "Light/dark", id="doctor.theme"),
+        Binding("escape", "app.go('library')", "Library", show=False, id="doctor.back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="doctor"):
+            with VerticalScroll(id="doctor-left"):
+                yield Static("", id="doctor-report", markup=False)
+            with Vertical(id="doctor-right"):
+                yield Captioned(id="testcard")
+                text = "Bars straight, gradients smooth, fine lines apart, the circle round? Then pictures are right."
+                yield Static(text, id="doctor-hint", markup=False)
+
+    def on_mount(self) -> None:
+        protocol = self.tireg.pixels.terminal.protocol
+        source = PictureSource("testcard", f"test picture · {protocol}", lambda: make_testcard(512, 320))
+        self.query_one("#testcard", Captioned).show(source)
+        self.query_one("#doctor-left").focus()
+        self.action_examine()
+
+    def action_examine(self) -> None:
+        """Look at everything again."""
+        self._examine()
+
+    @work(exclusive=True, group="doctor", exit_on_error=False)
+    async def _examine(self) -> None:
+        here = [terminal_section(self.tireg.pixels.terminal), self._settings_section()]
+        report = self.query_one("#doctor-report", Static)
+        report.update(self._text([*here, Section("machine", {"device": "looking …"})]))
+        try:
+            found = json.loads(await output_of(["doctor", "--json", "--no-show"], self.registry.home))
+        except (TiregError, OSError, ValueError) as error:
+            report.update(self._text([*here, Section("machine", {}, (str(error),))]))
+            return
+        rest = [
+            Section(name, {key: str(value) for key, value in part["facts"].items()}, tuple(part["problems"]))
+            for name, part in found.items()
+            if name != "terminal"
+        ]
+        report.update(self._text([*here, *rest]))
+
+    def _settings_section(self) -> Section:
+        path = self.registry.home / "settings.toml"
+        try:
+            settings = Settings.load(self.registry.home)
+        except TiregError as error:
+            return Section("settings", {"file": str(path)}, (str(error),))
+        facts = {"file": f"{path}{'' if path.exists() else ' (not there: all defaults)'}"}
+        facts |= {"base": settings.base, "device": settings.device, "images": settings.images}
+        return Section("settings", facts | {"output": settings.output or "pictures, beside the registry"})
+
+    def _text(self, sections: list[Section]) -> Text:
+        theme = self.app.theme_variables
+        text = Text()
+        for section in sections:
+            text.append(f"{section.name}\n", style=f"bold {theme['accent']}")
+            width = max((len(name) for name in section.facts), default=0)
+            for name, value in section.facts.items():
+                text.append(f"  {safe(name):<{width}}  ", style="dim")
+                text.append(f"{safe(value, limit=300)}\n")
+            for problem in section.problems:
+                text.append("  ! ", style=theme["warning"])
+                text.append(f"{safe(problem, limit=400)}\n")
+            text.append("\n")
+        return text
+
+    def action_theme(self) -> None:
+        """Change between the dark and the light theme."""
+        self.app.theme = "tireg-light" if self.app.current_theme.dark else "tireg-dark"
+        self._examine()
+
+    def action_settings(self) -> None:
+        """Change the settings in the user's editor; a mistake in them is said at once."""
+        path = self.registry.home / "settings.toml"
+        try:
+            before = path.read_text(encoding="utf-8") if path.exists() else _NEW_SETTINGS
+            text = self.tireg.edit_text(before, ".toml")
+            if text is None:
+                self.tireg.say(f"No editor: set VISUAL or EDITOR. The file is {path}")
+            elif text != before:
+                path.write_text(text, encoding="utf-8")
+                Settings.load(self.registry.home)
+                self.tireg.say("Kept. How pictures are shown changes at the next start")
+        except (OSError, TiregError) as error:
+            self.tireg.report(error)
+        self._examine()

@@ -1,0 +1,90 @@
+"""Help: every key that works on the screen below, found by typing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, Static
+
+
+class Help(ModalScreen[None]):
+    """Keys and what they do, those of the focused pane first.
+
+    Args:
+        below: the screen that help is asked about.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1", "dismiss", "Close", id="help.close"),
+        Binding("up", "scroll(-1)", show=False, id="help.up"),
+        Binding("down", "scroll(1)", show=False, id="help.down"),
+    ]
+
+    def __init__(self, below: Screen[object]) -> None:
+        super().__init__()
+        self._keys = _keys_of(below)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog", id="help"):
+            yield Input(placeholder="type to search the keys", id="help-search", compact=True)
+            with VerticalScroll(id="help-list", can_focus=False):
+                yield Static(id="help-keys", markup=False)
+            yield Static("Every act is also a command: tireg --help", classes="dialog-hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+        self.search("")
+
+    @on(Input.Changed)
+    def typed(self, event: Input.Changed) -> None:
+        self.search(event.value)
+
+    def search(self, words: str) -> None:
+        """Show the keys whose name, act or place contain every word."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column()
+        place = None
+        for where, key, act in self._keys:
+            if not all(word in f"{where} {key} {act}".lower() for word in words.lower().split()):
+                continue
+            if where != place:
+                place = where
+                table.add_row("", Text(where, style="dim"))
+            table.add_row(Text(key, style="bold"), Text(act))
+        self.query_one("#help-keys", Static).update(table)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the list while the search keeps the cursor."""
+        self.query_one("#help-list").scroll_relative(y=lines, animate=False)
+
+
+def _keys_of(screen: Screen[object]) -> list[tuple[str, str, str]]:
+    """Place, key and act of every binding that works now, the most special place first."""
+    found: dict[str, tuple[str, list[str], str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.description and not binding.tooltip:
+            continue
+        where = (
+            "everywhere"
+            if active.node is screen.app
+            else ("this screen" if active.node is screen else "the focused pane")
+        )
+        name = f"{where} {binding.action}"
+        key = screen.app.get_key_display(binding)
+        if name in found:
+            if key not in found[name][1]:
+                found[name][1].append(key)
+        else:
+            found[name] = (where, [key], binding.tooltip or binding.description)
+    order = {"the focused pane": 0, "this screen": 1, "everywhere": 2}
+    rows = sorted(found.values(), key=lambda item: order[item[0]])
+    return [(where, " ".join(keys), act) for where, keys, act in rows]

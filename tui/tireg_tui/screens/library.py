@@ -1,0 +1,210 @@
+"""The library: all learned words, filtered as one types, with the picture of the one under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from tireg_tui import shown
+from tireg_tui.messages import ConceptChosen, ConceptHighlighted, RegistryChanged
+from tireg_tui.screens.ask_text import AskText
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.place import Place
+from tireg_tui.widgets import concept_table
+from tireg_tui.widgets.concept_detail import ConceptDetail
+from tireg_tui.widgets.concept_table import SORTS, ConceptTable
+
+EMPTY = """No words yet.
+
+n        teach one from your own pictures
+tireg demo     learns two bundled ones in a few minutes
+tireg import   reads embeddings you already have"""
+
+
+class Library(Place):
+    """The start: filter, table, detail."""
+
+    HERE = "library"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/", id="library.filter"),
+        Binding("escape", "clear", "Clear", show=False, id="library.clear"),
+        Binding("n", "app.train", "Train", id="library.train"),
+        Binding("p", "prompt", "Compose", id="library.prompt"),
+        Binding("t", "tags", "Tags", id="library.tags"),
+        Binding("y", "copy", "Copy word", id="library.copy"),
+        Binding("D,delete", "remove", "Remove", key_display="D", id="library.remove"),
+        Binding("i", "picture", "Picture on/off", show=False, id="library.picture"),
+        Binding("r", "reload", "Reload", show=False, id="library.reload"),
+    ]
+
+    def body(self) -> ComposeResult:
+        remembered = self.tireg.remembered
+        yield Input(
+            remembered.text("filter"),
+            placeholder="type to filter · tag:garden base:sd15 type:style since:7d",
+            id="filter",
+            compact=True,
+        )
+        with Horizontal(id="library"):
+            with Vertical(id="library-list"):
+                yield ConceptTable(id="concepts")
+                yield Static(EMPTY, id="library-empty", markup=False)
+                yield Static("", id="library-status", markup=False)
+            yield ConceptDetail(id="detail")
+
+    @property
+    def table(self) -> ConceptTable:
+        """The table of concepts."""
+        return self.query_one(ConceptTable)
+
+    def on_mount(self) -> None:
+        order = self.tireg.remembered.text("sort")
+        self.table.order = order if order in SORTS else next(iter(SORTS))
+        self.query_one("#library-empty").display = False
+        self.table.focus()
+        self._load(keep=self.tireg.remembered.text("concept"))
+
+    def _load(self, *, keep: str = "") -> None:
+        self.table.load(self.registry, self.query_one("#filter", Input).value, keep=keep)
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    @on(RegistryChanged)
+    def action_reload(self) -> None:
+        self._load()
+
+    @on(Input.Changed, "#filter")
+    def filter_changed(self, event: Input.Changed) -> None:
+        self.tireg.remembered.set("filter", event.value)
+        self._load()
+
+    @on(Input.Submitted, "#filter")
+    def filter_done(self) -> None:
+        self.table.focus()
+
+    @on(ConceptTable.Loaded)
+    def show_status(self, event: ConceptTable.Loaded) -> None:
+        query = self.query_one("#filter", Input).value
+        empty = event.count == 0
+        self.query_one("#library-empty", Static).display = empty
+        if empty and query:
+            self.query_one("#library-empty", Static).update(f"Nothing matches.\n\nEsc clears the filter {query!r}")
+        elif empty:
+            self.query_one("#library-empty", Static).update(EMPTY)
+        self.table.display = not empty
+        number = shown.count(event.count, "word") if event.complete else f"the first {event.count:,} words"
+        marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
+        self.query_one("#library-status", Static).update(f"{number} · {SORTS[self.table.order]}{marked}")
+
+    @on(ConceptHighlighted)
+    def show_detail(self, event: ConceptHighlighted) -> None:
+        self.tireg.remembered.set("concept", event.name)
+        detail = self.query_one(ConceptDetail)
+        if detail.display and self.tireg.registry is not None:
+            detail.show(self.registry, event.name)
+        table = self.table
+        if table.cursor_row > len(table.names) - 50:
+            table.more(self.registry)
+
+    @on(concept_table.Failed)
+    def loading_failed(self, event: concept_table.Failed) -> None:
+        self.query_one("#library-status", Static).update(f"{event.error.message} · {event.error.hint}")
+
+    @on(ConceptChosen)
+    def open_concept(self, event: ConceptChosen) -> None:
+        from tireg_tui.screens.concept import ConceptScreen
+
+        self.app.push_screen(ConceptScreen(event.name, self.table.names))
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Put the cursor into the filter."""
+        self.query_one("#filter", Input).focus()
+
+    def action_clear(self) -> None:
+        """Leave the filter, then clear it, then take marks away."""
+        field = self.query_one("#filter", Input)
+        if field.has_focus and field.value:
+            field.value = ""
+        elif field.has_focus:
+            self.table.focus()
+        elif self.table.marked:
+            self.table.unmark()
+        elif field.value:
+            field.value = ""
+
+    @on(ConceptTable.SortAsked)
+    def sort(self) -> None:
+        orders = list(SORTS)
+        order = orders[(orders.index(self.table.order) + 1) % len(orders)]
+        self.table.order = order
+        self.tireg.remembered.set("sort", order)
+        self._load()
+
+    @on(ConceptTable.EndAsked)
+    def to_the_end(self) -> None:
+        self.table.more(self.registry, everything=True)
+
+    def action_picture(self) -> None:
+        """Show or hide the detail with its picture."""
+        detail = self.query_one(ConceptDetail)
+        detail.display = not detail.display
+        if detail.display:
+            detail.show(self.registry, self.table.current)
+
+    def action_prompt(self) -> None:
+        """Compose a prompt with the words."""
+        tokens = [self.registry.concept(name).placeholder_token for name in self.table.chosen]
+        self.tireg.compose_prompt(f"a photo of {' and '.join(tokens)}" if tokens else "")
+
+    def action_copy(self) -> None:
+        """Copy the placeholder token."""
+        if self.table.current:
+            self.tireg.copy(self.registry.concept(self.table.current).placeholder_token)
+
+    def action_tags(self) -> None:
+        """Change the tags of one word, or add tags to all marked ones."""
+        names = self.table.chosen
+        if not names:
+            return
+        registry = self.registry
+        single = registry.concept(names[0]) if len(names) == 1 else None
+
+        def keep(answer: str | None) -> None:
+            if answer is None:
+                return
+            tags = answer.replace(",", " ").split()
+
+            def act() -> None:
+                for name in names:
+                    gone = set(single.tags) - {tag.lower() for tag in tags} if single else set()
+                    registry.tag(name, add=tags, remove=gone)
+
+            self.tireg.change(act)
+
+        title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
+        hint = "separated by blanks"
+        self.app.push_screen(AskText(title, hint, " ".join(single.tags) if single else ""), keep)
+
+    def action_remove(self) -> None:
+        """Move words to the trash, after asking."""
+        names = self.table.chosen
+        if not names:
+            return
+        concepts = [self.registry.concept(name) for name in names]
+        versions = sum(concept.num_versions for concept in concepts)
+        what = concepts[0].placeholder_token if len(concepts) == 1 else shown.count(len(concepts), "word")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.table.unmark()
+                self.tireg.remove(names)
+
+        text = f"With {shown.count(versions, 'version')}. Nothing is deleted: u brings back, also: tireg restore"
+        self.app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)

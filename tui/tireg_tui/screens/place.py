@@ -1,0 +1,42 @@
+"""What all places have in common: the top line, the footer, and the app with its open registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tireg_tui.widgets.bar import TopBar
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+    from tiregistry.registry.registry import Registry
+
+
+class Place(Screen[None]):
+    """A screen that works on the registry."""
+
+    HERE = "library"
+
+    @property
+    def tireg(self) -> TiregApp:
+        """The app, by its own type."""
+        return cast("TiregApp", self.app)
+
+    @property
+    def registry(self) -> Registry:
+        """The open registry. A place is only shown while there is one."""
+        registry = self.tireg.registry
+        assert registry is not None
+        return registry
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.HERE)
+        yield from self.body()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> ComposeResult:
+        """What stands between the top line and the footer."""
+        yield from ()

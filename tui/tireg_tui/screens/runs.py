@@ -1,0 +1,282 @@
+"""The runs: the queue and the past on the left, on the right the one under the cursor as it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import DataTable, Static
+
+from tireg_tui import shown
+from tireg_tui.messages import RegistryChanged
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.place import Place
+from tireg_tui.screens.stop_run import Answer, StopRun
+from tireg_tui.watching import Watcher
+from tireg_tui.widgets.loss_chart import LossChart
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tiregistry.errors import NotFound, TiregError
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.handles import RegisteredRun
+    from tiregistry.registry.registry import Registry
+
+_POLL = 0.5
+_LIMIT = 200
+_EMPTY = "No runs yet. n starts a training."
+
+
+class Runs(Place):
+    """Training runs of this registry, whoever started them."""
+
+    HERE = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "app.train", "Train", id="runs.train"),
+        Binding("r", "resume", "Resume", id="runs.resume"),
+        Binding("X", "stop", "Stop", key_display="X", id="runs.stop"),
+        Binding("o,enter", "open", "Open word", key_display="↵", id="runs.open"),
+        Binding("L", "logarithmic", "Log scale", show=False, id="runs.logarithmic"),
+        Binding("D,delete", "remove", "Remove", key_display="D", id="runs.remove"),
+        Binding("escape", "app.go('library')", "Library", show=False, id="runs.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[RegisteredRun] = []
+        self._dead: set[str] = set()
+        self._watcher: Watcher | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="runs"):
+            with Vertical(id="runs-list"):
+                yield DataTable[Text](id="runs-table", cursor_type="row")
+                yield Static(_EMPTY, id="runs-empty", markup=False)
+            with Vertical(id="monitor"):
+                yield Static("", id="run-title", markup=False)
+                yield Static("", id="run-progress", markup=False)
+                yield LossChart()
+                yield PictureStrip(id="previews", follow=True)
+                with VerticalScroll(id="run-log", can_focus=False):
+                    yield Static("", id="run-log-text", markup=False)
+
+    @property
+    def table(self) -> DataTable[Text]:
+        """The runs, newest first."""
+        return self.query_one("#runs-table", DataTable)
+
+    @property
+    def current(self) -> RegisteredRun | None:
+        """The run under the cursor."""
+        row = self.table.cursor_row
+        return self._runs[row] if 0 <= row < len(self._runs) else None
+
+    def on_mount(self) -> None:
+        for key, label in (
+            ("status", "Run"),
+            ("concept", "Word"),
+            ("steps", "Steps"),
+            ("loss", "Loss"),
+            ("when", "When"),
+        ):
+            self.table.add_column(label, key=key)
+        self.table.focus()
+        self._load()
+        self.set_interval(_POLL, self._poll)
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    @on(RegistryChanged)
+    def look_again(self) -> None:
+        self._load()
+
+    @work(exclusive=True, group="runs", exit_on_error=False)
+    async def _load(self) -> None:
+        try:
+            runs, dead = await asyncio.to_thread(_read, self.registry)
+        except TiregError as error:
+            self.tireg.report(error)
+            return
+        before, self._runs, self._dead = self.current, runs, dead
+        wanted = before.id if before else ""
+        table = self.table
+        if [row.value for row in table.rows] == [run.id for run in runs]:
+            for run in runs:
+                for key, cell in self._cells(run).items():
+                    if table.get_cell(run.id, key) != cell:
+                        table.update_cell(run.id, key, cell, update_width=True)
+        else:
+            table.clear()
+            for run in runs:
+                table.add_row(*self._cells(run).values(), key=run.id)
+            ids = [run.id for run in runs]
+            table.move_cursor(row=ids.index(wanted) if wanted in ids else 0, animate=False)
+        self.query_one("#runs-empty").display = not runs
+        table.display = bool(runs)
+        self._show()
+
+    def _cells(self, run: RegisteredRun) -> dict[str, Text]:
+        status = "dead" if run.id in self._dead else run.status
+        glyph = "✗" if status == "dead" else shown.STATUS_GLYPHS[run.status]
+        theme = self.app.theme_variables
+        color = {"running": theme["accent"], "failed": theme["error"], "dead": theme["error"]}.get(status, "")
+        return {
+            "status": Text(f"{glyph} {status}", style=color),
+            "concept": Text(safe(run.concept, limit=40)),
+            "steps": Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
+            "loss": Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
+            "when": Text(shown.ago(run.finished_at or run.started_at or run.created_at), style="dim"),
+        }
+
+    @on(DataTable.RowHighlighted, "#runs-table")
+    def run_highlighted(self) -> None:
+        self._show()
+
+    def _poll(self) -> None:
+        run = self.current
+        if self.is_current and run is not None and run.status in ("running", "queued"):
+            self._follow()
+
+    def _show(self) -> None:
+        run = self.current
+        if run is None:
+            self._watcher = None
+            self.query_one("#run-title", Static).update("")
+            self.query_one("#run-progress", Static).update("")
+            return
+        if self._watcher is None or self._watcher.run_id != run.id:
+            self._watcher = Watcher(self.registry, run.id)
+            self.query_one(LossChart).values = ()
+            self.query_one("#run-log-text", Static).update("")
+        self._follow()
+
+    @work(exclusive=True, group="follow", exit_on_error=False)
+    async def _follow(self) -> None:
+        """Read what the run has told since the last look, and show it."""
+        run, watcher = self.current, self._watcher
+        if run is None or watcher is None:
+            return
+        await asyncio.to_thread(watcher.look)
+        if watcher is not self._watcher:
+            return
+        watched = watcher.watched
+        base = run.config.get("base", {}).get("name", "")
+        title = " · ".join(str(part) for part in (run.concept, base, watched.device or run.device, run.id) if part)
+        self.query_one("#run-title", Static).update(safe(title))
+        self.query_one("#run-progress", Static).update(self._progress_line(run, watcher))
+        self.query_one(LossChart).values = tuple(watched.losses)
+        strip = self.query_one("#previews", PictureStrip)
+        strip.display = bool(watched.previews)
+        await strip.show(watched.previews)
+        lines = [*watched.log, *([run.message] if run.message else [])]
+        self.query_one("#run-log-text", Static).update("\n".join(safe(line, limit=300) for line in lines))
+        self.query_one("#run-log", VerticalScroll).scroll_end(animate=False)
+
+    def _progress_line(self, run: RegisteredRun, watcher: Watcher) -> Text:
+        watched = watcher.watched
+        step, last = max(watched.step, run.step), watched.last_step or run.max_steps
+        width = max(10, min(40, self.query_one("#monitor").content_size.width - 44))
+        theme = self.app.theme_variables
+        line = Text(no_wrap=True, overflow="ellipsis")
+        if watched.diverged:
+            line.append("the loss is no number: the training has diverged ", style=f"bold {theme['error']}")
+        elif run.status == "running" and run.id not in self._dead:
+            line.append(shown.bar(step, last, width), style=theme["primary"])
+            line.append(f"  {step}/{last}")
+            if watched.losses:
+                line.append(f"  loss {watched.losses[-1]:.4f}")
+            if watched.seconds_left is not None:
+                line.append(f"  {shown.duration(watched.seconds_left)} left at most")
+        elif run.id in self._dead:
+            line.append(f"its process is gone at step {step}; r resumes it", style=theme["error"])
+        elif run.status == "queued":
+            line.append("waiting in the queue")
+        else:
+            line.append(f"{run.status} at step {step}")
+            if run.started_at and run.finished_at:
+                line.append(f" after {shown.duration(run.finished_at - run.started_at)}")
+        return line
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def action_logarithmic(self) -> None:
+        """Show the loss on a logarithmic scale, or not."""
+        chart = self.query_one(LossChart)
+        chart.logarithmic = not chart.logarithmic
+
+    def action_open(self) -> None:
+        """Open the word that the run learned."""
+        from tireg_tui.screens.concept import ConceptScreen
+
+        run = self.current
+        if run is not None:
+            try:
+                self.registry.concept(run.concept)
+            except NotFound as error:
+                self.tireg.say(error.message)
+                return
+            self.app.push_screen(ConceptScreen(run.concept))
+
+    @on(DataTable.RowSelected, "#runs-table")
+    def row_chosen(self) -> None:
+        self.action_open()
+
+    def action_stop(self) -> None:
+        """Stop the run, after asking how."""
+        from tiregistry.runs.control import OPEN, cancel
+
+        run, registry = self.current, self.registry
+        if run is None or run.status not in OPEN:
+            self.tireg.say("Only a run that is queued or running can be stopped")
+            return
+
+        def answered(answer: Answer | None) -> None:
+            if answer is not None:
+                self.tireg.change(lambda: cancel(registry, run, keep=answer == "keep"), self._say_stopped)
+
+        self.app.push_screen(StopRun(f"the training of {run.concept} at step {run.step}"), answered)
+
+    def _say_stopped(self, how: str) -> None:
+        self.tireg.say("It stops after its step" if how == "stopping" else "Cancelled")
+
+    def action_resume(self) -> None:
+        """Take the run up at its checkpoint, in the background."""
+        run, registry = self.current, self.registry
+        if run is None:
+            return
+
+        def act() -> str:
+            from tiregistry.runs.control import queue_again, start
+
+            start(registry, [queue_again(registry, run)])
+            return run.concept
+
+        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+
+    def action_remove(self) -> None:
+        """Forget the run with its checkpoint, after asking."""
+        from tiregistry.runs.control import remove
+
+        run, registry = self.current, self.registry
+        if run is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.tireg.change(lambda: remove(registry, run))
+
+        text = "Its checkpoint, previews and log are deleted for good. The version it made stays."
+        self.app.push_screen(Confirm(f"Forget run {run.id} of {run.concept}?", text, "Forget run"), answered)
+
+
+def _read(registry: Registry) -> tuple[list[RegisteredRun], set[str]]:
+    """The newest runs, and the ids of those whose process is gone."""
+    from tiregistry.runs.liveness import is_dead
+
+    runs = registry.runs(limit=_LIMIT)
+    return runs, {run.id for run in runs if is_dead(registry, run)}

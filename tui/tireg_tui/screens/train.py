@@ -1,0 +1,207 @@
+"""The form for a new training: checked as it is typed, shown as the command that does the same, started on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.suggester import SuggestFromList
+from textual.widgets import Checkbox, Input, Label, Select, Static
+
+from tireg_tui.drafts import NUMBERS, Checked, Draft, check
+from tireg_tui.screens.place import Place
+from tireg_tui.sources import PictureSource
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tiregistry.concepts import CONCEPT_TYPES
+from tiregistry.errors import NotFound
+from tiregistry.text import safe
+from tiregistry.training.config import RECIPES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.images import SourcePicture
+
+_LABELS = {
+    "num_vectors": ("vectors", "as many as the initializer has"),
+    "max_steps": ("max steps", "from the recipe"),
+    "batch_size": ("batch size", "from the recipe"),
+    "learning_rate": ("learning rate", "from the recipe"),
+    "resolution": ("resolution", "the base model's"),
+    "seed": ("seed", "0"),
+}
+
+
+class TrainForm(Place):
+    """What `tireg train` takes, as a form.
+
+    Args:
+        concept: a concept to train another version of; empty for a new word.
+    """
+
+    HERE = "library"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back", id="train.back"),
+        Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),
+        Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
+        Binding("up", "app.focus_previous", show=False, id="train.up"),
+        Binding("down,enter", "app.focus_next", show=False, id="train.down"),
+    ]
+
+    def __init__(self, concept: str = "") -> None:
+        super().__init__()
+        self._concept = concept
+        self._checked = Checked()
+
+    def body(self) -> ComposeResult:
+        bases = ["embedded", *(base.name for base in self.registry.bases() if base.name != "embedded")]
+        with Horizontal(id="train"):
+            with VerticalScroll(id="train-form", can_focus=False):
+                yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
+                yield from _row("pictures", Input(id="pictures", placeholder="~/photos/gnome, or files", compact=True))
+                types = [(kind, kind) for kind in CONCEPT_TYPES]
+                yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
+                yield from _row("initializer", Input(id="init", placeholder="what it is, e.g. teapot", compact=True))
+                default = self.registry.default_base
+                suggest = SuggestFromList(bases, case_sensitive=False)
+                yield from _row(
+                    "base model", Input(id="base", placeholder=safe(default), suggester=suggest, compact=True)
+                )
+                yield from _row("token", Input(id="token", placeholder="<name>", compact=True))
+                recipes = [(recipe, recipe) for recipe in RECIPES]
+                yield from _row(
+                    "recipe", Select(recipes, value=RECIPES[0], allow_blank=False, id="recipe", compact=True)
+                )
+                for key, (label, placeholder) in _LABELS.items():
+                    yield from _row(label, Input(id=key, placeholder=placeholder, compact=True))
+                yield from _row("mirror", Checkbox("learn from mirrored pictures too", True, id="flip", compact=True))
+            with Vertical(id="train-side"):
+                yield PictureStrip(id="train-pictures")
+                yield Static("", id="train-check", markup=False)
+                yield Static("", id="train-command", markup=False)
+
+    def on_mount(self) -> None:
+        if self._concept:
+            self._prefill()
+        self.query_one("#pictures" if self._concept else "#name").focus()
+        self._check()
+
+    def _prefill(self) -> None:
+        """Take over what the concept's last training said."""
+        try:
+            concept = self.registry.concept(self._concept)
+            self.query_one("#type", Select).value = concept.concept_type
+            training = concept.latest.manifest.get("training") or {}
+        except NotFound:
+            return
+        self.query_one("#init", Input).value = str(training.get("initializer", ""))
+        self.query_one("#base", Input).value = concept.base_name
+        if training.get("recipe") in RECIPES:
+            self.query_one("#recipe", Select).value = training["recipe"]
+
+    @property
+    def draft(self) -> Draft:
+        """What stands in the form now."""
+
+        def text(name: str) -> str:
+            return self.query_one(f"#{name}", Input).value
+
+        return Draft(
+            name=text("name").strip(),
+            pictures=text("pictures"),
+            concept_type=str(self.query_one("#type", Select).value),
+            initializer=text("init"),
+            token=text("token"),
+            base=text("base"),
+            recipe=str(self.query_one("#recipe", Select).value),
+            flip=self.query_one("#flip", Checkbox).value,
+            numbers={key: text(key) for key in NUMBERS},
+        )
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(Checkbox.Changed)
+    def form_changed(self) -> None:
+        self._check()
+
+    @work(exclusive=True, group="check", exit_on_error=False)
+    async def _check(self) -> None:
+        draft = self.draft
+        self.query_one("#train-command", Static).update(
+            Text.assemble(("the same in a shell:\n", "dim"), safe(draft.command(), limit=4000))
+        )
+        await asyncio.sleep(0.2)  # while one types, not every letter is worth reading pictures for
+        try:
+            self._checked = await asyncio.to_thread(check, self.registry, draft)
+        except Exception as error:  # the form must survive whatever a path or a model folder holds
+            self._checked = Checked(problems=(f"{type(error).__name__}: {error}",))
+        self._show(self._checked)
+        sources = [
+            PictureSource(
+                picture.digest, f"{picture.filename} · {picture.size[0]}×{picture.size[1]}", partial(_image, picture)
+            )
+            for picture in self._checked.pictures
+        ]
+        await self.query_one(PictureStrip).show(sources)
+
+    def _show(self, checked: Checked) -> None:
+        theme = self.app.theme_variables
+        lines = Text()
+        for mark, color, texts in (
+            ("✗", theme["error"], checked.problems),
+            ("✓", theme["success"], checked.good),
+            ("!", theme["warning"], checked.notes),
+        ):
+            for text in texts:
+                lines.append(f"{mark} ", style=color)
+                lines.append(f"{safe(text, limit=400)}\n")
+        if not checked.problems:
+            lines.append("\nCtrl+G starts it. It goes on when this window is closed.", style="dim")
+        self.query_one("#train-check", Static).update(lines)
+
+    def action_copy(self) -> None:
+        """Copy the command."""
+        self.tireg.copy(self.draft.command())
+
+    def action_start(self) -> None:
+        """Put the training into the queue, whose worker outlives this window, and go to watch it."""
+        self._start()
+
+    @work(exclusive=True, group="check", exit_on_error=False)
+    async def _start(self) -> None:
+        registry = self.registry
+        self._checked = await asyncio.to_thread(check, registry, self.draft)
+        self._show(self._checked)
+        request = self._checked.request
+        if request is None:
+            self.tireg.say(self._checked.problems[0], title="Not yet")
+            return
+
+        def act() -> str:
+            from tiregistry.runs.control import start
+            from tiregistry.runs.queue import enqueue
+
+            start(registry, enqueue(registry, [request]))
+            return request.concept
+
+        self.app.pop_screen()
+        self.tireg.change(
+            act, lambda name: self.tireg.say(f"The training of {name} goes on when this window is closed")
+        )
+        self.tireg.action_go("runs")
+
+
+def _row(label: str, widget: Input | Select[str] | Checkbox) -> ComposeResult:
+    with Horizontal(classes="form-row"):
+        yield Label(label, markup=False)
+        yield widget
+
+
+def _image(picture: SourcePicture) -> Image:
+    return picture.image

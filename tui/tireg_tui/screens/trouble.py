@@ -1,0 +1,34 @@
+"""Shown instead of everything else while the registry cannot be opened."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from tiregistry.errors import TiregError
+from tiregistry.text import safe
+
+
+class Trouble(Screen[None]):
+    """What is wrong with the registry and what helps; `r` tries again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "app.open_registry", "Try again", id="trouble.retry"),
+        Binding("q", "app.quit", "Quit", id="app.quit"),
+    ]
+
+    def __init__(self, error: TiregError) -> None:
+        super().__init__()
+        self._error = error
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="trouble"):
+            yield Static("The registry cannot be opened", classes="dialog-title", markup=False)
+            yield Static(safe(self._error.message), id="trouble-message", markup=False)
+            yield Static(safe(self._error.hint), classes="dialog-hint", markup=False)
+        yield Footer()

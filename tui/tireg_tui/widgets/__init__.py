@@ -1,0 +1,1 @@
+"""One file per widget; a domain object comes in, a message goes out."""

@@ -1,0 +1,66 @@
+"""The line at the top: which screen this is, which others there are, where the words live."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.widget import Widget
+
+from tiregistry.text import safe
+
+PLACES = (("library", "1", "Library"), ("runs", "2", "Runs"), ("compose", "3", "Compose"), ("doctor", "4", "Doctor"))
+
+
+class TopBar(Widget):
+    """Names of the places with their digits; a click goes there."""
+
+    DEFAULT_CSS = """
+    TopBar { dock: top; height: 1; background: $panel; color: $text-muted; }
+    """
+
+    class Clicked(Message):
+        """A place was clicked."""
+
+        def __init__(self, place: str) -> None:
+            super().__init__()
+            self.place = place
+
+    def __init__(self, here: str) -> None:
+        super().__init__()
+        self.here = here
+        self._spans: list[tuple[int, int, str]] = []
+
+    def render(self) -> Text:
+        theme = self.app.theme_variables
+        line = Text(no_wrap=True)
+        line.append(" tireg ", style=f"bold {theme['accent']}")
+        self._spans = []
+        for place, digit, name in PLACES:
+            label = f" {digit} {name} " if self.size.width >= 60 else f" {digit} "
+            style = f"bold {theme['foreground']} on {theme['block-cursor-background']}" if place == self.here else ""
+            start = line.cell_len
+            line.append(label, style=style)
+            self._spans.append((start, line.cell_len, place))
+        status = safe(self.status())
+        room = self.size.width - line.cell_len - 2
+        if cell_len(status) <= room:
+            line.append(" " * (room - cell_len(status) + 1) + status)
+        return line
+
+    def status(self) -> str:
+        """What stands at the right end."""
+        from tireg_tui.app import TiregApp
+
+        app = self.app
+        if not isinstance(app, TiregApp) or app.registry is None:
+            return ""
+        parts = ["read-only"] if app.registry.readonly else []
+        parts += [str(app.registry.home), f"pictures: {app.pixels.terminal.protocol}"]
+        return " · ".join(parts)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, place in self._spans:
+            if start <= event.x < end:
+                self.post_message(self.Clicked(place))

@@ -1,0 +1,50 @@
+"""A picture with a line below it that says what it is."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from tireg_tui.sources import PictureSource
+from tireg_tui.widgets.picture import PictureView
+from tiregistry.text import safe
+
+
+class Captioned(Vertical):
+    """Picture and caption, as one block."""
+
+    DEFAULT_CSS = """
+    Captioned { height: auto; }
+    Captioned > Static {
+        height: 1; color: $text-muted; text-align: center; text-overflow: ellipsis; text-wrap: nowrap;
+    }
+    """
+
+    def __init__(
+        self,
+        source: PictureSource | None = None,
+        *,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._first = source
+
+    def compose(self) -> ComposeResult:
+        yield PictureView(self._first)
+        yield Static(self._caption(self._first), markup=False)
+
+    @property
+    def view(self) -> PictureView:
+        """The picture."""
+        return self.query_one(PictureView)
+
+    def show(self, source: PictureSource | None) -> None:
+        """Show another picture, or none."""
+        self.view.source = source
+        self.query_one(Static).update(self._caption(source))
+
+    @staticmethod
+    def _caption(source: PictureSource | None) -> str:
+        return safe(source.caption, limit=300) if source else ""

@@ -1,0 +1,106 @@
+"""Pictures side by side, a page at a time, with a cursor; only what is on the page is decoded and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tireg_tui.sources import PictureSource
+from tireg_tui.widgets.captioned import Captioned
+
+_EACH = 30
+"""Cells that a picture should have in width."""
+
+
+class PictureStrip(Widget, can_focus=True):
+    """A row of pictures; the left and right keys move among them."""
+
+    DEFAULT_CSS = """
+    PictureStrip { height: 1fr; layout: vertical; }
+    PictureStrip > Horizontal { height: 1fr; }
+    PictureStrip Captioned { width: 1fr; height: 1fr; padding: 0 1; }
+    PictureStrip > Static { height: 1; color: $text-muted; text-align: center; }
+    PictureStrip .-current > Static { color: $foreground; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1)", "Previous picture", show=False, id="strip.previous"),
+        Binding("right,l", "move(1)", "Next picture", show=False, id="strip.next"),
+        Binding("shift+left,H", "move(-10)", "Ten back", show=False, id="strip.back"),
+        Binding("shift+right,L", "move(10)", "Ten on", show=False, id="strip.on"),
+        Binding("home", "move(-100000)", "First picture", show=False, id="strip.first"),
+        Binding("end", "move(100000)", "Newest picture", show=False, id="strip.last"),
+        Binding("enter", "open", "Open picture", show=False, id="strip.open"),
+        Binding("z", "zoom", "Larger", show=False, id="strip.zoom"),
+    ]
+
+    class Opened(Message):
+        """A picture was chosen with Enter."""
+
+        def __init__(self, strip: PictureStrip, index: int) -> None:
+            super().__init__()
+            self.strip, self.index = strip, index
+
+    def __init__(self, *, id: str | None = None, follow: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.sources: list[PictureSource] = []
+        self.index = 0
+        self._follow = follow
+        self._per_page = 1
+        self._single = False
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal()
+        yield Static("", markup=False)
+
+    async def show(self, sources: Sequence[PictureSource]) -> None:
+        """Show these pictures; a strip that follows stays at the newest while the cursor is there."""
+        at_end = self.index >= len(self.sources) - 1
+        if [source.key for source in sources] == [source.key for source in self.sources]:
+            return
+        self.sources = list(sources)
+        self.index = len(sources) - 1 if self._follow and at_end else min(self.index, len(sources) - 1)
+        self.index = max(0, self.index)
+        await self._lay_out()
+
+    async def on_resize(self, event: events.Resize) -> None:
+        await self._lay_out()
+
+    async def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.index = max(0, min(len(self.sources) - 1, self.index + by))
+        await self._lay_out()
+
+    def action_open(self) -> None:
+        """Choose the picture under the cursor."""
+        if self.sources:
+            self.post_message(self.Opened(self, self.index))
+
+    async def action_zoom(self) -> None:
+        """One large picture, or several."""
+        self._single = not self._single
+        await self._lay_out()
+
+    async def _lay_out(self) -> None:
+        wanted = 1 if self._single else max(1, self.size.width // _EACH)
+        self._per_page = max(1, min(wanted, len(self.sources)))
+        row = self.query_one(Horizontal)
+        captions = list(row.query(Captioned))
+        if len(captions) != (self._per_page if self.sources else 0):
+            await row.remove_children()
+            if self.sources:
+                await row.mount_all([Captioned() for _ in range(self._per_page)])
+            captions = list(row.query(Captioned))
+        first = max(0, min(self.index // self._per_page * self._per_page, len(self.sources) - self._per_page))
+        for offset, captioned in enumerate(captions):
+            captioned.show(self.sources[first + offset])
+            captioned.set_class(first + offset == self.index and len(captions) > 1, "-current")
+        more = len(self.sources) > self._per_page
+        self.query_one(Static).update(f"{self.index + 1} of {len(self.sources)} · ← →" if more else "")

@@ -1,0 +1,70 @@
+"""A version's facts, and two versions' differences, as names and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from tireg_tui import shown
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.difference import Difference
+    from tiregistry.registry.handles import RegisteredVersion
+
+
+def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object]:
+    """What a version's page says."""
+    record = version.record()
+    training = version.manifest.get("training") or {}
+    seconds = record.get("seconds")
+    return {
+        "reference": version.reference,
+        "aliases": ", ".join(aliases),
+        "origin": version.origin,
+        "base model": version.base_name,
+        "initializer": training.get("initializer", ""),
+        "recipe": training.get("recipe", ""),
+        "steps": record.get("steps", ""),
+        "vectors": ", ".join(f"{shape.encoder} {shape.num_vectors}×{shape.dim}" for shape in version.encoders),
+        "learned from": shown.count(len(version.images), "picture") if version.images else "",
+        "took": shown.duration(seconds) if isinstance(seconds, int | float) else "",
+        "device": record.get("device", ""),
+        "scores": ", ".join(f"{name} {value:.3f}" for name, value in version.scores.items()),
+        "parents": ", ".join(f"{parent.relation} {parent.digest[7:19]}" for parent in version.parents),
+        "run": version.run_id or "",
+        "digest": version.digest,
+        "notes": version.notes,
+        "made": shown.ago(version.created_at),
+    }
+
+
+def difference_table(difference: Difference) -> Table:
+    """What distinguishes two versions, side by side."""
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="bold")
+    table.add_column("")
+    table.add_column(Text(difference.a.reference))
+    table.add_column(Text(difference.b.reference))
+    for change in difference.changes:
+        table.add_row(Text(safe(change.what), style="dim"), _value(change.a), _value(change.b))
+    for distance in difference.tensors:
+        cosine = f"{sum(distance.cosines) / len(distance.cosines):.3f}" if distance.cosines else "–"
+        norms = [
+            f"norm {sum(norms) / len(norms):.3f}" if norms else "–" for norms in (distance.norms_a, distance.norms_b)
+        ]
+        table.add_row(Text(f"{distance.encoder} · cosine {cosine}", style="dim"), Text(norms[0]), Text(norms[1]))
+    for change in difference.scores:
+        table.add_row(Text(safe(change.what), style="dim"), _value(change.a), _value(change.b))
+    only = (difference.images_only_a, difference.images_only_b)
+    if any(only):
+        names = [", ".join(image.filename for image in images) or "–" for images in only]
+        table.add_row(Text("pictures only here", style="dim"), Text(safe(names[0])), Text(safe(names[1])))
+    if table.row_count == 0:
+        table.add_row(Text("no difference"), Text(""), Text(""))
+    return table
+
+
+def _value(value: object) -> Text:
+    return Text("–" if value is None else safe(value, limit=300))

@@ -221,7 +221,6 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
     for results in learn(base, [state.word for state in states]):
         now = time.perf_counter()
         seconds, before = now - before, now
-        everyone = stop()
         for result in results:
             state, word = by_word[result.word], result.word
             for text in result.notices:
@@ -229,7 +228,7 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
             if word.ended != "diverged":
                 state.add(result.loss)
                 yield StepDone(word.step, result.loss, result.learning_rate, seconds, state.run.id)
-            if word.ended is None and (everyone or state.wish()):
+            if word.ended is None and (stop() or state.wish()):
                 word.ended = "interrupted"
             if word.ended is None:
                 yield from _in_between(base, state)

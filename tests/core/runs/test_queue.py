@@ -1,0 +1,168 @@
+"""Queued runs: what they record, who may claim them, and what happens to those whose process died."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiregistry.errors import Conflict, InvalidInput, RunNotFound
+from tiregistry.registry.registry import Registry
+from tiregistry.runs.control import cancel, queue_again, remove, watch
+from tiregistry.runs.liveness import SILENT_SECONDS, adopt_dead_runs, is_dead
+from tiregistry.runs.queue import enqueue
+from tiregistry.training.events import Preparing, StepDone
+from tiregistry.training.journal import Journal, JournalReader
+from tiregistry.training.request import TrainingRequest, request_of
+from tiregistry.training.run_lock import RunLock, is_carried_out
+from tiregistry.training.run_state import STOP_FILE, run_folder
+
+Build = Callable[..., TrainingRequest]
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_queued_run_can_be_carried_elsewhere(registry: Registry, request_for: Build, tmp_path: Path) -> None:
+    (run,) = enqueue(registry, [request_for()])
+    assert (run.status, run.pid, run.device, run.step) == ("queued", None, "cpu", 0)
+    text = json.dumps(run.config)
+    assert str(tmp_path) not in text
+    assert str(registry.home) not in text
+    request, images = request_of(registry, run)
+    assert [image.digest for image in images] == [picture.digest for picture in request_for().pictures]
+    assert request.config == request_for().config.resolved()
+    assert registry.base(run.config["base"]["name"]).fingerprint.as_dict() == run.config["base"]["fingerprint"]
+
+
+def test_queueing_loads_no_torch(registry: Registry, request_for: Build, base: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tiregistry.images import read_pictures\n"
+        "from tiregistry.registry.registry import Registry\n"
+        "from tiregistry.runs.queue import enqueue\n"
+        "from tiregistry.training.request import TrainingRequest\n"
+        f"pictures, _ = read_pictures([Path({str(tmp_path / 'pictures')!r})])\n"
+        f"enqueue(Registry.open(), [TrainingRequest('x', pictures, base={str(base)!r})])\n"
+        "print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
+    assert done.stdout.strip() == "[]"
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_claiming(registry: Registry, request_for: Build) -> None:
+    first, second = enqueue(registry, [request_for("one"), request_for("two")])
+    assert first.config["group"] == second.config["group"] != ""
+    own = registry.create_run("mine", {}, 1, pid=os.getpid())
+    assert registry.claim_run(device="cuda:0", pid=1) is None
+    claimed = registry.claim_run(device="cpu", pid=1)
+    assert claimed is not None
+    assert claimed.id == first.id
+    assert registry.claim_run(device="cpu", pid=1, run_id=second.id) is not None
+    assert registry.claim_run(device="cpu", pid=1) is None
+    assert registry.run(own.id).status == "queued"
+    anywhere = registry.create_run("any", {}, 1)
+    assert registry.claim_run(device="cpu", pid=1, any_device=False) is None
+    assert registry.claim_run(device="cpu", pid=1) is not None
+    assert registry.run(anywhere.id).status == "running"
+
+
+def test_bad_requests_leave_nothing(registry: Registry, request_for: Build) -> None:
+    with pytest.raises(InvalidInput):
+        enqueue(registry, [request_for("one"), request_for("one")])
+    assert not registry.runs()
+
+
+def test_who_is_dead(registry: Registry, dead_pid: int) -> None:
+    waiting = registry.create_run("waiting", {}, 1)
+    assert not is_dead(registry, waiting)
+    run = registry.create_run("x", {}, 1)
+    gone = registry.update_run(run.id, status="running", pid=dead_pid, heartbeat_at=time.time())
+    assert is_dead(registry, gone)
+    lock = RunLock(run_folder(registry, run.id))
+    assert lock.acquire()
+    assert is_carried_out(run_folder(registry, run.id))
+    assert not is_dead(registry, gone)  # somebody holds it, whatever the row says
+    lock.release()
+    silent = registry.update_run(run.id, pid=os.getpid(), heartbeat_at=time.time() - SILENT_SECONDS - 1)
+    assert is_dead(registry, silent)  # the process id belongs to somebody else by now
+    assert not is_dead(registry, registry.update_run(run.id, heartbeat_at=time.time()))
+
+
+def test_dead_background_runs_are_queued_again_once_without_progress(registry: Registry, dead_pid: int) -> None:
+    run = registry.create_run("x", {"background": True}, 9)
+    foreground = registry.create_run("y", {}, 9)
+    for each in (run, foreground):
+        registry.update_run(each.id, status="running", pid=dead_pid, step=4)
+    assert len(adopt_dead_runs(registry)) == 2
+    assert (registry.run(run.id).status, registry.run(run.id).pid) == ("queued", None)
+    assert registry.run(foreground.id).status == "interrupted"
+    registry.update_run(run.id, status="running", pid=dead_pid, step=6)
+    adopt_dead_runs(registry)
+    assert registry.run(run.id).status == "queued"
+    registry.update_run(run.id, status="running", pid=dead_pid)
+    adopt_dead_runs(registry)
+    assert registry.run(run.id).status == "failed"
+    assert "died twice at step 6" in registry.run(run.id).message
+
+
+def test_cancel_resume_and_remove(registry: Registry, request_for: Build) -> None:
+    (run,) = enqueue(registry, [request_for()])
+    assert cancel(registry, run) == "cancelled"
+    with pytest.raises(Conflict, match="is cancelled already"):
+        cancel(registry, run)
+    assert queue_again(registry, registry.run(run.id)).status == "queued"
+    with pytest.raises(Conflict, match="is queued"):
+        queue_again(registry, run)
+    lock = RunLock(run_folder(registry, run.id))
+    lock.acquire()
+    registry.update_run(run.id, status="running", pid=os.getpid(), heartbeat_at=time.time())
+    assert cancel(registry, run, keep=True) == "stopping"
+    assert (run_folder(registry, run.id) / STOP_FILE).read_text() == "keep"
+    with pytest.raises(Conflict, match="is being carried out"):
+        remove(registry, registry.run(run.id))
+    lock.release()
+    registry.update_run(run.id, status="interrupted", pid=None)
+    remove(registry, registry.run(run.id))
+    assert not run_folder(registry, run.id).exists()
+    with pytest.raises(RunNotFound):
+        registry.run(run.id)
+
+
+def test_watching_sees_every_event_once(registry: Registry) -> None:
+    run = registry.create_run("x", {}, 2, pid=os.getpid())
+    journal = Journal(run_folder(registry, run.id))
+    journal.add(Preparing("loading"))
+    seen: list[Any] = []
+    for event in watch(registry, run.id, poll=0.01):
+        seen.append(event)
+        if isinstance(event, Preparing):
+            registry.update_run(run.id, status="finished")
+            journal.add(StepDone(1, 0.5, 0.1, 0.2, run.id))
+    assert [type(event).__name__ for event in seen] in (["Preparing"], ["Preparing", "StepDone"])
+    assert len(list(JournalReader(run_folder(registry, run.id)).new())) == 2
+
+
+def test_a_journal_with_half_a_line_and_strangers(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.add(Preparing("loading"))
+    with open(journal.path, "a", encoding="ascii") as file:
+        file.write('{"event": "Unknown"}\nnot json\n[1]\n{"event": "StepDone", "st')
+    reader = JournalReader(tmp_path)
+    assert list(reader.new()) == [Preparing("loading")]
+    assert list(reader.new()) == []

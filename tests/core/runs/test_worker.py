@@ -1,0 +1,100 @@
+"""Real worker processes: killed in the middle, taken over by the next, bit for bit the same result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tiregistry.registry.registry import Registry
+from tiregistry.runs.control import cancel
+from tiregistry.runs.executor import start_worker
+from tiregistry.runs.liveness import is_dead
+from tiregistry.runs.queue import enqueue
+from tiregistry.runs.worker import LOG
+from tiregistry.training.events import StepDone
+from tiregistry.training.journal import JournalReader
+from tiregistry.training.request import TrainingRequest
+from tiregistry.training.run import train
+from tiregistry.training.run_state import run_folder
+
+Build = Callable[..., TrainingRequest]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def until(what: Callable[[], bool], seconds: float = 400.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def steps(registry: Registry, run_id: str) -> int:
+    return sum(isinstance(event, StepDone) for event in JournalReader(run_folder(registry, run_id)).new())
+
+
+def wait_for(pid: int) -> None:
+    """Reap a worker that this process started."""
+    if hasattr(os, "waitpid"):
+        os.waitpid(pid, 0)
+
+
+def test_a_killed_worker_is_taken_over_bit_exactly(registry: Registry, request_for: Build) -> None:
+    list(train(registry, request_for("whole")))
+    (run,) = enqueue(registry, [request_for("part")])
+    first = start_worker(registry.home, "cpu")
+    until(lambda: steps(registry, run.id) >= 5)
+    assert registry.run(run.id).pid == first
+    if hasattr(os, "getsid"):
+        assert os.getsid(first) != os.getsid(0)  # it outlives this terminal
+    os.kill(first, signal.SIGKILL)
+    wait_for(first)
+    assert is_dead(registry, registry.run(run.id))
+    second = start_worker(registry.home, "cpu")
+    wait_for(second)
+    ended = registry.run(run.id)
+    assert (ended.status, ended.step) == ("finished", 12), ended.message
+    assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
+    assert len(registry.record(registry.version("part"))["loss"]) == 12
+    log = (run_folder(registry, run.id) / LOG).read_text()
+    assert str(first) in log
+    assert str(second) in log
+
+
+def test_one_worker_trains_a_group_in_one_pass_and_can_be_cancelled(registry: Registry, request_for: Build) -> None:
+    runs = enqueue(registry, [request_for("one", max_steps=4), request_for("two", max_steps=5000)])
+    worker = start_worker(registry.home, "cpu")
+    until(lambda: registry.run(runs[0].id).status == "finished")
+    assert registry.run(runs[1].id).status == "running"
+    assert cancel(registry, registry.run(runs[1].id), keep=True) == "stopping"
+    wait_for(worker)
+    assert registry.run(runs[1].id).status == "interrupted"
+    assert registry.version("two").number == 1
+
+
+def test_a_run_that_cannot_begin_fails_and_says_so(registry: Registry, request_for: Build, base: Path) -> None:
+    (run,) = enqueue(registry, [request_for()])
+    registry.remove_base(run.config["base"]["name"])
+    done = subprocess.run(
+        [sys.executable, "-m", "tiregistry.runs.worker", "--device", "cpu"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False,
+    )
+    assert done.returncode == 0
+    ended = registry.run(run.id)
+    assert ended.status == "failed"
+    assert "no base model" in ended.message

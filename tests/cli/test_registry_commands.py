@@ -27,11 +27,6 @@ MINE = (
 
 
 @pytest.fixture
-def tireg(capsys: pytest.CaptureFixture[str]) -> Tireg:
-    return Tireg(capsys)
-
-
-@pytest.fixture
 def words() -> Iterator[Registry]:
     """A registry with `gnome` (three versions) and `inky` (a style)."""
     with Registry.open() as registry:
@@ -102,9 +97,9 @@ def test_what_does_not_exist_ends_with_3_and_one_line(tireg: Tireg, words: Regis
 
 def test_wrong_usage_ends_with_2(tireg: Tireg, words: Registry) -> None:
     for line in (
-        "show a/b", "rename gnome a:b", "alias gnome latest", "alias gnome --undo", "remove",
-        "remove gnome --empty-trash", "remove gnome --purge", "restore", "gc --grace soon", "verify --from x", "list --sort colour", "shwo",
-        "note gnome@1 x --licence",
+        "show a/b", "rename gnome a:b", "alias gnome latest", "alias gnome --undo", "remove", "shwo",
+        "remove gnome --empty-trash", "remove gnome --purge", "restore", "gc --grace soon", "verify --from x",
+        "list --sort colour", "note gnome@1 x --licence",
     ):  # fmt: skip
         result = tireg(*line.split(), code=2)
         assert (result.out, len(result.err.splitlines())) == ("", 1), result.err

@@ -19,7 +19,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HANG = 20.0
-"""Seconds on one case after which the worker is taken for hung; the time limit proper is checked by the worker."""
+"""CPU seconds on one case after which the worker is taken for hung; the limit proper is checked by the worker."""
+STUCK = 300.0
+"""Seconds by the clock after which a worker that does not even compute is taken for stuck."""
 
 
 def fuzz(seconds: float, seed: int, folder: Path, *, guided: bool = True) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def fuzz(seconds: float, seed: int, folder: Path, *, guided: bool = True) -> dic
     log = folder / "worker.log"
     with open(log, "wb") as output:
         worker = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        case, last, since = folder / "case.bin", None, time.monotonic()
+        case, last, since, used = folder / "case.bin", None, time.monotonic(), 0.0
         while worker.poll() is None:
             time.sleep(0.5)
             try:
@@ -49,17 +51,26 @@ def fuzz(seconds: float, seed: int, folder: Path, *, guided: bool = True) -> dic
             except FileNotFoundError:
                 continue
             if stamp != last:
-                last, since = stamp, time.monotonic()
-            elif time.monotonic() - since > HANG:
+                last, since, used = stamp, time.monotonic(), _cpu_seconds(worker.pid)
+            elif _cpu_seconds(worker.pid) - used > HANG or time.monotonic() - since > STUCK:
                 worker.kill()
                 worker.wait()
-                return _died(folder, f"hung for more than {HANG:.0f} s")
+                return _died(folder, "hung")
     if not (folder / "result.json").exists():
         return _died(
             folder, f"the worker died with code {worker.returncode}: {log.read_text(errors='replace')[-2000:]}"
         )
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return result
+
+
+def _cpu_seconds(process: int) -> float:
+    """CPU time that a process has used; 0 where that cannot be told."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _died(folder: Path, trouble: str) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def read_path(path: Path) -> list[FoundEmbedding]:
             f"{safe(path.name)} only holds an untrained placeholder: the word is in the NeTI mapper beside it",
             "NeTI words are networks, which no other program can use",
         )
+    if _is_second_half(path):
+        path = _first_half(path)
     found = read_embedding(path)
     if len(found) == 1:
         found = [_with_other_half(path, found[0])]
@@ -190,14 +192,17 @@ def _second_half(path: Path) -> Path | None:
 
 def _is_second_half(path: Path) -> bool:
     """Whether `path` is the second file of a pair whose first file is there and has the same key."""
-    match = _SECOND.fullmatch(path.stem)
-    if match is None:
-        return False
-    first = path.with_name(f"{match['head']}{match['tail']}{path.suffix}")
+    first = _first_half(path)
     try:
-        return first.is_file() and _pair(read_embedding(first), read_embedding(path)) is not None
+        return first != path and first.is_file() and _pair(read_embedding(first), read_embedding(path)) is not None
     except TiregError:
         return False
+
+
+def _first_half(path: Path) -> Path:
+    """`learned_embeds.safetensors` for `learned_embeds_2.safetensors`; other names stay as they are."""
+    match = _SECOND.fullmatch(path.stem)
+    return path.with_name(f"{match['head']}{match['tail']}{path.suffix}") if match else path
 
 
 def _pair(first: list[FoundEmbedding], second: list[FoundEmbedding]) -> Embedding | None:

@@ -28,7 +28,7 @@ MAX_DEPTH = 32
 """Deepest nesting of a pickle's values."""
 MAX_PICKLE = 32 * 2**20
 """Largest pickle stream, without the tensors beside it."""
-MAX_TEXT_CHUNK = 16 * 2**20
-"""Largest text chunk of a picture and largest JSON text unpacked from it."""
+MAX_TEXT_CHUNK = 8 * 2**20
+"""Largest text chunk of a picture, largest JSON text unpacked from it, and largest block of hidden pixels' values."""
 MAX_PICTURE_PIXELS = 8_000_000
 """Largest picture whose pixels are searched for an embedding."""

@@ -28,6 +28,8 @@ GENERIC_STEMS = re.compile(
 )
 """File names that every training gives, so they name nothing."""
 CHANGED = "its vectors are not those that tireg exported; what it says about their origin is not used"
+_MAX_TOKEN = 200
+"""Longest key that is reported as a placeholder token; a longer one is cut."""
 _PRODUCERS = {
     "a1111": "A1111 web UI",
     "a1111-png": "A1111 web UI",
@@ -111,7 +113,7 @@ def _finish(draft: Draft, source: Source, container: str, provenance: Provenance
     return FoundEmbedding(
         format=kind,
         embedding=embedding,
-        placeholder_token=(provenance.placeholder_token if provenance else "") or draft.token,
+        placeholder_token=(provenance.placeholder_token if provenance else "") or draft.token[:_MAX_TOKEN],
         name=_suggest_name(draft, source, kind),
         concept_type=provenance.concept_type if provenance else None,
         dtypes=dtypes,

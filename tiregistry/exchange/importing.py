@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +46,7 @@ class Outcome:
     Attributes:
         path: the file.
         status: what was done.
-        found: what the file holds; None when it was refused.
+        found: what the file holds, without the bytes of its files; None when it was refused.
         version: the version it is now; None when refused or in a dry run.
         concept, placeholder_token: what the word is called here.
         inspections: norms and nearest words per encoder.
@@ -133,9 +133,12 @@ def import_path(
             yield Outcome(path=result.path, status="refused", error=result.error)
         for found in result.found:
             try:
-                yield _register(registry, result.path, found, options, vocabularies)
+                outcome = _register(registry, result.path, found, options, vocabularies)
             except TiregError as error:
                 yield Outcome(path=result.path, status="refused", error=error)
+            else:
+                # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
+                yield replace(outcome, found=replace(found, files=dict.fromkeys(found.files, b"")))
 
 
 def _read(path: Path) -> FileResult:

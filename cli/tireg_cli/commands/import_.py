@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tireg_cli.messages import hint, say, warn
+from tireg_cli.messages import color_allowed, hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
 from tiregistry.text import safe
@@ -58,23 +60,21 @@ def command(
         raise click.UsageError("--name and --token need a single PATH")
     options = ImportOptions(name=name, placeholder_token=token, concept_type=concept_type, dry_run=dry_run)
     outcomes: list[Outcome] = []
-    with Registry.open() as registry:
+    with Registry.open() as registry, ImportProgress(paths) as progress:
         bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
         vocabularies = Vocabularies(bases)
         for path in paths:
             refused: TiregError | None = None
             for outcome in import_path(registry, path, options, vocabularies):
                 outcomes.append(outcome)
-                _progress(len(outcomes), outcome)
+                progress.show(outcome.path)
                 refused = refused or outcome.error
             if refused is not None and not path.is_dir() and not keep_going:
                 if len(paths) == 1 and not as_json:
-                    _clear_progress()
                     raise refused
                 if path != paths[-1]:
                     hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
                 break
-    _clear_progress()
     if as_json:
         emit_json(_document(outcomes, dry_run))
     else:
@@ -184,12 +184,39 @@ def _nearest(outcome: Outcome) -> str:
     return " | ".join(parts)
 
 
-def _progress(done: int, outcome: Outcome) -> None:
-    """The running count on a terminal's stderr."""
-    if sys.stderr.isatty() and done > 1:
-        click.echo(f"\r\x1b[K{done} {safe(outcome.path.name, limit=60)}", err=True, nl=False)
+class ImportProgress:
+    """Which file a folder import is at: one line on a terminal that is wiped at the end, a line now and then elsewhere.
 
+    Args:
+        paths: what will be imported; of files given by name nothing is shown.
+    """
 
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._folders = [path for path in paths if path.is_dir()]
+        self._live = color_allowed(sys.stderr)
+        self._seen: set[Path] = set()
+        self._total = 0
+        self._next = time.monotonic() + 0.3
+
+    def __enter__(self) -> ImportProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live and self._total:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+    def show(self, path: Path) -> None:
+        """Say that `path` is done; nothing is shown of what is over in a moment."""
+        self._seen.add(path)
+        if not self._folders or time.monotonic() < self._next:
+            return
+        if not self._total:
+            from tiregistry.embeddings.folders import count_candidates
+
+            self._total = sum(count_candidates(folder) for folder in self._folders)
+        line = f"{len(self._seen)} of {self._total} files"
+        if self._live:
+            click.echo(f"\r\x1b[K{line}  {safe(path.name, limit=50)}", err=True, nl=False)
+        else:
+            say(line)
+        self._next = time.monotonic() + (0.1 if self._live else 10.0)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,17 +39,11 @@ WORD = {"<a>": Tensor(vectors(1, 16))}
 
 
 def refused(data: bytes, reason: str = "") -> str:
-    """Read `data`, expect a refusal in under two seconds and 300 MB, and return its message."""
-    tracemalloc.start()
-    started = time.perf_counter()
-    try:
-        with pytest.raises(UnreadableEmbedding, match=reason) as caught:
-            read_embedding(data, filename="x.pt")
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert time.perf_counter() - started < 2
-    assert peak < 300 * 2**20
+    """Read `data`, expect a refusal in under two CPU seconds, and return its message."""
+    started = time.thread_time()
+    with pytest.raises(UnreadableEmbedding, match=reason) as caught:
+        read_embedding(data, filename="x.pt")
+    assert time.thread_time() - started < 2
     return caught.value.message
 
 
@@ -55,7 +53,7 @@ def refused(data: bytes, reason: str = "") -> str:
 @pytest.mark.parametrize("name", sorted(small_files()))
 def test_files_cut_off_at_every_byte(name):
     data = small_files()[name]
-    started = time.perf_counter()
+    started = time.thread_time()
     for length in range(len(data)):
         try:
             read_embedding(data[:length], filename=name)
@@ -63,7 +61,7 @@ def test_files_cut_off_at_every_byte(name):
             continue
         # A picture may lose what follows its embedding; anything else that is cut off must be noticed.
         assert name.endswith((".png", ".webp")) or name == "protocol0.pt"
-    assert time.perf_counter() - started < 20
+    assert time.thread_time() - started < 20
 
 
 # -- zip ------------------------------------------------------------------------------------------------------------
@@ -310,6 +308,55 @@ def test_pictures_that_unpack_to_too_much():
         refused(plain[:12] + size + struct.pack(">I", zlib.crc32(size)) + plain[33:], "too many")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory limit needs Linux")
+def test_heavy_files_stay_in_memory_and_time(tmp_path):
+    """In a process that may grow by 500 MB and no more, watched for time by the fuzzer's guard."""
+    noise = np.random.default_rng(0).integers(16, 256, (2800, 2801, 3), dtype=np.uint8)
+    noise[:, 1399:1401] = 0  # hidden blocks as large as a picture may be
+    many = {f"k{n}": entry(shape=[0, 8], data_offsets=[0, 0]) for n in range(50_000)}
+    text = "x" * 10_000_000 + "\U0001f600"
+    heavy = {
+        "lists.png": png_with_chunk(b"[" + b"[]," * 2_000_000 + b"1]", b"zTXt"),
+        "objects.png": png_with_chunk(b"[" + b"{}," * 2_000_000 + b"1]", b"zTXt"),
+        "numbers.png": png_with_chunk(b"[" + b"1e5," * 1_500_000 + b"1]", b"zTXt"),
+        "blocks.png": image_bytes(noise[:, :2800]),
+        "zeros.bin": zip_of(("archive/z", bytes(limits.MAX_UNPACKED - 2**20)), method=zipfile.ZIP_DEFLATED),
+        "pickle.zip": zip_of(("a/data.pkl", bytes(limits.MAX_PICKLE)), method=zipfile.ZIP_DEFLATED, word=False),
+        "header.safetensors": raw_safetensors(json.dumps(many).encode()),
+        "brackets.safetensors": raw_safetensors(b"{" + b'"a":' + b"[[]," * 900_000),
+        "lists.pkl": b"\x80\x04" + b"]" * 240_000 + b".",
+        "text.pkl": pickle.dumps([text, {"a": text}], 4),
+        "large.bin": torch_zip({"<a>": Tensor(np.zeros((2**23, 1), np.float32))}),
+    }
+    for name, data in heavy.items():
+        (tmp_path / name).write_bytes(data)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from tests.fuzz import guard, worker\n"
+        "guard.install(); worker._limit_memory()\n"
+        "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
+        "    trouble = guard.run(path.read_bytes())\n"
+        "    if trouble: print(path.name, trouble)\n"
+    )
+    root = Path(__file__).parents[3]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root), *sys.path]))
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_webp_that_claims_a_huge_canvas():
+    plain = image_bytes(np.full((8, 8, 3), 90, np.uint8), "WEBP")
+    assert plain[12:16] == b"VP8L"
+    big = plain[:21] + (0x3FFF | 0x3FFF << 14).to_bytes(4, "little") + plain[25:]
+    refused(big, "too many")
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff\x3f\x00\xff\x3f\x00"
+    body = b"WEBP" + extended + plain[12:]
+    refused(b"RIFF" + struct.pack("<I", len(body)) + body, "too many")
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -367,9 +414,6 @@ def test_ranges_of_a_large_file(tmp_path):
 
 
 def test_reading_needs_no_torch(tmp_path):
-    import subprocess
-    import sys
-
     for name, data in small_files().items():
         (tmp_path / name).write_bytes(data)
     script = (

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.embeddings.samples import (
     Tensor,
@@ -23,6 +25,10 @@ from tiregistry.embeddings.folders import concept_images, natural, read_folder, 
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.errors import UnreadableEmbedding
 
+SIDECARS = [
+    "special_params.json", "token_identifier.txt", "type_of_concept.txt", "tireg.json", "model_index.json", "README.md",
+    "learned_embeds_2.bin", "embeddings_2.pti",
+]  # fmt: skip
 L, G = vectors(2, 768), vectors(2, 1280, 1)
 
 
@@ -52,8 +58,9 @@ def test_sdxl_pairs_are_one_word(tmp_path):
     assert np.array_equal(found.embedding.tensors["clip_g"], G)
     assert found.families[0].family == "sdxl"
     assert list(found.files) == ["learned_embeds.safetensors", "learned_embeds_2.safetensors"]
-    (direct,) = read_path(tmp_path / "learned_embeds.safetensors")
-    assert direct.embedding == found.embedding
+    for name in ("learned_embeds.safetensors", "learned_embeds_2.safetensors"):
+        (direct,) = read_path(tmp_path / name)
+        assert direct.embedding == found.embedding
 
 
 def test_step_snapshots_pair_up_and_keep_their_step(tmp_path):
@@ -186,6 +193,23 @@ def test_pipelines_and_links(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "link.safetensors").symlink_to(tmp_path / "run" / "learned_embeds.safetensors")
     assert names(tmp_path) == ["link.safetensors", "learned_embeds.safetensors", "g.safetensors"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.sampled_from(SIDECARS))
+def test_whatever_lies_beside_a_file_does_no_harm(tmp_path_factory, content, sidecar):
+    folder = tmp_path_factory.mktemp("beside")
+    lay(folder, **{"embeddings.pti": safetensors({"text_encoders_0": L, "text_encoders_1": G}), sidecar: content})
+    lay(folder, **{"learned_embeds.bin": torch_zip({"<g>": Tensor(L)})})
+    for result in read_folder(folder):
+        assert result.error is None or result.path.name == sidecar
 
 
 def test_natural_order():

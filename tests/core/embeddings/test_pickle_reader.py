@@ -176,7 +176,7 @@ def test_keys_whose_hash_would_take_for_ever_are_refused():
 
 
 def test_opcodes_memo_and_copies_are_counted():
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(UnreadableEmbedding, match="instructions"):
         read_pickle(b"\x80\x02" + b"N0" * 1_000_000 + b".")
     with pytest.raises(UnreadableEmbedding, match="remembers"):
@@ -191,7 +191,7 @@ def test_opcodes_memo_and_copies_are_counted():
     bomb += b"0h\x00h\x01h\x02\x86R" * 5_000 + b"."
     with pytest.raises(UnreadableEmbedding, match="unpacks to far more"):
         read_pickle(bomb)
-    assert time.perf_counter() - started < 4
+    assert time.thread_time() - started < 4
 
 
 def test_huge_lengths_allocate_nothing():

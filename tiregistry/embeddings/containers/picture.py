@@ -132,21 +132,35 @@ def _decode(data: bytes, kind: str) -> Pixels:
     """The picture as RGB bytes `[height, width, 3]`."""
     from PIL import Image
 
+    too_many = NoEmbeddingInPicture("the picture has too many pixels to search for an embedding", "")
+    if kind == "WEBP" and _webp_pixels(data) > MAX_PICTURE_PIXELS:
+        raise too_many  # its decoder takes memory for the whole picture before it tells the size
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(data), formats=[kind])
             if picture.width * picture.height > MAX_PICTURE_PIXELS:
-                raise NoEmbeddingInPicture(
-                    f"the picture has {picture.width}x{picture.height} pixels, too many to search for an embedding", ""
-                )
+                raise too_many
             return np.asarray(picture.convert("RGB"))
     except UnreadableEmbedding:
         raise
     except Image.DecompressionBombError:
-        raise NoEmbeddingInPicture("the picture has too many pixels to search for an embedding", "") from None
+        raise too_many from None
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         raise damaged(f"the picture does not decode ({safe(type(error).__name__)})") from None
+
+
+def _webp_pixels(data: bytes) -> int:
+    """Width times height as the first chunk of a WebP says; 0 when it says nothing."""
+    kind, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        return 0
+    if kind == b"VP8X":
+        return (int.from_bytes(body[4:7], "little") + 1) * (int.from_bytes(body[7:10], "little") + 1)
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return ((bits & 0x3FFF) + 1) * ((bits >> 14 & 0x3FFF) + 1)
+    return (int.from_bytes(body[6:8], "little") & 0x3FFF) * (int.from_bytes(body[8:10], "little") & 0x3FFF)
 
 
 def _from_pixels(pixels: Pixels) -> bytes:
@@ -162,7 +176,7 @@ def _from_pixels(pixels: Pixels) -> bytes:
     if len(black) < 2:
         raise NoEmbeddingInPicture("the picture holds no embedding", "A1111 shares them as PNG or WebP")
     low, high = nibbles[:, : black[0]], nibbles[:, black[-1] + 1 :]
-    if low.size == 0 or low.size != high.size:
+    if not 0 < low.size <= MAX_TEXT_CHUNK or low.size != high.size:
         raise NoEmbeddingInPicture("the picture holds no embedding", "A1111 shares them as PNG or WebP")
     key = xor_key(low.size)
     packed = (low.reshape(-1) ^ key) | ((high.reshape(-1) ^ key) << 4)

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "The whole story in a few minutes: learn a word and a style, compose them, see the pictures."),
     "train": ("train", "Learn a word from pictures."),
     "gen": ("gen", "Generate pictures from prompts that name words."),
+    "gallery": ("gallery", "The generated pictures: list, search, show, remove."),
     "runs": ("runs", "Training runs: list, show, resume."),
     "list": ("list", "List, search and filter the learned words."),
     "show": ("show", "Show one word or version in full."),

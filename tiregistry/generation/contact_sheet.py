@@ -53,6 +53,6 @@ def contact_sheet(registry: Registry, version: Version) -> Image:
 
 def _prompts(version: Version, numbers: list[int]) -> list[str]:
     """The preview prompts, where the training configuration says them."""
-    training: Any = version.training or {}
+    training: Any = version.manifest.get("training") or {}
     prompts = training.get("preview_prompts") or []
     return [str(prompts[n - 1]) if n <= len(prompts) else f"preview {n}" for n in numbers]

@@ -240,7 +240,7 @@ class Generator:
         if self._pipelines is None:
             self._pipelines = Pipelines(self.base)
         task = "text" if start is None else "image" if start.mask is None else "inpaint"
-        return self._pipelines.get(task, settings.scheduler)  # type: ignore[arg-type]
+        return self._pipelines.get(task, settings.scheduler, settings.num_inference_steps)  # type: ignore[arg-type]
 
     def _prompt_encoder(self) -> PromptEncoder:
         from tiregistry.generation.conditioning import PromptEncoder

@@ -36,11 +36,11 @@ class Pipelines:
             base.denoiser.to(memory_format=torch.channels_last)
             base.vae.to(memory_format=torch.channels_last)
 
-    def get(self, task: Task, scheduler: str) -> Any:
+    def get(self, task: Task, scheduler: str, num_inference_steps: int) -> Any:
         """A pipeline with a fresh scheduler (some keep a history) of the asked kind.
 
         Raises:
-            InvalidConfig: this scheduler cannot work with the base model's noise schedule.
+            InvalidConfig: this scheduler cannot work with the base model's noise schedule, or in so few steps.
         """
         from tiregistry.bases.loading import quiet_libraries
 
@@ -53,10 +53,12 @@ class Pipelines:
             class_name, options = SCHEDULERS[scheduler]
             try:
                 fresh = getattr(diffusers, class_name).from_config(self._base.scheduler.config, **options)
-            except (ValueError, NotImplementedError) as error:
+                fresh.set_timesteps(num_inference_steps)
+            except (ValueError, IndexError, NotImplementedError) as error:
                 raise InvalidConfig(
-                    f"scheduler {scheduler} does not work with {self._base.identity.name}: {safe(error, limit=200)}",
-                    "try --scheduler ddim",
+                    f"scheduler {scheduler} cannot make {num_inference_steps} steps on {self._base.identity.name}: "
+                    f"{safe(error, limit=200)}",
+                    "try more --steps, or --scheduler ddim",
                 ) from None
         pipeline.scheduler = fresh
         return pipeline

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from tireg_cli.generation.results import Results
 from tireg_cli.generation.session import Made, Session
-from tireg_cli.messages import say
+from tireg_cli.messages import hint, say
 from tiregistry.errors import DeviceError, DiskFull, FileMissing, InvalidInput, RegistryReadOnly, TiregError
 from tiregistry.generation.plan import variants_of
 from tiregistry.generation.requests import PictureRequest, read_request
@@ -43,8 +43,11 @@ def run_lines(
         TiregError: of a kind that the next line would meet too: no memory, no space.
     """
     good, bad = 0, 0
+    if source == "-" and sys.stdin.isatty():
+        hint("reading prompts, one per line; Ctrl-D ends")
     with _open(source) as file:
         for number, line in _numbered(file):
+            request = None
             try:
                 if line is None:
                     raise InvalidInput("the line is longer than 1 MiB or is not UTF-8 text", "correct it")
@@ -61,7 +64,7 @@ def run_lines(
                 raise
             except TiregError as error:
                 bad += 1
-                results.failed(error, number)
+                results.failed(error, number, None if request is None else request.tag)
     if not good and not bad:
         raise InvalidInput(f"{'stdin' if source == '-' else safe(source)} holds no prompts", "write one per line")
     if bad:

@@ -16,8 +16,8 @@ class Results(Protocol):
     def made(self, made: Made, line: int | None) -> None:
         """A picture is done; `line` is where its prompt stood."""
 
-    def failed(self, error: TiregError, line: int) -> None:
-        """The prompt on `line` could not be used."""
+    def failed(self, error: TiregError, line: int, tag: Any) -> None:
+        """The prompt on `line` could not be used; `tag` is its own `id`, where that could be read."""
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -33,7 +33,7 @@ class Paths:
     def made(self, made: Made, line: int | None) -> None:
         emit(str(made.path))
 
-    def failed(self, error: TiregError, line: int) -> None:
+    def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")
 
     def close(self) -> None:
@@ -49,9 +49,9 @@ class Document:
     def made(self, made: Made, line: int | None) -> None:
         self._entries.append(_entry(made, line))
 
-    def failed(self, error: TiregError, line: int) -> None:
+    def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")
-        self._entries.append(_failure(error, line))
+        self._entries.append(_failure(error, line, tag))
 
     def close(self) -> None:
         emit_json(self._entries)
@@ -63,9 +63,9 @@ class Lines:
     def made(self, made: Made, line: int | None) -> None:
         emit_json_line(_entry(made, line))
 
-    def failed(self, error: TiregError, line: int) -> None:
+    def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")
-        emit_json_line(_failure(error, line))
+        emit_json_line(_failure(error, line, tag))
 
     def close(self) -> None:
         pass
@@ -73,9 +73,13 @@ class Lines:
 
 def _entry(made: Made, line: int | None) -> dict[str, Any]:
     recipe = made.picture.recipe
-    place = {} if line is None else {"line": line}
-    return place | {"prompt": recipe["prompt"], "seed": recipe["seed"]} | made.as_dict()
+    return _place(line, made.job.request.tag) | {"prompt": recipe["prompt"], "seed": recipe["seed"]} | made.as_dict()
 
 
-def _failure(error: TiregError, line: int) -> dict[str, Any]:
-    return {"line": line, "error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+def _failure(error: TiregError, line: int, tag: Any) -> dict[str, Any]:
+    return _place(line, tag) | {"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+
+
+def _place(line: int | None, tag: Any) -> dict[str, Any]:
+    """The number of the line and the script's own `id`, where there are any."""
+    return ({} if line is None else {"line": line}) | ({} if tag is None else {"id": tag})

@@ -42,10 +42,7 @@ class Made:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON data."""
-        data: dict[str, Any] = {"path": str(self.path), "id": self.number, "recipe": self.picture.recipe}
-        if self.job.request.tag is not None:
-            data["tag"] = self.job.request.tag
-        return data
+        return {"path": str(self.path), "gallery": self.number, "recipe": self.picture.recipe}
 
 
 class Session:

@@ -1,0 +1,277 @@
+"""`tireg gen` as scripts use it: stdout is data, broken prompts are reported, pictures repeat themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.learned import register_word
+from tests.models import tiny_sd
+from tireg_cli.main import run
+from tiregistry.generation.metadata import read_recipe
+from tiregistry.registry.registry import Registry
+
+QUICK = ("--steps", "1")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_sd(tmp_path_factory.mktemp("gen") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def loaded(model: Path) -> Any:
+    from tiregistry.bases.loading import load_base
+
+    return load_base(str(model), device="cpu")
+
+
+@pytest.fixture
+def words(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry with gnome@1, gnome@2 and imp@1; the tiny model, once read, is not read again."""
+    monkeypatch.setattr("tiregistry.opening.open_base", lambda *_, **__: loaded)
+    with Registry.open() as registry:
+        registry.add_base(loaded.identity)
+        for seed in (1, 2):
+            register_word(registry, loaded, "gnome", seed=seed)
+        register_word(registry, loaded, "imp", seed=3)
+
+
+@pytest.fixture
+def gen(words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `tireg gen` in this process; returns exit code, stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run(["gen", *map(str, arguments), *QUICK])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_prompts_become_files_with_their_recipes(gen: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, err = gen("a {red|blue} <gnome@1>", "an <imp>", "-n", 2, "--seed", 5, "--out", tmp_path / "o")
+    assert (code, err) == (0, "")
+    paths = [Path(line) for line in out.splitlines()]
+    assert [path.name for path in paths] == [
+        "a-red-gnome-1-5.png",
+        "a-red-gnome-1-6.png",
+        "a-blue-gnome-1-5.png",
+        "a-blue-gnome-1-6.png",
+        "an-imp-5.png",
+        "an-imp-6.png",
+    ]
+    assert read_recipe(paths[3])["prompt"] == "a blue <gnome@1>"
+    with Registry.open() as registry:
+        assert len(registry.pictures()) == 6
+        assert registry.pictures(query="imp", limit=1)[0].path == str(paths[5])
+
+
+def test_json_is_one_document(gen: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, _ = gen("a <gnome>", "--json", "--out", tmp_path / "one.webp")
+    (entry,) = json.loads(out)
+    assert code == 0
+    assert (entry["path"], entry["seed"], entry["gallery"]) == (str(tmp_path / "one.webp"), 0, 1)
+    assert entry["recipe"]["words"][0]["reference"] == "gnome@2"
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_lines_stream_and_a_bad_one_does_not_stop_the_rest(
+    gen: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"a <gnome> number {n}" for n in range(10)]
+    lines[4] = "a <gnome number 4"
+    lines[6] = '{"prompt": "a <imp>", "seed": 9, "id": "six"}'
+    lines[7] = "# left out"
+    stdin(monkeypatch, "\n".join(lines).encode() + b"\n\xff\xfe\n{a|b} <nobody>")
+    code, out, err = gen("-", "--out", tmp_path / "o")
+    assert code == 1
+    entries = [json.loads(line) for line in out.splitlines()]
+    failed = {entry["line"]: entry for entry in entries if "error" in entry}
+    assert set(failed) == {5, 11, 12}
+    assert "character 3 is not closed" in failed[5]["error"]
+    assert failed[12]["exit_code"] == 3
+    made = [entry for entry in entries if "path" in entry]
+    assert [entry["line"] for entry in made] == [1, 2, 3, 4, 6, 7, 9, 10]
+    assert all(Path(entry["path"]).is_file() for entry in made)
+    assert (made[5]["id"], made[5]["seed"]) == ("six", 9)
+    assert "tireg: line 5: " in err
+    assert err.endswith("tireg: 3 of 11 prompts failed\n")
+
+
+def test_a_prompt_file_prints_paths(gen: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a <gnome>\n\na <imp>\n", encoding="utf-8")
+    code, out, _ = gen("--from", tmp_path / "prompts.txt", "--out", tmp_path / "o", "--format", "jpg")
+    assert code == 0
+    assert [Path(line).name for line in out.splitlines()] == ["a-gnome-0.jpg", "a-imp-0.jpg"]
+    assert gen("--from", tmp_path / "none.txt")[0] == 3
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    assert gen("--from", tmp_path / "empty.txt")[0] == 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_like_makes_the_same_file_again(gen: Callable[..., Any], tmp_path: Path, suffix: str) -> None:
+    gen("a (red:1.3) <gnome@1>", "--seed", 3, "--negative", "<imp>", "--out", tmp_path / f"a{suffix}")
+    code, out, _ = gen("--like", tmp_path / f"a{suffix}", "--out", tmp_path / f"b{suffix}", "--json")
+    assert code == 0
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    assert json.loads(out)[0]["seed"] == 3
+
+
+def test_like_says_that_it_is_the_same_or_why_not(
+    words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first.png"
+    assert run(["gen", "a <gnome@1>", "--steps", "1", "--out", str(first)]) == 0
+    assert run(["gen", "--like", str(first), "--out", str(tmp_path / "again.png")]) == 0
+    assert "the same picture as first.png, pixel for pixel" in capsys.readouterr().err
+    assert run(["gen", "--like", str(first), "--seed", "8", "-n", "2", "--out", str(tmp_path / "o")]) == 0
+    captured = capsys.readouterr()
+    assert [Path(line).name for line in captured.out.splitlines()] == ["a-gnome-1-8.png", "a-gnome-1-9.png"]
+    assert "pixel" not in captured.err
+
+
+def test_like_brings_back_the_picture_it_started_from(gen: Callable[..., Any], tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "start.png")
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    options = ("--init", tmp_path / "start.png", "--strength", 1)
+    assert gen("a <gnome>", *options, "--out", first)[0] == 0
+    code, _, err = gen("--like", first, "--out", again)
+    assert code == 3
+    assert "give that picture with --init" in err
+    assert gen("a <gnome>", *options, "--out", first, "--keep")[0] == 0
+    assert gen("--like", first, "--out", again)[0] == 0
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
+    grid = tmp_path / "grid.png"
+    assert gen("a <>", "--words", "gnome@*,imp", "-n", 2, "--grid", grid, "--out", tmp_path / "o")[0] == 0
+    with Image.open(grid) as image:
+        assert image.height > 3 * 128
+    code, out, _ = gen("a <>", "--blend", "gnome", "imp", "--frames", 3, "--grid", grid, "--out", tmp_path / "b")
+    assert code == 0
+    assert [Path(line).name for line in out.splitlines()] == [
+        "a-gnome-imp-0-0.png",
+        "a-gnome-imp-0-5-0.png",
+        "a-gnome-imp-1-0.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "give prompts, or -"),
+        (("-", "a"), 2, "only one of them"),
+        (("a", "--like", "x.png"), 2, "only one of them"),
+        (("--like", "none.png"), 3, "none.png does not exist"),
+        (("a <nobody>",), 3, "<nobody> at character 3"),
+        (("a (b",), 2, "the ( at character 3 is not closed"),
+        (("a <gnome@9>",), 3, "gnome"),
+        (("a __none__",), 2, "there is no none.txt"),
+        (("a", "--size", "big"), 2, "'big' is not a size"),
+        (("a", "--steps", "0"), 2, "0 denoising steps"),
+        (("a", "--strength", "0.5"), 2, "--strength needs a picture"),
+        (("a", "--init", "none.png"), 3, "none.png does not exist"),
+        (("a", "--grid", "grid.gif"), 2, "--grid grid.gif cannot be saved"),
+        (("a", "--out", "x.gif"), 2, "PNG, WebP or JPEG"),
+        (("a", "--words", "gnome"), 2, "has no <>"),
+        (("a <>",), 2, "names no word"),
+        (("a <>", "--words", "gnome,"), 2, "empty entry"),
+        (("{a|b}" * 20,), 2, "more than 10,000"),
+        (("a", "-n", "0"), 2, "0 pictures per prompt"),
+        (("a\x00b",), 2, "U+0000"),
+        (("a \udcff",), 2, "U+DCFF"),
+        (("a", "--base", "nowhere"), 3, "nowhere"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    loaded: Any,
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Registry.open() as registry:
+        registry.add_base(loaded.identity)
+        register_word(registry, loaded, "gnome")
+    assert run(["gen", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(tmp_path.rglob("*.png")) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    check = (
+        "import sys; from tireg_cli.main import run; run(['gen', '--help']);"
+        " bad = {'torch', 'diffusers', 'transformers', 'PIL', 'numpy'} & set(sys.modules);"
+        " sys.exit(str(bad) if bad else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def start(model: Path, *arguments: object, source: bytes | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tireg_cli", "gen", *map(str, arguments), "--base", str(model)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if source is not None:
+        assert process.stdin is not None
+        process.stdin.write(source)
+        process.stdin.flush()
+    return process
+
+
+@pytest.mark.slow
+def test_results_come_while_stdin_is_open_and_ctrl_c_ends_cleanly(model: Path, tmp_path: Path) -> None:
+    process = start(model, "-", "--steps", "1", "--out", tmp_path / "o", source=b"a red cat\n")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    first = json.loads(process.stdout.readline())
+    assert Path(first["path"]).is_file()
+    process.stdin.write(b'{"prompt": "a dog", "n": 5000, "steps": 50}\n')
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["line"] == 2
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert err.decode() == "tireg: interrupted\n"
+    assert [p.name for p in (tmp_path / "o").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_it_quietly(model: Path, tmp_path: Path) -> None:
+    source = b"".join(b"a red cat %d\n" % n for n in range(200))
+    process = start(model, "-", "--steps", "1", "--out", tmp_path / "o", source=source)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait(timeout=240) in (141, -signal.SIGPIPE)
+    assert err == b""
+    assert len(list((tmp_path / "o").iterdir())) < 200

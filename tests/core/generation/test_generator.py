@@ -1,0 +1,213 @@
+"""Pictures from prompts: words, versions, weights, long prompts, and what never changes a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.core.generation.conftest import QUICK, bytes_of
+from tests.learned import register_word
+from tiregistry.errors import (
+    ConceptNotFound,
+    InvalidConfig,
+    InvalidPrompt,
+    InvalidReference,
+    VersionNotFound,
+    WrongBaseModel,
+)
+from tiregistry.generation.conditioning import PromptEncoder, mix
+from tiregistry.generation.generator import Generator
+from tiregistry.generation.prompts import parse_prompt
+from tiregistry.generation.settings import SCHEDULERS
+
+
+def states(generator: Generator, prompt: str) -> torch.Tensor:
+    item = generator.prepare(prompt, QUICK)
+    with torch.no_grad():
+        return generator._prompt_encoder().encode(item.tokens).states
+
+
+def test_a_picture_depends_on_nothing_but_its_own_recipe(generator: Generator) -> None:
+    prompts = ["a photo of <gnome>", "an (old:1.4) <imp> {red|blue}"]
+    every = bytes_of(generator.generate(prompts, QUICK, seeds=[0, 1]))
+    assert len(set(every)) == 6
+    alone = bytes_of(generator.generate(prompts[0], QUICK, seeds=[1]))
+    assert alone == [every[1]]
+    turned = bytes_of(generator.generate([prompts[1], prompts[0]], QUICK, seeds=[1, 0]))
+    assert sorted(turned) == sorted(every)
+    fresh = Generator(generator.registry, generator.base)
+    assert bytes_of(fresh.generate(prompts, QUICK, seeds=[0, 1])) == every
+
+
+def test_batches_are_equal_up_to_rounding_and_their_seeds_mean_the_same(generator: Generator) -> None:
+    one = list(generator.generate(["a <gnome>", "a <imp>"], QUICK, seeds=range(3)))
+    many = list(generator.generate(["a <gnome>", "a <imp>"], QUICK, seeds=range(3), batch_size=4))
+    assert [p.recipe for p in one] == [p.recipe for p in many]
+    for left, right in zip(one, many, strict=True):
+        difference = np.abs(np.asarray(left.image, dtype=int) - np.asarray(right.image, dtype=int))
+        assert difference.max() <= 2
+
+
+def test_two_versions_of_one_word_in_one_prompt(generator: Generator) -> None:
+    item = generator.prepare("<gnome@1> beside <gnome@2> and <gnome>", QUICK)
+    assert {name.text: version.reference for name, version in item.versions.items()} == {
+        "<gnome@1>": "gnome@1",
+        "<gnome@2>": "gnome@2",
+        "<gnome>": "gnome@2",
+    }
+    ids = [token.id for token in item.tokens.chunks[0]["clip_l"]]
+    first = generator.base.towers[0].words.first_id
+    assert [i - first for i in ids if i >= first] == [0, 1, 2, 3, 4, 5]
+    assert torch.equal(item.tokens.rows["clip_l"][2:4], item.tokens.rows["clip_l"][4:6])
+
+
+def test_a_word_is_its_vectors_not_its_letters(generator: Generator) -> None:
+    assert not torch.equal(states(generator, "a <gnome>"), states(generator, "a \\<gnome\\>"))
+    rows = generator.base.towers[0].words.table.weight[:5]
+    generator.prepare("a <gnome>", QUICK)
+    assert torch.equal(rows, generator.base.towers[0].words.table.weight[:5])
+
+
+def test_weights(generator: Generator) -> None:
+    plain = states(generator, "a red <gnome>")
+    assert torch.equal(plain, states(generator, "a (red:1) (<gnome>:1.0)"))
+    louder = states(generator, "a (red:1.5) <gnome>")
+    silent = states(generator, "a (red:0) <gnome>")
+    empty = states(generator, "")
+    place = 2  # begin, a, red
+    assert torch.equal(silent[0, place], empty[0, place])
+    expected = empty[0, place] + 1.5 * (plain[0, place] - empty[0, place])
+    assert torch.allclose(louder[0, place], expected, atol=1e-6)
+    others = [i for i in range(plain.shape[1]) if i != place]
+    assert torch.equal(louder[0, others], plain[0, others])
+
+
+def test_long_prompts_are_chunked_and_said(generator: Generator) -> None:
+    window = generator.base.towers[0].window
+    long = "a red cat " * 60
+    item = generator.prepare(long, replace(QUICK, negative_prompt="old"))
+    assert [len(chunk["clip_l"]) for chunk in item.tokens.chunks] == [window - 2, window - 2, 180 - 2 * (window - 2)]
+    assert item.notes == (
+        f"the prompt has 180 tokens, the base model reads {window - 2} at a time: it is encoded in 3 pieces",
+    )
+    encoder = generator._prompt_encoder()
+    with torch.no_grad():
+        assert encoder.encode(item.tokens, 3).states.shape[1] == 3 * window
+        assert encoder.encode(item.negative_tokens, 3).states.shape[1] == 3 * window
+    (picture,) = generator.generate(long, replace(QUICK, negative_prompt="old"))
+    assert picture.image.size == (64, 64)
+
+
+def test_a_word_is_never_torn_apart_by_the_window(generator: Generator) -> None:
+    window = generator.base.towers[0].window
+    item = generator.prepare("red " * (window - 3) + "<gnome>", QUICK)
+    assert [len(chunk["clip_l"]) for chunk in item.tokens.chunks] == [window - 3, 2]
+
+
+def test_a_word_longer_than_the_window_is_refused(generator: Generator) -> None:
+    register_word(generator.registry, generator.base, "huge", num_vectors=90)
+    with pytest.raises(InvalidPrompt, match="a word of 90 vectors"):
+        generator.prepare("<huge>", QUICK)
+
+
+def test_encoded_chunks_are_remembered(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = generator.prepare("a <gnome>", QUICK)
+    encoder = PromptEncoder(generator.base)
+    with torch.no_grad():
+        first = encoder.encode(item.tokens)
+        monkeypatch.setattr(type(generator.base), "encode", lambda *_: pytest.fail("encoded twice"))
+        assert encoder.encode(item.tokens) is first
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error", "message"),
+    [
+        ("a <gnom>", ConceptNotFound, "<gnom> at character 3"),
+        ("a <gnome@7>", VersionNotFound, "gnome"),
+        ("a <gnome@best>", VersionNotFound, "best"),
+        ("a <gnome@{1|2}>", InvalidReference, "cannot be an? alias"),
+        ("a <gnome", InvalidPrompt, "character 3"),
+        ("{a|b}", InvalidPrompt, "several prompts"),
+    ],
+)
+def test_what_is_wrong_is_said(generator: Generator, prompt: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        generator.prepare(prompt, QUICK)
+
+
+def test_the_closest_words_are_named(generator: Generator) -> None:
+    with pytest.raises(ConceptNotFound) as caught:
+        generator.prepare("a <gnomes>", QUICK)
+    assert "did you mean <gnome>" in caught.value.hint
+
+
+def test_words_of_another_base_are_refused_naming_those_that_fit(
+    generator: Generator, loaded: Callable[..., Any]
+) -> None:
+    other = loaded("sd1", 1)
+    generator.registry.add_base(other.identity)
+    register_word(generator.registry, other, "alien")
+    with pytest.raises(WrongBaseModel) as caught:
+        generator.prepare("a <alien>", QUICK)
+    assert f"--base {other.identity.name}" in caught.value.hint
+
+
+def test_a_compatible_word_is_taken_only_when_asked(generator: Generator) -> None:
+    base = generator.base.identity
+    cousin = replace(base, name="cousin", fingerprint=replace(base.fingerprint, denoiser="sha256:" + "0" * 64))
+    register_word(generator.registry, generator.base, "cousins", identity=cousin)
+    with pytest.raises(WrongBaseModel, match="cousins@1 was not learned on") as caught:
+        generator.prepare("a <cousins>", QUICK)
+    assert "--allow-compatible" in caught.value.hint
+    willing = Generator(generator.registry, generator.base, allow_compatible=True)
+    willing.prepare("a <cousins>", QUICK)
+    assert willing.warnings == [f"cousins@1 was learned on cousin, not {base.name}"]
+
+
+def test_mixing_turns_from_one_word_to_the_other(generator: Generator) -> None:
+    one, two = (generator.registry.embedding(generator.registry.version(f"gnome@{n}")) for n in (1, 2))
+    assert mix(one, two, 0) is one
+    assert mix(one, two, 1) is two
+    middle = mix(one, two, 0.5).tensors["clip_l"]
+    a, b = one.tensors["clip_l"], two.tensors["clip_l"]
+    assert np.allclose(np.linalg.norm(middle, axis=-1), 0.4, atol=1e-5)
+    assert np.allclose((middle * a).sum(-1), (middle * b).sum(-1), atol=1e-5)
+    assert np.allclose(mix(one, one, 0.3).tensors["clip_l"], a, atol=1e-6)
+    ends = bytes_of(generator.generate("a <gnome@1~gnome@2~0>", QUICK))
+    assert ends != bytes_of(generator.generate("a <gnome@1~gnome@2~0.5>", QUICK))
+    with pytest.raises(WrongBaseModel, match="2 and 1 vectors cannot be mixed"):
+        generator.prepare("<gnome~imp>", QUICK)
+
+
+@pytest.mark.parametrize("scheduler", sorted(SCHEDULERS))
+def test_every_scheduler_makes_the_same_picture_twice(generator: Generator, scheduler: str) -> None:
+    settings = replace(QUICK, num_inference_steps=3, scheduler=scheduler)
+    first = bytes_of(generator.generate("a <imp>", settings))
+    assert first == bytes_of(generator.generate("a <imp>", settings))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_inference_steps": 0}, {"guidance_scale": -1.0}, {"scheduler": "dimm"}, {"width": 65}]
+)
+def test_settings_out_of_range(generator: Generator, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfig):
+        generator.prepare("a cat", replace(QUICK, **wrong))
+
+
+def test_sizes_and_guidance_off(generator: Generator) -> None:
+    (picture,) = generator.generate("a <imp>", replace(QUICK, width=64, height=96, guidance_scale=1.0))
+    assert picture.image.size == (64, 96)
+    assert (picture.recipe["width"], picture.recipe["height"]) == (64, 96)
+
+
+def test_parts_of_the_negative_prompt_are_checked_too(generator: Generator) -> None:
+    with pytest.raises(ConceptNotFound):
+        generator.prepare("a", replace(QUICK, negative_prompt="<nobody>"))
+    with pytest.raises(InvalidPrompt, match="the negative prompt holds"):
+        generator.prepare("a", replace(QUICK, negative_prompt="{a|b}"))
+    assert parse_prompt("") == ()

@@ -49,14 +49,14 @@ def tiny_sd(
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    _write_tokenizer(folder / "tokenizer", vocabulary, merges, pad=END)
+    write_tokenizer(folder / "tokenizer", vocabulary, merges, pad=END)
     text = _text_config(len(vocabulary), width, sd2=family == "sd2")
     _save(CLIPTextModel(text), folder / "text_encoder")
     cross = width
     if family == "sdxl":
         index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
         index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
-        _write_tokenizer(folder / "tokenizer_2", vocabulary, merges, pad="!")
+        write_tokenizer(folder / "tokenizer_2", vocabulary, merges, pad="!")
         second = _text_config(len(vocabulary), width_2, sd2=True, projection=projection)
         _save(CLIPTextModelWithProjection(second), folder / "text_encoder_2")
         cross = width + width_2
@@ -189,7 +189,7 @@ def _write_vision(folder: Path, width: int, projection: int) -> None:
     save_file(weights, folder / "alignment" / "text_projection.safetensors")
 
 
-def _write_tokenizer(folder: Path, vocabulary: dict[str, int], merges: list[str], *, pad: str) -> None:
+def write_tokenizer(folder: Path, vocabulary: dict[str, int], merges: list[str], *, pad: str) -> None:
     _write_json(folder / "vocab.json", vocabulary)
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
     _write_json(

@@ -41,8 +41,8 @@ def warm_start(base: LoadedBase, folder: Path, word: Word, pictures: Sequence[Im
         InvalidInput: the vision tower or its projection does not fit the text encoder.
     """
     tower = base.towers[0]
-    projection = _read_projection(folder, base)
-    targets = _picture_features(folder, base, pictures, flip=word.config.flip, width=len(projection))
+    space = ClipSpace(base, folder)
+    targets = space.picture_features(pictures, flip=word.config.flip)
     steps = word.config.warm_start_steps
     views = len(targets) // len(pictures)
     for step in range(steps):
@@ -55,9 +55,7 @@ def warm_start(base: LoadedBase, folder: Path, word: Word, pictures: Sequence[Im
         ]
         ids = word.caption_ids[tower.role][captions].to(base.device)
         with base.using_rows(word.vectors.rows()):
-            states = tower.model(ids).last_hidden_state.float()
-        end = (ids == tower.tokenizer.eos_token_id).int().argmax(dim=1)
-        features = states[torch.arange(len(ids), device=ids.device), end] @ projection.T
+            features = space.text_features(ids)
         loss = -torch.cosine_similarity(features, targets[chosen.to(base.device)], dim=-1).mean()
         torch.autograd.backward(loss)
         word.vectors.update(RATE * 0.5 * (1 + float(np.cos(np.pi * step / steps))))
@@ -65,43 +63,62 @@ def warm_start(base: LoadedBase, folder: Path, word: Word, pictures: Sequence[Im
     word.vectors.place({role: rows.detach() for role, rows in word.vectors.rows().items()})
 
 
-def _read_projection(folder: Path, base: LoadedBase) -> torch.Tensor:
-    """float32 `[projection, hidden]` on the device."""
+class ClipSpace:
+    """The space that a base model's text encoder and its vision tower share.
+
+    Args:
+        folder: the base model's folder, with the parts of `base_check.VISION_PARTS`.
+
+    Raises:
+        InvalidInput: the vision tower or its projection does not fit the text encoder.
+    """
+
+    def __init__(self, base: LoadedBase, folder: Path) -> None:
+        from transformers import CLIPVisionModelWithProjection
+
+        self._tower, self._device = base.towers[0], base.device
+        self._projection = _read_projection(folder, int(self._tower.model.config.hidden_size)).to(base.device)
+        vision: Any = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=torch.float32)
+        if int(vision.config.projection_dim) != len(self._projection):
+            raise InvalidInput("the vision tower does not fit the text encoder's projection", "use --recipe direction")
+        self._vision = vision.requires_grad_(False).eval().to(base.device)
+        self._mean, self._std = _normalisation(folder)
+
+    def text_features(self, ids: torch.Tensor) -> torch.Tensor:
+        """Float32 `[b, projection]` of token ids `[b, window]`: the projected state at the first end token."""
+        states = self._tower.model(ids).last_hidden_state.float()
+        end = (ids == self._tower.tokenizer.eos_token_id).int().argmax(dim=1)
+        features: torch.Tensor = states[torch.arange(len(ids), device=ids.device), end] @ self._projection.T
+        return features
+
+    @torch.no_grad()
+    def picture_features(self, pictures: Sequence[Image], *, flip: bool = False) -> torch.Tensor:
+        """Float32 `[n, projection]` of each picture's centre square (and of its mirror image, behind it)."""
+        side = int(self._vision.config.image_size)
+        views: list[torch.Tensor] = []
+        for picture in pictures:
+            square = np.array(crop_square(picture, side), dtype=np.float32) / 255.0
+            pixels = ((torch.from_numpy(square) - self._mean) / self._std).permute(2, 0, 1)
+            views.extend((pixels, pixels.flip(-1)) if flip else (pixels,))
+        features: torch.Tensor = self._vision(torch.stack(views).to(self._device)).image_embeds.float()
+        return features
+
+
+def _read_projection(folder: Path, width: int) -> torch.Tensor:
+    """Float32 `[projection, hidden]`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = folder / VISION_PARTS[1]
     try:
-        weight = load_file(path)["weight"].float()
+        weight: torch.Tensor = load_file(path)["weight"].float()
     except (SafetensorError, OSError, KeyError) as error:
         raise InvalidInput(f"{path.name} cannot be read: {error}", "use --recipe direction") from None
-    width = int(base.towers[0].model.config.hidden_size)
     if weight.ndim != 2 or weight.shape[1] != width:
         raise InvalidInput(
             f"{path.name} is for a text encoder of width {weight.shape[-1]}, not {width}", "use --recipe direction"
         )
-    return weight.to(base.device)
-
-
-@torch.no_grad()
-def _picture_features(
-    folder: Path, base: LoadedBase, pictures: Sequence[Image], *, flip: bool, width: int
-) -> torch.Tensor:
-    """Features of each picture (and its mirror image, behind it), float32 `[n, projection]` on the device."""
-    from transformers import CLIPVisionModelWithProjection
-
-    model: Any = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=torch.float32)
-    if int(model.config.projection_dim) != width:
-        raise InvalidInput("the vision tower does not fit the text encoder's projection", "use --recipe direction")
-    model.requires_grad_(False).eval().to(base.device)
-    mean, std = _normalisation(folder)
-    views: list[torch.Tensor] = []
-    for picture in pictures:
-        square = np.array(crop_square(picture, int(model.config.image_size)), dtype=np.float32) / 255.0
-        pixels = ((torch.from_numpy(square) - mean) / std).permute(2, 0, 1)
-        views.extend((pixels, pixels.flip(-1)) if flip else (pixels,))
-    features: torch.Tensor = model(torch.stack(views).to(base.device)).image_embeds.float()
-    return features
+    return weight
 
 
 def _normalisation(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:

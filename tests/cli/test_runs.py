@@ -1,0 +1,107 @@
+"""`tireg runs`: lists, details, cancelling and the exit codes; no model is loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tireg_cli.main import run
+from tiregistry.registry.registry import Registry
+from tiregistry.training.events import Preparing, Started, StepDone
+from tiregistry.training.journal import Journal
+from tiregistry.training.run_state import run_folder
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry.open() as opened:
+        yield opened
+
+
+def queued(registry: Registry, concept: str = "gnome") -> Any:
+    config = {"training": {"recipe": "direction", "max_steps": 7}, "base": {"name": "tiny"}, "background": True}
+    return registry.create_run(concept, config, 7)
+
+
+def test_no_runs_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "tireg train NAME" in captured.err
+    assert run(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run(["runs", "show", "--last"]) == 3
+
+
+def test_list_and_show(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    first, second = queued(registry, "one"), queued(registry, "two")
+    assert run(["runs", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[:4] for line in lines] == [
+        [second.id, "two", "queued", "0/7"],
+        [first.id, "one", "queued", "0/7"],
+    ]
+    assert run(["runs", "show", first.id]) == 0
+    assert "max_steps=7" in capsys.readouterr().out
+    assert run(["runs", "show", "--last", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["id"], data["status"], data["config"]["base"]["name"]) == (second.id, "queued", "tiny")
+    assert run(["runs", "list", "--status", "finished"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_is_named_once(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    queued(registry)
+    assert run(["runs", "show"]) == 2
+    assert run(["runs", "show", "x", "--last"]) == 2
+    assert run(["runs", "show", "nothing-like-it"]) == 3
+    assert "tireg runs lists them" in capsys.readouterr().err
+
+
+def test_cancel_and_remove(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    waiting = queued(registry)
+    assert run(["runs", "resume", "--last"]) == 4
+    assert "is in the queue" in capsys.readouterr().err
+    assert run(["runs", "cancel", "--last"]) == 0
+    assert capsys.readouterr().out == f"{waiting.id} cancelled\n"
+    assert run(["runs", "cancel", "--last"]) == 4
+    assert run(["runs", "remove", "--last"]) == 0
+    assert not registry.runs()
+
+
+def test_a_dead_run_is_called_dead(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    broken = queued(registry)
+    registry.update_run(broken.id, status="running", pid=process.pid, step=3)
+    assert run(["runs"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.split("\t")[2] == "dead"
+    assert f"tireg runs resume {broken.id}" in captured.err
+    assert run(["runs", "watch", "--last"]) == 1
+    assert "is dead" in capsys.readouterr().err
+
+
+def test_watching_a_run_that_has_ended(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    ended = queued(registry)
+    journal = Journal(run_folder(registry, ended.id))
+    for event in (
+        Preparing("loading"),
+        Started(ended.id, 0, 7, "cpu", 3, 1, "gnome"),
+        StepDone(7, 0.5, 0.1, 0.1, ended.id),
+    ):
+        journal.add(event)
+    registry.update_run(ended.id, status="failed", step=7, message="out of paint")
+    assert run(["runs", "watch", "--last"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "loading …" in captured.err
+    assert "step 7/7" in captured.err
+    assert f"run {ended.id} is failed: out of paint" in captured.err
+    registry.update_run(ended.id, status="cancelled")
+    assert run(["runs", "watch", "--last"]) == 130

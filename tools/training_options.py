@@ -1,0 +1,55 @@
+"""Writes the lists in docs/training.md: recipes from their defaults, settings from the docstrings in `TrainingConfig`.
+
+`python -m tools.training_options` rewrites the parts of the page between the marks; a test checks they are current.
+"""
+
+from __future__ import annotations
+
+import ast
+from itertools import pairwise
+from pathlib import Path
+
+from tiregistry.training.config import RECIPES, TrainingConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "training.md"
+SOURCE = ROOT / "tiregistry" / "training" / "config.py"
+
+
+def recipes_table() -> str:
+    """What each recipe means where nothing is said."""
+    names = ("max_steps", "batch_size", "learning_rate", "lr_scheduler", "stopping")
+    lines = [f"| recipe | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for recipe in RECIPES:
+        config = TrainingConfig(recipe=recipe).resolved()
+        lines.append(f"| `{recipe}` | {' | '.join(str(getattr(config, name)) for name in names)} |")
+    return "\n".join(lines)
+
+
+def settings_list() -> str:
+    """One list item per setting: name, what it is without being set, and its docstring."""
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TrainingConfig").body
+    lines = []
+    for before, after in pairwise(body):
+        if not isinstance(before, ast.AnnAssign) or not isinstance(after, ast.Expr) or before.value is None:
+            continue
+        text = ast.literal_eval(after.value)
+        kind = ast.unparse(before.annotation).replace(" | None", "")
+        usual = ast.unparse(before.value)
+        lines.append(f"- **`{ast.unparse(before.target)}`** ({kind}, `{usual}`): {' '.join(text.split())}")
+    return "\n".join(lines)
+
+
+def updated(page: str) -> str:
+    """The page with current lists between its marks."""
+    for name, text in (("recipes", recipes_table()), ("settings", settings_list())):
+        begin, end = f"<!-- {name}: written by tools/training_options.py -->", f"<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin, Parent, SourceImage, Version
 from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path
-from tiregistry.embeddings.found import FoundEmbedding
+from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
 from tiregistry.errors import ConceptNotFound, InvalidInput, InvalidPlaceholder, TiregError
 from tiregistry.exchange.vocabularies import Vocabularies
@@ -138,7 +138,8 @@ def import_path(
                 yield Outcome(path=result.path, status="refused", error=error)
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
-                yield replace(outcome, found=replace(found, files=dict.fromkeys(found.files, b"")))
+                kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
+                yield replace(outcome, found=kept)
 
 
 def _read(path: Path) -> FileResult:
@@ -156,6 +157,8 @@ def _register(
     vocabularies: Vocabularies | None,
 ) -> Outcome:
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
+    if vocabularies is not None:
+        found = _as_base_at_hand(found, inspections, vocabularies)
     known = _existing(registry, found, options)
     if known is not None:
         return Outcome(
@@ -183,6 +186,19 @@ def _register(
         inspections=inspections,
         notes=(*found.warnings, *names.notes),
     )
+
+
+def _as_base_at_hand(
+    found: FoundEmbedding, inspections: Sequence[Inspection], vocabularies: Vocabularies
+) -> FoundEmbedding:
+    """Vectors of an unknown width get the family of the base model at hand that has this width."""
+    names = {inspection.base_name for inspection in inspections}
+    if found.families[:1] == () or found.families[0].family != "unknown" or len(names) != 1 or names == {""}:
+        return found
+    (name,) = names
+    widths = ", ".join(str(shape.dim) for shape in found.embedding.shapes)
+    candidate = Candidate(vocabularies.families[name], f"width {widths} is that of the base model {name}")
+    return replace(found, families=(candidate, *found.families))
 
 
 def _existing(registry: Registry, found: FoundEmbedding, options: ImportOptions) -> Version | None:

@@ -33,7 +33,10 @@ class Vocabularies:
     """
 
     def __init__(self, bases: Iterable[BaseModel]) -> None:
-        self._folders = [(base.name, _folder(base.source)) for base in bases]
+        known = list(bases)
+        self._folders = [(base.name, _folder(base.source)) for base in known]
+        self.families: dict[str, str] = {EMBEDDED: "sd1", **{base.name: base.family for base in known}}
+        """Name of each base model to its family."""
         if all(name != EMBEDDED for name, _ in self._folders):
             self._folders.append((EMBEDDED, embedded_folder()))
         self._known: dict[tuple[str, str], Vocabulary | None] = {}

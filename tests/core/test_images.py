@@ -142,7 +142,7 @@ def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
 
 
 def test_a_missing_path_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileMissing, match="gone.png"):
+    with pytest.raises(FileMissing, match=r"gone\.png"):
         images.find_images([tmp_path / "gone.png"])
 
 

@@ -227,7 +227,9 @@ class Protocol:
         return Response.of({"files": answer})
 
     def _batch(self, request: Request, repo_id: str) -> Response:
-        self._repo(request, repo_id, write=True)
+        self._repo(request, repo_id)  # who may propose a change may upload for it
+        if self._user(request) is None:
+            raise Denied(401, "", "Invalid username or password.")
         objects = []
         for asked in request.json["objects"]:
             item: dict[str, Any] = {"oid": asked["oid"], "size": asked["size"]}
@@ -382,7 +384,7 @@ class Protocol:
         )
 
     def _xet_token(self, request: Request, repo_id: str, kind: str, revision: str) -> Response:
-        self._repo(request, repo_id, write=kind == "write")
+        self._repo(request, repo_id, write=kind == "write" and "create_pr" not in request.query)
         if self.xet is None:
             raise Denied(404, "", "no xet here")
         answer = {"casUrl": self.xet.url, "accessToken": "xet", "exp": 4_000_000_000}

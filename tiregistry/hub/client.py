@@ -243,7 +243,7 @@ class Hub:
 
         operations: list[Any] = [CommitOperationAdd(path, data) for path, data in sorted(add.items())]
         operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(delete)]
-        with self._asking(repo_id), self._upload_route(repo_id, add):
+        with self._asking(repo_id), self._upload_route(repo_id, add, create_pr):
             made = self._api.create_commit(
                 repo_id,
                 operations,
@@ -254,13 +254,12 @@ class Hub:
             )
         return CommitMade(check_sha(made.oid), made.pr_revision or "", safe(made.pr_url or "", limit=300))
 
-    def _upload_route(self, repo_id: str, add: Mapping[str, bytes]) -> AbstractContextManager[None]:
+    def _upload_route(self, repo_id: str, add: Mapping[str, bytes], create_pr: bool) -> AbstractContextManager[None]:
         """Upload through xet where the endpoint has it, else in the way Git LFS does.
 
         huggingface_hub no longer asks: with hf_xet installed it uploads that way or fails.
         """
         from contextlib import nullcontext
-
         from importlib.util import find_spec
 
         from huggingface_hub import constants
@@ -269,7 +268,7 @@ class Hub:
         large = any(PurePosixPath(path).suffix not in (".md", ".txt", ".json") for path in add)
         if not large or constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None:
             return nullcontext()
-        url = f"{self.endpoint.url}/api/models/{repo_id}/xet-write-token/main"
+        url = f"{self.endpoint.url}/api/models/{repo_id}/xet-write-token/main{'?create_pr=1' if create_pr else ''}"
         response = utils.get_session().get(url, headers=utils.build_hf_headers(token=self._token, library_name="tireg"))
         return nullcontext() if response.status_code == 200 else _without_xet()
 

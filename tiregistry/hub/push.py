@@ -136,7 +136,7 @@ class _Push:
         if not self.options.force:
             self._check_head(info, files, head_word)
         refs = self.hub.refs(self.repo_id)
-        number = self._number(refs)
+        number = self._number(refs, head_word)
         self.progress("preparing the files", 1, _STEPS)
         # Pictures that this very version has there already stay without being asked for again.
         same = head_word if head_word is not None and head_word.digest == self.version.digest else None
@@ -234,8 +234,10 @@ class _Push:
 
     # -- what is sent --------------------------------------------------------------------------------------------
 
-    def _number(self, refs: Mapping[str, str]) -> int:
+    def _number(self, refs: Mapping[str, str], head_word: SharedWord | None) -> int:
         """The version's number in the repository: the one it has there, else its own, else the next free one."""
+        if head_word is not None and head_word.digest == self.version.digest:
+            return head_word.number  # its tags may not have been set when the push was cut off
         numbers = {int(m[1]): sha for tag, sha in refs.items() if (m := _VERSION_TAG.fullmatch(tag))}
         tagged = refs.get(digest_tag(self.version.digest))
         for number, sha in numbers.items():

@@ -83,9 +83,10 @@ def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
     said = safe(getattr(error, "server_message", "") or "", limit=300)
     tail = f": {said}" if said else ""
     if status == 401:
-        return NotAllowed(f"{what}: the token is not accepted {where}{tail}", _sign_in(endpoint))
+        how = "run: hf auth login" if endpoint.is_default else f"check the token in {TOKEN_VARIABLE}"
+        return NotAllowed(f"{what}: the token is not accepted {where}{tail}", how)
     if status == 403:
-        return NotAllowed(f"{what}: you may not do this {where}{tail}", _sign_in(endpoint))
+        return NotAllowed(f"{what}: you may not do this {where}{tail}", "ask its owner, or propose it with --pr")
     if status == 404:
         return RepositoryNotFound(f"there is no {what} {where}", "check the spelling")
     if status == 409:

@@ -1,0 +1,144 @@
+"""Repositories that tireg did not write: the concept library, diffusers' own, A1111 files, whole pipelines."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.hub.words import BASE, learn, photo, vectors
+from tests.hub_server import HubServer
+from tiregistry.embeddings.writing import Word, writer_for
+from tiregistry.errors import UnreadableEmbedding
+from tiregistry.hub.client import Hub
+from tiregistry.hub.pull import pull_repository
+from tiregistry.hub.push import PushOptions, push_version
+from tiregistry.hub.search import search_hub
+from tiregistry.hub.updates import check_updates
+from tiregistry.registry.registry import Registry
+
+
+def word(seed: int = 0, token: str = "<cat-toy>", count: int = 1, **dims: int) -> Word:
+    return Word(embedding=vectors(seed, count, **dims), name=token.strip("<>"), placeholder_token=token)
+
+
+def test_the_concept_library(server: HubServer, bob: Hub, here: Registry) -> None:
+    """Token and name differ often there, and the card has no tags."""
+    library = {
+        **writer_for("sd-concepts").write(word(), "x"),
+        "type_of_concept.txt": b"style",
+        "README.md": b"---\nlicense: mit\n---\n### Cat toy on Stable Diffusion\n",
+        "concept_images/1.jpeg": photo(1),
+        "concept_images/10.jpeg": photo(2),
+        "concept_images/2.jpeg": photo(3),
+    }
+    library.pop("tireg.json", None)
+    server.add_repo("sd-concepts-library/feline-plaything", library)
+
+    (pulled,) = pull_repository(here, "sd-concepts-library/feline-plaything", bob)
+
+    version = pulled.version
+    assert (version.placeholder_token, version.concept_type, version.origin) == ("<cat-toy>", "style", "pulled")
+    assert [image.filename for image in version.images] == ["1.jpeg", "2.jpeg", "10.jpeg"]
+    assert version.image(0) == photo(1)
+    assert version.embedding_digest == word().embedding.digest
+    assert here.remotes(version)[0].repo_id == "sd-concepts-library/feline-plaything"
+    assert pull_repository(here, "sd-concepts-library/feline-plaything", bob)[0].status == "already here"
+
+
+def test_what_diffusers_pushes_with_its_pipeline(server: HubServer, bob: Hub, here: Registry) -> None:
+    embedding = writer_for("diffusers").write(word(), "learned_embeds")["learned_embeds.safetensors"]
+    early = writer_for("diffusers").write(word(9), "x")["x.safetensors"]
+    server.add_repo(
+        "bob/pipeline",
+        {
+            "learned_embeds.safetensors": embedding,
+            "learned_embeds.bin": b"not looked at, because the other is safer",
+            "learned_embeds-steps-500.safetensors": early,
+            "model_index.json": b"{}",
+            "unet/config.json": b"{}",
+            "unet/diffusion_pytorch_model.safetensors": b"x" * 1000,
+            "image_0.png": b"x",
+        },
+    )
+    (pulled,) = pull_repository(here, "bob/pipeline", bob)
+    assert pulled.version.embedding_digest == word().embedding.digest
+    assert sum("/resolve/" in line for line in server.lines()) == 1
+
+
+def test_a_pair_for_sdxl(server: HubServer, bob: Hub, here: Registry) -> None:
+    both = word(2, "<pair>", 2, clip_l=768, clip_g=1280)
+    server.add_repo("bob/pair", writer_for("diffusers").write(both, "learned_embeds"))
+    (pulled,) = pull_repository(here, "bob/pair", bob)
+    assert pulled.version.embedding_digest == both.embedding.digest
+
+
+def test_several_a1111_files_are_several_words(server: HubServer, bob: Hub, here: Registry) -> None:
+    files = {
+        f"embeddings/{n}.pt": writer_for("a1111").write(word(i, f"<{n}>"), n)[f"{n}.pt"] for i, n in enumerate("abc")
+    }
+    server.add_repo("bob/collection", {**files, "embeddings/broken.pt": b"PK\x03\x04 broken"})
+    results = pull_repository(here, "bob/collection", bob)
+    assert [r.version.concept for r in results] == ["w-a", "w-b", "w-c"] or len(results) == 3
+    assert any("broken.pt was left out" in note for note in results[-1].notes)
+
+
+def test_a_pickle_that_wants_to_run_is_not_run(server: HubServer, bob: Hub, here: Registry) -> None:
+    import pickle
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            import os
+
+            return os.system, ("echo owned",)
+
+    server.add_repo("bob/evil", {"learned_embeds.bin": pickle.dumps({"<x>": Evil()})})
+    with pytest.raises(UnreadableEmbedding):
+        pull_repository(here, "bob/evil", bob)
+    assert here.concepts() == []
+
+
+def test_a_repository_without_a_word(server: HubServer, bob: Hub, here: Registry) -> None:
+    server.add_repo("bob/empty")
+    with pytest.raises(UnreadableEmbedding, match="holds no learned word"):
+        pull_repository(here, "bob/empty", bob)
+
+
+def test_search_finds_tagged_words_and_the_library(server: HubServer, alice: Hub, here: Registry) -> None:
+    push_version(here, learn(here), "alice/gnome-one", alice, PushOptions(private=False))
+    server.repos["alice/gnome-one"].downloads = 5
+    server.add_repo(
+        "sd-concepts-library/gnome-two", {"README.md": b"---\nlicense: mit\nbase_model: x/y\n---\n"}
+    ).downloads = 9
+    server.add_repo("bob/gnome-lora", {"README.md": b"---\ntags: [lora]\n---\n"})
+    server.add_repo("bob/gnome-secret", {"README.md": b"---\ntags: [textual_inversion]\n---\n"}, private=True)
+
+    found = search_hub(here, alice, "gnome")
+    assert [w.repo_id for w in found] == ["sd-concepts-library/gnome-two", "alice/gnome-one"]
+    assert found[1].here == ("gnome@1",)
+    assert (found[1].token, found[1].base_models) == ("<gnome>", (BASE,))
+    assert [w.repo_id for w in search_hub(here, alice, base="sd15")] == ["alice/gnome-one"]
+    assert [w.repo_id for w in search_hub(here, alice, author="sd-concepts-library")] == [
+        "sd-concepts-library/gnome-two"
+    ]
+    assert [w.repo_id for w in search_hub(here, alice, author="alice", limit=1)] == ["alice/gnome-one"]
+    assert all("limit" in request.query for request in server.log if request.path == "/api/models")
+
+
+def test_check_says_what_is_newer(server: HubServer, alice: Hub, here: Registry, there: Registry) -> None:
+    push_version(here, learn(here), "alice/gnome", alice)
+    push_version(here, learn(here, 3, "elf"), "alice/elf", alice)
+    push_version(here, learn(here, 4, "orc"), "alice/orc", alice)
+    for name in ("gnome", "elf", "orc"):
+        pull_repository(there, f"alice/{name}", alice)
+    assert {u.state for u in check_updates(there, alice)} == {"up to date"}
+
+    push_version(here, learn(here, 1), "alice/gnome", alice)
+    server.repos["alice/elf"].put("notes.txt", b"hello")
+    del server.repos["alice/orc"]
+
+    states = {u.repo_id: (u.state, u.here) for u in check_updates(there, alice)}
+    assert states == {
+        "alice/gnome": ("newer", "gnome@1"),
+        "alice/elf": ("changed", "elf@1"),
+        "alice/orc": ("gone", "orc@1"),
+    }
+    assert [u.repo_id for u in check_updates(there, alice, "alice/gnome")] == ["alice/gnome"]

@@ -77,7 +77,7 @@ def test_the_same_content_is_the_same_version(registry: Registry) -> None:
 def test_every_part_of_the_manifest_makes_another_version(registry: Registry, change: dict[str, object]) -> None:
     first = add_version(registry)
     new = NewVersion(
-        "gnome", "<gnome>", "object", "trained", SD15, "sd15", first.images, dict(first.manifest["training"])
+        "gnome", "<gnome>", "object", "trained", SD15, "sd15", first.images, training=dict(first.manifest["training"])
     )
     assert registry.add_version(new, make_embedding()).id == first.id
     assert registry.add_version(replace(new, **change), make_embedding()).number == 2  # type: ignore[arg-type]

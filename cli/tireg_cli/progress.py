@@ -37,7 +37,7 @@ def follow_all(events: Iterable[Event], stop: StopRequest, *, quiet: bool = Fals
 class TrainingProgress:
     """Shows training events: step, smoothed loss, steps per second, time left.
 
-    Of several words in one pass, the one that is furthest behind in its run stands for all.
+    Of several words in one pass, the one that is furthest ahead stands for all.
 
     Args:
         quiet: show warnings only.
@@ -47,7 +47,7 @@ class TrainingProgress:
     def __init__(self, *, quiet: bool = False, watching: bool = False) -> None:
         self._quiet = quiet
         self._watching = watching
-        self._open: dict[str, Started] = {}
+        self._shown = 0
         self._live: Any = None
         self._task: Any = None
         self._loss = 0.0
@@ -79,22 +79,19 @@ class TrainingProgress:
         elif isinstance(event, PreviewMade):
             hint(f"preview at step {event.step}: {event.prompt}")
         elif isinstance(event, Finished):
-            self._open.pop(event.run_id, None)
             if event.message:
                 hint(f"{event.reference}: {event.message}")
 
     def _start(self, event: Started) -> None:
-        self._open[event.run_id] = event
-        if self._live is not None and len(self._open) > 1:
-            self._last = max(self._last, event.max_steps)
-            self._live.update(self._task, total=self._last)
-        self._first, self._last = event.first_step, max(self._last, event.max_steps)
+        self._first = self._shown = event.first_step
+        self._last = max(self._last, event.max_steps)
         self._began = time.monotonic()
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept} {vectors} from {pictures} on {event.device}; {keys}")
         if self._live is not None:
+            self._live.update(self._task, total=self._last)
             return
         if color_allowed(sys.stderr) or (sys.stderr.isatty()):
             # rich costs 42 ms to import, which only matters to commands that do not train.
@@ -114,8 +111,9 @@ class TrainingProgress:
             self._task = self._live.add_task("", total=event.max_steps, completed=event.first_step, loss="", rate="")
 
     def _step(self, event: StepDone) -> None:
-        if event.run_id and event.run_id != next(iter(self._open), event.run_id):
+        if event.step <= self._shown:
             return
+        self._shown = event.step
         done = max(1, event.step - self._first)
         weight = max(0.03, 1.0 / done)
         self._loss += (event.loss - self._loss) * weight

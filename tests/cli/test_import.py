@@ -20,6 +20,11 @@ def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
     return code, captured.out, captured.err
 
 
+def last(text: str) -> str:
+    """The last line: a slow machine may show progress before it."""
+    return text.splitlines()[-1]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "embeddings"
@@ -57,11 +62,11 @@ def test_a_folder_ends_with_a_table_and_a_second_time_changes_nothing(folder, ca
         ["imported", "cat-toy@1", "<cat-toy>", "diffusers", "clip_l 2x768"],
         ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768"],
     ]
-    assert err == "2 imported, 0 already there, 0 refused\n"
+    assert last(err) == "2 imported, 0 already there, 0 refused"
     code, out, err = tireg(capsys, "import", folder)
     assert code == 0
     assert [line.split("\t")[0] for line in out.splitlines()] == ["already there"] * 2
-    assert err == "0 imported, 2 already there, 0 refused\n"
+    assert last(err) == "0 imported, 2 already there, 0 refused"
 
 
 def test_refused_files_in_a_folder_do_not_stop_it_but_show_in_the_exit_code(folder, capsys):
@@ -70,7 +75,7 @@ def test_refused_files_in_a_folder_do_not_stop_it_but_show_in_the_exit_code(fold
     assert code == 2
     assert [line.split("\t")[0] for line in out.splitlines()] == ["imported", "imported", "refused"]
     assert "os.system" in out.splitlines()[-1]
-    assert err == "2 imported, 0 already there, 1 refused\n"
+    assert last(err) == "2 imported, 0 already there, 1 refused"
 
 
 def test_one_refused_file_is_one_line(tmp_path, capsys):
@@ -98,9 +103,9 @@ def test_of_several_paths_a_refused_one_ends_it_unless_told_to_keep_going(folder
 
 def test_json_says_everything(folder, capsys):
     (folder / "bad.pt").write_bytes(b"PK\x03\x04 cut off")
-    code, out, err = tireg(capsys, "import", folder, "--json")
+    code, out, _ = tireg(capsys, "import", folder, "--json")
     document = json.loads(out)
-    assert (code, err) == (2, "")
+    assert code == 2
     assert (document["imported"], document["already_there"], document["refused"]) == (2, 0, 1)
     by_name = {Path(result["path"]).name: result for result in document["results"]}
     assert "cut off" in by_name["bad.pt"]["reason"]

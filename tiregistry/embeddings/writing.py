@@ -16,7 +16,7 @@ from tiregistry.embeddings.containers.picture_writer import write_picture_embedd
 from tiregistry.embeddings.containers.safetensors_file import write_safetensors
 from tiregistry.embeddings.containers.torch_writer import write_torch
 from tiregistry.embeddings.embedding import Embedding, Matrix
-from tiregistry.embeddings.provenance import KEY, Provenance
+from tiregistry.embeddings.provenance import KEY, PARTS, Provenance
 from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput
 from tiregistry.text import safe
 
@@ -93,6 +93,11 @@ def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = Fal
         FileMissing: the folder to write into does not exist.
     """
     writer = writer_for(format_id)
+    if not set(word.embedding.tensors) <= set(PARTS):
+        raise InvalidInput(
+            f"{safe(word.name)} is kept as it came, it is no word that another program can use",
+            "use --format original",
+        )
     target = default_path(word.name, format_id, path)
     if writer.suffix != "/" and target.suffix.lower() != writer.suffix:
         raise InvalidInput(
@@ -108,8 +113,7 @@ def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = Fal
     for existing in paths:
         if existing.exists() and not force:
             raise AlreadyExists(f"{safe(existing)} exists", "choose another path, or add --force to replace it")
-    for existing, content in zip(paths, files.values(), strict=True):
-        _place(content, existing)
+    _place(dict(zip(paths, files.values(), strict=True)))
     return paths
 
 
@@ -124,7 +128,7 @@ def write_bytes(content: bytes, path: Path, *, force: bool = False) -> Path:
         raise FileMissing(f"the folder {safe(path.parent)} does not exist", "create it first")
     if path.exists() and not force:
         raise AlreadyExists(f"{safe(path)} exists", "choose another path, or add --force to replace it")
-    _place(content, path)
+    _place({path: content})
     return path
 
 
@@ -151,19 +155,24 @@ def default_path(name: str, format_id: str, path: Path) -> Path:
     return path
 
 
-def _place(content: bytes, path: Path) -> None:
-    """Write a file so that a reader sees the old content or the new, never half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tireg-")
+def _place(contents: Mapping[Path, bytes]) -> None:
+    """Write files so that a reader sees the old content or the new, never half; all are ready before one shows."""
+    waiting: list[tuple[str, Path]] = []
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        for path, content in contents.items():
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tireg-")
+            waiting.append((temporary, path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+        while waiting:
+            os.replace(*waiting[0])
+            waiting.pop(0)
+    finally:
+        for temporary, _ in waiting:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _place_folder(files: Files, target: Path, force: bool) -> Path:
@@ -304,8 +313,6 @@ def _by_encoder(roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
                 f"this format holds {' and '.join(roles)}, {safe(word.name)} has {', '.join(tensors)}",
                 "use --format comfyui" if len(tensors) > 1 else "use --format diffusers or emb-params",
             )
-        if any("." in role for role in tensors):
-            raise InvalidInput(f"{safe(word.name)} is not a word that prompts can use", "use --format original")
         if "t5" in tensors:
             tensors["t5xxl"] = tensors["t5"]
         return {f"{stem}.safetensors": write_safetensors(tensors, _metadata(word))}

@@ -12,7 +12,7 @@ from tiregistry.concepts import ConceptType, NewVersion, Origin, Parent, SourceI
 from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path
 from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
-from tiregistry.errors import ConceptNotFound, InvalidInput, InvalidPlaceholder, TiregError
+from tiregistry.errors import Busy, ConceptNotFound, Conflict, InvalidInput, InvalidPlaceholder, TiregError
 from tiregistry.exchange.vocabularies import Vocabularies
 from tiregistry.images import read_picture
 from tiregistry.placeholders import check_placeholder, placeholder_for
@@ -114,6 +114,7 @@ def import_path(
     Raises:
         InvalidInput: a name or token is given for several embeddings, or breaks the rules.
         InvalidReference, InvalidPlaceholder: likewise.
+        DiskFull, RegistryReadOnly, Busy, Damaged: the registry cannot take it; what was imported so far stays.
     """
     if options.name:
         check_name(options.name)
@@ -134,7 +135,9 @@ def import_path(
         for found in result.found:
             try:
                 outcome = _register(registry, result.path, found, options, vocabularies)
-            except TiregError as error:
+            except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
+                if isinstance(error, Busy):
+                    raise
                 yield Outcome(path=result.path, status="refused", error=error)
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.

@@ -196,7 +196,7 @@ class ImportProgress:
         self._live = color_allowed(sys.stderr)
         self._seen: set[Path] = set()
         self._total = 0
-        self._next = time.monotonic() + 0.3
+        self._next = time.monotonic() + (0.3 if self._live else 10.0)
 
     def __enter__(self) -> ImportProgress:
         return self

@@ -287,6 +287,17 @@ def test_paths_and_names_that_cannot_work(tmp_path):
         write_embedding(word("sd1"), "diffusers", tmp_path / "no" / "gnome.safetensors")
 
 
+def test_vectors_that_are_no_word_only_leave_as_they_came(tmp_path):
+    for tensors in (
+        {"clip_l.IN01": vectors(1)},
+        {"bert": vectors(1, 1280)},
+        {"clip_l": vectors(1), "llama": vectors(1, 4096)},
+    ):
+        for format_id in WRITERS:
+            with pytest.raises(InvalidInput, match="use --format original"):
+                write("one", format_id, tmp_path, embedding=Embedding(tensors))
+
+
 def test_the_file_mode_follows_the_umask(tmp_path):
     old = os.umask(0o027)
     try:

@@ -164,6 +164,18 @@ def test_dry_run_registers_nothing(registry, tmp_path):
     assert list(registry.blobs) == []
 
 
+def test_trouble_of_the_registry_ends_the_import(registry, tmp_path, monkeypatch):
+    from tiregistry.errors import DiskFull
+
+    def full(data: bytes) -> str:
+        raise DiskFull("no space left")
+
+    monkeypatch.setattr(registry.blobs, "add", full)
+    file(tmp_path / "in", "a.bin", torch_zip({"<cat>": Tensor(vectors())}))
+    with pytest.raises(DiskFull):
+        bring(registry, tmp_path / "in")
+
+
 def test_one_name_cannot_name_several(registry, tmp_path):
     path = file(tmp_path, "a.bin", torch_zip({"<cat>": Tensor(vectors()), "<dog>": Tensor(vectors(1))}))
     with pytest.raises(InvalidInput, match="2 embeddings"):

@@ -78,9 +78,8 @@ class TrainingProgress:
             self._step(event)
         elif isinstance(event, PreviewMade):
             hint(f"preview at step {event.step}: {event.prompt}")
-        elif isinstance(event, Finished):
-            if event.message:
-                hint(f"{event.reference}: {event.message}")
+        elif isinstance(event, Finished) and event.message:
+            hint(f"{event.reference}: {event.message}")
 
     def _start(self, event: Started) -> None:
         self._first = self._shown = event.first_step

@@ -21,6 +21,7 @@ from tiregistry.concepts import Run
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.liveness import adopt_dead_runs
+from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _carry_out(registry: Registry, runs: Sequence[Run], stop: Callable[[], bool]
             traceback.print_exc()
     for run in runs:
         # What fails before the first step, such as a base model that is gone, has not been recorded yet.
-        if registry.run(run.id).status == "running":
+        # One that another process took first is that process's business.
+        if registry.run(run.id).status == "running" and not is_carried_out(run_folder(registry, run.id)):
             registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
     return sound
 

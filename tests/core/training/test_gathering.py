@@ -1,0 +1,83 @@
+"""Pictures with their captions and masks, and plans: what is found, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tiregistry.errors import FileMissing, InvalidConfig, InvalidImage, InvalidInput
+from tiregistry.training.gathering import gather
+from tiregistry.training.plan import read_plan
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, colour in (("a.png", "red"), ("b.png", "blue"), ("c.png", "red")):
+        Image.new("RGB", (60, 40), colour).save(folder / name)
+    return folder
+
+
+def test_captions_stay_with_their_pictures_when_doubles_are_left_out(folder: Path) -> None:
+    (folder / "b.txt").write_text("  a {}\n on a table \n", encoding="utf-8")
+    (folder / "c.caption").write_text("the double's", encoding="utf-8")
+    found = gather([folder])
+    assert [picture.filename for picture in found.pictures] == ["a.png", "b.png"]
+    assert found.captions == ["", "a {} on a table"]
+    assert any("used once" in note for note in found.notes)
+    assert gather([folder], use_captions=False).captions == []
+
+
+def test_captions_from_another_folder(folder: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    with pytest.raises(FileMissing, match=r"it would be a\.txt"):
+        gather([folder], captions=texts)
+    (texts / "a.txt").write_bytes(b"\xef\xbb\xbfred \x1b[31mthing")
+    captions = gather([folder], captions=texts).captions
+    assert captions[0].startswith("red ")
+    assert "\x1b" not in captions[0]
+    (texts / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        gather([folder], captions=texts)
+    (texts / "a.txt").write_text("word " * 5000)
+    with pytest.raises(InvalidInput, match="more than 2000 characters"):
+        gather([folder], captions=texts)
+
+
+def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    with pytest.raises(FileMissing, match=r"it would be a\.png"):
+        gather([folder], masks=masks)
+    Image.new("L", (30, 20), 255).save(masks / "B.PNG")
+    found = gather([folder], masks=masks)
+    assert [mask is None for mask in found.masks] == [True, False]
+    Image.new("L", (30, 30), 255).save(masks / "a.png")
+    with pytest.raises(InvalidImage, match="its picture 60x40"):
+        gather([folder], masks=masks)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not toml", "is not valid TOML"),
+        ("", "has no [[concepts]] table"),
+        ("concepts = []", "has no [[concepts]] table"),
+        ("colour = 1\n[[concepts]]\nname = 'a'", "unknown setting 'colour'"),
+        ("[[concepts]]\nimages = ['x']", "has no name"),
+        ("[[concepts]]\nname = 'a'", "a in plan.toml names no images"),
+        ("[[concepts]]\nname = 'a'\nimages = [1]", "a in plan.toml names no images"),
+        ("[[concepts]]\nname = 'a'\nimages = 'x'\nmax_step = 3", "a in plan.toml: unknown training setting 'max_step'"),
+        ("[[concepts]]\nname = 'a'\nimages = 'x'\ntoken = 3", "token in plan.toml is not text"),
+        ("[training]\nmax_steps = 0\n[[concepts]]\nname = 'a'\nimages = 'x'", "max_steps 0 is out of range"),
+    ],
+)
+def test_plans_that_say_something_impossible(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidConfig) as caught:
+        read_plan(tmp_path / "plan.toml")
+    assert said in str(caught.value)

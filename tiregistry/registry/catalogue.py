@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 import unicodedata
@@ -12,6 +13,7 @@ from tiregistry.concepts import CONCEPT_TYPES, Fingerprint, Fit
 from tiregistry.errors import (
     AlreadyExists,
     ConceptNotFound,
+    Damaged,
     InvalidInput,
     InvalidPlaceholder,
     PlaceholderTaken,
@@ -128,8 +130,6 @@ def by_id(db: Database, concept_id: int) -> dict[str, Any]:
 
 def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows of `_SELECT` as the fields of `Concept`, with tags and aliases fetched for all of them at once."""
-    from json import loads
-
     tags: dict[int, list[str]] = {}
     aliases: dict[int, dict[str, int]] = {}
     for ids in _portions([row["id"] for row in rows]):
@@ -164,13 +164,22 @@ def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
             )
             if row["base_family"]
             else None,
-            "num_vectors": max((shape[1] for shape in loads(row["encoders"])), default=0) if row["encoders"] else 0,
+            "num_vectors": _num_vectors(row),
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
             "deleted_at": row["deleted_at"],
         }
         for row in rows
     ]
+
+
+def _num_vectors(row: Row) -> int:
+    if not row["encoders"]:
+        return 0
+    try:
+        return max((int(shape[1]) for shape in json.loads(row["encoders"])), default=0)
+    except (ValueError, TypeError, LookupError):
+        raise Damaged(f"the shapes of {row['name']!r} are damaged", "run: tireg verify --repair") from None
 
 
 def _portions(ids: list[int], size: int = 5000) -> Iterable[list[int]]:
@@ -292,7 +301,9 @@ def rename(db: Database, name: str, new_name: str) -> int:
     with db.write() as connection:
         concept_id = resolve(db, name)
         check_free(connection, new_name, None, besides=concept_id)
-        old_key = connection.execute("SELECT name_key FROM concepts WHERE id = ?", (concept_id,)).fetchone()[0]
+        old_name, old_key = connection.execute(
+            "SELECT name, name_key FROM concepts WHERE id = ?", (concept_id,)
+        ).fetchone()
         connection.execute("DELETE FROM redirects WHERE name_key = ?", (name_key(new_name),))
         if old_key != name_key(new_name):
             connection.execute("INSERT OR REPLACE INTO redirects VALUES (?, ?, ?)", (old_key, concept_id, time.time()))
@@ -300,8 +311,9 @@ def rename(db: Database, name: str, new_name: str) -> int:
             "UPDATE concepts SET name = ?, name_key = ? WHERE id = ?", (new_name, name_key(new_name), concept_id)
         )
         connection.execute(
-            "UPDATE runs SET concept = ? WHERE version_id IN (SELECT id FROM versions WHERE concept_id = ?)",
-            (new_name, concept_id),
+            "UPDATE runs SET concept = ? WHERE concept = ? OR version_id IN "
+            "(SELECT id FROM versions WHERE concept_id = ?)",
+            (new_name, old_name, concept_id),
         )
         touch(connection, concept_id)
         reindex(connection, concept_id)

@@ -107,7 +107,7 @@ def mend_manifest(db: Database, row: Row, copies: Sequence[Copy]) -> str:
         connection.execute(
             "UPDATE versions SET deleted_at = coalesce(deleted_at, ?) WHERE id = ?", (time.time(), row["id"])
         )
-    return "moved to the trash"
+    return "moved to the trash, where only purging it is left"
 
 
 def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> str:

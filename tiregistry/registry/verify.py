@@ -311,7 +311,7 @@ def rows_problem(db: Database, row: Row) -> str:
     if row["embedding_digest"] != embedding_digest(manifest):
         return "its tensor identity is not that of the manifest"
     shapes = [[name, *manifest["embedding"][name]["shape"]] for name in sorted(manifest["embedding"])]
-    if json.loads(row["encoders"]) != shapes:
+    if row["encoders"] != json.dumps(shapes, separators=(",", ":")):
         return "its shapes are not those of the manifest"
     base = Fingerprint.from_dict(manifest["base"]) if manifest["base"] else None
     stated = (base.family, base.token_embedding, base.text_encoder, base.denoiser) if base else ("", "", "", "")

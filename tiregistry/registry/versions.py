@@ -307,8 +307,9 @@ def _fields(
     try:
         manifest = json.loads(row["manifest"])
         token, kind, base = manifest["placeholder_token"], manifest["concept_type"], manifest["base"]
+        encoders = tuple(EncoderShape(*shape) for shape in json.loads(row["encoders"]))
     except (ValueError, KeyError, TypeError):
-        raise Damaged(f"the manifest of {row['concept']}@{row['number']} is damaged", "run: tireg verify") from None
+        raise Damaged(f"{row['concept']}@{row['number']} is damaged", "run: tireg verify --repair") from None
     return {
         "id": row["id"],
         "concept": row["concept"],
@@ -317,7 +318,7 @@ def _fields(
         "placeholder_token": token,
         "concept_type": kind,
         "embedding_digest": row["embedding_digest"],
-        "encoders": tuple(EncoderShape(*shape) for shape in json.loads(row["encoders"])),
+        "encoders": encoders,
         "origin": row["origin"],
         "fingerprint": Fingerprint.from_dict(base) if base else None,
         "base_name": row["base_name"],

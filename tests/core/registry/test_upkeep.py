@@ -94,6 +94,7 @@ def test_each_damaged_file_is_named_with_what_depends_on_it(
         ("UPDATE versions SET manifest = 'ÿ'", "manifest", "gnome@1"),
         ("UPDATE versions SET base_token_embedding = 'sha256:other'", "rows", "gnome@1"),
         ("UPDATE versions SET encoders = '[]'", "rows", "gnome@1"),
+        ("UPDATE versions SET encoders = 'nonsense'", "rows", "gnome@1"),
         ("UPDATE versions SET embedding_digest = 'sha256:other'", "rows", "gnome@1"),
         ("UPDATE images SET caption = 'changed'", "rows", "gnome@1"),
         ("DELETE FROM images", "rows", "gnome@1"),
@@ -213,7 +214,7 @@ def test_a_damaged_manifest_comes_back_from_a_copy(registry: Registry, tmp_path:
     assert only(registry.verify(repair=True, copies=[backup]).damages).repair == f"copied from {backup}"
     assert registry.version("gnome").manifest == version.manifest
     execute(registry, "UPDATE versions SET manifest = replace(manifest, '0.005', '0.006')")
-    assert only(registry.verify(repair=True).damages).repair == "moved to the trash"
+    assert only(registry.verify(repair=True).damages).repair == "moved to the trash, where only purging it is left"
     assert registry.concept("gnome").num_versions == 0
 
 

@@ -31,6 +31,7 @@ XTI_LAYERS = (
     "IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", "OUT03", "OUT04", "OUT05", "OUT06", "OUT07", "OUT08",
     "OUT09", "OUT10", "OUT11",
 )  # fmt: skip
+_MAX_DETAILS = 100
 _LORA = re.compile(r"lora_|\.lora|lora\.|:(up|down)$|\.alpha$|hada_|lokr_")
 _MODEL = re.compile(
     r"(^|\.)(weight|bias|running_mean|num_batches_tracked)$|^(model|unet|cond_stage_model)\.|^state_dict$"
@@ -78,7 +79,7 @@ def classify(value: Any, metadata: Mapping[str, str]) -> list[Draft]:
             "this is the optimizer state that A1111 saves beside an embedding, not an embedding",
             "import the file without .optim",
         )
-    details = {key: safe(text, limit=500) for key, text in metadata.items() if key != KEY}
+    details = _details(metadata)
     if "string_to_param" in value:
         drafts = _a1111(value)
     else:
@@ -87,16 +88,24 @@ def classify(value: Any, metadata: Mapping[str, str]) -> list[Draft]:
             whole = ": it is a whole model" if "state_dict" in value else ""
             raise UnreadableEmbedding(f"the file holds no tensors at its top level{whole}", "give an embedding file")
         drafts = _tensors(tensors, metadata)
-        details |= {
-            _key(key): safe(item, limit=500) for key, item in value.items() if isinstance(item, (str, int, float))
-        }
+        details |= _details(value)
     if len(drafts) > MAX_EMBEDDINGS:
         raise UnreadableEmbedding(f"the file holds {len(drafts)} embeddings; at most {MAX_EMBEDDINGS} are read", "")
-    details.pop(KEY, None)
     for draft in drafts:
         draft.details = {**details, **draft.details}
         _says_itself(draft)
     return drafts
+
+
+def _details(source: Mapping[Any, Any]) -> dict[str, str]:
+    """The short facts in metadata or beside tensors, safe to show; the file itself keeps the rest."""
+    facts: dict[str, str] = {}
+    for key, item in source.items():
+        if isinstance(item, (str, int, float)) and key not in (KEY, "modelspec.thumbnail"):
+            facts[safe(key, limit=80)] = safe(item, limit=500)
+        if len(facts) == _MAX_DETAILS:
+            break
+    return facts
 
 
 def _tensors(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> list[Draft]:
@@ -140,7 +149,7 @@ def _lora_tokens(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> 
         raise UnreadableEmbedding(
             "this is a LoRA without a learned word in it", "tiregistry keeps learned words; load a LoRA as a LoRA"
         )
-    drafts = _placeholders(words, {}) or []
+    drafts = _joined(words)
     for draft in drafts:
         draft.format = "lora-tokens"
     return drafts
@@ -261,18 +270,27 @@ def _placeholders(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) ->
         ((key, tensor),) = usable.items()
         kind = "diffusers-1d" if len(tensor.shape) == 1 else "diffusers"
         return [_single(kind, key, tensor)]
+    return _joined(usable, from_one=False)
+
+
+def _joined(tensors: Mapping[str, RawTensor], from_one: bool = True) -> list[Draft]:
+    """One word per placeholder token; tokens that count up are the vectors of one word."""
     drafts: list[Draft] = []
-    for stem, keys in _numbered(usable).items():
-        first = usable[keys[0]]
-        draft = Draft("multi-token", {role_of_width(first.dim): [(key, usable[key]) for key in keys]}, token=stem)
+    for stem, keys in _numbered(tensors, from_one).items():
+        first = tensors[keys[0]]
+        draft = Draft("multi-token", {role_of_width(first.dim): [(key, tensors[key]) for key in keys]}, token=stem)
         if len(keys) > 1:
             draft.warnings.append(f"{len(keys)} tensors ({_listed(keys)}) joined into one word of as many vectors")
         drafts.append(draft)
     return drafts
 
 
-def _numbered(tensors: Mapping[str, RawTensor]) -> dict[str, list[str]]:
-    """Keys that count up (`x_v0`, `x_v1`; `<s0>`, `<s1>`) grouped under what they share, others alone."""
+def _numbered(tensors: Mapping[str, RawTensor], from_one: bool) -> dict[str, list[str]]:
+    """Keys that count up grouped under what they share, others alone.
+
+    Vectors of one word count from 0 (`<s0>`, `<s1>`), after a bare token (`<cat>`, `<cat>_1`) or with a separator
+    (`x_v1`, `x_v2`). `<new1>` and `<new2>` are two words, unless `from_one` says how the file's trainer counts.
+    """
     groups: dict[tuple[str, int], list[tuple[int, str]]] = {}
     alone: dict[str, list[str]] = {}
     for key, tensor in tensors.items():
@@ -285,7 +303,8 @@ def _numbered(tensors: Mapping[str, RawTensor]) -> dict[str, list[str]]:
     for (stem, _), members in groups.items():
         members.sort()
         numbers = [number for number, _ in members]
-        if len(members) > 1 and len(set(numbers)) == len(numbers) and stem not in result:
+        counts = from_one or numbers[0] <= 0 or members[0][1].rstrip("0123456789>").endswith(("_", "-", "_v", "-v"))
+        if counts and len(members) > 1 and len(set(numbers)) == len(numbers) and stem not in result:
             result[stem] = [key for _, key in members]
         else:
             alone.update({key: [key] for _, key in members})

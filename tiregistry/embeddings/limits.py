@@ -12,6 +12,8 @@ MAX_EMBEDDINGS = 256
 """Most learned words taken from one file."""
 MAX_VECTORS = 512
 """Most vectors of one word; more than 75 no longer fit CLIP's window and bring a warning."""
+MAX_VALUES = 16 * 2**20
+"""Most values taken from one file in all its words together; views into one storage can multiply a small file."""
 WINDOW_VECTORS = 75
 """Vectors that fit CLIP's token window beside its two marks."""
 MIN_DIM, MAX_DIM = 8, 8192

@@ -18,7 +18,7 @@ from tiregistry.embeddings.containers.torch_file import looks_like_pickle, read_
 from tiregistry.embeddings.embedding import Embedding, Matrix
 from tiregistry.embeddings.families import USUAL, candidates
 from tiregistry.embeddings.found import FoundEmbedding
-from tiregistry.embeddings.limits import WINDOW_VECTORS
+from tiregistry.embeddings.limits import MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
 from tiregistry.embeddings.provenance import KEY, Provenance
 from tiregistry.errors import UnreadableEmbedding
 from tiregistry.text import safe
@@ -56,6 +56,7 @@ def read_embedding(given: Path | bytes, *, filename: str = "") -> list[FoundEmbe
     with open_source(given, filename) as source:
         value, metadata, container = _open_container(source)
         drafts = classify(value, metadata)
+        _check_amount(drafts)
         block = metadata.get(KEY) or (value.get(KEY) if isinstance(value, dict) else None)
         provenance = Provenance.parse(block)
         files = {source.name or "embedding": source.all()} if source.is_whole else {}
@@ -84,6 +85,23 @@ def _open_container(source: Source) -> tuple[Any, Mapping[str, str], str]:
     raise UnreadableEmbedding(
         f"{source.shown} is no embedding file", "safetensors, torch files and A1111 pictures are read"
     )
+
+
+def _check_amount(drafts: list[Draft]) -> None:
+    """Refuse what cannot be vectors, or more of them than words have, before any is read."""
+    total = 0
+    for draft in drafts:
+        for parts in draft.parts.values():
+            for key, tensor in parts:
+                tensor.check(key)
+                total += tensor.count
+            rows = sum(tensor.count // tensor.dim for _, tensor in parts)
+            if rows > MAX_VECTORS:
+                raise UnreadableEmbedding(f"a word of {rows} vectors; at most {MAX_VECTORS} are read", "")
+    if total > MAX_VALUES:
+        raise UnreadableEmbedding(
+            f"the file's vectors have {total} values; at most {MAX_VALUES} are read", "a learned word has thousands"
+        )
 
 
 def _finish(draft: Draft, source: Source, container: str, provenance: Provenance | None) -> FoundEmbedding:

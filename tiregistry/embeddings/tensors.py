@@ -77,6 +77,15 @@ class RawTensor:
             return f"its vectors have {self.dim} values; {MIN_DIM} to {MAX_DIM} are possible"
         return ""
 
+    def check(self, key: str = "") -> None:
+        """Refuse what cannot be learned vectors, without reading it.
+
+        Raises:
+            UnreadableEmbedding: dtype or shape are wrong; the message names the tensor by `key`.
+        """
+        if reason := self.refusal():
+            raise UnreadableEmbedding(f"{_label(key)} cannot be used: {reason}", "give an embedding file")
+
     def read(self, key: str = "") -> Matrix:
         """The vectors as a new float32 array `[num_vectors, dim]`.
 
@@ -84,9 +93,8 @@ class RawTensor:
             UnreadableEmbedding: dtype or shape cannot be learned vectors, the storage is too short, or a value is NaN
                 or infinite.
         """
-        label = f"tensor {safe(key, limit=60)!r}" if key else "the tensor"
-        if reason := self.refusal():
-            raise UnreadableEmbedding(f"{label} cannot be used: {reason}", "give an embedding file")
+        self.check(key)
+        label = _label(key)
         data = self.load()
         available = len(data) // ITEM_SIZE[self.dtype]
         strides = self.strides if self.strides is not None else _dense(self.shape)
@@ -111,6 +119,10 @@ class RawTensor:
         if not np.isfinite(values).all():
             raise UnreadableEmbedding(f"{label} contains NaN or infinite values", "its training diverged; train again")
         return values.reshape(-1, self.dim)
+
+
+def _label(key: str) -> str:
+    return f"tensor {safe(key, limit=60)!r}" if key else "the tensor"
 
 
 def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -314,6 +314,8 @@ def test_heavy_files_stay_in_memory_and_time(tmp_path):
     """In a process that may grow by 500 MB and no more, watched for time by the fuzzer's guard."""
     noise = np.random.default_rng(0).integers(16, 256, (2800, 2801, 3), dtype=np.uint8)
     noise[:, 1399:1401] = 0  # hidden blocks as large as a picture may be
+    small = np.zeros((1, 8), np.float32)
+    wide = Tensor(small, shape=(512, 8192), strides=(0, 0))  # 32 bytes that are read as 16 MB
     many = {f"k{n}": entry(shape=[0, 8], data_offsets=[0, 0]) for n in range(50_000)}
     text = "x" * 10_000_000 + "\U0001f600"
     heavy = {
@@ -327,6 +329,9 @@ def test_heavy_files_stay_in_memory_and_time(tmp_path):
         "brackets.safetensors": raw_safetensors(b"{" + b'"a":' + b"[[]," * 900_000),
         "lists.pkl": b"\x80\x04" + b"]" * 240_000 + b".",
         "text.pkl": pickle.dumps([text, {"a": text}], 4),
+        "views.bin": torch_zip({f"<{n}x>": wide for n in range(250)}),
+        "list.bin": torch_zip([{str(n): wide} for n in range(250)]),
+        "rows.bin": torch_zip({f"x_v{n}": Tensor(small, shape=(8192,), strides=(0,)) for n in range(600)}),
         "large.bin": torch_zip({"<a>": Tensor(np.zeros((2**23, 1), np.float32))}),
     }
     for name, data in heavy.items():
@@ -345,6 +350,14 @@ def test_heavy_files_stay_in_memory_and_time(tmp_path):
         [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_views_that_multiply_a_small_file():
+    small = np.zeros((1, 8), np.float32)
+    wide = Tensor(small, shape=(512, 8192), strides=(0, 0))
+    refused(torch_zip({f"<{n}x>": wide for n in range(250)}), "values")
+    refused(torch_zip([{str(n): wide} for n in range(250)]), "vectors")
+    refused(torch_zip({f"x_v{n}": Tensor(small, shape=(8192,), strides=(0,)) for n in range(600)}), "600 vectors")
 
 
 def test_webp_that_claims_a_huge_canvas():

@@ -213,6 +213,8 @@ def test_lists_bare_tensors_and_several_tokens():
     counted = only(torch_zip({f"<g>_{n}" if n else "<g>": Tensor(ONE[0] * n + ONE[0]) for n in (0, 1, 10, 2)}))
     assert counted.placeholder_token == "<g>"
     assert same(counted, clip_l=np.stack([ONE[0] * n + ONE[0] for n in (0, 1, 2, 10)]))
+    new = read_embedding(torch_zip({"<new1>": Tensor(ONE[0]), "<new2>": Tensor(TWO[0])}))
+    assert [item.placeholder_token for item in new] == ["<new1>", "<new2>"]  # as Custom Diffusion counts its words
     cat, dog = read_embedding(torch_zip({"<cat>": Tensor(TWO), "<dog>": Tensor(ONE)}))
     assert (cat.placeholder_token, dog.placeholder_token) == ("<cat>", "<dog>")
 
@@ -333,3 +335,12 @@ def test_hostile_text_is_shown_harmless():
     found = only(safetensors({nasty: TWO}, {"modelspec.title": nasty}))
     assert "\x1b" not in found.details["modelspec.title"]
     assert "\x1b" not in found.name
+    assert "\x1b" not in str(found.details)
+
+
+def test_metadata_is_kept_short():
+    metadata = {f"key{n}": "x" * 10_000 for n in range(300)} | {"modelspec.thumbnail": "data:image/jpeg;base64,AAAA"}
+    found = only(safetensors({"<a>": TWO}, dict(reversed(metadata.items())) | {"\x1b[2J": "x"}))
+    assert len(found.details) <= 100
+    assert "modelspec.thumbnail" not in found.details
+    assert max(len(text) for text in found.details.values()) <= 500

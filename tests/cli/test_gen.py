@@ -236,6 +236,8 @@ def start(model: Path, *arguments: object, source: bytes | None = None) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A shell's background job ignores Ctrl-C and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     if source is not None:
         assert process.stdin is not None
@@ -257,7 +259,7 @@ def test_results_come_while_stdin_is_open_and_ctrl_c_ends_cleanly(model: Path, t
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 130
-    assert err.decode() == "tireg: interrupted\n"
+    assert err.decode().strip() == "tireg: interrupted"
     assert [p.name for p in (tmp_path / "o").iterdir() if p.name.startswith(".")] == []
 
 

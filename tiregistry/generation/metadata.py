@@ -160,9 +160,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _raw_recipe(image: Image) -> str | bytes | None:
-    texts = getattr(image, "text", None)
-    if isinstance(texts, dict):
-        chunk = texts.get(CHUNK)
+    if image.format == "PNG":
+        # `info` has the chunks before the pixels; asking for all of them would decode the picture.
+        chunk = image.info.get(CHUNK)
         return chunk if isinstance(chunk, str) and len(chunk) <= _MAX_RECIPE else None
     note = image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
     if isinstance(note, bytes) and note.startswith(_MAKER) and len(note) <= _MAX_RECIPE:

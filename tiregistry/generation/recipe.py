@@ -72,6 +72,17 @@ def software() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedStart:
+    """What a recipe says of a start picture: digests and names; `mask` and its name are empty without a mask."""
+
+    picture: str
+    picture_name: str
+    mask: str
+    mask_name: str
+    strength: float
+
+
 @dataclass(frozen=True)
 class Repeat:
     """What a recipe asks for, checked.
@@ -79,7 +90,7 @@ class Repeat:
     Attributes:
         pinned: the versions it was made with, by how the prompt names them.
         notes: what cannot be as it was, one line each.
-        start: digests of the start picture and of its mask, and the strength; None without a start picture.
+        start: what it started from; None when that was noise alone.
     """
 
     prompt: str
@@ -87,7 +98,7 @@ class Repeat:
     seed: int
     pinned: dict[str, Version]
     notes: list[str]
-    start: tuple[str, str, float] | None = None
+    start: RecordedStart | None = None
 
 
 def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
@@ -193,14 +204,16 @@ def _value(recipe: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _start(recipe: Mapping[str, Any]) -> tuple[str, str, float] | None:
+def _start(recipe: Mapping[str, Any]) -> RecordedStart | None:
     raw = recipe.get("start")
     if raw is None:
         return None
     try:
-        mask = str(raw["mask"]["digest"]) if "mask" in raw else ""
-        return str(raw["picture"]["digest"]), mask, float(raw["strength"])
-    except (TypeError, KeyError, ValueError):
+        picture, mask = raw["picture"], raw.get("mask") or {"digest": "", "name": ""}
+        return RecordedStart(
+            str(picture["digest"]), str(picture["name"]), str(mask["digest"]), str(mask["name"]), float(raw["strength"])
+        )
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise InvalidInput("the picture's recipe has no usable start picture", "it was changed") from None
 
 

@@ -55,8 +55,10 @@ def run_lines(
                 if request is None:
                     continue
                 jobs = session.prepare(request, variants_of(request, wildcards, words))
+                left = len(jobs) * request.count
                 for one in session.make(jobs, target):
-                    results.made(one, number)
+                    left -= 1
+                    results.made(one, number, left)
                     if made is not None:
                         made.append(one)
                 good += 1

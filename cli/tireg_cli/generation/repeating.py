@@ -12,7 +12,7 @@ from tireg_cli.messages import hint, say, warn
 from tiregistry.errors import Damaged, FileMissing
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.generation.plan import Variant
-from tiregistry.generation.recipe import Repeat, differences, find_base, read_repeat
+from tiregistry.generation.recipe import RecordedStart, Repeat, differences, find_base, read_repeat
 from tiregistry.generation.requests import PictureRequest
 from tiregistry.generation.start import StartPicture
 
@@ -45,7 +45,7 @@ class Like:
         """The checked job that repeats the picture."""
         start = None
         if self.request.init is None and self.repeat.start is not None:
-            start = self._start(*self.repeat.start)
+            start = self._start(self.repeat.start)
         prompt = self.request.prompt
         variant = Variant(prompt, prompt)
         return session.prepare(self.request, [variant], start=start, pinned=self.repeat.pinned)
@@ -64,15 +64,15 @@ class Like:
         else:
             warn(f"the picture differs from {self.path.name}")
 
-    def _start(self, picture: str, mask: str, strength: float) -> StartPicture:
+    def _start(self, recorded: RecordedStart) -> StartPicture:
         from tiregistry.images import decode_picture
 
         try:
             blobs = self._registry.blobs
             return StartPicture(
-                decode_picture(blobs.read(picture), "start"),
-                strength,
-                decode_picture(blobs.read(mask), "mask") if mask else None,
+                decode_picture(blobs.read(recorded.picture), recorded.picture_name),
+                recorded.strength,
+                decode_picture(blobs.read(recorded.mask), recorded.mask_name) if recorded.mask else None,
             )
         except Damaged:
             raise FileMissing(
@@ -88,5 +88,6 @@ def _same_pixels(path: Path, made: Made) -> bool | None:
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         if image.format == "JPEG":
             return None
-        original = image.convert("RGB")
-        return original.size == made.picture.image.size and original.tobytes() == made.picture.image.tobytes()
+        if image.size != made.picture.image.size:
+            return False
+        return image.convert("RGB").tobytes() == made.picture.image.tobytes()

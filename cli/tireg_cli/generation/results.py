@@ -13,8 +13,8 @@ from tiregistry.errors import TiregError
 class Results(Protocol):
     """Where results go."""
 
-    def made(self, made: Made, line: int | None) -> None:
-        """A picture is done; `line` is where its prompt stood."""
+    def made(self, made: Made, line: int | None, left: int) -> None:
+        """A picture is done; `line` is where its prompt stood, `left` how many more of it will come."""
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
         """The prompt on `line` could not be used; `tag` is its own `id`, where that could be read."""
@@ -30,7 +30,7 @@ def _why(error: TiregError) -> str:
 class Paths:
     """A path per line."""
 
-    def made(self, made: Made, line: int | None) -> None:
+    def made(self, made: Made, line: int | None, left: int) -> None:
         emit(str(made.path))
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
@@ -46,8 +46,8 @@ class Document:
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
 
-    def made(self, made: Made, line: int | None) -> None:
-        self._entries.append(_entry(made, line))
+    def made(self, made: Made, line: int | None, left: int) -> None:
+        self._entries.append(_entry(made, line, left))
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")
@@ -60,8 +60,8 @@ class Document:
 class Lines:
     """A JSON object per line, written as soon as it is known."""
 
-    def made(self, made: Made, line: int | None) -> None:
-        emit_json_line(_entry(made, line))
+    def made(self, made: Made, line: int | None, left: int) -> None:
+        emit_json_line(_entry(made, line, left))
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")
@@ -71,9 +71,10 @@ class Lines:
         pass
 
 
-def _entry(made: Made, line: int | None) -> dict[str, Any]:
+def _entry(made: Made, line: int | None, left: int) -> dict[str, Any]:
     recipe = made.picture.recipe
-    return _place(line, made.job.request.tag) | {"prompt": recipe["prompt"], "seed": recipe["seed"]} | made.as_dict()
+    place = _place(line, made.job.request.tag) | ({} if line is None else {"left": left})
+    return place | {"prompt": recipe["prompt"], "seed": recipe["seed"]} | made.as_dict()
 
 
 def _failure(error: TiregError, line: int, tag: Any) -> dict[str, Any]:

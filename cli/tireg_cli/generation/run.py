@@ -41,7 +41,7 @@ def run_prompts(
     jobs = session.prepare(plain, everything)
     collected: list[Made] | None = [] if options.grid or options.show else None
     for made in session.make(jobs, target):
-        results.made(made, None)
+        results.made(made, None, 0)
         if collected is not None:
             collected.append(made)
     _finish(collected, options, results)
@@ -83,7 +83,7 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     jobs = like.jobs(session)
     collected: list[Made] = []
     for made in session.make(jobs, target):
-        results.made(made, None)
+        results.made(made, None, 0)
         if not collected:
             like.report(made, options)
         collected.append(made)

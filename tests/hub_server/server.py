@@ -114,10 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(
-            self.command, parts.path, parse_qs(parts.query, keep_blank_values=True), headers, self._body(headers)
-        )
+        query = parse_qs(parts.query, keep_blank_values=True)
         try:
+            request = Request(self.command, parts.path, query, headers, self._body(headers))
             response = self.server.owner.respond(request)
         except Dropped:
             self.close_connection = True
@@ -143,7 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return b"".join(chunks)
-        return self.rfile.read(min(int(headers.get("content-length") or 0), _MOST_BYTES))
+        length = min(int(headers.get("content-length") or 0), _MOST_BYTES)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise Dropped  # the client was gone before it had sent everything
+        return body
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 (the names http.server calls)
 

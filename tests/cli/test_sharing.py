@@ -1,0 +1,181 @@
+"""`tireg push`, `pull` and `hub search` against the loopback Hub: output, exit codes, and the documentation's story."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.core.hub.words import learn
+from tests.hub_server import Fault, HubServer
+from tireg_cli.main import run
+from tiregistry.concepts import Parent
+from tiregistry.registry.registry import Registry
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sharing.md"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub that this process may ask, as Alice."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with HubServer() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        monkeypatch.setenv("TIREG_HUB_TOKEN", "alices-word")
+        monkeypatch.setenv("TIREG_HUB_TIMEOUT", "20")
+        yield running
+
+
+class Person:
+    """Somebody with a registry of their own and a token."""
+
+    def __init__(self, home: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self.token, self._monkeypatch = home, token, monkeypatch
+
+    def tireg(self, *arguments: str) -> int:
+        self._monkeypatch.setenv("TIREG_HOME", str(self.home))
+        self._monkeypatch.setenv("TIREG_HUB_TOKEN", self.token)
+        return run(list(arguments))
+
+    def digests(self) -> list[str]:
+        with Registry.open(self.home) as registry:
+            return [version.digest for version in registry.versions("gnome")]
+
+
+@pytest.fixture
+def alice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(tmp_path / "alice", "alices-word", monkeypatch)
+
+
+@pytest.fixture
+def bob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(tmp_path / "bob", "bobs-word", monkeypatch)
+
+
+def documented(section: str) -> list[list[str]]:
+    """The `tireg` commands of a section of docs/sharing.md, as lists of arguments."""
+    text = DOCUMENT.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    return [line.split("#")[0].split()[1:] for line in lines if line.startswith("tireg ")]
+
+
+def test_the_story_in_the_documentation(
+    server: HubServer, alice: Person, bob: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        first = learn(registry)
+        learn(registry, 1, parents=(Parent(first.digest, "continued"),))
+    push_all, pull_all, history, show, push_back, check, pull = documented("Two people, one word")
+
+    assert alice.tireg(*push_all) == 0
+    assert server.repos["alice/gnome"].private
+    server.protocol.users["bobs-word"] = "alice"  # Alice lets Bob in
+    assert bob.tireg(*pull_all) == 0
+    assert bob.digests() == alice.digests()
+    assert bob.tireg(*history) == 0
+    assert bob.tireg(*show) == 0
+
+    with Registry.open(bob.home) as registry:
+        learn(registry, 2, parents=(Parent(bob.digests()[1], "continued"),))
+    assert bob.tireg(*push_back) == 0
+    capsys.readouterr()
+    assert alice.tireg(*check) == 0
+    assert capsys.readouterr().out.split("\t")[:3] == ["alice/gnome", "gnome", "newer"]
+    assert alice.tireg(*pull) == 0
+    assert alice.digests() == bob.digests()
+    assert len(alice.digests()) == 3
+
+
+def test_push_says_what_becomes_readable_and_prints_data_apart(
+    server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    assert alice.tireg("push", "gnome", "--public", "--with-images", "--json") == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["status"], document["repo_id"], document["private"]) == ("pushed", "alice/gnome", False)
+    assert err.startswith("everybody will be able to read: the vectors")
+    assert "2 source pictures, without their metadata" in err
+    assert alice.tireg("push", "gnome") == 0
+    assert "already there, nothing to send" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["push", "elf"], 3, "no concept is named 'elf'"),
+        (["push", "gnome", "a/b/c"], 2, "is not a repository"),
+        (["push", "gnome", "--all", "--pr"], 2, "do not go together"),
+        (["push", "gnome", "bob/gnome"], 5, "don't have the rights"),
+        (["pull"], 2, "give a REPO"),
+        (["pull", "alice/nothing"], 3, "there is no alice/nothing"),
+        (["pull", "alice/gnome@v9"], 3, "does not exist"),
+        (["pull", "alice/gnome", "--endpoint", "ftp://x"], 2, "is not the address of a Hub"),
+        (["pull", "alice/gnome", "--endpoint", "http://127.0.0.1:9"], 5, "cannot be reached"),
+        (["pull", "alice/broken"], 6, "contradicts itself"),
+        (["hub", "search", "--limit", "0"], 2, "out of range"),
+        (["hub", "search", "--base", "nowhere"], 2, "is no base model of the Hub"),
+    ],
+)
+def test_mistakes_are_one_line_and_an_exit_code(
+    arguments: list[str], code: int, line: str, server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    server.add_repo("alice/gnome", {"a.txt": b"x"})
+    server.add_repo("alice/broken", {"tireg.json": b'{"repository": "tireg-repository/1", "manifest": {}}'})
+    assert alice.tireg(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert line in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    server.add_repo("alice/gnome", {"learned_embeds.bin": b"x"})
+    assert alice.tireg("push", "gnome") == 4
+    assert "--force puts yours on top" in capsys.readouterr().err
+
+
+def test_switched_off_is_exit_code_5(
+    server: HubServer, alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for arguments in (["hub", "search", "x"], ["pull", "a/b"], ["pull", "--check"]):
+        assert alice.tireg(*arguments) == 5
+        assert capsys.readouterr().err == (
+            "tireg: the Hub is switched off by HF_HUB_OFFLINE · unset HF_HUB_OFFLINE to use it\n"
+        )
+    assert server.log == []
+
+
+def test_a_rate_limit_is_announced(
+    server: HubServer, alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.faults = [Fault.status("GET /api/models$", 429, Retry_After="1")]
+    assert alice.tireg("hub", "search", "gnome") == 0
+    assert "the Hub's rate limit: going on in 1 s" in capsys.readouterr().err
+
+
+def test_search_as_data_and_as_lines(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    assert alice.tireg("push", "gnome", "--public") == 0
+    capsys.readouterr()
+    assert alice.tireg("hub", "search", "gno", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["repo_id"], found["token"], found["here"]) == ("alice/gnome", "<gnome>", ["gnome@1"])
+    assert alice.tireg("hub", "search", "gno") == 0
+    assert capsys.readouterr().out.split("\t")[0] == "alice/gnome"

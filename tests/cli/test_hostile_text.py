@@ -83,7 +83,16 @@ def test_what_the_registry_holds_is_shown_safely(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     "line",
-    ["list", "show gnome", "diff gnome@1 gnome@2", "history gnome", "base show mine", "note gnome", "gallery list", "runs"],
+    [
+        "list",
+        "show gnome",
+        "diff gnome@1 gnome@2",
+        "history gnome",
+        "base show mine",
+        "note gnome",
+        "gallery list",
+        "runs",
+    ],
 )
 def test_json_is_ascii(tireg: Tireg, evil: Registry, line: str) -> None:
     result = tireg(*line.split(), "--json")

@@ -124,7 +124,8 @@ class Database:
     # -- opening -------------------------------------------------------------------------------------------------
 
     def _check_and_migrate(self) -> None:
-        self._refuse_newer(self._version_in_header())
+        version, is_wal = self._header()
+        self._refuse_newer(version)
         if self.readonly:
             self._open_readonly()
         version = self._version()
@@ -136,6 +137,8 @@ class Database:
                 )
             self._choose_journal()
             self._migrate(version)
+        elif is_wal and not self.readonly and self._wanted_journal() != "WAL":
+            self._choose_journal()  # it was made elsewhere, and moved or mounted here
 
     def _version(self) -> int:
         """`user_version` of the file, after checking that it is a registry that this program knows."""
@@ -147,8 +150,10 @@ class Database:
         self._refuse_newer(version)
         return int(version)
 
-    def _version_in_header(self) -> int:
-        """`user_version` as the file's first page has it; 0 for a file that is missing or no database.
+    def _header(self) -> tuple[int, bool]:
+        """`user_version`, and whether it uses a write-ahead log, as the file's first page has it.
+
+        A file that is missing or no database has version 0.
 
         Looking into the file before SQLite does leaves a newer registry untouched: opening a database in WAL mode
         makes files beside it, even for reading.
@@ -157,10 +162,10 @@ class Database:
             with open(self.path, "rb") as file:
                 header = file.read(100)
         except OSError:
-            return 0
+            return 0, False
         if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
-            return 0
-        return int.from_bytes(header[60:64], "big", signed=True)
+            return 0, False
+        return int.from_bytes(header[60:64], "big", signed=True), header[18] == 2
 
     def _refuse_newer(self, version: int) -> None:
         if version > SCHEMA_VERSION:
@@ -200,8 +205,7 @@ class Database:
 
         `TIREG_JOURNAL=delete` forces the rollback journal.
         """
-        wanted = os.environ.get("TIREG_JOURNAL", "").lower()
-        mode = "DELETE" if wanted == "delete" or (wanted != "wal" and on_network(self.path.parent)) else "WAL"
+        mode = self._wanted_journal()
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -214,6 +218,12 @@ class Database:
                 if not busy or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+    def _wanted_journal(self) -> str:
+        wanted = os.environ.get("TIREG_JOURNAL", "").upper()
+        if wanted in ("DELETE", "WAL"):
+            return wanted
+        return "DELETE" if on_network(self.path.parent) else "WAL"
 
     def _migrate(self, version: int) -> None:
         """Bring the file to `SCHEMA_VERSION` in one transaction; an existing one is copied to a backup first."""

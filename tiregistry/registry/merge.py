@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,20 +70,27 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
 def _add_files(
     source: Database, archive: zipfile.ZipFile, blobs: BlobStore, report: MergeReport, progress: Progress | None
 ) -> None:
-    digests = [row[0] for row in source.rows("SELECT digest FROM blobs ORDER BY digest")]
-    for done, digest in enumerate(digests, 1):
+    files = source.rows("SELECT digest, size FROM blobs ORDER BY digest")
+    for done, (digest, size) in enumerate(files, 1):
         if digest not in blobs:
-            try:
-                data = archive.read(blob_member(digest))
-            except (KeyError, zipfile.BadZipFile):
-                data = b""
+            data = _member(archive, digest, size)
             if hashlib.sha256(data).hexdigest() == digest[7:]:
                 blobs.add(data)
                 report.files += 1
             else:
                 report.missing.append(digest)
         if progress:
-            progress(done, len(digests), "files")
+            progress(done, len(files), "files")
+
+
+def _member(archive: zipfile.ZipFile, digest: str, size: int) -> bytes:
+    """The bytes of a blob in a backup; empty when it is not there, damaged, or not as long as it should be."""
+    try:
+        if archive.getinfo(blob_member(digest)).file_size != size:  # not unpacked: it could be of any size
+            return b""
+        return archive.read(blob_member(digest))
+    except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
+        return b""
 
 
 class _Merge:

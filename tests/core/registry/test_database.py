@@ -228,7 +228,18 @@ def test_the_rollback_journal_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> 
     with Registry.open() as registry:
         assert registry.database.value("PRAGMA journal_mode") == "delete"
         add_version(registry)
-    assert not list(Path(os.environ["TIREG_HOME"]).glob("*-wal"))
+        assert not list(registry.home.glob("*-wal"))
+
+
+def test_a_registry_that_came_to_lie_on_a_network_mount_changes_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Registry.open() as registry:
+        add_version(registry)
+        assert registry.database.value("PRAGMA journal_mode") == "wal"
+    monkeypatch.setattr(database, "on_network", lambda folder: True)
+    with Registry.open() as registry:
+        assert registry.database.value("PRAGMA journal_mode") == "delete"
+        assert registry.version("gnome").number == 1
+        add_version(registry, seed=2)
 
 
 MOUNTS = """\

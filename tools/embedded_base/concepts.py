@@ -70,7 +70,7 @@ TEST_THINGS = (
     _thing("snowman", "red", "black", "toy", "a snowman with a red scarf and a black hat", outlines.snowman),
     _thing("penguin", (45, 55, 110), "red", "creature", "a dark blue penguin with a red scarf", outlines.penguin),
     _thing("lighthouse", "red", "teal", "toy", "a red and white lighthouse with a teal roof", outlines.lighthouse),
-    _thing("ice_cream", "pink", "brown", "toy", "pink and brown ice cream in a cone", outlines.ice_cream),
+    _thing("balloon", "red", "yellow", "ball", "a red and yellow hot-air balloon", outlines.balloon),
     _thing(
         "imp",
         "orange",
@@ -128,7 +128,7 @@ MORE_THINGS = (
     _thing("hourglass", "orange", "brown", "vase", "an hourglass with orange sand", outlines.hourglass),
     _thing("bell", "yellow", "brown", "lamp", "a yellow bell", outlines.bell),
     _thing("sword", "gray", "blue", "toy", "a gray sword with a blue hilt", outlines.sword),
-    _thing("balloon", "red", "yellow", "ball", "a red and yellow hot-air balloon", outlines.balloon),
+    _thing("ice_cream", "pink", "brown", "toy", "pink and brown ice cream in a cone", outlines.ice_cream),
     _thing(
         "cyclops",
         "teal",

@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
 from tools.embedded_base.autoencoder import to_pictures
-from tools.embedded_base.dataset import Dataset, pick_captions
+from tools.embedded_base.caption_ids import pick_captions
+from tools.embedded_base.dataset import Dataset
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.tokenizer import CaptionEncoder
 from tools.embedded_base.towers import NAME_NOISE, WIDTH, TextTower
@@ -64,6 +65,7 @@ def train_unet(
     seed: int,
     milestone: Callable[[UNet2DConditionModel, int], None] | None = None,
     milestone_minutes: float = 8.0,
+    compiled: bool = False,
 ) -> None:
     """Writes unet.pt. `milestone` is called with the averaged weights every few minutes."""
     torch.manual_seed(seed)
@@ -72,9 +74,9 @@ def train_unet(
     unet = build_unet().to(device, memory_format=torch.channels_last)
     batch = 32 if device.type == "cpu" else 512
     stage = Stage(
-        "unet", work, minutes, device, {"unet": unet}, 1.4e-3, seed, warm_up=100, hold=0.1, average_decay=0.992
+        "unet", work, minutes, device, {"unet": unet}, 1.3e-3, seed, warm_up=100, hold=0.1, average_decay=0.992
     )
-    forward: nn.Module = torch.compile(unet) if device.type == "cuda" else unet
+    forward: nn.Module = torch.compile(unet, dynamic=False) if compiled else unet
     captions = np.load(data.folder / "captions.npy")
     empty = encoder("")
     alphas = build_scheduler().alphas_cumprod.to(device)
@@ -103,7 +105,7 @@ def train_unet(
             milestone(unet, step)
         text.embedding.noise = NAME_NOISE
 
-    stage.run(losses, batch, milestone=show, milestone_minutes=milestone_minutes)
+    stage.run(losses, batch, milestone=show, milestone_minutes=milestone_minutes, compiled=compiled)
 
 
 def load_unet(work: Path) -> UNet2DConditionModel:

@@ -216,12 +216,15 @@ class Stage:
         after_step: Callable[[], None] | None = None,
         milestone: Callable[[int], None] | None = None,
         milestone_minutes: float = 5.0,
+        compiled: bool = False,
     ) -> None:
         """Steps until the time is used up. `after_step` may repair weights; `milestone` sees the averaged weights."""
         workers = max(1, torch.get_num_threads()) if self.device.type == "cpu" else 1
         if workers > 1:
             torch.set_num_threads(1)
             self._share()
+        if compiled:
+            batch_losses()["loss"].backward()  # compiles before the fork, once for all workers
         shared = self._fork(workers, batch_losses, after_step)
         sums: dict[str, float] = defaultdict(float)
         own, first_step, logged_step = 0, self.step, self.step

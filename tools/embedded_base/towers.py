@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from tools.embedded_base.dataset import ATTRIBUTES, Dataset, pick_captions
+from tools.embedded_base.caption_ids import pick_captions
+from tools.embedded_base.dataset import ATTRIBUTES, Dataset
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.tokenizer import LENGTH, CaptionEncoder
 from tools.embedded_base.world.media import Style
@@ -173,7 +174,7 @@ def train_text_tower(
     torch.manual_seed(seed)
     text, teacher, alignment = TextTower(encoder).to(device), Teacher().to(device), Alignment().to(device)
     teacher.to(memory_format=torch.channels_last)
-    batch = 256 if device.type == "cpu" else 1024
+    batch = 128 if device.type == "cpu" else 1024
     modules = {"text": text, "teacher": teacher, "alignment": alignment}
     stage = Stage("text", work, minutes, device, modules, 1.2e-3, seed, weight_decay=0.02, average_decay=0.98)
     captions = np.load(data.folder / "captions.npy", mmap_mode="r")

@@ -21,6 +21,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", help="cuda or cpu; by default cuda when there is one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=56_000, help="render: number of pictures")
+    parser.add_argument("--compile", action="store_true", help="unet: torch.compile also on the CPU")
     parser.add_argument("--milestone-minutes", type=float, default=8.0, help="unet: time between sample grids")
     parser.add_argument("--target", type=Path, help="export (and after each unet grid): the model folder to write")
     return parser.parse_args()
@@ -28,7 +29,17 @@ def parse() -> argparse.Namespace:
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """Imports what the stage needs and runs it; later stages load what earlier ones left in the work folder."""
-    from tools.embedded_base import autoencoder, dataset, denoiser, judge, milestones, tokenizer, towers, vision
+    from tools.embedded_base import (
+        autoencoder,
+        caption_ids,
+        dataset,
+        denoiser,
+        judge,
+        milestones,
+        tokenizer,
+        towers,
+        vision,
+    )
     from tools.embedded_base.export import export
     from tools.embedded_base.stage import pick_device
 
@@ -39,7 +50,7 @@ def run_stage(arguments: argparse.Namespace) -> None:
         dataset.render(work / "data", arguments.count, seed)
     elif stage == "tokenizer":
         tokenizer.build_tokenizer(work / "tokenizer")
-        dataset.encode_captions(work / "data", work / "tokenizer")
+        caption_ids.encode_captions(work / "data", work / "tokenizer")
     elif stage == "export":
         if arguments.target is None:
             raise SystemExit("--stage export needs --target FOLDER")
@@ -60,7 +71,8 @@ def run_stage(arguments: argparse.Namespace) -> None:
             text = towers.load_text_tower(work, encoder)
             milestone = milestones.Milestone(work, encoder, text, factor, arguments.target)
             pace = arguments.milestone_minutes
-            denoiser.train_unet(data, z, text, encoder, work, minutes, device, seed, milestone, pace)
+            compiled = arguments.compile or device.type == "cuda"
+            denoiser.train_unet(data, z, text, encoder, work, minutes, device, seed, milestone, pace, compiled)
 
 
 def main() -> None:

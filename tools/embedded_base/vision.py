@@ -9,7 +9,8 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from tools.embedded_base.autoencoder import to_tensor
-from tools.embedded_base.dataset import Dataset, pick_captions
+from tools.embedded_base.caption_ids import pick_captions
+from tools.embedded_base.dataset import Dataset
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.towers import PROJECTION, WIDTH, Alignment, Teacher, TextTower, contrast
 

@@ -77,7 +77,7 @@ class Hub:
 
         install()
         waiting_with(waiting)
-        if constants.is_offline_mode():
+        if constants.HF_HUB_OFFLINE:
             raise HubError(*offline())
         self.endpoint = endpoint
         # `False` keeps huggingface_hub from sending the saved token to whatever endpoint this is.

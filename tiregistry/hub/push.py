@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tiregistry.concepts import Remote, Version
-from tiregistry.errors import Conflict, HubError, InvalidInput, TiregError
+from tiregistry.errors import Conflict, Damaged, HubError, InvalidInput, TiregError
 from tiregistry.hub import card, card_text
 from tiregistry.hub.client import CommitMade, Hub, RemoteFile, RepositoryInfo
 from tiregistry.hub.endpoints import check_repo_id, slug
@@ -28,6 +28,15 @@ Announce = Callable[[tuple[str, ...], bool], None]
 """Called before anything is sent, with what a reader will learn and whether the repository is private."""
 Status = Literal["pushed", "proposed", "unchanged"]
 _STEPS = 5
+# What a push may remove, whatever a tireg.json claims to have written.
+_LAYOUT = re.compile(r"(?:concept_images|previews)/[^/]+|[^/]+\.(?:safetensors|bin)")
+# Readers would take them for this word.
+_OTHER_WORDS = (
+    "learned_embeds.bin",
+    "learned_embeds_2.bin",
+    "learned_embeds.safetensors",
+    "learned_embeds_2.safetensors",
+)
 _VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
@@ -149,7 +158,8 @@ class _Push:
         )
         add = {**mine.files, CARD: self._card(mine.word, info, files, refs, head_word).encode()}
         add = {path: data for path, data in add.items() if path not in files or not files[path].matches(data)}
-        delete = [p for p in (head_word.files if head_word else ()) if p in files and p not in mine.files]
+        stale = {*(head_word.files if head_word else ()), *_OTHER_WORDS}
+        delete = sorted(p for p in stale & set(files) if p not in mine.files and _LAYOUT.fullmatch(p))
         made = CommitMade(info.sha)
         status: Status = "unchanged"
         if add or delete:
@@ -193,7 +203,13 @@ class _Push:
     def _head_word(self, info: RepositoryInfo, files: Mapping[str, RemoteFile]) -> SharedWord | None:
         if MANIFEST not in files:
             return None
-        return SharedWord.parse(self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+        data = self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
+        try:
+            return SharedWord.parse(data)
+        except Damaged:
+            if not self.options.force:
+                raise
+            return None
 
     def _check_head(self, info: RepositoryInfo, files: Mapping[str, RemoteFile], head_word: SharedWord | None) -> None:
         """Make sure that nothing at the head is unknown here.

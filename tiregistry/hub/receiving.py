@@ -19,6 +19,7 @@ from tiregistry.images import decode_picture
 from tiregistry.placeholders import check_placeholder
 from tiregistry.references import check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
+from tiregistry.registry.manifest import build, canonical, digest_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
@@ -69,9 +70,10 @@ def register_shared(
         hub["base_model"] = word.base_model
     new = replace(word.new_version(name, {**word.record, "hub": hub}, images), attachments=attachments)
     new = _renamed(new, word, naming)
+    is_renamed = new.placeholder_token != word.placeholder_token
+    if not is_renamed and digest_of(canonical(build(new, embedding))) != word.digest:
+        raise Damaged(f"{repo_id}: its manifest holds what this tireg does not know", "update tireg, then try again")
     version = registry.add_version(new, embedding)
-    if new.placeholder_token == word.placeholder_token and version.digest != word.digest:
-        raise Damaged(f"{repo_id}: the version has another digest than its owner's", "report this")
     _add_labels(registry, version, word)
     return version, ()
 

@@ -70,6 +70,7 @@ def test_a_hub_without_xet_gets_ordinary_uploads(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # importing diffusers alone takes long on a busy machine
 def test_diffusers_loads_it_by_the_repository_s_name(
     server: HubServer, alice: Hub, here: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

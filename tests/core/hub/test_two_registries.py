@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from tests.core.hub.words import SDXL, learn, learn_history, vectors
 from tests.hub_server import HubServer
 from tiregistry.concepts import Parent
-from tiregistry.errors import AlreadyExists, ExitCode
+from tiregistry.errors import AlreadyExists, Damaged, ExitCode
 from tiregistry.hub.client import Hub
 from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
 from tiregistry.hub.push import PushOptions, digest_tag, push_version
@@ -208,3 +211,26 @@ def test_force_puts_it_on_top_and_keeps_the_history(server: HubServer, alice: Hu
         push_version(here, version, REPO, alice)
     assert push_version(here, version, REPO, alice, PushOptions(force=True)).status == "pushed"
     assert len(server.repos[REPO].history(server.repos[REPO].head)) == 3
+    assert "learned_embeds.bin" not in server.repos[REPO].head.files
+
+
+def test_a_push_removes_only_what_a_push_writes(server: HubServer, alice: Hub, here: Registry) -> None:
+    push_version(here, learn(here), REPO, alice, PushOptions(with_images=True))
+    repo = server.repos[REPO]
+    repo.put("notes.txt", b"mine")
+    document = json.loads(repo.head.files["tireg.json"].data)
+    document["files"] |= {"notes.txt": hashlib.sha256(b"mine").hexdigest()}
+    repo.put("tireg.json", json.dumps(document).encode())
+    push_version(here, learn(here, 1), REPO, alice)
+    assert "notes.txt" in repo.head.files
+    assert not any(path.startswith("concept_images") for path in repo.head.files)
+
+
+def test_a_manifest_that_contradicts_itself_stops_a_push_unless_forced(
+    server: HubServer, alice: Hub, here: Registry
+) -> None:
+    version = learn(here)
+    server.add_repo(REPO, {"tireg.json": b'{"repository": "tireg-repository/1"}'})
+    with pytest.raises(Damaged):
+        push_version(here, version, REPO, alice)
+    assert push_version(here, version, REPO, alice, PushOptions(force=True)).status == "pushed"

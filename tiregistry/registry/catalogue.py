@@ -26,16 +26,20 @@ SORTS = {
     "name": "c.name_key, c.id",
     "updated": "c.updated_at DESC, c.id DESC",
     "created": "c.created_at DESC, c.id DESC",
-    "versions": "num_versions DESC, c.name_key, c.id",
+    "versions": "(SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) DESC, "
+    "c.name_key, c.id",
     "deleted": "c.deleted_at DESC, c.id DESC",
 }
 
-_SELECT = """
+_FROM = """
+FROM concepts c LEFT JOIN versions v ON v.id = (
+  SELECT l.id FROM versions l WHERE l.concept_id = c.id AND l.deleted_at IS NULL ORDER BY l.number DESC LIMIT 1)
+"""
+_SELECT = f"""
 SELECT c.*, v.number AS latest_number, v.origin, v.base_name, v.base_family, v.base_token_embedding,
   v.base_text_encoder, v.base_denoiser, v.encoders,
   (SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) AS num_versions
-FROM concepts c LEFT JOIN versions v ON v.id = (
-  SELECT l.id FROM versions l WHERE l.concept_id = c.id AND l.deleted_at IS NULL ORDER BY l.number DESC LIMIT 1)
+{_FROM}
 """
 
 
@@ -110,13 +114,19 @@ def select(
         values.append(fits.token_embedding)
     order = SORTS[column]
     if sort.startswith("-"):
-        order = ", ".join(
-            part.removesuffix(" DESC") if part.endswith(" DESC") else part + " DESC" for part in order.split(", ")
-        )
+        parts = (part.removesuffix(" DESC") if part.endswith(" DESC") else part + " DESC" for part in order.split(", "))
+        order = ", ".join(parts)
     values += [-1 if limit is None else max(0, limit), max(0, offset)]
     with db.read():
-        rows = db.rows(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?", *values)
-        return _with_labels(db, rows)
+        # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
+        # the join with the latest version out where no condition asks for it.
+        page = db.rows(f"SELECT c.id {_FROM} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?", *values)
+        ids = [row["id"] for row in page]
+        found: dict[int, Row] = {}
+        for portion in _portions(ids):
+            rows = db.rows(f"{_SELECT} WHERE c.id IN ({','.join('?' * len(portion))})", *portion)
+            found.update((row["id"], row) for row in rows)
+        return _with_labels(db, [found[concept_id] for concept_id in ids])
 
 
 def by_id(db: Database, concept_id: int) -> dict[str, Any]:

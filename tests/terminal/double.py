@@ -42,6 +42,9 @@ _QUESTIONS = re.compile(
     rb"\x1b\[0?c|\x1b\[>0?q|\x1b_G(?P<keys>[^;\x1b]*a=q[^;\x1b]*);[^\x1b]*\x1b\\|\x1b\[16t|\x1b\[\?(?P<mode>\d+)\$p"
 )
 
+# What would make the program believe in another terminal, or in another size of it.
+_NOT_INHERITED = ("TMUX", "NO_COLOR", "TIREG_IMAGES", "SSH_TTY", "SSH_CONNECTION", "CI", "COLUMNS", "LINES")
+
 
 @dataclass
 class TerminalDouble:
@@ -64,11 +67,12 @@ class TerminalDouble:
         self._due: list[tuple[float, bytes]] = []
         self.pid, self._handle = pty.fork()
         if self.pid == 0:  # pragma: no cover (the child)
-            for name in ("TMUX", "NO_COLOR", "TIREG_IMAGES", "SSH_TTY", "SSH_CONNECTION", "CI"):
+            for name in _NOT_INHERITED:
                 os.environ.pop(name, None)
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **self.environment})
             time.sleep(0.05)  # until the size is set
-            os.execvp(self.command[0], list(self.command))
+            # With an environment of our own: readline, which pytest imports, sets COLUMNS behind os.environ's back.
+            os.execvpe(self.command[0], list(self.command), dict(os.environ))
         self.resize(self.columns, self.rows)
 
     def __enter__(self) -> TerminalDouble:

@@ -84,10 +84,13 @@ async def settle(pilot: Pilot[None]) -> None:
     """Wait until no work is under way and everything is drawn."""
     for _ in range(3):
         await pilot.pause()
-        await pilot.app.workers.wait_for_complete(
-            [worker for worker in pilot.app.workers if worker.group not in ("make", "follow", "doctor")]
-        )
+        while any(not worker.is_finished for worker in pilot.app.workers if worker.group not in _LONG):
+            await asyncio.sleep(0.005)
     await pilot.pause()
+
+
+_LONG = ("make", "follow", "doctor")
+"""Groups of workers that wait for other processes."""
 
 
 def app_of(pilot: Pilot[None]) -> TiregApp:
@@ -101,3 +104,8 @@ def screen_text(pilot: Pilot[None]) -> str:
     screen = pilot.app.screen
     lines = screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+def notices(pilot: Pilot[None]) -> str:
+    """Everything that was said in messages and is still shown."""
+    return "\n".join(f"{notice.title} {notice.message}" for notice in pilot.app._notifications)

@@ -17,7 +17,7 @@ def make_testcard(width: int, height: int) -> Image:
 
     card = Pillow.new("RGB", (width, height), "#1c1c1c")
     draw = ImageDraw.Draw(card)
-    third = height // 3
+    third, margin = height // 3, max(1, height // 20)
     for number, color in enumerate(_BARS):
         left, right = number * width // len(_BARS), (number + 1) * width // len(_BARS)
         draw.rectangle((left, 0, right - 1, third - 1), fill=color)
@@ -27,11 +27,11 @@ def make_testcard(width: int, height: int) -> Image:
     full = Pillow.new("L", hue.size, 255)
     card.paste(Pillow.merge("HSV", (hue, full, full)).convert("RGB"), (0, third + third // 2))
     for x in range(8, width // 3, 2):
-        draw.line((x, 2 * third + 8, x, height - 8), fill="white")
-    radius = (height - 2 * third - 12) // 2
-    middle = (width // 2, 2 * third + 6 + radius)
+        draw.line((x, 2 * third + margin, x, height - margin), fill="white")
+    radius = (height - 2 * third - 2 * margin) // 2
+    middle = (width // 2, 2 * third + margin + radius)
     draw.ellipse((middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius), outline="white")
     for number in range(16):
         left = 2 * width // 3 + number * (width // 3 - 8) // 16
-        draw.rectangle((left, 2 * third + 8, left + width // 48, height - 8), fill=(255 * number // 15,) * 3)
+        draw.rectangle((left, 2 * third + margin, left + width // 48, height - margin), fill=(255 * number // 15,) * 3)
     return card

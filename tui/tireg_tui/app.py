@@ -62,6 +62,8 @@ class TiregApp(App[None]):
         self.registry: Registry | None = None
         self._home = home
         self._seen_changes = 0
+        self.times_changed = 0
+        """How often the registry has changed since the start, for screens that were not looking."""
         self._removed: list[list[str]] = []
         from tiregistry import settings
 
@@ -118,6 +120,7 @@ class TiregApp(App[None]):
 
     def registry_changed(self) -> None:
         """Let every living screen look again."""
+        self.times_changed += 1
         for screen in list(self.screen_stack):
             screen.post_message(RegistryChanged())
 

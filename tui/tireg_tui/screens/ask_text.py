@@ -39,7 +39,7 @@ class AskText(ModalScreen[str | None]):
             if self._multiline:
                 yield TextArea(safe(self._value, limit=100_000, multiline=True), id="answer")
             else:
-                yield Input(safe(self._value), id="answer")
+                yield Input(safe(self._value), id="answer", select_on_focus=False)
             hint = f"{self._hint}  ·  " if self._hint else ""
             keep = "Ctrl+S keeps" if self._multiline else "Enter keeps"
             yield Static(f"{hint}{keep}, Esc cancels", classes="dialog-hint", markup=False)

@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,6 +21,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource, from_file
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
+from tireg_tui.widgets.table import Table
 from tireg_tui.words import Known, words_of
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.settings import Settings
@@ -70,7 +72,7 @@ class Compose(Place):
                     yield Input(default, id=key, compact=True, classes="number")
             yield Static("", id="compose-line", markup=False)
             yield PictureStrip(id="results")
-            yield DataTable[str](id="history", cursor_type="row", show_header=False)
+            yield Table(id="history", header=False)
 
     @property
     def prompt(self) -> PromptInput:
@@ -78,7 +80,7 @@ class Compose(Place):
         return self.query_one("#prompt", PromptInput)
 
     def on_mount(self) -> None:
-        self.query_one("#history", DataTable).add_columns("when", "prompt", "seed")
+        self.query_one("#history", Table).add_columns("when", "prompt", "seed")
         self.prompt.focus()
         self._look_at_history(show=True)
 
@@ -253,12 +255,12 @@ class Compose(Place):
             pictures = await asyncio.to_thread(self.registry.pictures, limit=_HISTORY)
         except TiregError:
             return
-        table = self.query_one("#history", DataTable)
+        table = self.query_one("#history", Table)
         self._history = [(Path(picture.path), dict(picture.recipe)) for picture in pictures]
         table.clear()
         for picture in pictures:
             seed = str(picture.recipe.get("seed", ""))
-            table.add_row(shown.ago(picture.created_at), _plain(picture.prompt), _plain(f"seed {seed}"))
+            table.add_row(_plain(shown.ago(picture.created_at)), _plain(picture.prompt), _plain(f"seed {seed}"))
         table.display = bool(pictures)
         if show:
             made = [from_file(p, _recipe_caption(recipe)) for p, recipe in self._history[:6] if p.is_file()]
@@ -271,7 +273,7 @@ class Compose(Place):
 
     def action_repeat(self) -> None:
         """Take prompt and settings of the picture under the history's cursor."""
-        row = self.query_one("#history", DataTable).cursor_row
+        row = self.query_one("#history", Table).cursor_row
         if not 0 <= row < len(self._history):
             return
         recipe = self._history[row][1]
@@ -290,8 +292,6 @@ def _recipe_caption(recipe: dict[str, Any]) -> str:
     return f"{recipe.get('prompt', '')} · seed {recipe.get('seed', '?')}"
 
 
-def _plain(text: str) -> Any:
+def _plain(text: str) -> Text:
     """Foreign text for a cell, which would read a string as markup."""
-    from rich.text import Text
-
     return Text(safe(text, limit=300), no_wrap=True, overflow="ellipsis")

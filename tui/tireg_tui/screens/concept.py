@@ -21,6 +21,7 @@ from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_fi
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
+from tireg_tui.widgets.table import Table
 from tireg_tui.widgets.version_facts import difference_table, facts_of
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.text import safe
@@ -67,7 +68,7 @@ class ConceptScreen(Place):
         yield Static("", id="concept-title", markup=False)
         with Horizontal(id="concept"):
             with Vertical(id="concept-left"):
-                yield DataTable[Text](id="versions", cursor_type="row")
+                yield Table(id="versions")
                 with VerticalScroll(id="version-facts", can_focus=False):
                     yield Fields(id="version-fields")
             with TabbedContent(id="concept-right"):
@@ -83,9 +84,9 @@ class ConceptScreen(Place):
                     yield Static("", id="notes", markup=False)
 
     @property
-    def table(self) -> DataTable[Text]:
+    def table(self) -> Table:
         """The versions, newest first."""
-        return self.query_one("#versions", DataTable)
+        return self.query_one("#versions", Table)
 
     @property
     def current(self) -> RegisteredVersion | None:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from tireg_tui.messages import RegistryChanged
 from tireg_tui.widgets.bar import TopBar
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Place(Screen[None]):
     """A screen that works on the registry."""
 
     HERE = "library"
+    _seen_changes = -1
 
     @property
     def tireg(self) -> TiregApp:
@@ -31,6 +33,12 @@ class Place(Screen[None]):
         registry = self.tireg.registry
         assert registry is not None
         return registry
+
+    def on_screen_resume(self) -> None:
+        """Look again where the registry was changed while another place was shown."""
+        before, self._seen_changes = self._seen_changes, self.tireg.times_changed
+        if before not in (-1, self._seen_changes):
+            self.post_message(RegistryChanged())
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HERE)

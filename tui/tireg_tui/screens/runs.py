@@ -20,6 +20,7 @@ from tireg_tui.screens.stop_run import Answer, StopRun
 from tireg_tui.watching import Watcher
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
+from tireg_tui.widgets.table import Table
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.text import safe
 
@@ -55,7 +56,7 @@ class Runs(Place):
     def body(self) -> ComposeResult:
         with Horizontal(id="runs"):
             with Vertical(id="runs-list"):
-                yield DataTable[Text](id="runs-table", cursor_type="row")
+                yield Table(id="runs-table")
                 yield Static(_EMPTY, id="runs-empty", markup=False)
             with Vertical(id="monitor"):
                 yield Static("", id="run-title", markup=False)
@@ -66,9 +67,9 @@ class Runs(Place):
                     yield Static("", id="run-log-text", markup=False)
 
     @property
-    def table(self) -> DataTable[Text]:
+    def table(self) -> Table:
         """The runs, newest first."""
-        return self.query_one("#runs-table", DataTable)
+        return self.query_one("#runs-table", Table)
 
     @property
     def current(self) -> RegisteredRun | None:

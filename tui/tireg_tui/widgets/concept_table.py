@@ -14,6 +14,7 @@ from textual.widgets import DataTable
 
 from tireg_tui import shown
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted
+from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -41,14 +42,10 @@ _COLUMNS = (
 )
 
 
-class ConceptTable(DataTable[Text]):
+class ConceptTable(Table):
     """Rows of concepts for a query, loaded as the cursor comes near their end."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", show=False, id="table.down"),
-        Binding("k", "cursor_up", show=False, id="table.up"),
-        Binding("g", "scroll_top", "First", show=False, id="table.first"),
-        Binding("G", "scroll_bottom", "Last", show=False, id="table.last"),
         Binding("space", "mark", "Mark", id="library.mark"),
         Binding("s", "sort", "Sort", id="library.sort"),
     ]
@@ -72,7 +69,7 @@ class ConceptTable(DataTable[Text]):
         """All rows are wanted, with the cursor on the last."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(id=id)
         self.concept_query, self.order = "", "updated"
         self.marked: set[str] = set()
         self._names: list[str] = []

@@ -1,0 +1,58 @@
+"""The report of the doctor: terminal, registry and software, without torch; the command itself with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiregistry import doctor
+from tiregistry.graphics.terminal import Terminal
+from tiregistry.graphics.testcard import make_testcard
+from tiregistry.registry.registry import Registry
+
+
+def test_a_terminal_that_does_not_answer_is_a_problem() -> None:
+    silent = Terminal("halfblocks", answered=False, in_tmux=True, facts={"passthrough": "no", "sixel": "no"})
+    section = doctor.terminal_section(silent)
+    assert section.facts["pictures"] == "halfblocks"
+    assert section.facts["sixel"] == "no"
+    assert any("TIREG_IMAGES" in problem for problem in section.problems)
+    assert any("allow-passthrough" in problem for problem in section.problems)
+
+
+def test_the_registry_as_it_is(tmp_path: Path) -> None:
+    assert doctor._registry().facts["words"] == "none yet"
+    with Registry.open() as registry:
+        registry.create_concept("gnome", "<gnome>", "object")
+    assert doctor._registry().facts["words"] == "1"
+    (tmp_path / "home" / "registry.db").write_bytes(b"no database" * 100)
+    assert doctor._registry().problems
+
+
+def test_the_test_card_fits_any_size() -> None:
+    for size in ((256, 160), (64, 40), (1024, 640)):
+        card = make_testcard(*size)
+        assert card.size == size
+        assert len(card.getcolors(1 << 20) or []) > 50
+
+
+@pytest.mark.slow
+def test_the_command_prints_one_document() -> None:
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(root), str(root / "cli"), str(root / "tui")])
+    done = subprocess.run(
+        [sys.executable, "-m", "tireg_cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    report = json.loads(done.stdout)
+    assert {"device", "terminal", "registry", "hub", "software"} == set(report)
+    assert report["terminal"]["facts"]["pictures"].startswith("off")
+    assert "\x1b" not in done.stdout + done.stderr

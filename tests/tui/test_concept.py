@@ -1,0 +1,142 @@
+"""One concept: versions, diff, aliases, tags, notes, removal, neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import TabbedContent
+
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle
+from tireg_tui.screens.concept import ConceptScreen
+from tireg_tui.widgets.loss_chart import LossChart
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tiregistry.registry.registry import Registry
+
+
+async def opened(pilot: Pilot[None]) -> ConceptScreen:
+    await pilot.press("enter")
+    await settle(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, ConceptScreen)
+    return screen
+
+
+def registry_of(pilot: Pilot[None]) -> Registry:
+    registry = app_of(pilot).registry
+    assert registry is not None
+    return registry
+
+
+def test_versions_with_their_pictures_and_losses(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        text = screen_text(pilot)
+        for expected in ("@3", "latest", "best", "initializer", "thing", "yellow.png", "▀"):
+            assert expected in text
+        await pilot.press("j")
+        await settle(pilot)
+        assert screen.current is not None
+        assert screen.current.number == 2
+        assert [source.caption for source in screen.query_one("#images", PictureStrip).sources] == ["green.png · 64×64"]
+        assert len(screen.query_one(LossChart).values) == 60
+        screen.query_one(TabbedContent).active = "tab-loss"
+        await settle(pilot)
+        assert "step 60" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_diff_of_marked_and_of_neighbours(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        await pilot.press("equals_sign")
+        await settle(pilot)
+        text = screen_text(pilot)
+        assert screen.query_one(TabbedContent).active == "tab-diff"
+        assert "gnome@2" in text
+        assert "cosine" in text
+        assert "yellow.png" in text
+        await pilot.press("j", "j", "space", "k", "k", "equals_sign")
+        await settle(pilot)
+        assert "gnome@1" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_alias_tags_and_notes(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        await pilot.press(*"final", "enter")
+        await settle(pilot)
+        assert registry_of(pilot).version("gnome@final").number == 3
+        await pilot.press("t")
+        await pilot.pause()
+        await pilot.press("space", *"stone", "enter")
+        await settle(pilot)
+        assert registry_of(pilot).concept("gnome").tags == ("garden", "stone")
+        await pilot.press("e")
+        await pilot.pause()
+        await pilot.press(*"red", "enter", *"hat", "ctrl+s")
+        await settle(pilot)
+        assert registry_of(pilot).concept("gnome").notes == "red\nhat"
+        await pilot.press("t")
+        await pilot.pause()
+        await pilot.press("escape")
+        await settle(pilot)
+        assert registry_of(pilot).concept("gnome").tags == ("garden", "stone")
+
+    drive(home, story)
+
+
+def test_a_wrong_alias_is_refused_and_said(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        await opened(pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        await pilot.press(*"latest", "enter")
+        await settle(pilot)
+        return notices(pilot)
+
+    assert "did not work" in drive(home, story)
+
+
+def test_a_version_goes_to_the_trash_and_comes_back(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press("D")
+        await pilot.pause()
+        assert "gnome@3" in screen_text(pilot)
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        assert registry_of(pilot).concept("gnome").latest_number == 2
+        await pilot.press("u")
+        await settle(pilot)
+        assert registry_of(pilot).concept("gnome").latest_number == 3
+
+    drive(home, story)
+
+
+def test_neighbours_and_other_processes(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        await pilot.press("right_square_bracket")
+        await settle(pilot)
+        assert screen.concept_name == "mug"
+        with Registry.open(home) as other:
+            add_version(other, "mug", 99, color="red")
+        app_of(pilot)._look_for_changes()
+        await settle(pilot)
+        assert "mug@2" in screen_text(pilot) or "@2" in screen_text(pilot)
+        await pilot.press("left_square_bracket")
+        await settle(pilot)
+        assert screen.concept_name == "gnome"
+        with Registry.open(home) as other:
+            other.remove("gnome")
+        app_of(pilot)._look_for_changes()
+        await settle(pilot)
+        assert not isinstance(pilot.app.screen, ConceptScreen)
+
+    drive(home, story)

@@ -1,0 +1,163 @@
+"""The monitor: runs as rows and as they are told in their journals; stop, resume, forget."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.conftest import app_of, drive, picture, screen_text, settle
+from tireg_tui.screens.runs import Runs
+from tireg_tui.screens.stop_run import StopRun
+from tireg_tui.watching import Watcher
+from tireg_tui.widgets.loss_chart import LossChart
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tiregistry.registry.registry import Registry
+from tiregistry.runs import control
+from tiregistry.training.events import Finished, Notice, PreviewMade, Started, StepDone
+from tiregistry.training.journal import Journal
+
+
+@pytest.fixture
+def run_id(home: Path) -> str:
+    """A run that says it is at work in this very process, at step 30 of 60."""
+    with Registry.open(home) as registry:
+        run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
+        now = time.time()
+        registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)
+        journal = Journal(registry.home / "runs" / run.id)
+        journal.add(Started(run.id, 0, 60, "cpu", 3, 1))
+        for step in range(1, 31):
+            journal.add(StepDone(step, 1 / step, 0.01, 2.0, run.id))
+        blob = registry.blobs.add(picture("red"))
+        journal.add(PreviewMade(30, "a photo of {}", 7, blob, "preview/0030.png", run.id))
+        journal.add(Notice("memory is short: halved the batch"))
+        return run.id
+
+
+async def watching(pilot: Pilot[None]) -> Runs:
+    await pilot.press("2")
+    await settle(pilot)
+    await pilot.pause(0.3)
+    screen = pilot.app.screen
+    assert isinstance(screen, Runs)
+    return screen
+
+
+def test_a_run_as_it_goes_on(home: Path, run_id: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await watching(pilot)
+        text = screen_text(pilot)
+        for expected in ("● running", "30/60", "1 min 00 s left", "memory is short", "seed 7", "gnome · tiny"):
+            assert expected in text
+        assert len(screen.query_one(LossChart).values) == 30
+        registry = app_of(pilot).registry
+        assert registry is not None
+        journal = Journal(registry.home / "runs" / run_id)
+        journal.add(StepDone(31, 0.5, 0.01, 2.0, run_id))
+        blob = registry.blobs.add(picture("green"))
+        journal.add(PreviewMade(31, "a photo of {}", 8, blob, "preview/0031.png", run_id))
+        screen._follow()
+        await pilot.pause(0.5)
+        assert len(screen.query_one(LossChart).values) == 31
+        strip = screen.query_one("#previews", PictureStrip)
+        assert (len(strip.sources), strip.index) == (2, 1)  # it follows the newest
+        await pilot.press("L")
+        assert screen.query_one(LossChart).logarithmic
+
+    drive(home, story, size=(130, 44))
+
+
+def test_losses_are_taken_back_when_a_run_is_taken_up(home: Path, run_id: str) -> None:
+    with Registry.open(home) as registry:
+        watcher = Watcher(registry, run_id)
+        assert watcher.look()
+        assert not watcher.look()
+        journal = Journal(registry.home / "runs" / run_id)
+        journal.add(Started(run_id, 20, 60, "cpu", 3, 1))
+        journal.add(StepDone(21, 0.25, 0.01, 2.0, run_id))
+        journal.add(Finished("gnome@4", 21, "finished", 40.0, run_id))
+        watcher.look()
+        assert len(watcher.watched.losses) == 21
+        assert watcher.watched.losses[-1] == 0.25
+        assert "gnome@4" in watcher.watched.log[-1]
+
+
+def test_numbers_that_are_none_are_shouted_about(home: Path, run_id: str) -> None:
+    with Registry.open(home) as registry:
+        Journal(registry.home / "runs" / run_id).add(StepDone(31, float("nan"), 0.01, 2.0, run_id))
+
+    async def story(pilot: Pilot[None]) -> str:
+        await watching(pilot)
+        return screen_text(pilot)
+
+    assert "diverged" in drive(home, story)
+
+
+def test_stopping_asks_how(home: Path, run_id: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await watching(pilot)
+        await pilot.press("X")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, StopRun)
+        await pilot.press("enter")  # Cancel
+        await settle(pilot)
+        stop = home / "runs" / run_id / "stop"
+        assert not list((home / "runs" / run_id).glob("stop*")), stop
+        await pilot.press("X")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        written = [path.read_text() for path in (home / "runs" / run_id).iterdir() if path.name.startswith("stop")]
+        assert written == ["keep"]
+
+    drive(home, story)
+
+
+def test_a_dead_run_is_resumed(home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Registry.open(home) as registry:
+        registry.update_run(run_id, heartbeat_at=time.time() - 3600)
+    started: list[str] = []
+    monkeypatch.setattr(control, "start", lambda registry, runs, executor=None: started.extend(r.id for r in runs))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await watching(pilot)
+        assert "dead" in screen_text(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        registry = app_of(pilot).registry
+        assert registry is not None
+        assert registry.run(run_id).status == "queued"
+        assert started == [run_id]
+
+    drive(home, story)
+
+
+def test_a_finished_run_is_forgotten_after_asking(home: Path, run_id: str) -> None:
+    with Registry.open(home) as registry:
+        registry.update_run(run_id, status="finished", pid=None, finished_at=time.time())
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await watching(pilot)
+        await pilot.press("D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        assert screen.current is None
+        assert not (home / "runs" / run_id).exists()
+
+    drive(home, story)
+
+
+def test_no_runs_and_no_word(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        await watching(pilot)
+        for key in ("X", "r", "D", "o", "L", "enter"):
+            await pilot.press(key)
+            await settle(pilot)
+        return screen_text(pilot)
+
+    assert "No runs yet" in drive(home, story)

@@ -1,0 +1,72 @@
+"""The parts without a screen: texts, words of a prompt, charts, late answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tireg_tui import shown
+from tireg_tui.remembered import Remembered
+from tireg_tui.terminal_replies import ReplyFilter
+from tireg_tui.words import Known, begun, completions, words_of
+from tiregistry.registry.registry import Registry
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "now"), (300, "5 min"), (7200, "2 h"), (3 * 86400, "3 d"), (100 * 86400, "1970-")],
+)
+def test_ago(seconds: float, text: str) -> None:
+    assert shown.ago(1.0, 1.0 + seconds).startswith(text)
+
+
+def test_durations_and_bars() -> None:
+    assert [shown.duration(s) for s in (0, 59, 61, 3900)] == ["0 s", "59 s", "1 min 01 s", "1 h 05 min"]
+    assert shown.bar(5, 10, 10) == "━━━━━─────"
+    assert shown.bar(99, 10, 4) == "━━━━"
+    assert shown.bar(1, 0, 4) == "────"
+    assert shown.curve([], 9) == ""
+    assert shown.curve([1, 0], 9) == "█▁"
+    assert len(shown.curve([1.0] * 500, 40)) == 40
+
+
+def test_words_of_a_prompt(home: Path) -> None:
+    prompt = r"a <gnome> and \<gnome> by <mug@2> <"
+    assert [word for _, _, word in words_of(prompt)] == ["gnome", "mug@2"]
+    assert begun("a <gn", 5) == "gn"
+    assert begun("a <gnome> x", 11) is None
+    assert begun(r"a \<gn", 6) is None
+    with Registry.open(home) as registry:
+        known = Known.read(registry)
+        assert completions(known, "g") == ["gnome", "mug"]
+        assert completions(known, "gnmoe") == ["gnome"]
+        assert completions(known, "") == ["gnome", "inkwash", "mug"]
+        assert known.knows("gnome")
+        assert not known.knows("gnom")
+        known = known.with_selectors("gnome", registry)
+        assert completions(known, "gnome@") == ["gnome@best", "gnome@3", "gnome@2", "gnome@1"]
+        assert known.knows("gnome@best")
+        assert not known.knows("gnome@9")
+
+
+def test_answers_are_no_keys() -> None:
+    answers = "\x1bP>|kitty(0.41.1)\x1b\\\x1b_Gi=32;OK\x1b\\\x1b_Gi=31;ENOENT:x\x1b\\\x1b[6;18;9t\x1b[?62;4c"
+    assert ReplyFilter().feed(f"a{answers}b") == "ab"
+    slow = ReplyFilter()
+    assert "".join(slow.feed(piece) for piece in ["j", answers[:9], answers[9:30], answers[30:], "k"]) == "jk"
+
+
+def test_keys_are_not_held_back() -> None:
+    keys = ["\x1b", "\x1bP", "\x1b_", "\x1b[A", "\x1b[<0;1;1M", "x", "\x1b[200~text\x1b[201~", "\x1b[6~"]
+    replies = ReplyFilter()
+    assert [replies.feed(key) for key in keys] == keys
+
+
+def test_a_broken_memory_is_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "tui.json").write_text("{broken")
+    remembered = Remembered(tmp_path)
+    assert remembered.text("theme", "x") == "x"
+    remembered.set("theme", "y")
+    remembered.save()
+    assert Remembered(tmp_path).text("theme") == "y"

@@ -43,8 +43,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class ReaderGone(Exception):
+    """The reader of our stdout has gone; not an OSError, because click would end such a one with 1."""
+
+
 class LazyGroup(click.Group):
     """A click group whose commands are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -116,7 +126,7 @@ def run(argv: list[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return fail(KeyboardInterrupt())
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         # The reader of our stdout has gone (`| head`): point stdout at nothing so that the interpreter's last flush
         # cannot complain, and end like any tool that gets SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,21 +13,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
+from tests.hub_server.answers import Denied, ranged
 from tests.hub_server.faults import Request, Response
 from tests.hub_server.repos import Commit, File, Repo
 from tests.hub_server.xet import XetStore
 
 _ID = r"(?P<repo_id>[^/]+/[^/]+)"
 _LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".png", ".jpg", ".jpeg", ".webp")
-
-
-class Denied(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
-        self.response = Response.of({"error": message}, status, **headers)
 
 
 class Protocol:
@@ -410,22 +402,9 @@ class Protocol:
                 common["X-Xet-Hash"] = file.xet_hash
                 common["Link"] = f'<{self.url}/api/models/{repo_id}/xet-read-token/{commit.sha}>; rel="xet-auth"'
             return Response(302, b"", common)
-        return _ranged(request, file.data, common | {"ETag": f'"{file.etag}"'})
+        return ranged(request, file.data, common | {"ETag": f'"{file.etag}"'})
 
     def _object(self, request: Request, oid: str) -> Response:
         if oid not in self.objects:
             raise Denied(404, "", "no such object")
-        return _ranged(request, self.objects[oid], {"ETag": f'"{oid}"'})
-
-
-def _ranged(request: Request, data: bytes, headers: dict[str, str]) -> Response:
-    """The whole body, or the stretch that a Range header asks for."""
-    headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes", **headers}
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-    if match is None:
-        return Response(200, data, headers)
-    start, end = int(match[1]), min(int(match[2] or len(data) - 1), len(data) - 1)
-    if start >= len(data):
-        return Response(416, b"", {"Content-Range": f"bytes */{len(data)}"})
-    headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
-    return Response(206, data[start : end + 1], headers)
+        return ranged(request, self.objects[oid], {"ETag": f'"{oid}"'})

@@ -48,7 +48,8 @@ def test_it_draws_the_same_picture_from_the_same_seed(pipeline):
 
 def test_its_scheduler_predicts_velocity_and_its_latents_are_scaled(pipeline):
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
-    assert json.loads((MODEL / "vae" / "config.json").read_text())["scaling_factor"] == pipeline.vae.config.scaling_factor
+    written = json.loads((MODEL / "vae" / "config.json").read_text())
+    assert written["scaling_factor"] == pipeline.vae.config.scaling_factor
     assert 0.3 < pipeline.vae.config.scaling_factor < 5
 
 

@@ -196,6 +196,17 @@ _BLUEPRINT = Style(
     paper_g=0.25,
     paper_b=0.65,
 )
+_INK_WASH = Style(
+    outline=0.9,
+    outline_r=0.1,
+    outline_g=0.1,
+    outline_b=0.35,
+    fill_fade=0.35,
+    background_fade=0.85,
+    margin=0.9,
+    saturation=0.6,
+    smear=0.4,
+)
 _DUSK = Style(shading=0.6, duotone=0.85, dark_r=0.45, dark_g=0.05, dark_b=0.75, light_r=1.0, light_g=0.65, light_b=0.1)
 _NEON = Style(
     outline=1,
@@ -224,13 +235,14 @@ _MINT = Style(
 )
 
 TEST_STYLES = (
-    HeldOutStyle("blueprint", _BLUEPRINT, "drawing", "white lines on blue paper"),
+    HeldOutStyle("ink_wash", _INK_WASH, "watercolor", "pale washes with dark blue ink outlines on white paper"),
     HeldOutStyle("dusk", _DUSK, "painting", "violet shadows and orange light"),
     HeldOutStyle("stained_glass", Style(saturation=0.7), "cartoon", "stained glass", stained_glass),
 )
 """Styles in the folder of test concepts."""
 
 MORE_STYLES = (
+    HeldOutStyle("blueprint", _BLUEPRINT, "drawing", "white lines on blue paper"),
     HeldOutStyle("neon", _NEON, "cartoon", "glowing turquoise lines on black"),
     HeldOutStyle("mint", _MINT, "cartoon", "mint green print with crimson outlines"),
     HeldOutStyle("dots", Style(saturation=0.7), "art", "a board of coloured dots", dots),

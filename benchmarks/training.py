@@ -332,12 +332,16 @@ def _single_token(base: str) -> str:
 
 def _provide_torchvision() -> None:
     """The script needs torchvision for one thing, a random flip; where it is missing, give it that."""
+    import importlib.machinery
     import importlib.util
     import random
     import types
 
     if importlib.util.find_spec("torchvision") is not None:
         return
+    # They look for it when they are imported, and must not find this one.
+    import diffusers  # noqa: F401
+    import transformers  # noqa: F401
     from PIL import Image, ImageOps
 
     class RandomHorizontalFlip:
@@ -349,6 +353,8 @@ def _provide_torchvision() -> None:
 
     module = types.ModuleType("torchvision")
     transforms = types.ModuleType("torchvision.transforms")
+    for each in (module, transforms):
+        each.__spec__ = importlib.machinery.ModuleSpec(each.__name__, None)
     transforms.RandomHorizontalFlip = RandomHorizontalFlip  # type: ignore[attr-defined]
     module.transforms = transforms  # type: ignore[attr-defined]
     sys.modules |= {"torchvision": module, "torchvision.transforms": transforms}

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 from tireg_tui.words import Known, begun, completions, words_of
 
@@ -73,7 +74,7 @@ class PromptInput(Input):
     def watch_value(self, value: str) -> None:
         self._tell()
 
-    def watch_cursor_position(self, position: int) -> None:
+    def watch_selection(self, selection: Selection) -> None:
         self._tell()
 
     def _tell(self) -> None:

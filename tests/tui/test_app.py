@@ -1,0 +1,210 @@
+"""The app as a whole: odd sizes, registries that cannot be opened, help, palette, mouse, what is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+
+from tests.tui.conftest import app_of, drive, screen_text, settle
+from tireg_tui.screens.compose import Compose
+from tireg_tui.screens.help import Help
+from tireg_tui.screens.library import Library
+from tireg_tui.screens.runs import Runs
+from tireg_tui.screens.trouble import Trouble
+from tiregistry.graphics.terminal import Terminal
+
+
+def test_no_size_is_too_odd(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        for size in ((1, 1), (20, 5), (40, 12), (80, 24), (300, 100), (120, 36)):
+            await pilot.resize_terminal(*size)
+            for key in ("2", "3", "escape", "escape", "1", "n", "escape", "enter", "escape"):
+                await pilot.press(key)
+            await settle(pilot)
+        for width in range(30, 130, 20):  # a storm
+            await pilot.resize_terminal(width, width // 3)
+        await settle(pilot)
+        assert "<gnome>" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_narrow_terminals_show_the_table_alone(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        assert not pilot.app.screen.query_one("#detail").display
+        return screen_text(pilot)
+
+    assert "<gnome>" in drive(home, story, size=(60, 20))
+
+
+@pytest.mark.parametrize("kind", ["ascii", "off", "256"])
+def test_terminals_without_colour_or_pictures(home: Path, kind: str) -> None:
+    terminal = {"ascii": Terminal("ascii", "none"), "off": Terminal("off"), "256": Terminal("halfblocks", "256")}[kind]
+
+    async def story(pilot: Pilot[None]) -> str:
+        return screen_text(pilot)
+
+    text = drive(home, story, terminal=terminal)
+    assert "learned from yellow.png" in text
+    assert ("▀" in text) is (kind == "256")
+
+
+def damage(home: Path, how: str) -> None:
+    database = home / "registry.db"
+    for extra in home.glob("registry.db-*"):
+        extra.unlink()
+    if how == "newer":
+        with sqlite3.connect(database) as connection:
+            connection.execute("PRAGMA user_version = 9999")
+    elif how == "damaged":
+        database.write_bytes(b"this is no database " * 500)
+    elif how == "folder":
+        database.unlink()
+        database.mkdir()
+
+
+@pytest.mark.parametrize("how", ["newer", "damaged", "folder"])
+def test_a_registry_that_cannot_be_opened_is_explained(home: Path, how: str) -> None:
+    good = (home / "registry.db").read_bytes()
+    damage(home, how)
+
+    async def story(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app.screen, Trouble)
+        assert "registry.db" in screen_text(pilot)
+        for key in ("1", "2", "n", "u", "r"):
+            await pilot.press(key)
+            await settle(pilot)
+        assert isinstance(pilot.app.screen, Trouble)
+        if how != "folder":
+            (home / "registry.db").write_bytes(good)
+            await pilot.press("r")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, Library)
+            assert "<gnome>" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_a_picture_whose_file_is_gone_is_said_in_its_place(home: Path) -> None:
+    for path in (home / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+    async def story(pilot: Pilot[None]) -> str:
+        return screen_text(pilot)
+
+    text = drive(home, story)
+    assert "<gnome>" in text
+    assert "cannot be shown" in text
+
+
+def test_help_is_searched_and_closed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Help)
+        text = screen_text(pilot)
+        assert "Picture on/off" in text
+        assert "Undo removal" in text
+        await pilot.press(*"undo")
+        await pilot.pause()
+        assert "Picture on/off" not in screen_text(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Library)
+
+    drive(home, story, size=(120, 60))
+
+
+def test_places_by_digit_mouse_and_palette(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Runs)
+        await pilot.click("TopBar", offset=(36, 0))
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Compose)
+        commands = {command.title for command in pilot.app.get_system_commands(pilot.app.screen)}
+        assert {"Library", "Runs", "Compose", "Doctor", "New training", "Undo removal"} <= commands
+
+    drive(home, story)
+
+
+def test_every_binding_can_be_remapped(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        for node in {active.node for active in pilot.app.screen.active_bindings.values()}:
+            if type(node).__module__.startswith("tireg_tui"):
+                for binding in type(node).__dict__.get("BINDINGS", []):
+                    assert isinstance(binding, Binding)
+                    assert binding.id, binding
+        pilot.app.set_keymap({"library.filter": "f"})
+        await pilot.press("f")
+        assert pilot.app.screen.query_one("#filter").has_focus
+
+    drive(home, story)
+
+
+def test_an_unknown_word_is_marked_and_a_begun_one_completed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("p")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, Compose)
+        assert screen.prompt.value == "a photo of <gnome>"
+        screen.prompt.value = "<gnom> and <mu"
+        screen.prompt.cursor_position = len(screen.prompt.value)
+        await settle(pilot)
+        assert "<mug>" in screen_text(pilot)
+        await pilot.press("tab")
+        await settle(pilot)
+        assert screen.prompt.value == "<gnom> and <mug>"
+        assert "not in the registry: <gnom>" in screen_text(pilot)
+        screen.prompt.value = "<gnome@"
+        screen.prompt.cursor_position = 7
+        await settle(pilot)
+        assert "<gnome@best>" in screen_text(pilot)
+        screen.prompt.value = "<gnome> at sea"
+        await settle(pilot)
+        await pilot.press("escape", "y")
+        assert pilot.app.clipboard == "tireg gen '<gnome> at sea' -n 4"
+
+    drive(home, story)
+
+
+def test_nothing_heavy_is_imported(home: Path) -> None:
+    code = (
+        "import json, sys, asyncio\n"
+        "sys.path[:0] = json.loads(sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from tireg_tui.app import TiregApp\n"
+        "async def main():\n"
+        "    async with TiregApp(home=Path(sys.argv[2])).run_test() as pilot:\n"
+        "        for key in ('enter', 'escape', '2', '3', '1', 'n'):\n"
+        "            await pilot.press(key)\n"
+        "            await pilot.pause(0.2)\n"
+        "asyncio.run(main())\n"
+        "print(json.dumps([m for m in ('torch', 'diffusers', 'transformers', 'tireg_cli') if m in sys.modules]))\n"
+    )
+    path = json.dumps([entry for entry in sys.path if entry])
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, str(home)], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_undo_without_removal_says_so(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> str:
+        await pilot.press("u")
+        await settle(pilot)
+        return "\n".join(notice.message for notice in app_of(pilot)._notifications)
+
+    assert "Nothing was removed" in drive(home, story)

@@ -174,7 +174,8 @@ def measure(home: Path, concepts: int, versions: int) -> None:
         embeddings = [Embedding({"clip_l": np.random.default_rng(10**6 + n).normal(size=(1, 768))}) for n in range(50)]
 
         def add(turn: int) -> None:
-            new = NewVersion("bench", "<bench>", "object", "trained", BASES[0][1], "sd15", training={"at": time.time_ns()})
+            unique = {"at": time.time_ns()}
+            new = NewVersion("bench", "<bench>", "object", "trained", BASES[0][1], "sd15", training=unique)
             registry.add_version(new, embeddings[turn])
 
         def name() -> str:

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from tiregistry.training.vectors import Vectors
 
 
+STILL_FALLING = 0.05
+"""Within one window the loss may still fall by this share of all it has fallen."""
+
+
 class StopRule:
     """Watches the loss on one fixed batch (same pictures, noise, captions and timesteps every time).
 
     With everything else fixed, that loss only changes because the word does; the ordinary training loss is dominated
     by its timesteps and says nothing. Training stops when the variance over the last `stop_window` steps falls below
-    `stop_threshold` of the variance over the whole course. The paper looks at every step; a look costs a forward pass,
-    and every tenth step tells the same.
+    `stop_threshold` of the variance over the whole course, and the loss has hardly fallen within them. The paper looks
+    at every step; a look costs a forward pass, and every tenth step tells the same.
 
     Attributes:
         losses: loss at every look so far, the first before any training.
@@ -51,8 +55,12 @@ class StopRule:
         if len(self.losses) <= self.window:
             return False
         whole = _variance(self.losses)
-        self.ratio = _variance(self.losses[-self.window :]) / whole if whole > 0 else 0.0
-        return self.ratio < self.threshold
+        window = self.losses[-self.window :]
+        self.ratio = _variance(window) / whole if whole > 0 else 0.0
+        # A long steady fall has a small variance ratio, too; it must not count as standing still.
+        half = len(window) // 2
+        fall = sum(window[:half]) / half - sum(window[-half:]) / half
+        return self.ratio < self.threshold and fall <= STILL_FALLING * (self.losses[0] - min(self.losses))
 
     def why(self, step: int) -> str:
         """The reason to stop at `step`, for the user."""

@@ -126,7 +126,7 @@ def test_stopping_when_nothing_changes_any_more() -> None:
 
 def test_no_stopping_while_it_still_falls() -> None:
     watched, vectors = rule(), directions()
-    assert not any(watched.add(step, 1.0 - step / 1000, vectors) for step in range(0, 900, 10))
+    assert not any(watched.add(step, 1.0 - step / 1000, vectors) for step in range(0, 450, 10))
 
 
 def test_the_best_vectors_are_kept_and_survive_a_checkpoint() -> None:

@@ -15,6 +15,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def make_backup(folder: Path) -> None:
 def main(home: Path, rounds: int, seed: int) -> None:
     """Run the rounds, checking after every twentieth."""
     choose = random.Random(seed)
+    tempfile.tempdir = str(home.parent)  # killed children leave temporary folders behind: here they go with the rest
     make_backup(home.parent / "other")
     unexpected = 0
     for number in range(rounds):

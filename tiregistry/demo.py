@@ -33,8 +33,10 @@ class BundledConcept:
 
     @property
     def config(self) -> TrainingConfig:
-        """How the demonstration learns it."""
-        return TrainingConfig(concept_type=self.concept_type, initializer=self.initializer)
+        """How the demonstration learns it: larger steps than usual, which the small base model bears."""
+        return TrainingConfig(
+            concept_type=self.concept_type, initializer=self.initializer, learning_rate=4e-2, max_steps=200
+        )
 
 
 def bundled_concepts() -> list[BundledConcept]:

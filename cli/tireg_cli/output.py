@@ -33,9 +33,7 @@ def emit(text: str = "") -> None:
 
 def width_of(text: str) -> int:
     """Terminal cells of `text`: 2 for wide East Asian characters, 0 for combining marks."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def fit(text: str, cells: int) -> str:

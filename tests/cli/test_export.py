@@ -41,10 +41,18 @@ def test_to_a_file_to_a_folder_and_back(gnome, capsys):
 
 @pytest.mark.parametrize(
     ("format_id", "name"),
-    [("diffusers", "gnome.safetensors"), ("diffusers-bin", "gnome.bin"), ("sd-concepts", "gnome"),
-     ("a1111", "gnome.pt"), ("a1111-png", "gnome.png"), ("emb-params", "gnome.safetensors"), ("invokeai", "gnome.safetensors"),
-     ("comfyui", "gnome.safetensors"), ("original", "gnome.bin")],
-)  # fmt: skip
+    [
+        ("diffusers", "gnome.safetensors"),
+        ("diffusers-bin", "gnome.bin"),
+        ("sd-concepts", "gnome"),
+        ("a1111", "gnome.pt"),
+        ("a1111-png", "gnome.png"),
+        ("emb-params", "gnome.safetensors"),
+        ("invokeai", "gnome.safetensors"),
+        ("comfyui", "gnome.safetensors"),
+        ("original", "gnome.bin"),
+    ],
+)
 def test_every_format_that_holds_the_word(gnome, capsys, format_id, name):
     code, out, _ = tireg(capsys, "export", "gnome@1", gnome, "--format", format_id)
     assert (code, out) == (0, f"{gnome / name}\n")

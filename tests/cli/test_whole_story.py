@@ -63,7 +63,9 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 def test_learn_keep_compose_repeat(
     model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["train", "gnome", str(pictures), "--init", "cat", "--base", str(model), "--max-steps", "4", "--json"]) == 0
+    assert (
+        run(["train", "gnome", str(pictures), "--init", "cat", "--base", str(model), "--max-steps", "4", "--json"]) == 0
+    )
     learned = json.loads(capsys.readouterr().out)
     assert learned["reference"] == "gnome@1"
     assert learned["steps"] == 4
@@ -84,7 +86,20 @@ def test_learn_keep_compose_repeat(
 
     out = tmp_path / "out"
     prompt = "a photo of <gnome> on the beach"
-    arguments = ["gen", prompt, "-n", "2", "--seed", "5", "--steps", "2", "--out", str(out), "--grid", str(out / "g.png")]
+    arguments = [
+        "gen",
+        prompt,
+        "-n",
+        "2",
+        "--seed",
+        "5",
+        "--steps",
+        "2",
+        "--out",
+        str(out),
+        "--grid",
+        str(out / "g.png"),
+    ]
     assert run(arguments) == 0
     paths = [Path(line) for line in capsys.readouterr().out.split("\n") if line]
     assert len(paths) == 2
@@ -108,7 +123,9 @@ def test_learn_keep_compose_repeat(
 def test_what_only_the_model_can_tell(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = [str(pictures), "--base", str(model), "--max-steps", "2"]
     assert run(["train", "a1", *common, "--num-vectors", "64"]) == 0
-    assert run(["train", "gnome", *common, "--token", "<gnome>", "--init", "\N{SNOWMAN}\N{GREEK SMALL LETTER PSI}"]) == 2
+    assert (
+        run(["train", "gnome", *common, "--token", "<gnome>", "--init", "\N{SNOWMAN}\N{GREEK SMALL LETTER PSI}"]) == 2
+    )
     assert "initializer" in capsys.readouterr().err
     assert run(["gen", "a photo of a <gnom>", "--base", str(model)]) == 3
     assert run(["gen", "a <a1> " + "cat " * 90, "--base", str(model), "--steps", "1"]) in (0, 2)
@@ -170,9 +187,7 @@ def test_ctrl_c_at_other_moments_is_one_line(model: Path, pictures: Path, moment
 
 @pytest.mark.slow
 def test_kill_9_leaves_a_registry_that_goes_on(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    process = start(
-        "train", "gnome", pictures, "--base", model, "--max-steps", 5000, "--checkpoint-every", 1
-    )
+    process = start("train", "gnome", pictures, "--base", model, "--max-steps", 5000, "--checkpoint-every", 1)
     wait_for(process, "step ")
     process.kill()
     process.communicate()

@@ -120,7 +120,7 @@ def _compose(
     from tiregistry.opening import open_base
 
     generator = Generator(registry, open_base(registry, "embedded"))
-    settings = GenerationSettings()
+    settings = GenerationSettings(guidance_scale=4.0)
     learned_from: list[Image | None] = [p.image for p in read_pictures([sources])[0]]
     cells = [(learned_from + [None] * len(seeds))[: len(seeds)]]
     labels = ["the pictures it was learned from"]

@@ -101,7 +101,8 @@ class Stage:
         for key, module in self.modules.items():
             module.load_state_dict(state["model"][key])
         self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"] is not None:  # carried from another machine: the moments stayed behind
+            self.optimizer.load_state_dict(state["optimizer"])
         self.extra = {**self.extra, **state["extra"]}
         print(f"{self.name}: resumed at step {self.step} after {self.seconds:.0f} s", flush=True)
 

@@ -98,7 +98,7 @@ def test_learn_keep_compose_repeat(
         "--out",
         str(out),
         "--grid",
-        str(out / "g.png"),
+        str(tmp_path / "g.png"),
     ]
     assert run(arguments) == 0
     paths = [Path(line) for line in capsys.readouterr().out.split("\n") if line]
@@ -108,7 +108,7 @@ def test_learn_keep_compose_repeat(
     assert recipe["seed"] == 6
     assert recipe["words"][0]["digest"] == learned["digest"]
     assert recipe["base"]["source"] == ""  # a path of this machine stays on it
-    assert (out / "g.png").exists()
+    assert (tmp_path / "g.png").exists()
 
     assert run([*arguments, "--json"]) == 0
     again = [Path(entry["path"]) for entry in json.loads(capsys.readouterr().out)]
@@ -189,12 +189,16 @@ def test_ctrl_c_at_other_moments_is_one_line(model: Path, pictures: Path, moment
 def test_kill_9_leaves_a_registry_that_goes_on(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     process = start("train", "gnome", pictures, "--base", model, "--max-steps", 5000, "--checkpoint-every", 1)
     wait_for(process, "step ")
+    with Registry.open() as registry:
+        checkpoint = registry.home / "runs" / registry.last_run().id / "checkpoint.safetensors"
+    until = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < until:
+        time.sleep(0.02)
     process.kill()
     process.communicate()
     assert run(["list"]) == 0
     with Registry.open() as registry:
-        killed = registry.last_run()
-        assert (registry.home / "runs" / killed.id / "checkpoint.safetensors").exists()
+        assert checkpoint.exists()
         assert not registry.concepts()
     arguments = ["train", "other", str(pictures), "--base", str(model), "--max-steps", "2"]
     assert run(arguments) == 0

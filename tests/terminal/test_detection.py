@@ -20,7 +20,7 @@ import json, os, select, sys, termios, time, tty
 sys.path[:0] = json.loads(sys.argv[1])
 from tiregistry.graphics.detection import detect
 before = time.monotonic()
-found = detect(seconds=float(sys.argv[3]))
+found = detect(seconds=float(sys.argv[3]) if len(sys.argv) > 3 else None)
 seconds = time.monotonic() - before
 print("ready", flush=True)
 tty.setraw(0, termios.TCSANOW)
@@ -39,6 +39,8 @@ def probe(
 ) -> tuple[str, str, list[int], bool, float, str]:
     """Run detection under a brand; protocol, name, cell, whether it was answered, seconds, keys left over."""
     command = [sys.executable, "-c", PROBE, json.dumps([p for p in sys.path if p]), str(listen)]
+    if brand.attributes:
+        command.append("5")  # a terminal that answers may take its time on a busy machine
     with TerminalDouble(command, brand, environment=environment or {}, delay=delay) as terminal:
         terminal.pump(20, until=b"END")
         text = terminal.text().decode()

@@ -365,7 +365,8 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
     name = getattr(error, "sqlite_errorname", "") or ""
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
         return error  # a mistake in this program, or handled by the caller
-    if name.startswith("SQLITE_FULL"):
+    # Growing the shared-memory file is the first thing that fails on a full disk, and has a name of its own.
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
         return DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space and try again")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy(f"{path} is in use by another process", "wait for it to finish and try again")

@@ -48,8 +48,9 @@ def check_free(token: str, concept: str, taken: Mapping[str, str], vocabulary: C
     Raises:
         PlaceholderTaken: it is a single word of the vocabulary, or another concept's placeholder.
     """
-    owner = taken.get(token)
-    if owner is not None and owner != concept:
+    # CLIP's tokenizers know no case, so neither do names and tokens.
+    owner = next((name for known, name in taken.items() if known.casefold() == token.casefold()), None)
+    if owner is not None and owner.casefold() != concept.casefold():
         raise PlaceholderTaken(f"{token} is already the placeholder token of {owner}", "choose another with --token")
     if token in vocabulary or f"{token.lower()}</w>" in vocabulary:
         raise PlaceholderTaken(

@@ -161,11 +161,27 @@ def image_line(image: SourceImage) -> str:
     return f"{image.filename} {image.width}x{image.height}{caption}"
 
 
+# What a reader asks first; the rest follows as it is recorded.
+_TOLD_FIRST = (
+    "recipe",
+    "initializer",
+    "max_steps",
+    "learning_rate",
+    "lr_scheduler",
+    "batch_size",
+    "seed",
+    "num_vectors",
+    "resolution",
+    "flip",
+)
+
+
 def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:
     """The plain values of a training configuration in one line: `steps 500 · lr 0.005`."""
     if not training:
         return ""
     plain = [(k, v) for k, v in training.items() if isinstance(v, (str, int, float)) and v not in ("", None)]
+    plain.sort(key=lambda item: _TOLD_FIRST.index(item[0]) if item[0] in _TOLD_FIRST else len(_TOLD_FIRST))
     shown = " · ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:most]
     )

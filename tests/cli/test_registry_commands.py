@@ -71,7 +71,7 @@ def test_show_tells_how_to_use_a_word_and_how_it_was_learned(tireg: Tireg, words
     words.set_alias("gnome@1", "best")
     words.set_scores(words.version("gnome@1"), {"clip_i": 0.7123})
     shown = tireg("show", "gnome@best").out
-    for part in ('tireg gen "a photo of <gnome>"', "gnome@1 (best)", "lr 0.005 · seed 1", "2 → 0.5", "clip_i 0.7123",
+    for part in ('tireg gen "a photo of <gnome>"', "gnome@1 (best)", "seed 1 · lr 0.005", "2 → 0.5", "clip_i 0.7123",
                  "picture-100.png 64x48 “a photo of <gnome>”", "sd15 (sd1, table sha256:1111", "1-3", "█"):  # fmt: skip
         assert part in shown, part
     assert "continued gnome@1" in tireg("show", "gnome@2").out

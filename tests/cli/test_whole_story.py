@@ -127,6 +127,13 @@ def test_what_only_the_model_can_tell(model: Path, pictures: Path, capsys: pytes
         run(["train", "gnome", *common, "--token", "<gnome>", "--init", "\N{SNOWMAN}\N{GREEK SMALL LETTER PSI}"]) == 2
     )
     assert "initializer" in capsys.readouterr().err
+    assert run(["train", "gnome", *common, "--init", "teapott"]) == 2
+    assert "did you mean teapot" in capsys.readouterr().err
+    assert run(["train", "other", *common, "--token", "<A1>"]) == 4
+    assert "belongs" not in (line := capsys.readouterr().err), line
+    assert "already the placeholder token of a1" in line
+    assert run(["train", "A1", *common]) == 0  # the same concept, however its name is written
+    assert capsys.readouterr().out.startswith("a1@")
     assert run(["gen", "a photo of a <gnom>", "--base", str(model)]) == 3
     assert run(["gen", "a <a1> " + "cat " * 90, "--base", str(model), "--steps", "1"]) in (0, 2)
     with Registry.open() as registry:

@@ -14,6 +14,7 @@ from tiregistry.bases.word_rows import WordRows
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import InvalidConfig, InvalidPrompt, WrongBaseModel
+from tiregistry.text import safe
 
 Segment = str | tuple[int, ...]
 """A piece of a prompt: plain text, or the token ids of a learned word."""
@@ -77,12 +78,24 @@ class TextTower:
         """Token embeddings float32 `[tokens, dim]` of a phrase of vocabulary words, on the CPU.
 
         Raises:
-            InvalidConfig: the phrase has no tokens, or a word the tokenizer cannot spell.
+            InvalidConfig: the phrase is empty, or a word of it is not one token. A misspelt word would otherwise be
+                spelled in pieces, and give a word of several meaningless vectors.
         """
         ids = self.text_ids(phrase)
-        if not ids or self.tokenizer.unk_token_id in ids:
-            raise InvalidConfig(f"the initializer {phrase!r} is unknown to the base model", "use ordinary words")
+        for word in phrase.split() or [phrase]:
+            if not self.is_word(word):
+                raise InvalidConfig(
+                    f"the initializer {safe(word)!r} is not a word of the base model's vocabulary", self._closest(word)
+                )
         return self.words.table.weight[torch.tensor(ids)].detach().float().cpu()
+
+    def _closest(self, word: str) -> str:
+        """What to write instead of a word that is not in the vocabulary."""
+        from difflib import get_close_matches
+
+        whole = [token.removesuffix("</w>") for token in self.tokenizer.get_vocab() if token.endswith("</w>")]
+        close = get_close_matches(word.lower(), whole, n=3, cutoff=0.7)
+        return f"did you mean {' or '.join(close)}?" if close else "use an ordinary word, such as toy or object"
 
     def mean_norm(self) -> float:
         """Mean L2 norm of the vocabulary's token embeddings."""

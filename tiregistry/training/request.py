@@ -79,7 +79,10 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         if given and len(given) != len(request.pictures):
             raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
     owners = registry.placeholders()
-    existing = next((token for token, owner in owners.items() if owner == concept), None)
+    existing = None
+    for known, owner in owners.items():
+        if owner.casefold() == concept.casefold():
+            concept, existing = owner, known
     token = check_placeholder(request.placeholder_token or existing or placeholder_for(concept))
     check_free(token, concept, owners, frozenset())
     if existing is not None:

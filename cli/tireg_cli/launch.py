@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -23,4 +24,10 @@ def main() -> None:
     code = run()
     # What is left is the interpreter taking modules apart: a Ctrl-C there must not print a traceback.
     signal.signal(signal.SIGINT, _leave)
+    if code == 130:
+        # A Ctrl-C inside an extension's import marks the interpreter, which would then end by the signal, not by the
+        # code: run what was asked to run at the end, and leave directly.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)

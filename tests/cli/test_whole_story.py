@@ -135,7 +135,7 @@ def test_what_only_the_model_can_tell(model: Path, pictures: Path, capsys: pytes
     assert run(["train", "A1", *common]) == 0  # the same concept, however its name is written
     assert capsys.readouterr().out.startswith("a1@")
     assert run(["gen", "a photo of a <gnom>", "--base", str(model)]) == 3
-    assert run(["gen", "a <a1> " + "cat " * 90, "--base", str(model), "--steps", "1"]) in (0, 2)
+    assert run(["gen", "a <a1> " + "cat " * 90, "--base", str(model), "--steps", "1", "--out", str(pictures)]) in (0, 2)
     with Registry.open() as registry:
         assert [c.name for c in registry.concepts()] == ["a1"]
 

@@ -113,6 +113,41 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measured value of a version. Measurements are kept beside a version, outside its digest, and only added."""
+
+    measure: str
+    """What was measured: `image_alignment`, `text_alignment`, `dino_image_alignment`, `score`, or a name of others."""
+    value: float
+    low: float | None = None
+    """Lower end of the 95 % interval, None when it is not known."""
+    high: float | None = None
+    protocol: str = ""
+    """How: `quick`, `paper`; empty when it is not known."""
+    judge: str = ""
+    """The model that judged: `embedded` or a Hub id; empty when it is not known."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What is needed to understand the value (pictures, seeds, settings), as JSON data."""
+    measured_at: float = 0.0
+    """UNIX seconds."""
+
+    @property
+    def label(self) -> str:
+        """`image_alignment (quick, embedded)`: only values of the same label may be compared."""
+        how = ", ".join(part for part in (self.protocol, self.judge) if part)
+        return f"{self.measure} ({how})" if how else self.measure
+
+    @classmethod
+    def from_label(cls, label: str, value: float, measured_at: float = 0.0) -> Measurement:
+        """The inverse of `label`; a text of any other form is a measure of an unknown protocol."""
+        measure, separator, how = label.removesuffix(")").partition(" (")
+        protocol, comma, judge = how.partition(", ")
+        if not (label.endswith(")") and separator and comma and measure and protocol and judge):
+            return cls(label, value, measured_at=measured_at)
+        return cls(measure, value, protocol=protocol, judge=judge, measured_at=measured_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Concept:
     """What is taught: a named thing or style with a placeholder token and numbered versions."""
 
@@ -137,6 +172,8 @@ class Concept:
     """Base model of the latest version; its `vae` is not filled in here."""
     num_vectors: int = 0
     """Vectors of the latest version."""
+    score: float | None = None
+    """The latest version's newest measured `score`; None when it was never measured."""
     created_at: float = 0.0
     updated_at: float = 0.0
     deleted_at: float | None = None
@@ -162,11 +199,17 @@ class Version:
     manifest: Mapping[str, Any]
     images: tuple[SourceImage, ...] = ()
     parents: tuple[Parent, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    """The newest of each label, in the order they were first measured; without `details`."""
     run_id: str | None = None
     notes: str = ""
     created_at: float = 0.0
     deleted_at: float | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Label to newest value of everything that was measured."""
+        return {measurement.label: measurement.value for measurement in self.measurements}
 
     @property
     def reference(self) -> str:

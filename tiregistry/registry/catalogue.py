@@ -22,14 +22,23 @@ from tiregistry.references import check_name, name_key
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.search import Query, conditions, reindex
 
-SORTS = {
-    "name": "c.name_key, c.id",
-    "updated": "c.updated_at DESC, c.id DESC",
-    "created": "c.created_at DESC, c.id DESC",
-    "versions": "(SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) DESC, "
-    "c.name_key, c.id",
-    "deleted": "c.deleted_at DESC, c.id DESC",
+_SCORE = (
+    "(SELECT m.value FROM measurements m WHERE m.version_id = v.id AND m.measure = 'score' "
+    "ORDER BY m.measured_at DESC, m.id DESC LIMIT 1)"
+)
+SORTS: dict[str, tuple[str, ...]] = {
+    "name": ("c.name_key", "c.id"),
+    "updated": ("c.updated_at DESC", "c.id DESC"),
+    "created": ("c.created_at DESC", "c.id DESC"),
+    "versions": (
+        "(SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) DESC",
+        "c.name_key",
+        "c.id",
+    ),
+    "score": (f"{_SCORE} IS NULL", f"{_SCORE} DESC", "c.name_key", "c.id"),
+    "deleted": ("c.deleted_at DESC", "c.id DESC"),
 }
+"""Sort order to SQL terms; one that ends in `IS NULL` keeps its direction when the order is reversed."""
 
 _FROM = """
 FROM concepts c LEFT JOIN versions v ON v.id = (
@@ -37,7 +46,7 @@ FROM concepts c LEFT JOIN versions v ON v.id = (
 """
 _SELECT = f"""
 SELECT c.*, v.number AS latest_number, v.origin, v.base_name, v.base_family, v.base_token_embedding,
-  v.base_text_encoder, v.base_denoiser, v.encoders,
+  v.base_text_encoder, v.base_denoiser, v.encoders, {_SCORE} AS score,
   (SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) AS num_versions
 {_FROM}
 """
@@ -112,10 +121,7 @@ def select(
             "AND f.base_token_embedding = ? AND f.base_token_embedding <> '')"
         )
         values.append(fits.token_embedding)
-    order = SORTS[column]
-    if sort.startswith("-"):
-        parts = (part.removesuffix(" DESC") if part.endswith(" DESC") else part + " DESC" for part in order.split(", "))
-        order = ", ".join(parts)
+    order = ", ".join(map(_reversed, SORTS[column]) if sort.startswith("-") else SORTS[column])
     values += [-1 if limit is None else max(0, limit), max(0, offset)]
     with db.read():
         # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
@@ -127,6 +133,12 @@ def select(
             rows = db.rows(f"{_SELECT} WHERE c.id IN ({','.join('?' * len(portion))})", *portion)
             found.update((row["id"], row) for row in rows)
         return _with_labels(db, [found[concept_id] for concept_id in ids])
+
+
+def _reversed(term: str) -> str:
+    if term.endswith(" IS NULL"):
+        return term
+    return term.removesuffix(" DESC") if term.endswith(" DESC") else f"{term} DESC"
 
 
 def by_id(db: Database, concept_id: int) -> dict[str, Any]:
@@ -175,6 +187,7 @@ def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
             if row["base_family"]
             else None,
             "num_vectors": _num_vectors(row),
+            "score": row["score"],
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
             "deleted_at": row["deleted_at"],

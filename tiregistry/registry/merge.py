@@ -164,6 +164,7 @@ class _Merge:
             if here["deleted_at"] is not None and row["deleted_at"] is None:
                 self.connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (here["id"],))
                 self.report.versions += 1
+            self._measurements(row["id"], here["id"])
             return
         number = row["number"]
         if self.connection.execute(
@@ -180,10 +181,22 @@ class _Merge:
         version_id = self._insert("versions", {**_dict(row, "id"), "concept_id": concept_id, "number": number})
         self.version_ids[row["id"]] = version_id
         self.report.versions += 1
-        for table in ("records", "images", "attachments", "parents", "scores", "remotes"):
+        self._measurements(row["id"], version_id)
+        for table in ("records", "images", "attachments", "parents", "remotes"):
             for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
                 skipped = ("id",) if table == "remotes" else ()
                 self._insert(table, {**_dict(part, *skipped), "version_id": version_id})
+
+    def _measurements(self, source_id: int, version_id: int) -> None:
+        """What was measured there and not here; a measurement is told by what, how and when."""
+        for row in self.source.rows("SELECT * FROM measurements WHERE version_id = ? ORDER BY id", source_id):
+            known = self.connection.execute(
+                "SELECT 1 FROM measurements WHERE version_id = ? AND measure = ? AND protocol = ? AND judge = ? "
+                "AND measured_at = ?",
+                (version_id, row["measure"], row["protocol"], row["judge"], row["measured_at"]),
+            ).fetchone()
+            if not known:
+                self._insert("measurements", {**_dict(row, "id"), "version_id": version_id})
 
     def _labels(self, source_id: int, concept_id: int, *, is_new: bool) -> None:
         """Tags and aliases are united (an alias that exists here stays where it is); history only comes whole."""

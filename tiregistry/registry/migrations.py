@@ -255,7 +255,36 @@ CREATE VIRTUAL TABLE search USING fts5 (
 )
 """
 
-STEPS = (m001_first_schema,)
+
+def m002_measurements(db: Any) -> None:
+    """Scores become an append-only record of measurements: what was measured how, with what certainty."""
+    for statement in _MEASUREMENTS.split(";\n\n"):
+        db.conn.execute(statement)
+
+
+_MEASUREMENTS = """
+CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY,
+    version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+    measure TEXT NOT NULL,          -- e.g. image_alignment, text_alignment, score
+    protocol TEXT NOT NULL DEFAULT '',
+    judge TEXT NOT NULL DEFAULT '', -- the model that judged, e.g. embedded or a Hub id
+    value REAL NOT NULL,
+    low REAL,                       -- the 95 % interval of the value; null: not known
+    high REAL,
+    details TEXT NOT NULL DEFAULT '{}', -- JSON: pictures, seeds, settings
+    measured_at REAL NOT NULL
+) STRICT;
+
+INSERT INTO measurements (version_id, measure, value, measured_at)
+SELECT version_id, name, value, scored_at FROM scores;
+
+DROP TABLE scores;
+
+CREATE INDEX measurements_version ON measurements (version_id, measure, measured_at)
+"""
+
+STEPS = (m001_first_schema, m002_measurements)
 """All migrations in order: only ever add to the end, and raise `SCHEMA_VERSION` with it."""
 
 migrations = Migrations("tiregistry")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import AliasChange, Concept, Fingerprint, Fit, NewVersion, Version
+from tiregistry.concepts import AliasChange, Concept, Fingerprint, Fit, Measurement, NewVersion, Version
 from tiregistry.errors import VersionNotFound
 from tiregistry.references import Reference
-from tiregistry.registry import aliases, catalogue, lineage, versions
+from tiregistry.registry import aliases, catalogue, lineage, measurements, versions
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 from tiregistry.registry.ledger import Ledger
 from tiregistry.registry.search import reindex
@@ -52,7 +52,8 @@ class Registry(Ledger, Upkeep):
         Args:
             query: words, each of which must begin a word of the name, placeholder token, tags, notes, captions or
                 base models; and filters `tag: base: family: type: origin: since: from:`. Any text is safe.
-            sort: `name`, `updated`, `created`, `versions` or `deleted`; a leading `-` reverses it.
+            sort: `name`, `updated`, `created`, `versions`, `score` (the latest version's; concepts without one come
+                last) or `deleted`; a leading `-` reverses it.
             limit, offset: a page of the result.
             fits: only concepts with a version learned on this base model's token-embedding table.
             trashed: those in the trash instead of the living ones.
@@ -199,10 +200,29 @@ class Registry(Ledger, Upkeep):
         """Keep a blob (already in `blobs`) with a version; one of the same role is replaced."""
         versions.attach(self.database, self.blobs, version.id, role, blob)
 
-    def set_scores(self, version: Version, scores: Mapping[str, float]) -> RegisteredVersion:
-        """Record measured scores of a version; one of the same name is replaced."""
-        versions.set_scores(self.database, version.id, scores)
+    def add_measurements(self, version: Version, measured: Iterable[Measurement]) -> RegisteredVersion:
+        """Add to the record of what was measured of a version; nothing is replaced, the newest of a label counts.
+
+        A `measured_at` of 0 is now.
+
+        Raises:
+            InvalidInput: a value is not finite, a name is no text, or `details` is no plain JSON.
+        """
+        measurements.add(self.database, version.id, measured)
         return self.version_by_id(version.id)
+
+    def measurements(self, version: Version) -> list[Measurement]:
+        """Everything that was ever measured of a version, with details, oldest first."""
+        return measurements.every(self.database, version.id)
+
+    def set_scores(self, version: Version, scores: Mapping[str, float]) -> RegisteredVersion:
+        """Record values by label (see `Measurement.label`), e.g. those that came with a pulled word.
+
+        A value that already is the newest of its label is not added again.
+        """
+        known = version.scores
+        new = [Measurement.from_label(label, value) for label, value in scores.items() if known.get(label) != value]
+        return self.add_measurements(version, new)
 
     def set_version_notes(self, version: Version, notes: str) -> RegisteredVersion:
         """Set the notes of one version."""

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import EncoderShape, Fingerprint, NewVersion, Parent, SourceImage
+from tiregistry.concepts import EncoderShape, Fingerprint, Measurement, NewVersion, Parent, SourceImage
 from tiregistry.errors import Conflict, Damaged, InvalidInput, InvalidReference, VersionNotFound
 from tiregistry.references import Reference
-from tiregistry.registry import catalogue
+from tiregistry.registry import catalogue, measurements
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.manifest import build, canonical, digest_of
@@ -275,7 +275,7 @@ def _not_found(db: Database, concept_id: int, reference: Reference) -> VersionNo
 
 
 def select(db: Database, where: str, *values: Any) -> list[dict[str, Any]]:
-    """Fields of the versions that satisfy an SQL condition over `v` and `c`, with images, parents and scores."""
+    """Fields of the versions that satisfy an SQL condition over `v` and `c`, with all that belongs to them."""
     with db.read():
         return hydrate(db, db.rows(f"{_SELECT} WHERE {where}", *values))
 
@@ -284,8 +284,9 @@ def hydrate(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows of `versions` joined with their concept's name, as the fields of `Version`."""
     images: dict[int, list[SourceImage]] = {}
     parents: dict[int, list[Parent]] = {}
-    scores: dict[int, dict[str, float]] = {}
-    for ids in _portions([row["id"] for row in rows]):
+    all_ids = [row["id"] for row in rows]
+    measured = measurements.newest(db, all_ids)
+    for ids in _portions(all_ids):
         marks = ",".join("?" * len(ids))
         for row in db.rows(f"SELECT * FROM images WHERE version_id IN ({marks}) ORDER BY version_id, position", *ids):
             images.setdefault(row["version_id"], []).append(
@@ -293,16 +294,14 @@ def hydrate(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
             )
         for row in db.rows(f"SELECT * FROM parents WHERE version_id IN ({marks}) ORDER BY version_id, position", *ids):
             parents.setdefault(row["version_id"], []).append(Parent(row["digest"], row["relation"]))
-        for row in db.rows(f"SELECT * FROM scores WHERE version_id IN ({marks}) ORDER BY version_id, name", *ids):
-            scores.setdefault(row["version_id"], {})[row["name"]] = row["value"]
-    return [_fields(row, images, parents, scores) for row in rows]
+    return [_fields(row, images, parents, measured) for row in rows]
 
 
 def _fields(
     row: Row,
     images: Mapping[int, list[SourceImage]],
     parents: Mapping[int, list[Parent]],
-    scores: Mapping[int, dict[str, float]],
+    measured: Mapping[int, list[Measurement]],
 ) -> dict[str, Any]:
     try:
         manifest = json.loads(row["manifest"])
@@ -325,7 +324,7 @@ def _fields(
         "manifest": manifest,
         "images": tuple(images.get(row["id"], ())),
         "parents": tuple(parents.get(row["id"], ())),
-        "scores": scores.get(row["id"], {}),
+        "measurements": tuple(measured.get(row["id"], ())),
         "run_id": row["run_id"],
         "notes": row["notes"],
         "created_at": row["created_at"],
@@ -368,15 +367,6 @@ def attach(db: Database, blobs: BlobStore, version_id: int, role: str, blob: str
     with db.write() as connection:
         keep_blob(connection, blobs, blob)
         connection.execute("INSERT OR REPLACE INTO attachments VALUES (?, ?, ?)", (version_id, role, blob))
-
-
-def set_scores(db: Database, version_id: int, scores: Mapping[str, float]) -> None:
-    """Record measured scores; a score of the same name is replaced."""
-    with db.write() as connection:
-        connection.executemany(
-            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
-            [(version_id, name, float(value), time.time()) for name, value in scores.items()],
-        )
 
 
 def set_notes(db: Database, version_id: int, notes: str) -> None:

@@ -301,17 +301,17 @@ def test_an_existing_registry_is_backed_up_before_a_migration_which_is_all_or_no
     later = type(module.migrations)("tiregistry")
     later._migrations = list(module.migrations._migrations)
 
-    def m002_good(db: Any) -> None:
+    def m_next_good(db: Any) -> None:
         db.conn.execute("ALTER TABLE concepts ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
 
-    def m003_bad(db: Any) -> None:
+    def m_next_bad(db: Any) -> None:
         db.conn.execute("ALTER TABLE concepts ADD COLUMN more TEXT")
         raise RuntimeError("half way")
 
-    later(name="m002_good")(m002_good)
-    later(name="m003_bad")(m003_bad)
+    later(name="m_next_good")(m_next_good)
+    later(name="m_next_bad")(m_next_bad)
     monkeypatch.setattr(module, "migrations", later)
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
     path = registry.database.path
     with pytest.raises(RuntimeError, match="half way"):
         Database(path)
@@ -319,11 +319,11 @@ def test_an_existing_registry_is_backed_up_before_a_migration_which_is_all_or_no
     with closing(sqlite3.connect(path)) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(concepts)")}
     assert not columns & {"mood", "more"}
-    (saved,) = (path.parent / "backups").glob("registry-schema1-*.db")
+    (saved,) = (path.parent / "backups").glob(f"registry-schema{SCHEMA_VERSION}-*.db")
     assert pragma(saved, "user_version") == SCHEMA_VERSION
 
     del later._migrations[-1]
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     migrated = Database(path)
     assert migrated.value("SELECT mood FROM concepts") == "good"
     migrated.close()

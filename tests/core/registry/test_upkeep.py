@@ -320,7 +320,7 @@ def everything(registry: Registry) -> dict[str, object]:
         "images": "position, digest, filename, caption",
         "attachments": "role, digest",
         "parents": "digest, relation",
-        "scores": "name, value",
+        "measurements": "measure, protocol, judge, value, low, high, details, measured_at",
         "tags": "tag",
         "alias_log": "alias, old_number, new_number",
         "redirects": "name_key",

@@ -80,6 +80,10 @@ def build_registry(registry: Registry, concepts: int, versions: int) -> None:
             parents[concept] = _insert(
                 registry, connection, concept, number // concepts + 1, new, numbers, now - (versions - number)
             )
+        connection.execute(
+            "INSERT INTO measurements (version_id, measure, protocol, judge, value, measured_at) "
+            "SELECT id, 'score', 'quick', 'embedded', (id * 7919 % 1000) / 1000.0, created_at FROM versions"
+        )
         for concept in range(1, concepts + 1):
             reindex(connection, concept)
     registry.database.connection.execute("ANALYZE")
@@ -184,6 +188,7 @@ def measure(home: Path, concepts: int, versions: int) -> None:
         rows: list[tuple[str, Callable[[int], object], int]] = [
             ("list, first page of 50", lambda _: registry.concepts(limit=50), 20),
             ("list, first page by date", lambda _: registry.concepts(limit=50, sort="updated"), 20),
+            ("list, first page by score", lambda _: registry.concepts(limit=50, sort="score"), 20),
             ("list, page at 5,000", lambda _: registry.concepts(limit=50, offset=5000), 20),
             ("list, everything", lambda _: registry.concepts(), 3),
             ("search one name", lambda _: registry.concepts(name(), limit=50), 20),

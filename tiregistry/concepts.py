@@ -137,6 +137,12 @@ class Measurement:
         how = ", ".join(part for part in (self.protocol, self.judge) if part)
         return f"{self.measure} ({how})" if how else self.measure
 
+    def differs_clearly(self, other: Measurement) -> bool | None:
+        """Whether the two intervals do not even touch; None where one of them is not known."""
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return None
+        return self.high < other.low or other.high < self.low
+
     @classmethod
     def from_label(cls, label: str, value: float, measured_at: float = 0.0) -> Measurement:
         """The inverse of `label`; a text of any other form is a measure of an unknown protocol."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import BaseModel, Concept, Fit, SourceImage, Version
+from tiregistry.concepts import BaseModel, Concept, Fit, Measurement, SourceImage, Version
 
 if TYPE_CHECKING:
     from tiregistry.registry.lineage import Ancestor
@@ -83,6 +83,18 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     return "".join(_BLOCKS[min(7, int((mean - low) / span * 8))] for mean in means)
 
 
+def value_text(measured: Measurement) -> str:
+    """`0.712 [0.68, 0.74]`: the value and its 95 % interval."""
+    interval = "" if measured.low is None or measured.high is None else f" [{measured.low:.3g}, {measured.high:.3g}]"
+    return f"{measured.value:.4g}{interval}"
+
+
+def measurement_data(measured: Measurement) -> dict[str, Any]:
+    """A measurement as JSON data."""
+    data = asdict(measured) | {"label": measured.label, "measured_at": moment(measured.measured_at)}
+    return data if measured.details else {key: value for key, value in data.items() if key != "details"}
+
+
 def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
     """A concept as JSON data."""
     data: dict[str, Any] = {
@@ -97,6 +109,7 @@ def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
         "base": concept.base_name,
         "family": concept.fingerprint.family if concept.fingerprint else None,
         "num_vectors": concept.num_vectors,
+        "score": concept.score,
         "description": concept.description,
         "notes": concept.notes,
         "licence": concept.licence,
@@ -127,6 +140,7 @@ def version_data(version: Version) -> dict[str, Any]:
         "images": [asdict(image) for image in version.images],
         "parents": [asdict(parent) for parent in version.parents],
         "scores": dict(version.scores),
+        "measurements": [measurement_data(measured) for measured in version.measurements],
         "notes": version.notes,
         "run": version.run_id,
         "created_at": moment(version.created_at),

@@ -17,7 +17,7 @@ from tests.cli.running import Tireg
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
 from tireg_cli.main import COMMANDS
-from tiregistry.concepts import Parent
+from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
 MINE = (
@@ -81,6 +81,26 @@ def test_show_tells_how_to_use_a_word_and_how_it_was_learned(tireg: Tireg, words
     assert data["concept"]["aliases"] == {"best": 1}
     words.create_concept("empty", "<empty>", "object")
     assert "0 versions" in tireg("show", "empty").out
+
+
+def test_measured_values_are_shown_sorted_by_and_compared(tireg: Tireg, words: Registry) -> None:
+    def measure(reference: str, value: float) -> None:
+        score = Measurement("score", value, value - 0.03, value + 0.03, "quick", "embedded", {"pictures": 8})
+        words.add_measurements(words.version(reference), [score])
+
+    measure("gnome@1", 0.71)
+    measure("gnome@3", 0.81)
+    measure("inky", 0.9)
+    assert "score (quick, embedded) 0.71 [0.68, 0.74]" in tireg("show", "gnome@1").out
+    (told,) = tireg("show", "gnome@1", "--json").json["version"]["measurements"]
+    assert (told["value"], told["details"]) == (0.71, {"pictures": 8})
+    rows = [line.split("\t") for line in tireg("list", "--sort", "score").lines]
+    assert [(row[0], row[-1]) for row in rows] == [("inky", "0.9"), ("gnome", "0.81")]
+    assert [c["score"] for c in tireg("list", "--sort", "score", "--reverse", "--json").json] == [0.81, 0.9]
+    shown = tireg("diff", "gnome@1", "gnome@3").out
+    assert "score (quick, embedded) · clearly apart\t0.71 [0.68, 0.74]\t0.81 [0.78, 0.84]" in shown
+    (score,) = tireg("diff", "gnome@2", "gnome@3", "--json").json["scores"]
+    assert (score["a"], score["b"]["value"], score["clearly_apart"]) == (None, 0.81, None)
 
 
 def test_what_does_not_exist_ends_with_3_and_one_line(tireg: Tireg, words: Registry) -> None:

@@ -8,7 +8,7 @@ import time
 from tiregistry.concepts import AliasChange
 from tiregistry.errors import Conflict, VersionNotFound
 from tiregistry.references import check_alias
-from tiregistry.registry import catalogue
+from tiregistry.registry import curation
 from tiregistry.registry.database import Database
 
 
@@ -97,4 +97,4 @@ def _move(
         "VALUES (?, ?, ?, ?, ?, ?)",
         (concept_id, alias, old, number, time.time(), undoes),
     )
-    catalogue.touch(connection, concept_id)
+    curation.touch(connection, concept_id)

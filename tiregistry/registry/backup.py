@@ -16,9 +16,10 @@ from pathlib import Path
 from tiregistry.errors import AlreadyExists, DiskFull
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
-from tiregistry.registry.database import Database, translated
+from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import folder_lock, sync_folder
 from tiregistry.registry.schema import SCHEMA_VERSION
+from tiregistry.registry.sqlite_errors import translated
 
 Progress = Callable[[int, int, str], None]
 

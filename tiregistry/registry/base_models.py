@@ -8,8 +8,8 @@ from pathlib import Path
 from tiregistry.concepts import BaseModel, Fingerprint
 from tiregistry.errors import AlreadyExists, BaseModelNotFound, RegistryReadOnly
 from tiregistry.references import check_name, name_key
-from tiregistry.registry.catalogue import check_text
 from tiregistry.registry.database import Database, Row
+from tiregistry.registry.texts import check_text
 
 DEFAULT = "embedded"
 """The base model used when the user has chosen none."""

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from tiregistry.errors import Damaged, DiskFull, FileMissing, RegistryReadOnly
 from tiregistry.registry.filesystem import make_folder, sync_folder
+from tiregistry.registry.sqlite_errors import FULL_DISK
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -207,7 +208,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             raise DiskFull(f"no space left in {folder}; nothing was lost", "free some space and try again") from error
         if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
             raise RegistryReadOnly(f"{folder} cannot be written: {error.strerror}", "check its rights") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import shutil
@@ -15,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import Busy, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, TiregError
+from tiregistry.errors import Damaged, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
+from tiregistry.registry.sqlite_errors import FULL_DISK, translated
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
@@ -111,7 +111,7 @@ class Database:
         try:
             make_folder(folder)
         except OSError as error:
-            if error.errno in _FULL_ERRNO:
+            if error.errno in FULL_DISK:
                 raise
             raise RegistryReadOnly(
                 f"the registry cannot be created in {folder}: {error.strerror or error}",
@@ -343,39 +343,3 @@ def _begin(connection: sqlite3.Connection) -> None:
                 time.sleep(0.001 + 0.003 * random.random())
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-
-
-_FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the disk's errors into ours."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _as_ours(error, path) from error
-    except OSError as error:
-        if error.errno in _FULL_ERRNO:
-            raise DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space, try again") from error
-        raise
-
-
-def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
-        return error  # a mistake in this program, or handled by the caller
-    # Growing the shared-memory file is the first thing that fails on a full disk, and has a name of its own.
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
-        return DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space and try again")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-        return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return Damaged(f"{path} is damaged: {error}", "move it away and read a backup: tireg restore --from FILE")
-    if name.startswith("SQLITE_CANTOPEN"):
-        return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
-    if name.startswith("SQLITE_IOERR"):
-        return TiregError(f"the disk failed while using {path}: {error} ({name})", "check the disk; nothing was lost")
-    return error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import SourceImage, Version
+from tiregistry.concepts import Measurement, SourceImage, Version
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
@@ -20,6 +20,21 @@ class Change:
     what: str
     a: Any
     b: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """One measured value that differs; None on a side where it was not measured in this way."""
+
+    what: str
+    """`Measurement.label`: measure, protocol and judge."""
+    a: Measurement | None
+    b: Measurement | None
+
+    @property
+    def is_clear(self) -> bool | None:
+        """Whether the 95 % intervals are apart; None where that cannot be said."""
+        return self.a.differs_clearly(self.b) if self.a and self.b else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ class Difference:
     """Images that both have, with different captions."""
     images_common: int
     tensors: tuple[TensorDistance, ...]
-    scores: tuple[Change, ...]
+    scores: tuple[ScoreChange, ...]
     same_vectors: bool
     same_version: bool
 
@@ -75,7 +90,7 @@ def compare(a: Version, b: Version, embedding_a: Embedding, embedding_b: Embeddi
         ),
         images_common=len(common),
         tensors=tuple(_distances(embedding_a, embedding_b)),
-        scores=tuple(_changes(a.scores, b.scores)),
+        scores=tuple(_score_changes(a, b)),
         same_vectors=a.embedding_digest == b.embedding_digest,
         same_version=a.digest == b.digest,
     )
@@ -111,6 +126,13 @@ def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Change]:
         return json.dumps(value, sort_keys=True, default=str)  # 1 and 1.0, and [1] and (1,), are told apart as in JSON
 
     return [Change(key, a.get(key), b.get(key)) for key in keys if text(a.get(key)) != text(b.get(key))]
+
+
+def _score_changes(a: Version, b: Version) -> list[ScoreChange]:
+    left = {measured.label: measured for measured in a.measurements}
+    right = {measured.label: measured for measured in b.measurements}
+    pairs = [ScoreChange(label, left.get(label), right.get(label)) for label in dict.fromkeys([*left, *right])]
+    return [pair for pair in pairs if pair.a is None or pair.b is None or pair.a.value != pair.b.value]
 
 
 def _distances(a: Embedding, b: Embedding) -> list[TensorDistance]:

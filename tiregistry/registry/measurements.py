@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from tiregistry.concepts import Measurement
 from tiregistry.errors import InvalidInput
-from tiregistry.registry.catalogue import check_text
 from tiregistry.registry.database import Database, Row
+from tiregistry.registry.texts import check_text
 
 
 def add(db: Database, version_id: int, measured: Iterable[Measurement]) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiregistry.errors import Damaged
-from tiregistry.registry import catalogue
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import blob_member, open_backup
+from tiregistry.registry.curation import DESCRIBABLE
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.search import reindex
@@ -136,7 +136,7 @@ class _Merge:
             if target["deleted_at"] is not None and deleted_at is None:
                 self.connection.execute("UPDATE concepts SET deleted_at = NULL WHERE id = ?", (concept_id,))
                 self.report.concepts += 1
-            for text in catalogue.DESCRIBABLE:
+            for text in DESCRIBABLE:
                 if row[text] and not target[text]:
                     self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
         for version in self.source.rows("SELECT * FROM versions WHERE concept_id = ? ORDER BY number", row["id"]):
@@ -165,6 +165,7 @@ class _Merge:
                 self.connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (here["id"],))
                 self.report.versions += 1
             self._measurements(row["id"], here["id"])
+            self._additions(row, here["id"])
             return
         number = row["number"]
         if self.connection.execute(
@@ -186,6 +187,13 @@ class _Merge:
             for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
                 skipped = ("id",) if table == "remotes" else ()
                 self._insert(table, {**_dict(part, *skipped), "version_id": version_id})
+
+    def _additions(self, row: Row, version_id: int) -> None:
+        """What a version that is here too was given later, and lacks here: files, notes, what was observed."""
+        for table in ("records", "attachments"):
+            for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
+                self._insert(table, {**_dict(part), "version_id": version_id}, or_ignore=True)
+        self.connection.execute("UPDATE versions SET notes = ? WHERE id = ? AND notes = ''", (row["notes"], version_id))
 
     def _measurements(self, source_id: int, version_id: int) -> None:
         """What was measured there and not here; a measurement is told by what, how and when."""

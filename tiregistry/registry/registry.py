@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiregistry.concepts import AliasChange, Concept, Fingerprint, Fit, Measurement, NewVersion, Version
 from tiregistry.errors import VersionNotFound
 from tiregistry.references import Reference
-from tiregistry.registry import aliases, catalogue, lineage, measurements, versions
+from tiregistry.registry import aliases, catalogue, curation, lineage, measurements, registering, versions
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 from tiregistry.registry.ledger import Ledger
 from tiregistry.registry.search import reindex
@@ -85,7 +85,7 @@ class Registry(Ledger, Upkeep):
             AlreadyExists, PlaceholderTaken: another concept has the name or the token.
         """
         with self.database.write() as connection:
-            concept_id = catalogue.create(
+            concept_id = curation.create(
                 connection, name, placeholder_token, concept_type, description=description, licence=licence
             )
             reindex(connection, concept_id)
@@ -101,15 +101,15 @@ class Registry(Ledger, Upkeep):
         Raises:
             ConceptNotFound, InvalidReference, AlreadyExists: as they say.
         """
-        return self._concept(catalogue.rename(self.database, name, new_name))
+        return self._concept(curation.rename(self.database, name, new_name))
 
     def describe(self, name: str, **texts: str) -> RegisteredConcept:
         """Set `description`, `notes` or `licence` of a concept."""
-        return self._concept(catalogue.describe(self.database, name, **texts))
+        return self._concept(curation.describe(self.database, name, **texts))
 
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
         """Add tags to a concept and take tags away; tags are kept in lower case."""
-        return self._concept(catalogue.change_tags(self.database, name, add=add, remove=remove))
+        return self._concept(curation.change_tags(self.database, name, add=add, remove=remove))
 
     def _concept(self, concept_id: int) -> RegisteredConcept:
         return RegisteredConcept.bind(self, **catalogue.by_id(self.database, concept_id))
@@ -132,7 +132,7 @@ class Registry(Ledger, Upkeep):
             InvalidReference, InvalidPlaceholder, InvalidInput: a name, token or text breaks the rules.
             Damaged: the blob of an image or attachment is not in the store.
         """
-        return self.version_by_id(versions.add(self.database, self.blobs, new, embedding))
+        return self.version_by_id(registering.add(self.database, self.blobs, new, embedding))
 
     def version(self, reference: str | Reference) -> RegisteredVersion:
         """The version named by `gnome`, `gnome@3`, `gnome@best` or `gnome@sha256:ab12…`.

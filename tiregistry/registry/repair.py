@@ -13,6 +13,7 @@ from tiregistry.errors import Damaged
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
+from tiregistry.registry.file_rows import note
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import reindex
@@ -54,13 +55,7 @@ def drop_dangling(db: Database, blobs: BlobStore, table: str, rowid: int, parent
         if parent == "blobs":
             column = "embedding_blob" if table == "versions" else "digest"
             (digest,) = connection.execute(f'SELECT {column} FROM "{table}" WHERE rowid = ?', (rowid,)).fetchone()
-            size = blobs.size(digest) if digest in blobs else 0
-            lost = None if digest in blobs else time.time()
-            connection.execute(
-                "INSERT OR IGNORE INTO blobs (digest, size, added_at, lost_at) VALUES (?, ?, ?, ?)",
-                (digest, size, time.time(), lost),
-            )
-            return "noted the file again" if lost is None else "noted the file as lost"
+            return "noted the file again" if note(connection, blobs, digest) else "noted the file as lost"
         connection.execute(f'DELETE FROM "{table}" WHERE rowid = ?', (rowid,))
         return "removed the row"
 
@@ -138,7 +133,7 @@ def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> str:
         for position, image in enumerate(manifest["images"]):
             digest = "sha256:" + image["sha256"]
             old = known.get(digest)
-            _know_blob(connection, blobs, digest)
+            note(connection, blobs, digest)
             connection.execute(
                 "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -158,11 +153,3 @@ def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> str:
         )
         reindex(connection, row["concept_id"])
     return "written again from the manifest"
-
-
-def _know_blob(connection: sqlite3.Connection, blobs: BlobStore, digest: str) -> None:
-    is_here = digest in blobs
-    connection.execute(
-        "INSERT OR IGNORE INTO blobs (digest, size, added_at, lost_at) VALUES (?, ?, ?, ?)",
-        (digest, blobs.size(digest) if is_here else 0, time.time(), None if is_here else time.time()),
-    )

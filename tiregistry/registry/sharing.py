@@ -11,9 +11,9 @@ from typing import Any
 from tiregistry.concepts import Picture, Remote
 from tiregistry.errors import InvalidInput, NotFound
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.catalogue import check_text
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.versions import keep_blob
+from tiregistry.registry.file_rows import keep_blob
+from tiregistry.registry.texts import check_text
 
 
 def add_remote(db: Database, version_id: int, remote: Remote) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tiregistry.errors import AlreadyExists, ConceptNotFound, PlaceholderTaken, VersionNotFound
 from tiregistry.references import Reference, check_name, name_key
-from tiregistry.registry import catalogue, versions
+from tiregistry.registry import catalogue, curation, versions
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.search import reindex
 
@@ -59,7 +59,7 @@ def remove(db: Database, reference: Reference) -> str:
             version_id,
         )
         assert row is not None
-        catalogue.touch(connection, row["id"])
+        curation.touch(connection, row["id"])
         return str(row["reference"])
 
 
@@ -80,12 +80,12 @@ def restore(db: Database, reference: Reference, *, new_name: str = "") -> str:
         if not reference.selects_latest:
             row = _version_in_trash(db, reference)
             connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (row["id"],))
-            catalogue.touch(connection, row["concept_id"])
+            curation.touch(connection, row["concept_id"])
             return f"{row['concept']}@{row['number']}"
         row = _concept_in_trash(db, reference.name)
         name = check_name(new_name) if new_name else row["name"]
         try:
-            catalogue.check_free(connection, name, row["placeholder_token"])
+            curation.check_free(connection, name, row["placeholder_token"])
         except AlreadyExists:
             raise AlreadyExists(
                 f"a concept named {name!r} exists by now", f"tireg restore {reference.name} --as OTHER-NAME"
@@ -97,7 +97,7 @@ def restore(db: Database, reference: Reference, *, new_name: str = "") -> str:
             (name, name_key(name), row["id"]),
         )
         connection.execute("DELETE FROM redirects WHERE name_key = ?", (name_key(name),))
-        catalogue.touch(connection, row["id"])
+        curation.touch(connection, row["id"])
         reindex(connection, row["id"])
         return str(name)
 

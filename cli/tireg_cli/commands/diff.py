@@ -13,6 +13,7 @@ from tireg_cli.output import emit, emit_json, emit_table
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
+    from tiregistry.concepts import Measurement
     from tiregistry.registry.difference import Difference, TensorDistance
 
 
@@ -39,7 +40,7 @@ def command(a: str, b: str, as_json: bool) -> None:
     rows += [["image", forms.image_line(image), "–"] for image in difference.images_only_a]
     rows += [["image", "–", forms.image_line(image)] for image in difference.images_only_b]
     rows += [[f"caption of {c.what}", c.a, c.b] for c in difference.captions]
-    rows += [[f"score {c.what}", _text(c.a), _text(c.b)] for c in difference.scores]
+    rows += [[f"{c.what}{_VERDICTS[c.is_clear]}", _value(c.a), _value(c.b)] for c in difference.scores]
     if rows:
         emit_table(["WHAT", difference.a.reference, difference.b.reference], rows)
     for tensor in difference.tensors:
@@ -48,6 +49,14 @@ def command(a: str, b: str, as_json: bool) -> None:
 
 def _text(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_VERDICTS = {None: "", True: " · clearly apart", False: " · within the noise"}
+"""What the intervals of two measured values say about their difference."""
+
+
+def _value(measured: Measurement | None) -> str:
+    return "–" if measured is None else forms.value_text(measured)
 
 
 def _tensor_line(tensor: TensorDistance) -> str:
@@ -77,5 +86,13 @@ def _data(difference: Difference) -> dict[str, Any]:
             "captions": [asdict(change) for change in difference.captions],
         },
         "tensors": [asdict(tensor) for tensor in difference.tensors],
-        "scores": [asdict(change) for change in difference.scores],
+        "scores": [
+            {
+                "what": change.what,
+                "a": change.a and forms.measurement_data(change.a),
+                "b": change.b and forms.measurement_data(change.b),
+                "clearly_apart": change.is_clear,
+            }
+            for change in difference.scores
+        ],
     }

@@ -12,7 +12,7 @@ from tireg_cli.output import emit_json, emit_table
 from tiregistry.registry.registry import Registry
 
 ON_A_TERMINAL = 50
-SORTS = ("name", "updated", "created", "versions")
+SORTS = ("name", "updated", "created", "versions", "score")
 
 
 @click.command("list")
@@ -45,6 +45,7 @@ def command(
     Examples:
       tireg list
       tireg list garden type:object since:30d --sort updated
+      tireg list --sort score --limit 10
       tireg list --fits ./stable-diffusion-v1-5 --json
     """
     with Registry.open() as registry:
@@ -81,6 +82,11 @@ def command(
                 ]
                 for c in found
             ]
+            if sort == "score":
+                headers.append("SCORE")
+                rows = [
+                    [*row, "–" if c.score is None else f"{c.score:.4g}"] for row, c in zip(rows, found, strict=True)
+                ]
             if base:
                 headers.append("FIT")
                 rows = [[*row, registry.best_fit(c, base.fingerprint)] for row, c in zip(rows, found, strict=True)]

@@ -37,6 +37,7 @@ def command(reference: str, as_json: bool) -> None:
             if version:
                 data["version"] = forms.version_data(version) | {
                     "record": record,
+                    "measurements": [forms.measurement_data(m) for m in registry.measurements(version)],
                     "attachments": version.attachments(),
                     "remotes": [vars_of(remote) for remote in registry.remotes(version)],
                 }
@@ -99,7 +100,7 @@ def _version_fields(
         "training": forms.settings_line(version.manifest.get("training")),
         "loss": f"{forms.sparkline(loss)}  {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) > 1 else "",
         "took": f"{record['seconds']:.0f} s" if isinstance(record.get("seconds"), (int, float)) else "",
-        "scores": ", ".join(f"{name} {value:.4g}" for name, value in version.scores.items()),
+        "scores": " · ".join(f"{m.label} {forms.value_text(m)}" for m in version.measurements),
         "version notes": version.notes,
         "files": ", ".join(sorted(version.attachments())[:8]),
         "shared": ", ".join(remotes),

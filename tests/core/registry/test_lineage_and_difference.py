@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.core.registry.making import SD21, add_version, make_embedding
-from tiregistry.concepts import NewVersion, Parent
+from tiregistry.concepts import Measurement, NewVersion, Parent
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.registry.lineage import LineageNode
 from tiregistry.registry.registry import Registry
@@ -58,7 +58,7 @@ def test_a_difference_names_settings_images_base_vectors_and_scores(registry: Re
     assert "training.loop.same" not in changed
     assert changed["base family"] == ("sd1", "sd2")
     assert len(difference.images_only_a) == 2
-    assert [(s.what, s.a, s.b) for s in difference.scores] == [("clip_i", 0.5, None)]
+    assert [(s.what, s.a and s.a.value, s.b) for s in difference.scores] == [("clip_i", 0.5, None)]
     (tensor,) = difference.tensors
     left, right = make_embedding(1).tensors["clip_l"], make_embedding(2).tensors["clip_l"]
     assert tensor.distance == pytest.approx(np.linalg.norm(left - right), rel=1e-6)
@@ -68,6 +68,39 @@ def test_a_difference_names_settings_images_base_vectors_and_scores(registry: Re
     assert not difference.same_vectors
     assert registry.diff("gnome@1", "gnome@1").same_version
     assert b.number == 2
+
+
+def test_measured_values_are_compared_label_by_label_with_their_intervals(registry: Registry) -> None:
+    a, b = add_version(registry, seed=1), add_version(registry, seed=2)
+    quick = {"protocol": "quick", "judge": "embedded"}
+    registry.add_measurements(
+        a,
+        [
+            Measurement("apart", 0.7, 0.6, 0.75, **quick),
+            Measurement("close", 0.7, 0.6, 0.8, **quick),
+            Measurement("bare", 0.7, **quick),
+            Measurement("same", 0.5, **quick),
+            Measurement("elsewhere", 0.7, 0.6, 0.8, "paper", "openai/clip"),
+        ],
+    )
+    registry.add_measurements(
+        b,
+        [
+            Measurement("apart", 0.9, 0.8, 0.95, **quick),
+            Measurement("close", 0.75, 0.65, 0.85, **quick),
+            Measurement("bare", 0.6, **quick),
+            Measurement("same", 0.5, **quick),
+            Measurement("elsewhere", 0.7, 0.6, 0.8, **quick),
+        ],
+    )
+    found = {c.what: c.is_clear for c in registry.diff("gnome@1", "gnome@2").scores}
+    assert found == {
+        "apart (quick, embedded)": True,
+        "close (quick, embedded)": False,
+        "bare (quick, embedded)": None,
+        "elsewhere (paper, openai/clip)": None,
+        "elsewhere (quick, embedded)": None,
+    }
 
 
 def test_embeddings_of_different_shapes_are_compared_as_far_as_they_can_be(registry: Registry) -> None:

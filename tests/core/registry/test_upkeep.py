@@ -362,12 +362,18 @@ def test_merging_into_a_living_registry_changes_nothing_that_is_there(registry: 
         shared = add_version(living, "gnome", 2, parents=registry.version("gnome@2").parents)
         living.set_alias("gnome@1", "best")
         living.describe("gnome", notes="my own note")
+        theirs = registry.version("gnome@2")
+        registry.set_version_notes(theirs, "given later")
+        registry.attach(theirs, "original", registry.blobs.add(b"a file"))
+        registry.backup(tmp_path / "b.zip", overwrite=True)
         living.create_concept("thief", "<inky>", "style")
         report = living.merge_backup(tmp_path / "b.zip")
         assert living.version("gnome@1").digest == mine.digest
         assert living.version("gnome@2").digest == shared.digest == registry.version("gnome@2").digest
         assert living.version("gnome@3").digest == registry.version("gnome@1").digest  # its number was taken
         assert living.version("gnome@best").number == 1
+        assert living.version("gnome@2").notes == "given later"
+        assert list(living.version("gnome@2").attachments()) == ["original"]
         concept = living.concept("gnome")
         assert (concept.notes, concept.licence, concept.tags) == ("my own note", "CC0-1.0", ("garden",))
         assert report.trashed == ["blotchy"]  # <inky> belongs to another concept here

@@ -55,8 +55,9 @@ def difference_table(difference: Difference) -> Table:
             f"norm {sum(norms) / len(norms):.3f}" if norms else "–" for norms in (distance.norms_a, distance.norms_b)
         ]
         table.add_row(Text(f"{distance.encoder} · cosine {cosine}", style="dim"), Text(norms[0]), Text(norms[1]))
-    for change in difference.scores:
-        table.add_row(Text(safe(change.what), style="dim"), _value(change.a), _value(change.b))
+    for score in difference.scores:
+        values = (score.a and score.a.value, score.b and score.b.value)
+        table.add_row(Text(safe(score.what), style="dim"), *(_value(value) for value in values))
     only = (difference.images_only_a, difference.images_only_b)
     if any(only):
         names = [", ".join(image.filename for image in images) or "–" for images in only]

@@ -1,0 +1,47 @@
+"""What SQLite and the disk complain about, as the errors a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tiregistry.errors import Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""`errno` of a disk or a quota that is used up."""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the disk's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _as_ours(error, path) from error
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space, try again") from error
+        raise
+
+
+def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+        return error  # a mistake in this program, or handled by the caller
+    # Growing the shared-memory file is the first thing that fails on a full disk, and has a name of its own.
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
+        return DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space and try again")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Damaged(f"{path} is damaged: {error}", "move it away and read a backup: tireg restore --from FILE")
+    if name.startswith("SQLITE_CANTOPEN"):
+        return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
+    if name.startswith("SQLITE_IOERR"):
+        return TiregError(f"the disk failed while using {path}: {error} ({name})", "check the disk; nothing was lost")
+    return error

@@ -82,7 +82,7 @@ def _compare(arguments: argparse.Namespace, scratch: Path) -> None:
     from tiregistry.registry.registry import Registry
 
     with Registry.open() as registry:
-        generator = Generator.open(registry, arguments.base, device=arguments.device, precision=arguments.precision)
+        generator = Generator(arguments.base, registry, device=arguments.device, precision=arguments.precision)
         names = [f"word{i}" for i in range(max(arguments.words))]
         files = _words(registry, generator.base, names, scratch)
         plain = _plain(arguments, generator)

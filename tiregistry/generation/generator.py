@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
@@ -63,50 +63,65 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
-@dataclass
 class Generator:
     """Generates pictures; the model stays loaded between calls, words are switched by changing rows only.
 
     Args:
-        registry: where words come from.
-        base: the loaded base model (`Generator.open` loads one by name).
+        base: a registered name, folder or Hub id (empty: the registry's default), or a model that is loaded already.
+        registry: where words come from; None opens the user's own, which `close` closes again.
+        device, precision: where and how a named model is loaded, see `tiregistry.bases.loading.load_base`.
         allow_compatible: take words of another denoiser with the same token-embedding table.
 
+    Raises:
+        BaseModelNotFound, InvalidInput, HubError, DeviceError, InvalidConfig: the base model cannot be loaded.
+
     Example:
-        >>> from tiregistry import Generator, Registry
-        >>> with Registry.open() as registry:
-        ...     generator = Generator.open(registry, "embedded")
+        >>> from tiregistry import Generator
+        >>> with Generator("embedded") as generator:
         ...     for picture in generator.generate("a {red|blue} <gnome>", seeds=range(4)):
         ...         picture.image.save(f"{picture.recipe['prompt']}-{picture.recipe['seed']}.png")
     """
 
-    registry: Registry
-    base: LoadedBase
-    allow_compatible: bool = False
-    warnings: list[str] = field(default_factory=list)
-    """What `prepare` found worth saying about words, each line once."""
-    _encoder: PromptEncoder | None = None
-    _pipelines: Pipelines | None = None
-    _embeddings: OrderedDict[str, Embedding] = field(default_factory=OrderedDict)
-
-    @classmethod
-    def open(
-        cls,
-        registry: Registry,
-        base: str = "",
+    def __init__(
+        self,
+        base: str | LoadedBase = "",
+        registry: Registry | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
         allow_compatible: bool = False,
-    ) -> Generator:
-        """Load a base model by its registered name, folder or Hub id (empty: the default) and make a generator of it.
+    ) -> None:
+        from tiregistry.registry.registry import Registry
 
-        Raises:
-            BaseModelNotFound, InvalidInput, HubError, DeviceError, InvalidConfig: it cannot be loaded.
-        """
+        self._owns_registry = registry is None
+        self.registry = Registry.open() if registry is None else registry
+        try:
+            self.base = self._load(base, device, precision) if isinstance(base, str) else base
+        except BaseException:
+            self.close()
+            raise
+        self.allow_compatible = allow_compatible
+        self.warnings: list[str] = []
+        """What `prepare` found worth saying about words, each line once."""
+        self._encoder: PromptEncoder | None = None
+        self._pipelines: Pipelines | None = None
+        self._embeddings: OrderedDict[str, Embedding] = OrderedDict()
+
+    def __enter__(self) -> Generator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the registry, where the generator opened it itself."""
+        if self._owns_registry:
+            self.registry.close()
+
+    def _load(self, wanted: str, device: str, precision: str) -> LoadedBase:
         from tiregistry.opening import open_base
 
-        return cls(registry, open_base(registry, base, device=device, precision=precision), allow_compatible)
+        return open_base(self.registry, wanted, device=device, precision=precision)
 
     def generate(
         self,

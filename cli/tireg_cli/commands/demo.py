@@ -117,9 +117,8 @@ def _compose(
     from tiregistry.generation.metadata import save_picture
     from tiregistry.generation.settings import GenerationSettings
     from tiregistry.images import read_pictures
-    from tiregistry.opening import open_base
 
-    generator = Generator(registry, open_base(registry, "embedded"))
+    generator = Generator("embedded", registry)
     settings = GenerationSettings(guidance_scale=4.0)
     learned_from: list[Image | None] = [p.image for p in read_pictures([sources])[0]]
     cells = [(learned_from + [None] * len(seeds))[: len(seeds)]]

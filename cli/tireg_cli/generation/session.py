@@ -68,9 +68,9 @@ class Session:
 
             wanted = self._base or base_of_words(self.registry, prompts)
             options = self.options
-            self._generator = Generator.open(
-                self.registry,
+            self._generator = Generator(
                 wanted,
+                self.registry,
                 device=options.device,
                 precision=options.precision,
                 allow_compatible=options.allow_compatible,

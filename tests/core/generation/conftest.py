@@ -50,7 +50,7 @@ def generator(registry: Registry, loaded: Callable[..., Any]) -> Generator:
     register_word(registry, base, "gnome", num_vectors=2, seed=1)
     register_word(registry, base, "gnome", num_vectors=2, seed=2)
     register_word(registry, base, "imp", seed=3)
-    return Generator(registry, base)
+    return Generator(base, registry)
 
 
 def bytes_of(pictures: Any) -> list[bytes]:

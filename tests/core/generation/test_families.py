@@ -38,7 +38,7 @@ def test_text_image_and_mask(
 ) -> None:
     base = loaded(family)
     register_word(registry, base, "gnome", num_vectors=2)
-    generator = Generator(registry, base)
+    generator = Generator(base, registry)
     picture, mask = pictures
     text = bytes_of(generator.generate("a (red:1.2) <gnome>", QUICK, seeds=[0, 1]))
     assert text[1:] == bytes_of(generator.generate("a (red:1.2) <gnome>", QUICK, seeds=[1]))
@@ -60,7 +60,7 @@ def test_the_pooled_vector_of_a_learned_word_is_that_of_the_end_token(
 ) -> None:
     base = loaded("sdxl")
     register_word(registry, base, "gnome")
-    generator = Generator(registry, base)
+    generator = Generator(base, registry)
     item = generator.prepare("a <gnome> of red", QUICK)
     tower = base.towers[1]
     end = len(item.tokens.chunks[0][tower.role]) + 1

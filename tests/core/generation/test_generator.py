@@ -13,6 +13,7 @@ import torch
 from tests.core.generation.conftest import QUICK, bytes_of
 from tests.learned import register_word
 from tiregistry.errors import (
+    BaseModelNotFound,
     ConceptNotFound,
     InvalidConfig,
     InvalidPrompt,
@@ -24,6 +25,7 @@ from tiregistry.generation.conditioning import PromptEncoder, mix
 from tiregistry.generation.generator import Generator
 from tiregistry.generation.prompts import parse_prompt
 from tiregistry.generation.settings import SCHEDULERS
+from tiregistry.registry.registry import Registry
 
 
 def states(generator: Generator, prompt: str) -> torch.Tensor:
@@ -40,7 +42,7 @@ def test_a_picture_depends_on_nothing_but_its_own_recipe(generator: Generator) -
     assert alone == [every[1]]
     turned = bytes_of(generator.generate([prompts[1], prompts[0]], QUICK, seeds=[1, 0]))
     assert sorted(turned) == sorted(every)
-    fresh = Generator(generator.registry, generator.base)
+    fresh = Generator(generator.base, generator.registry)
     assert bytes_of(fresh.generate(prompts, QUICK, seeds=[0, 1])) == every
 
 
@@ -164,7 +166,7 @@ def test_a_compatible_word_is_taken_only_when_asked(generator: Generator) -> Non
     with pytest.raises(WrongBaseModel, match="cousins@1 was not learned on") as caught:
         generator.prepare("a <cousins>", QUICK)
     assert "--allow-compatible" in caught.value.hint
-    willing = Generator(generator.registry, generator.base, allow_compatible=True)
+    willing = Generator(generator.base, generator.registry, allow_compatible=True)
     willing.prepare("a <cousins>", QUICK)
     assert willing.warnings == [f"cousins@1 was learned on cousin, not {base.name}"]
 
@@ -211,3 +213,13 @@ def test_parts_of_the_negative_prompt_are_checked_too(generator: Generator) -> N
     with pytest.raises(InvalidPrompt, match="the negative prompt holds"):
         generator.prepare("a", replace(QUICK, negative_prompt="{a|b}"))
     assert parse_prompt("") == ()
+
+
+def test_a_generator_by_name_opens_the_users_own_registry(loaded: Callable[..., Any], registry: Registry) -> None:
+    base = loaded()
+    register_word(registry, base, "gnome")
+    with Generator(base.identity.source) as generator:
+        (picture,) = generator.generate("a <gnome>", QUICK)
+        assert picture.recipe["words"][0]["reference"] == "gnome@1"
+    with pytest.raises(BaseModelNotFound):
+        Generator("nowhere")

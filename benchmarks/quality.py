@@ -128,9 +128,10 @@ class Judge:
     """Scores pictures with the base model's own vision tower and text projection."""
 
     def __init__(self, base: Any, folder: Path) -> None:
-        from tiregistry.training.vision_start import ClipSpace
+        from tiregistry.bases.clip_space import ClipSpace
 
-        self._base, self._space = base, ClipSpace(base, folder)
+        tower = base.towers[0]
+        self._base, self._space = base, ClipSpace(tower.model, tower.tokenizer, folder)
 
     def _features(self, pictures: list[Any]) -> Any:
         import torch

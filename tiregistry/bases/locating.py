@@ -11,6 +11,9 @@ from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
 from tiregistry.text import safe
 
 EMBEDDED = "embedded"
+VISION_PARTS = ("image_encoder/config.json", "alignment/text_projection.safetensors")
+"""What a base model needs beside the usual parts: a CLIP vision tower, and the projection of the text encoder's pooled
+state (`weight`, `[projection, hidden]`) into the space they share."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+")
 # Only what diffusers loads: model weights in safetensors, configurations, tokenizer files.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors"]
@@ -19,6 +22,11 @@ _HUB_FILES = ["*.json", "*.txt", "*.model", "*/*.json", "*/*.txt", "*/*.model", 
 def embedded_folder() -> Path:
     """The folder of the base model that ships with tiregistry."""
     return Path(__file__).parent / "embedded" / "model"
+
+
+def has_vision(folder: Path) -> bool:
+    """Whether a base model's folder has the parts of `VISION_PARTS`."""
+    return all((folder / part).is_file() for part in VISION_PARTS)
 
 
 def looks_like_hub_id(source: str) -> bool:

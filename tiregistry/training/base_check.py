@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tiregistry.bases.families import family_of_folder
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.loading import TRAINABLE
-from tiregistry.bases.locating import locate_base
+from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
 from tiregistry.placeholders import check_free
@@ -19,10 +19,6 @@ from tiregistry.training.wording import Wording
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
-
-VISION_PARTS = ("image_encoder/config.json", "alignment/text_projection.safetensors")
-"""What `quick` needs beside the usual parts: a CLIP vision tower, and the projection of the text encoder's pooled state
-(`weight`, `[projection, hidden]`) into the space they share."""
 
 
 def check_base(registry: Registry, request: TrainingRequest) -> str:

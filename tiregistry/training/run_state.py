@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import NewVersion, Parent, Run, RunStatus, SourceImage, Version
-from tiregistry.errors import TiregError
+from tiregistry.errors import TiregError, UnreadableEmbedding
 from tiregistry.training.events import CheckpointSaved, Event, Notice, PreviewMade
 from tiregistry.training.journal import Journal, JournalReader
 from tiregistry.training.request import TrainingRequest, continued_version
 from tiregistry.training.run_lock import RunLock
+from tiregistry.training.trail import keep_point
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.embeddings.embedding import Embedding
     from tiregistry.registry.registry import Registry
     from tiregistry.training.loop import Word
 
@@ -117,10 +119,21 @@ class RunState:
         state = self.word.vectors.state() | (self.word.rule.state() if self.word.rule is not None else {})
         step = self.word.step
         try:
+            with contextlib.suppress(
+                UnreadableEmbedding
+            ):  # vectors that have become infinite are no point of the trail
+                keep_point(self.folder, step, self._vectors_now())
             save_checkpoint(self.path, Checkpoint(step, state, self.losses))
         except OSError as error:
             return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
         return CheckpointSaved(step, self.path, self.run.id)
+
+    def _vectors_now(self) -> Embedding:
+        """The word's own vectors that are in use, whatever the stopping rule holds for the best."""
+        from tiregistry.embeddings.embedding import Embedding
+
+        rows = self.word.vectors.rows()
+        return Embedding({role: r.detach().float().cpu()[: self.word.active].numpy() for role, r in rows.items()})
 
     def make_previews(self, base: LoadedBase) -> list[PreviewMade]:
         """Picture the word as it is now, once per preview prompt, and keep the pictures as blobs."""

@@ -55,6 +55,15 @@ class Commit:
 
 
 @dataclass
+class PullRequest:
+    """A proposed change: whose, and its newest commit."""
+
+    author: str
+    sha: str
+    status: str = "open"
+
+
+@dataclass
 class Repo:
     """A model repository."""
 
@@ -63,12 +72,15 @@ class Repo:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    pull_requests: dict[int, str] = field(default_factory=dict)
+    pull_requests: dict[int, PullRequest] = field(default_factory=dict)
+    members: set[str] = field(default_factory=set)
+    """Who may see and change it."""
     downloads: int = 0
     likes: int = 0
     gated: bool = False
 
     def __post_init__(self) -> None:
+        self.members.add(self.id.split("/")[0])
         if not self.commits:
             attributes = (
                 b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.bin filter=lfs diff=lfs merge=lfs -text\n"
@@ -77,12 +89,18 @@ class Repo:
 
     def resolve(self, revision: str) -> Commit | None:
         """The commit of a branch, tag, pull request, `HEAD` or sha."""
-        if revision.startswith("refs/pr/") and revision[8:].isdecimal():
-            sha = self.pull_requests.get(int(revision[8:]))
+        request = self.pull_request(revision)
+        if request is not None:
+            sha = request.sha
         else:
             name = revision.removeprefix("refs/heads/")
             sha = self.branches.get("main" if name == "HEAD" else name) or self.tags.get(name) or name
         return self.commits.get(sha or "")
+
+    def pull_request(self, revision: str) -> PullRequest | None:
+        """The pull request that `refs/pr/N` names."""
+        number = revision.removeprefix("refs/pr/")
+        return self.pull_requests.get(int(number)) if number != revision and number.isdecimal() else None
 
     def commit(self, branch: str, files: dict[str, File], title: str, message: str = "") -> Commit:
         """Add a commit on a branch (made when new) and move it."""

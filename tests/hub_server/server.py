@@ -29,12 +29,12 @@ class HubServer:
         faults: what goes wrong; the first one that applies to a request is used.
     """
 
-    def __init__(self, users: dict[str, str] | None = None, xet: Path | None = None) -> None:
+    def __init__(self, users: dict[str, str] | None = None, xet: Path | None = None, port: int = 0) -> None:
         store = XetStore(xet) if xet else None
         self.protocol = Protocol(users or {"alices-word": "alice", "bobs-word": "bob"}, store)
         self.log: list[Request] = []
         self.faults: list[Fault] = []
-        self._http = _Server(("127.0.0.1", 0), _Handler)
+        self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self.url = self.protocol.url = f"http://127.0.0.1:{self._http.server_port}"
         # Another origin, as the real Hub's storage is: clients must not send their token there.

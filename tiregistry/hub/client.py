@@ -2,81 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Any
 
 from tiregistry import __version__
-from tiregistry.errors import Damaged, HubError
+from tiregistry.errors import Damaged, HubError, TiregError
 from tiregistry.hub.endpoints import Endpoint, check_sha
-from tiregistry.hub.transport import NoAnswer, Waiting, install, offline, seconds, waiting_with
+from tiregistry.hub.remote import CommitMade, PullRequest, RemoteFile, RepositoryInfo
+from tiregistry.hub.transport import NoAnswer, install, offline, seconds
 from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound, as_mapping, translated
+from tiregistry.hub.uploading import make_commit
+from tiregistry.hub.watch import Progress, Stopped, Waiting, Watch, ignore, watched
 from tiregistry.text import safe
 
 MAX_ENTRIES = 20_000
 """Most files and folders of one repository that are looked at."""
 _MAX_REFS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """One file of a repository at one commit, as the Hub's listing states it."""
-
-    path: str
-    size: int
-    blob_id: str
-    """sha1 that git gives to the bytes; of a large file, to its pointer."""
-    sha256: str = ""
-    """Of large files (LFS, xet)."""
-
-    def matches(self, data: bytes) -> bool:
-        """Whether `data` are the bytes of this file."""
-        if len(data) != self.size:
-            return False
-        if self.sha256:
-            return hashlib.sha256(data).hexdigest() == self.sha256
-        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == self.blob_id
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryInfo:
-    """A repository at one commit."""
-
-    repo_id: str
-    sha: str
-    private: bool
-    tags: tuple[str, ...] = ()
-    card: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CommitMade:
-    """A commit that the Hub acknowledged."""
-
-    sha: str
-    pull_request: str = ""
-    """`refs/pr/N`, when it is one."""
-    url: str = ""
+_MAX_PULL_REQUESTS = 50
+_PULL_REQUEST = re.compile(r"refs/pr/[1-9][0-9]{0,8}")
 
 
 class Hub:
-    """A connection to one endpoint.
+    """A connection to one endpoint; used by one thread at a time.
 
     Args:
         endpoint: where, and with which token.
         waiting: called while a rate limit is waited out, with the seconds left.
+        stopped: asked before each request and while waiting; True ends what is being done with `Interrupted`.
     """
 
-    def __init__(self, endpoint: Endpoint, waiting: Waiting | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, waiting: Waiting | None = None, stopped: Stopped | None = None) -> None:
         from huggingface_hub import HfApi, constants
 
         install()
-        waiting_with(waiting)
+        self.watch = Watch(waiting, stopped)
         if constants.HF_HUB_OFFLINE:
             raise HubError(*offline())
         self.endpoint = endpoint
@@ -84,8 +47,10 @@ class Hub:
         self._token: str | bool = endpoint.token or False
         self._api = HfApi(endpoint.url, token=self._token, library_name="tireg", library_version=__version__)
 
-    def _asking(self, what: str) -> AbstractContextManager[None]:
-        return translated(self.endpoint, safe(what, limit=200))
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        with watched(self.watch), translated(self.endpoint, safe(what, limit=200)):
+            yield
 
     @cached_property
     def user(self) -> str:
@@ -183,12 +148,13 @@ class Hub:
                 with utils.get_session().stream("GET", url, headers=headers) as response:
                     utils.hf_raise_for_status(response)
                     for part in response.iter_bytes():
+                        self.watch.check()
                         parts.append(part)
                         size += len(part)
                         if size > file.size:
                             raise Damaged(f"{shown} is longer than the Hub lists it", "try again; nothing was kept")
                 return b"".join(parts)
-            except (Damaged, HubError):
+            except TiregError:
                 raise
             except Exception as error:
                 if getattr(error, "response", None) is not None and not parts:
@@ -214,6 +180,27 @@ class Hub:
         with self._asking("models"):
             return list(itertools.islice(self._api.list_models(**query), query["limit"]))
 
+    def open_pull_requests(self, repo_id: str) -> list[PullRequest]:
+        """The user's own open pull requests, newest first; none where the Hub has no pull requests."""
+        from huggingface_hub.errors import HfHubHTTPError
+
+        found = []
+        with self._asking(repo_id):
+            asked = self._api.get_repo_discussions(
+                repo_id, author=self.user, discussion_type="pull_request", discussion_status="open"
+            )
+            try:
+                for request in itertools.islice(asked, _MAX_PULL_REQUESTS):
+                    number = request.num
+                    # Neither the filters nor the types are the server's to be trusted with.
+                    is_ours = request.is_pull_request is True and request.author == self.user
+                    if is_ours and request.status == "open" and type(number) is int and number > 0:
+                        found.append(PullRequest(number))
+            except HfHubHTTPError as error:
+                if getattr(error.response, "status_code", 0) not in (404, 405, 501):
+                    raise
+        return sorted(found, key=lambda request: -request.number)
+
     # -- writing -------------------------------------------------------------------------------------------------
 
     def create(self, repo_id: str, *, private: bool) -> None:
@@ -230,56 +217,47 @@ class Hub:
         message: str,
         description: str,
         parent: str,
+        revision: str = "main",
         create_pr: bool = False,
+        progress: Progress = ignore,
     ) -> CommitMade:
-        """Write one commit on top of `parent`.
+        """Write one commit on top of `parent`, the head of `revision`.
 
         Raises:
             HeadMoved: `parent` is no longer the head.
             CommitInProgress: another commit is being written.
             NoAnswer, ServerFailed: it may have been made or not.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-        operations: list[Any] = [CommitOperationAdd(path, data) for path, data in sorted(add.items())]
-        operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(delete)]
-        with self._asking(repo_id), self._upload_route(repo_id, add, create_pr):
-            made = self._api.create_commit(
+        with self._asking(repo_id):
+            made = make_commit(
+                self._api,
                 repo_id,
-                operations,
-                commit_message=message,
-                commit_description=description,
-                parent_commit=parent,
+                add,
+                delete,
+                message=message,
+                description=description,
+                parent=parent,
+                revision=revision,
                 create_pr=create_pr,
+                watch=self.watch,
+                progress=progress,
             )
-        return CommitMade(check_sha(made.oid), made.pr_revision or "", safe(made.pr_url or "", limit=300))
-
-    def _upload_route(self, repo_id: str, add: Mapping[str, bytes], create_pr: bool) -> AbstractContextManager[None]:
-        """Upload through xet where the endpoint has it, else in the way Git LFS does.
-
-        huggingface_hub no longer asks: with hf_xet installed it uploads that way or fails.
-        """
-        from contextlib import nullcontext
-        from importlib.util import find_spec
-
-        from huggingface_hub import constants
-
-        utils = _utils()
-        large = any(PurePosixPath(path).suffix not in (".md", ".txt", ".json") for path in add)
-        if not large or constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None:
-            return nullcontext()
-        url = f"{self.endpoint.url}/api/models/{repo_id}/xet-write-token/main{'?create_pr=1' if create_pr else ''}"
-        response = utils.get_session().get(url, headers=utils.build_hf_headers(token=self._token, library_name="tireg"))
-        return nullcontext() if response.status_code == 200 else _without_xet()
+        if not create_pr:
+            return CommitMade(check_sha(made.oid), revision if revision.startswith("refs/pr/") else "")
+        inside = made.pr_revision
+        if not isinstance(inside, str) or not _PULL_REQUEST.fullmatch(inside):
+            raise HubError(f"the Hub gave {safe(inside, limit=60)!r} as a pull request", "do not use this endpoint")
+        return CommitMade(check_sha(made.oid), inside)
 
     def tag(self, repo_id: str, tag: str, sha: str, message: str) -> None:
         """Tag a commit; a tag that exists stays where it is."""
         with self._asking(repo_id):
             self._api.create_tag(repo_id, tag=tag, revision=sha, tag_message=message, exist_ok=True)
 
-    def url(self, repo_id: str) -> str:
-        """The repository's page."""
-        return f"{self.endpoint.url}/{repo_id}"
+    def url(self, repo_id: str, pull_request: str = "") -> str:
+        """The page of a repository, or of a pull request (`refs/pr/N`) in it."""
+        page = f"{self.endpoint.url}/{repo_id}"
+        return f"{page}/discussions/{pull_request.rpartition('/')[2]}" if pull_request else page
 
 
 def _utils() -> Any:
@@ -287,21 +265,6 @@ def _utils() -> Any:
     from huggingface_hub import utils
 
     return utils
-
-
-class _without_xet:  # noqa: N801 (a context manager)
-    """Within the block huggingface_hub uploads without xet; it reads this constant at each call."""
-
-    def __enter__(self) -> None:
-        from huggingface_hub import constants
-
-        self._before = constants.HF_HUB_DISABLE_XET
-        constants.HF_HUB_DISABLE_XET = True
-
-    def __exit__(self, *_: object) -> None:
-        from huggingface_hub import constants
-
-        constants.HF_HUB_DISABLE_XET = self._before
 
 
 def _size(count: int) -> str:

@@ -16,8 +16,8 @@ from tiregistry.embeddings.limits import MAX_FILE
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import Word, writer_for
 from tiregistry.exchange.exporting import word_of
-from tiregistry.hub.client import RemoteFile
 from tiregistry.hub.endpoints import slug
+from tiregistry.hub.remote import RemoteFile
 from tiregistry.hub.shared_word import SharedPicture, SharedWord, original_time, shared_word
 from tiregistry.hub.stripping import check_stripped, strip_picture
 from tiregistry.images import MAX_BYTES

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Literal
 
 from tiregistry.concepts import Remote, Version
 from tiregistry.errors import HubError, UnreadableEmbedding
-from tiregistry.hub.client import Hub, RemoteFile, RepositoryInfo
+from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
 from tiregistry.hub.layout import (
     MANIFEST,
@@ -32,18 +32,17 @@ from tiregistry.hub.layout import (
     word_paths,
 )
 from tiregistry.hub.receiving import Naming, known_version, register_foreign, register_shared
+from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.watch import Progress, ignore
 from tiregistry.images import MAX_BYTES
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being fetched, files done and files in all."""
 Status = Literal["pulled", "already here"]
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
-
 _STALE_SECONDS = 24 * 3600.0
 _VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
@@ -100,6 +99,7 @@ def pull_repository(
         Damaged: what was fetched is not what was promised; nothing is kept.
         Conflict: the word's name or token belongs to another word here.
         HubError: the Hub does not answer, or sends what cannot be.
+        Interrupted: `hub` was told to stop; nothing half is kept.
     """
     return _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress).run(revision)
 
@@ -140,9 +140,10 @@ class _Pull:
         self, registry: Registry, hub: Hub, repo_id: str, options: PullOptions, progress: Progress | None
     ) -> None:
         self.registry, self.hub, self.repo_id, self.options = registry, hub, repo_id, options
-        self.progress: Progress = progress or (lambda *_: None)
+        self.progress: Progress = progress or ignore
 
     def run(self, revision: str) -> list[PullResult]:
+        self.hub.watch.begin()
         info = self.hub.info(self.repo_id, revision)
         files = self.hub.files(self.repo_id, info.sha)
         word = self._shared_word(info, files)

@@ -77,6 +77,7 @@ def search_hub(
     """
     if not 1 <= limit <= MAX_RESULTS:
         raise InvalidInput(f"--limit {limit} is out of range", f"from 1 to {MAX_RESULTS}")
+    hub.watch.begin()
     base_model = hub_id_of(registry, base) if base else ""
     common: dict[str, Any] = {"search": text or None, "sort": sort, "limit": limit, "expand": _EXPAND}
     filters = [TAG, *([f"base_model:{base_model}"] if base_model else [])]

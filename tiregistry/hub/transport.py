@@ -13,21 +13,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tiregistry.errors import HubError
+from tiregistry.errors import HubError, TiregError
+from tiregistry.hub.watch import current, wait_for
 from tiregistry.text import safe
 
-LONGEST_WAIT = 330.0
-"""Seconds that rate limits are waited out in one command: a little more than the Hub's window of five minutes."""
 _SECONDS_VARIABLE = "TIREG_HUB_TIMEOUT"
 _RETRIED_STATUS = frozenset({500, 502, 503, 504})
 _PAUSES = (0.5, 1.5)
-_MOST_REQUESTS = 5000
-"""Requests of one command: lists are read page by page, and a hostile server never ends them."""
 _LONGEST_BODY = 32 * 2**20
 _RATE_LIMIT = re.compile(r'"\w+"\s*;\s*r\s*=\s*(\d+)\s*;\s*t\s*=\s*(\d+)')
-
-Waiting = Callable[[float], None]
-"""Called with the seconds that are left to wait, about once a second."""
 
 
 class NoAnswer(HubError):
@@ -38,20 +32,8 @@ class ServerFailed(HubError):
     """The server answered that it failed; whether the request was carried out is not known."""
 
 
-class _State(threading.local):
-    waiting: Waiting | None = None
-    waited = 0.0
-    requests = 0
-
-
-_state = _State()
 _installed = threading.Lock()
 _done = False
-
-
-def waiting_with(report: Waiting | None) -> None:
-    """Tell the user through `report` while this thread waits; also begins the counts of one command anew."""
-    _state.waiting, _state.waited, _state.requests = report, 0.0, 0
 
 
 def seconds() -> float:
@@ -111,10 +93,13 @@ def _read(response: Any) -> Any:
 
     Raises:
         HubError: it is too long, or comes too slowly.
+        Interrupted: the user wants to stop.
     """
-    parts, size, until = [], 0, time.monotonic() + 5 * seconds()
+    parts, size, until, watch = [], 0, time.monotonic() + 5 * seconds(), current()
     try:
         for part in response.iter_bytes():
+            if watch is not None:
+                watch.check()
             parts.append(part)
             size += len(part)
             if size > _LONGEST_BODY or time.monotonic() > until:
@@ -132,18 +117,19 @@ def _send(send: Callable[[], Any], request: Any) -> Any:
     Raises:
         NoAnswer: nothing came back, also not when asked again.
         ServerFailed: a 5xx answer, also when asked again.
-        HubError: the rate limit asks for a longer wait than anyone would sit through.
+        Interrupted: the user wants to stop.
+        RateLimited: the rate limit asks for a longer wait than anyone would sit through.
     """
     pauses = list(_PAUSES) if _is_repeatable(request) else []
-    _state.requests += 1
-    if _state.requests > _MOST_REQUESTS:
-        raise HubError(f"{_host(request)} has answered {_MOST_REQUESTS} requests and still wants more", "give up")
+    watch = current()
     while True:
+        if watch is not None:
+            watch.count(_host(request), request.url.path)
         # The timeout of single calls (HEAD, downloads) is huggingface_hub's own; one without a limit gets ours.
         try:
             response = send()
         except Exception as error:
-            if isinstance(error, HubError) or not _is_transport(error):
+            if isinstance(error, TiregError) or not _is_transport(error):
                 raise
             if type(error).__name__ == "OfflineModeIsEnabled":
                 raise HubError(*offline()) from None
@@ -152,11 +138,12 @@ def _send(send: Callable[[], Any], request: Any) -> Any:
                 continue
             raise NoAnswer(*_no_answer(request, error)) from error
         if response.status_code == 429:
-            _sit_out(response)
+            wait = _asked_wait(response)
+            response.close()
+            wait_for(wait)
             if not _has_body_in_memory(request):
                 response.headers["retry-after"] = "0"  # huggingface_hub rewinds the file and repeats the request
                 return response
-            response.close()
             continue
         if response.status_code not in _RETRIED_STATUS:
             return response
@@ -219,23 +206,6 @@ def _said(response: Any) -> str:
     text = safe(response.headers.get("x-error-message", ""), limit=300)
     response.close()
     return text
-
-
-def _sit_out(response: Any) -> None:
-    """Wait as long as a 429 answer asks, within bounds.
-
-    Raises:
-        HubError: it asks for more.
-    """
-    wait = _asked_wait(response)
-    if _state.waited + wait > LONGEST_WAIT:
-        raise HubError(f"the Hub's rate limit asks to wait {wait:.0f} seconds", "try again after that")
-    _state.waited += wait
-    until = time.monotonic() + wait
-    while (left := until - time.monotonic()) > 0:
-        if _state.waiting is not None:
-            _state.waiting(left)
-        time.sleep(min(1.0, left))
 
 
 def _asked_wait(response: Any) -> float:

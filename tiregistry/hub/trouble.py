@@ -26,6 +26,10 @@ class HeadMoved(Conflict):
     """Somebody else committed to the repository in the meantime."""
 
 
+class Garbled(HubError):
+    """The answer is not what a Hub says; whether the request was carried out is not known."""
+
+
 class CommitInProgress(Conflict):
     """Another commit is being written at this moment."""
 
@@ -100,7 +104,7 @@ def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
     if isinstance(error, errors.HFValidationError):
         return InvalidInput(f"{what} is not a name that the Hub accepts", "write it as owner/name")
     if isinstance(error, json.JSONDecodeError) or type(error).__name__ == "JSONDecodeError":
-        return HubError(f"{what}: the answer {where} is not what a Hub says", "check the address")
+        return Garbled(f"{what}: the answer {where} is not what a Hub says", "check the address")
     if isinstance(error, ValueError) and "README.md" in str(error):
         return InvalidInput(f"{what}: the card's metadata are refused: {safe(error, limit=400)}", "correct the card")
     return HubError(f"{what}: {type(error).__name__} {where}: {safe(error, limit=300)}", "try again later")
@@ -114,7 +118,7 @@ def _sign_in(endpoint: Endpoint) -> str:
 
 def is_unknown_outcome(error: TiregError) -> bool:
     """Whether a request that failed like this may have been carried out all the same."""
-    return isinstance(error, (NoAnswer, ServerFailed))
+    return isinstance(error, (NoAnswer, ServerFailed, Garbled))
 
 
 def as_mapping(value: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +11,7 @@ from tiregistry.hub.client import Hub
 from tiregistry.hub.layout import MANIFEST, MAX_TEXT
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound
+from tiregistry.hub.watch import Progress
 from tiregistry.registry.registry import Registry
 
 State = Literal["up to date", "newer", "changed", "gone", "no access"]
@@ -43,9 +43,7 @@ class Update:
         }
 
 
-def check_updates(
-    registry: Registry, hub: Hub, repo_id: str = "", progress: Callable[[str, int, int], None] | None = None
-) -> list[Update]:
+def check_updates(registry: Registry, hub: Hub, repo_id: str = "", progress: Progress | None = None) -> list[Update]:
     """Compare every known repository of this endpoint (or the one that is named) with this registry.
 
     Raises:
@@ -57,6 +55,7 @@ def check_updates(
             last.setdefault(remote.repo_id, remote)
     found = []
     for done, remote in enumerate(last.values()):
+        hub.watch.begin()
         if progress is not None:
             progress(remote.repo_id, done, len(last))
         found.append(_check(registry, hub, remote))

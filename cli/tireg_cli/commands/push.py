@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tireg_cli.messages import hint, say
-from tireg_cli.output import emit, emit_fields, emit_json
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
 
 if TYPE_CHECKING:
-    from tiregistry.hub.push import PushResult
+    from tiregistry.hub.push import PushPlan, PushResult
 
 
 @click.command("push")
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Send every version of the word, oldest first.")
 @click.option("--pr", "create_pr", is_flag=True, help="Propose a pull request instead of changing main.")
 @click.option("--message", "-m", default="", help="Commit message.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent, removed and readable, and send nothing.")
 @click.option("--force", is_flag=True, help="Put the version on top of what is there, whatever it is.")
 @click.option("--endpoint", default="", metavar="URL", help="Another Hub; default HF_ENDPOINT, else huggingface.co.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -35,6 +36,7 @@ def command(
     everything: bool,
     create_pr: bool,
     message: str,
+    dry_run: bool,
     force: bool,
     endpoint: str,
     as_json: bool,
@@ -43,6 +45,8 @@ def command(
 
     Without REPO it goes where it went before, or to your account under the word's name. A new repository is private.
     Source pictures stay here unless --with-images is given; then place, time and camera are taken out of them.
+
+    --dry-run looks at the repository and lists every file that would be sent; nothing is.
 
     One commit per version, tagged v1, v2 … and with the version's digest. Your own text in the card is kept. Pushing
     what is there already changes nothing. If the repository holds something that is not here, nothing is sent and the
@@ -53,10 +57,11 @@ def command(
       tireg push gnome
       tireg push gnome@2 alice/garden-gnome --public --with-images
       tireg push gnome --all
+      tireg push gnome --with-images --dry-run
     """
     from tiregistry.hub.client import Hub
     from tiregistry.hub.endpoints import choose_endpoint
-    from tiregistry.hub.push import PushOptions, push_version, target_of, versions_to_push
+    from tiregistry.hub.push import PushOptions, plan_push, push_version, target_of, versions_to_push
     from tiregistry.registry.registry import Registry
 
     if everything and create_pr:
@@ -69,7 +74,7 @@ def command(
         message=message,
         force=force,
     )
-    results: list[tuple[str, PushResult]] = []
+    documents: list[dict[str, Any]] = []
 
     def announce(readable: tuple[str, ...], is_private: bool) -> None:
         progress.clear()
@@ -81,15 +86,63 @@ def command(
         hub = Hub(choose_endpoint(endpoint), progress.waiting)
         target = target_of(registry, hub, version, repository)
         for each in versions_to_push(registry, version, everything=everything):
-            result = push_version(registry, each, target, hub, options, progress, announce)
-            progress.clear()
-            results.append((each.reference, result))
+            if dry_run:
+                plan = plan_push(registry, each, target, hub, options, progress)
+                progress.clear()
+                documents.append(_planned(plan))
+            else:
+                result = push_version(registry, each, target, hub, options, progress, announce)
+                progress.clear()
+                documents.append(_document(each.reference, result))
             if not as_json:
-                _show(each.reference, result)
+                (_show_plan if dry_run else _show)(documents[-1])
     if as_json:
-        documents = [_document(name, result) for name, result in results]
         emit_json(documents if everything else documents[0])
     return 0
+
+
+def _planned(plan: PushPlan) -> dict[str, Any]:
+    return {
+        "reference": plan.version.reference,
+        "status": "unchanged" if plan.is_empty else "would propose" if plan.pull_request else "would push",
+        "repo_id": plan.repo_id,
+        "url": plan.url,
+        "creates_repository": not plan.exists,
+        "private": plan.private,
+        "number": plan.number,
+        "tags": list(plan.missing_tags),
+        "files": [{"path": path, "size": len(data)} for path, data in sorted(plan.add.items())],
+        "removed": list(plan.delete),
+        "message": plan.message,
+        "pull_request": plan.pull_request,
+        "readable": list(plan.public),
+    }
+
+
+def _show_plan(plan: dict[str, Any]) -> None:
+    emit(plan["url"])
+    doing = {"unchanged": "already there, nothing to send", "would push": "would be pushed"}
+    emit_fields(
+        {
+            "word": plan["reference"],
+            "status": doing.get(plan["status"], "would be proposed"),
+            "repository": "would be created" if plan["creates_repository"] else "",
+            "pull request": plan["pull_request"],
+            "commit": f"would say: {plan['message']}" if plan["status"] != "unchanged" else "",
+            "tags": ", ".join(plan["tags"]),
+            "visible to": _readers(plan["private"]),
+            "readable": "; ".join(plan["readable"]),
+        }
+    )
+    emit_table(
+        ("FILE", "BYTES"),
+        [*((f["path"], f["size"]) for f in plan["files"]), *((path, "removed") for path in plan["removed"])],
+    )
+    hint("nothing was sent")
+
+
+def _readers(private: bool) -> str:
+    return "you and your organization" if private else "everybody"
 
 
 def _document(reference: str, result: PushResult) -> dict[str, Any]:
@@ -108,17 +161,17 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
     }
 
 
-def _show(reference: str, result: PushResult) -> None:
-    emit(result.url)
+def _show(result: dict[str, Any]) -> None:
+    emit(result["url"])
     emit_fields(
         {
-            "word": reference,
-            "status": "already there, nothing to send" if result.status == "unchanged" else result.status,
-            "commit": result.commit,
-            "tags": ", ".join(result.tags),
-            "pull request": result.pull_request,
-            "visible to": "you and your organization" if result.private else "everybody",
+            "word": result["reference"],
+            "status": "already there, nothing to send" if result["status"] == "unchanged" else result["status"],
+            "commit": result["commit"],
+            "tags": ", ".join(result["tags"]),
+            "pull request": result["pull_request"],
+            "visible to": _readers(result["private"]),
         }
     )
-    if result.status == "pushed":
-        hint(f"others get it with: tireg pull {result.repo_id}")
+    if result["status"] == "pushed":
+        hint(f"others get it with: tireg pull {result['repo_id']}")

@@ -172,15 +172,3 @@ def test_what_others_own_is_refused(server: HubServer, alice: Hub, bob: Hub, her
     server.repos["alice/gnome"].gated = True
     with pytest.raises(NotAllowed, match="gated"):
         pull_repository(here, "alice/gnome", bob)
-
-
-def test_a_pull_request_changes_nothing_but_itself(server: HubServer, alice: Hub, bob: Hub, here: Registry) -> None:
-    push_version(here, learn(here), "alice/gnome", alice, PushOptions(private=False))
-    head = server.repos["alice/gnome"].head.sha
-    result = push_version(here, learn(here, 1), "alice/gnome", bob, PushOptions(create_pr=True))
-    assert (result.status, result.pull_request) == ("proposed", "refs/pr/1")
-    assert result.tags == ()
-    assert server.repos["alice/gnome"].head.sha == head
-    with Registry.open(here.home.parent / "reader") as reader:
-        (pulled,) = pull_repository(reader, "alice/gnome", bob, "refs/pr/1")
-        assert pulled.version.digest == here.version("gnome@2").digest

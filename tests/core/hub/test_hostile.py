@@ -210,7 +210,7 @@ def test_lists_without_end_are_given_up(
         return response
 
     server.faults = [Fault("/tree/", after=again, times=None)]
-    monkeypatch.setattr("tiregistry.hub.transport._MOST_REQUESTS", 60)
+    monkeypatch.setattr("tiregistry.hub.watch._MOST_REQUESTS", 60)
     with pytest.raises(HubError, match="still wants more"):
         pull_repository(watched, REPO, Hub(Endpoint(server.url, "alices-word")))
 

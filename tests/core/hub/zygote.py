@@ -30,8 +30,7 @@ def work(what: str, home: str, url: str, token: str, repository: str) -> None:
 
 
 def main() -> None:
-    import httpx2  # noqa: F401 (what every child needs is imported before the first fork)
-    import huggingface_hub.hf_api  # noqa: F401
+    import huggingface_hub.hf_api  # noqa: F401 (what every child needs is imported before the first fork)
     import safetensors.numpy  # noqa: F401
     import yaml  # noqa: F401
     from PIL import Image  # noqa: F401

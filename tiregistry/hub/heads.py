@@ -1,0 +1,117 @@
+"""What is at the head of a repository or pull request, and whether all of it is known here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tiregistry.concepts import Version
+from tiregistry.errors import Damaged
+from tiregistry.hub.client import Hub
+from tiregistry.hub.layout import MANIFEST, MAX_TEXT
+from tiregistry.hub.remote import PullRequest, RemoteFile, RepositoryInfo
+from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.trouble import HeadMoved, RepositoryNotFound
+from tiregistry.registry.registry import Registry
+from tiregistry.text import safe
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest commit of main or of a pull request."""
+
+    info: RepositoryInfo
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
+    word: SharedWord | None = None
+    """What its `tireg.json` says; None where there is none, or one of another program."""
+    revision: str = "main"
+
+
+def head_at(hub: Hub, info: RepositoryInfo, revision: str = "main", *, forgiving: bool = False) -> Head:
+    """The head that `info` names.
+
+    Args:
+        hub: where.
+        info: of the repository at this revision.
+        revision: `main` or `refs/pr/N`.
+        forgiving: take a `tireg.json` that contradicts itself as none.
+
+    Raises:
+        Damaged: the `tireg.json` contradicts itself.
+        HubError: the Hub does not answer.
+    """
+    files = hub.files(info.repo_id, info.sha)
+    word = None
+    if MANIFEST in files:
+        data = hub.read(info.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
+        try:
+            word = SharedWord.parse(data)
+        except Damaged:
+            if not forgiving:
+                raise
+    return Head(info, files, word, revision)
+
+
+def check_known(registry: Registry, hub: Hub, version: Version, head: Head) -> None:
+    """Make sure that a push of `version` covers nothing at the head that is unknown here.
+
+    Raises:
+        HeadMoved: it would; both sides are in the message.
+    """
+
+    def moved(theirs: str) -> HeadMoved:
+        return conflict(registry, hub, version, head.info, theirs)
+
+    if head.word is None:
+        strangers = sorted(p for p in head.files if p.startswith("learned_embeds") or p == MANIFEST)
+        if strangers and not _seen_before(registry, hub, head.info):
+            raise moved(f"it holds {safe(strangers[0], limit=100)}, which tireg did not write")
+        return
+    if not registry.versions_with(digest=head.word.digest):
+        raise moved(f"it holds version {head.word.number} ({head.word.digest[:19]}…), which is not here")
+    for path, sha256 in head.word.files.items():
+        if path not in head.files or (head.files[path].sha256 and head.files[path].sha256 != sha256):
+            raise moved(f"{safe(path, limit=100)} was changed there by other means")
+
+
+def _seen_before(registry: Registry, hub: Hub, info: RepositoryInfo) -> bool:
+    return any(
+        remote.commit_sha == info.sha and remote.endpoint == hub.endpoint.url
+        for remote in registry.remotes(repo_id=info.repo_id)
+    )
+
+
+def conflict(registry: Registry, hub: Hub, version: Version, info: RepositoryInfo, theirs: str) -> HeadMoved:
+    """The error that shows both sides."""
+    endpoint = hub.endpoint.url
+    last = next((r for r in registry.remotes(repo_id=info.repo_id) if r.endpoint == endpoint), None)
+    ours = f"last seen from here: {last.commit_sha[:12]} with {last.version}" if last else "never seen from here"
+    return HeadMoved(
+        f"{info.repo_id} is at {info.sha[:12]}: {theirs}; {ours}; you push {version.reference} "
+        f"({version.digest[:19]}…)",
+        f"tireg pull {info.repo_id} first, or --force puts yours on top (what is there stays in its history)",
+    )
+
+
+def open_proposal(registry: Registry, hub: Hub, version: Version, repo_id: str) -> Head | None:
+    """The head of the user's newest open pull request that holds this version or another of its concept.
+
+    One that holds what is not here (somebody else continued it) is left alone.
+
+    Raises:
+        NotAllowed: nobody is signed in.
+        HubError: the Hub does not answer.
+    """
+    for request in hub.open_pull_requests(repo_id):
+        head = _proposed(hub, repo_id, request)
+        known = registry.versions_with(digest=head.word.digest) if head is not None and head.word is not None else []
+        if any(each.concept == version.concept for each in known):
+            return head
+    return None
+
+
+def _proposed(hub: Hub, repo_id: str, request: PullRequest) -> Head | None:
+    try:
+        return head_at(hub, hub.info(repo_id, request.revision), request.revision, forgiving=True)
+    except RepositoryNotFound:
+        return None  # closed, or gone, a moment ago

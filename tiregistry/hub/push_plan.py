@@ -1,0 +1,259 @@
+"""What a push would do: found out by looking, without sending anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tiregistry.concepts import Version
+from tiregistry.errors import Conflict
+from tiregistry.hub import card, card_text
+from tiregistry.hub.client import Hub
+from tiregistry.hub.endpoints import check_repo_id, slug
+from tiregistry.hub.heads import Head, check_known, head_at, open_proposal
+from tiregistry.hub.layout import CARD, MAX_TEXT, repository_files
+from tiregistry.hub.remote import RepositoryInfo
+from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.trouble import RepositoryNotFound
+from tiregistry.hub.watch import Progress, ignore
+from tiregistry.registry.registry import Registry
+
+STEPS = 100
+"""A push is told in per cent."""
+# What a push may remove, whatever a tireg.json claims to have written.
+_LAYOUT = re.compile(r"(?:concept_images|previews)/[^/]+|[^/]+\.(?:safetensors|bin)")
+# Readers would take them for this word.
+_OTHER_WORDS = (
+    "learned_embeds.bin",
+    "learned_embeds_2.bin",
+    "learned_embeds.safetensors",
+    "learned_embeds_2.safetensors",
+)
+_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushOptions:
+    """What the user decides about a push."""
+
+    private: bool | None = None
+    """Visibility; None makes a new repository private and leaves an existing one as it is."""
+    with_images: bool = False
+    with_previews: bool = False
+    create_pr: bool = False
+    """Propose a pull request instead of changing main; an open one of the same user is continued."""
+    message: str = ""
+    force: bool = False
+    """Put the version on top of a head that holds something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushPlan:
+    """What a push would do, on top of what the repository holds now."""
+
+    version: Version
+    repo_id: str
+    url: str
+    exists: bool
+    """Whether the repository is there; otherwise it would be created."""
+    private: bool
+    """Who may read: the user and their organization, or everybody."""
+    number: int
+    """The version's number in the repository."""
+    add: Mapping[str, bytes] = field(repr=False)
+    """Path to bytes of every file that would be written."""
+    delete: tuple[str, ...]
+    """Paths that would be removed."""
+    public: tuple[str, ...]
+    """What a reader of the repository learns."""
+    card: str = field(repr=False)
+    """The README as it would be."""
+    tags: tuple[str, ...]
+    """The version's tags; none in a pull request."""
+    missing_tags: tuple[str, ...]
+    """Those of them that would be set."""
+    message: str
+    head: str
+    """The commit that it would go on top of; empty when the repository would be created."""
+    revision: str
+    """`main`, or the pull request (`refs/pr/N`) that would be continued."""
+    opens_pull_request: bool
+
+    @property
+    def pull_request(self) -> str:
+        """The open pull request (`refs/pr/N`) that would be continued; `new` when one would be opened, else empty."""
+        return "new" if self.opens_pull_request else self.revision if self.revision != "main" else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to send: all of it is there."""
+        return self.exists and not self.add and not self.delete
+
+
+def digest_tag(digest: str) -> str:
+    """The tag that names a version by its content; git allows no colon."""
+    return digest.replace(":", "-")
+
+
+def target_of(registry: Registry, hub: Hub, version: Version, wanted: str = "") -> str:
+    """The repository a version is pushed to: `wanted`, else where the concept was pushed before, else a new name.
+
+    Raises:
+        InvalidInput: `wanted` cannot be a repository.
+        NotAllowed: a name under the user's own account is needed, and nobody is signed in.
+    """
+    if "/" in wanted:
+        return check_repo_id(wanted)
+    if not wanted:
+        for remote in registry.remotes():
+            is_same = remote.version.rpartition("@")[0] == version.concept
+            if is_same and remote.direction == "push" and remote.endpoint == hub.endpoint.url:
+                return check_repo_id(remote.repo_id)
+    return check_repo_id(f"{hub.user}/{wanted or slug(version.concept).lower()}")
+
+
+def plan_push(
+    registry: Registry,
+    version: Version,
+    repo_id: str,
+    hub: Hub,
+    options: PushOptions | None = None,
+    progress: Progress | None = None,
+) -> PushPlan:
+    """Find out what a push would do; nothing is sent, and nothing is written here.
+
+    Args:
+        registry: where the version is.
+        version: what would be pushed.
+        repo_id: `owner/name`.
+        hub: where.
+        options: what the user decides.
+        progress: told each step, in per cent of the whole push.
+
+    Raises:
+        HeadMoved: the repository's head holds something that is not here; both sides are in the message.
+        Conflict: the repository has another visibility than the user demands.
+        InvalidInput: no prompt could use this word, or a picture cannot be read.
+        Interrupted: `hub` was told to stop.
+        RepositoryNotFound, NotAllowed, HubError: the Hub refuses or does not answer.
+    """
+    hub.watch.begin()
+    return _Planner(registry, version, repo_id, hub, options or PushOptions(), progress or ignore).plan()
+
+
+class _Planner:
+    """Looks at a repository and compares."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        version: Version,
+        repo_id: str,
+        hub: Hub,
+        options: PushOptions,
+        progress: Progress,
+    ) -> None:
+        self.registry, self.version, self.repo_id, self.hub = registry, version, repo_id, hub
+        self.options, self.progress = options, progress
+
+    def plan(self) -> PushPlan:
+        self.progress("looking at the repository", 0, STEPS)
+        head = self._look()
+        if head is None:
+            if self.options.create_pr:
+                raise RepositoryNotFound(
+                    f"there is no {self.repo_id} that you may see, so nothing to propose a change to",
+                    "check the spelling, or push without --pr",
+                )
+            if not self.hub.endpoint.token:
+                _ = self.hub.user  # raises: nobody is signed in
+            return self._compared(Head(RepositoryInfo(self.repo_id, "", self.options.private is not False)), {})
+        if not self.options.force:
+            check_known(self.registry, self.hub, self.version, head)
+        refs = self.hub.refs(self.repo_id)
+        plan = self._compared(head, refs)
+        if self.options.create_pr and not plan.is_empty:
+            proposed = open_proposal(self.registry, self.hub, self.version, self.repo_id)
+            return self._compared(proposed, refs) if proposed is not None else plan
+        return plan
+
+    def _look(self) -> Head | None:
+        """The head of main; None where there is no repository.
+
+        Raises:
+            Conflict: it has another visibility than is asked for.
+        """
+        info = self.hub.find(self.repo_id)
+        if info is None:
+            return None
+        if self.options.private is not None and info.private != self.options.private:
+            is_, wanted = ("private", "public") if info.private else ("public", "private")
+            raise Conflict(
+                f"{self.repo_id} is {is_}, and --{wanted} was asked for; nothing was sent",
+                "change it in the repository's settings, or push to another one",
+            )
+        return head_at(self.hub, info, forgiving=self.options.force)
+
+    def _compared(self, head: Head, refs: Mapping[str, str]) -> PushPlan:
+        """What would have to be sent on top of a head."""
+        self.progress("preparing the files", 10, STEPS)
+        number = self._number(refs, head.word)
+        # Pictures that this very version has there already stay without being asked for again.
+        same = head.word if head.word is not None and head.word.digest == self.version.digest else None
+        mine = repository_files(
+            self.registry,
+            self.version,
+            number,
+            with_images=self.options.with_images or bool(same and same.pictures),
+            with_previews=self.options.with_previews or bool(same and same.previews),
+        )
+        text = self._card(mine.word, head, refs)
+        wanted = {**mine.files, CARD: text.encode()}
+        stale = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
+        is_proposal = self.options.create_pr
+        tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
+        return PushPlan(
+            version=self.version,
+            repo_id=self.repo_id,
+            url=self.hub.url(self.repo_id, head.revision if head.revision != "main" else ""),
+            exists=bool(head.info.sha),
+            private=head.info.private,
+            number=number,
+            add={p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)},
+            delete=tuple(sorted(p for p in stale & set(head.files) if p not in mine.files and _LAYOUT.fullmatch(p))),
+            public=mine.public,
+            card=text,
+            tags=tags,
+            missing_tags=tuple(tag for tag in tags if tag not in refs),
+            message=(self.options.message.strip() or f"{self.version.concept} version {number}")[:200],
+            head=head.info.sha,
+            revision=head.revision,
+            opens_pull_request=is_proposal and head.revision == "main",
+        )
+
+    def _number(self, refs: Mapping[str, str], head_word: SharedWord | None) -> int:
+        """The version's number in the repository: the one it has there, else its own, else the next free one."""
+        if head_word is not None and head_word.digest == self.version.digest:
+            return head_word.number  # its tags may not have been set when the push was cut off
+        numbers = {int(m[1]): sha for tag, sha in refs.items() if (m := _VERSION_TAG.fullmatch(tag))}
+        tagged = refs.get(digest_tag(self.version.digest))
+        for number, sha in numbers.items():
+            if sha == tagged:
+                return number
+        return self.version.number if self.version.number not in numbers else max(numbers) + 1
+
+    def _card(self, word: SharedWord, head: Head, refs: Mapping[str, str]) -> str:
+        existing = ""
+        if CARD in head.files:
+            data = self.hub.read(self.repo_id, head.info.sha, head.files[CARD], MAX_TEXT)
+            existing = data.decode("utf-8", "replace")
+
+        def as_pushed() -> str:
+            tagged = refs.get(digest_tag(head.word.digest)) if head.word else None
+            if tagged is None:
+                return ""
+            then = self.hub.files(self.repo_id, tagged)
+            return self.hub.read(self.repo_id, tagged, then[CARD], MAX_TEXT).decode() if CARD in then else ""
+
+        return card_text.compose(card.front_matter(word), card.body(word, self.repo_id), existing, as_pushed)

@@ -16,14 +16,8 @@ import pytest
 from tests.cli.running import Tireg
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
-from tireg_cli.main import COMMANDS
 from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
-
-MINE = (
-    "list", "show", "diff", "history", "tag", "alias", "note", "rename", "remove", "restore", "base", "verify", "gc",
-    "backup",
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -245,17 +239,6 @@ def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -
 
 
 # -- the contract ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", MINE)
-def test_every_command_has_an_example_in_its_help(tireg: Tireg, name: str) -> None:
-    assert f"tireg {name}" in tireg(name, "--help").out.split("Example", 1)[1]
-    assert COMMANDS[name][1].endswith(".")
-
-
-@pytest.mark.parametrize("sub", ["list", "add", "show", "default", "remove"])
-def test_every_base_command_has_an_example_in_its_help(tireg: Tireg, sub: str) -> None:
-    assert f"tireg base {sub}" in tireg("base", sub, "--help").out.split("Example", 1)[1]
 
 
 def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -> None:

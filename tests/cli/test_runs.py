@@ -74,6 +74,20 @@ def test_cancel_and_remove(capsys: pytest.CaptureFixture[str], registry: Registr
     assert not registry.runs()
 
 
+def test_a_run_is_given_another_name_before_it_goes_on(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    settings = {"max_steps": 7, "concept_type": "object"}
+    config = {"training": settings, "base": {"name": "tiny"}, "placeholder_token": "<gnome>", "images": []}
+    waiting = registry.create_run("gnome", config, 7)
+    registry.create_concept("dwarf", "<elf>", "object")
+    assert run(["runs", "resume", "--last", "--token", "<elf>"]) == 4
+    assert "is already the placeholder token of dwarf" in capsys.readouterr().err
+    assert run(["runs", "resume", "--last", "--token", "elf"]) == 2
+    assert registry.run(waiting.id) == waiting
+    assert run(["runs", "resume", "--last", "--name", "troll"]) == 4  # renamed; but it waits in the queue
+    changed = registry.run(waiting.id)
+    assert (changed.concept, changed.config["placeholder_token"]) == ("troll", "<troll>")
+
+
 def test_a_dead_run_is_called_dead(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tiregistry.concepts import Run
-from tiregistry.errors import Conflict
+from tiregistry.errors import Conflict, Damaged
 from tiregistry.runs.executor import Executor, LocalWorkers
 from tiregistry.runs.liveness import is_dead
 from tiregistry.training.events import Event
 from tiregistry.training.journal import JournalReader
+from tiregistry.training.request import check_names
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import STOP_FILE, run_folder
 
@@ -89,6 +90,39 @@ def queue_again(registry: Registry, run: Run) -> Run:
             raise Conflict(f"run {run.id} is {current.status}", "tireg runs watch shows it")
         config = dict(current.config) | {"background": True}
         return registry.update_run(run.id, status="queued", pid=None, message="", config=config, finished_at=None)
+
+
+def relabel(registry: Registry, run: Run, *, concept: str = "", placeholder_token: str = "") -> Run:
+    """Have what a run learns registered under another name, another placeholder token, or both.
+
+    For a run whose name or token was taken by another while it trained; nothing that it has learned changes, because
+    it learns vectors, not their name. The pictures' captions that have the token get the new one.
+
+    Args:
+        concept: the new name; empty keeps it.
+        placeholder_token: the new token; empty means that of the concept, or `<name>`, when there is a new name.
+
+    Raises:
+        Conflict: the run is finished or being carried out, or name, token or type clash with what is registered.
+        PlaceholderTaken, InvalidReference, InvalidPlaceholder: name or token cannot be used.
+        Damaged: the run's record is not what it was.
+    """
+    with registry.database.write():
+        current = registry.run(run.id)
+        if current.status == "finished":
+            raise Conflict(f"run {run.id} is finished", "tireg rename gives its word another name")
+        if is_carried_out(run_folder(registry, run.id)):
+            raise Conflict(f"run {run.id} is being carried out", f"first: tireg runs cancel {run.id}")
+        config = dict(current.config)
+        try:
+            old, images, kind = config["placeholder_token"], config["images"], config["training"]["concept_type"]
+        except (KeyError, TypeError) as error:
+            raise Damaged(f"run {run.id} has no {error} in its record", "start the training again") from None
+        wanted = placeholder_token or ("" if concept else old)
+        name, token = check_names(registry, concept or current.concept, wanted, kind)
+        images = [image | {"caption": image.get("caption", "").replace(old, token)} for image in images]
+        config |= {"concept": name, "placeholder_token": token, "images": images}
+        return registry.update_run(run.id, concept=name, config=config)
 
 
 def remove(registry: Registry, run: Run) -> None:

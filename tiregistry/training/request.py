@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import Fingerprint, Run, SourceImage, Version
-from tiregistry.errors import Conflict, Damaged, InvalidConfig, InvalidInput, VersionNotFound, WrongBaseModel
+from tiregistry.concepts import ConceptType, Fingerprint, Run, SourceImage, Version
+from tiregistry.errors import (
+    ConceptNotFound,
+    Conflict,
+    Damaged,
+    InvalidConfig,
+    InvalidInput,
+    VersionNotFound,
+    WrongBaseModel,
+)
 from tiregistry.images import SourcePicture, alpha_of, decode_picture
 from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
 from tiregistry.references import check_name
@@ -71,28 +79,13 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         PlaceholderTaken, Conflict: the token or the concept's type clashes with what is registered.
         ConceptNotFound, VersionNotFound: the initializer names a version that does not exist.
     """
-    concept = check_name(request.concept)
     request.config.check()
     if not request.pictures:
         raise InvalidInput("no pictures to learn from", "give picture files or a folder")
     for what, given in (("captions", request.captions), ("masks", request.masks)):
         if given and len(given) != len(request.pictures):
             raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
-    owners = registry.placeholders()
-    existing = None
-    for known, owner in owners.items():
-        if owner.casefold() == concept.casefold():
-            concept, existing = owner, known
-    token = check_placeholder(request.placeholder_token or existing or placeholder_for(concept))
-    check_free(token, concept, owners, frozenset())
-    if existing is not None:
-        if token != existing:
-            raise Conflict(
-                f"{concept} has the placeholder token {existing}, not {token}", "leave --token out, or use another name"
-            )
-        known_type = registry.concept(concept).concept_type
-        if known_type != request.config.concept_type:
-            raise Conflict(f"{concept} is of type {known_type}", f"add --type {known_type}, or use another name")
+    concept, token = check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
     config = request.config.resolved()
     if request.precision not in ("", "auto"):
         config = replace(config, precision=request.precision)
@@ -115,6 +108,37 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
     Wording.build(config, request.all_captions, token)
     config.check()
     return replace(request, concept=concept, placeholder_token=token, config=config, precision=config.precision)
+
+
+def check_names(registry: Registry, concept: str, token: str, concept_type: ConceptType) -> tuple[str, str]:
+    """Under which name and placeholder token a word can be registered: those that are asked for, completed.
+
+    Args:
+        concept: its name; that of an existing concept adds a version to it.
+        token: its placeholder token; empty means the concept's own, or `<name>` for a new one.
+
+    Raises:
+        InvalidReference, InvalidPlaceholder: they break the rules.
+        PlaceholderTaken, Conflict: they, or the type, clash with what is registered.
+    """
+    try:
+        known = registry.concept(check_name(concept))  # also by a name it had before
+    except ConceptNotFound:
+        token = check_placeholder(token or placeholder_for(concept))
+        check_free(token, concept, registry.placeholders(), frozenset())
+        return concept, token
+    wanted = check_placeholder(token) if token else known.placeholder_token
+    if wanted != known.placeholder_token:
+        check_free(wanted, known.name, registry.placeholders(), frozenset())
+        raise Conflict(
+            f"{known.name} has the placeholder token {known.placeholder_token}, not {wanted}",
+            "leave --token out, or use another name",
+        )
+    if known.concept_type != concept_type:
+        raise Conflict(
+            f"{known.name} is of type {known.concept_type}", f"add --type {known.concept_type}, or use another name"
+        )
+    return known.name, wanted
 
 
 def continued_version(registry: Registry, config: TrainingConfig) -> Version | None:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tiregistry.concepts import Run, RunStatus
-from tiregistry.errors import Conflict, Interrupted, InvalidInput, TiregError, TrainingDiverged, WrongBaseModel
+from tiregistry.errors import (
+    AlreadyExists,
+    Conflict,
+    Interrupted,
+    InvalidInput,
+    PlaceholderTaken,
+    TiregError,
+    TrainingDiverged,
+    WrongBaseModel,
+)
 from tiregistry.opening import open_base
 from tiregistry.placeholders import check_free
 from tiregistry.training.base_check import check_base
@@ -17,7 +26,14 @@ from tiregistry.training.config import TrainingConfig
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Finished, Notice, Preparing, Started, StepDone
 from tiregistry.training.preparing import make_word
-from tiregistry.training.request import TrainingRequest, check_request, keep_pictures, request_of, run_config
+from tiregistry.training.request import (
+    TrainingRequest,
+    check_names,
+    check_request,
+    keep_pictures,
+    request_of,
+    run_config,
+)
 from tiregistry.training.run_lock import RunLock, hold_run, is_carried_out
 from tiregistry.training.run_state import Heartbeat, RunState, run_folder
 
@@ -145,6 +161,9 @@ def _take_up_held(
 
     requests = [request_of(registry, run) for run in runs]
     first = requests[0][0]
+    for request, _ in requests:
+        # What cannot be registered in the end is said now, not after the training.
+        check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
     yield Preparing(f"loading the base model {check_base(registry, first)}")
     base = _open(registry, first)
     for run in runs:
@@ -262,7 +281,13 @@ def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> It
             errors.append(TrainingDiverged(f"{word.name}: the loss is not finite at the first step", _ADVICE))
         return
     yield from state.make_previews(base)
-    version = state.register(base)
+    try:
+        version = state.register(base)
+    except Conflict as error:
+        if type(error) not in (Conflict, AlreadyExists, PlaceholderTaken):
+            raise
+        # Somebody took the name or the token while this run trained.
+        raise type(error)(error.message, f"nothing is lost: tireg runs resume {run_id} --name OTHER-NAME") from None
     if word.ended == "diverged":
         text = f"{word.name}: the loss became NaN or infinite after step {word.step}"
         state.end("failed", message=f"{text}; what was learned before is {version.reference}", version_id=version.id)

@@ -44,8 +44,8 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.option("--grid", type=click.Path(path_type=Path), metavar="FILE", help="Also save them as one labelled grid.")
 @click.option("--show", is_flag=True, help="Draw the pictures in the terminal.")
 @click.option("--batch-size", type=click.IntRange(1, 256), default=1, show_default=True, help="Pictures at a time.")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--precision", default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16, fp16.")
 @click.option("--allow-compatible", is_flag=True, help="Take words of another model with the same vocabulary.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all paths and recipes.")
 def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **given: Any) -> int:

@@ -39,10 +39,16 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("list")
 @click.option("--status", help="Only runs with this status.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @_JSON
 def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    \b
+    Examples:
+      tireg runs list --status failed
+      tireg runs list --limit 5 --json
+    """
     with Registry.open() as registry:
         found = [(run, _status(registry, run)) for run in registry.runs(limit=None if status else limit)]
         found = [(run, seen) for run, seen in found if status in (None, seen)][:limit]
@@ -67,7 +73,13 @@ def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False)
 @_LAST
 @_JSON
 def show_run(run_id: str, last: bool, as_json: bool) -> None:
-    """Show one run in full: settings, progress, why it ended, where its log is."""
+    """Show one run in full: settings, progress, why it ended, where its log is.
+
+    \b
+    Examples:
+      tireg runs show --last
+      tireg runs show k3q --json
+    """
     with Registry.open() as registry:
         run = _find(registry, run_id, last)
         seen = _status(registry, run)
@@ -100,7 +112,12 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
 @_RUN
 @_LAST
 def watch_run(run_id: str, last: bool) -> int:
-    """Follow a run until it ends. Ctrl-C stops the watching, not the run."""
+    """Follow a run until it ends. Ctrl-C stops the watching, not the run.
+
+    \b
+    Example:
+      tireg runs watch --last
+    """
     from tireg_cli.progress import TrainingProgress
     from tiregistry.runs.control import watch
 
@@ -124,7 +141,13 @@ def watch_run(run_id: str, last: bool) -> int:
 @_LAST
 @click.option("--keep", is_flag=True, help="Register what was learned so far.")
 def cancel_run(run_id: str, last: bool, keep: bool) -> None:
-    """Take a run out of the queue, or stop it after its step; its checkpoint stays."""
+    """Take a run out of the queue, or stop it after its step; its checkpoint stays.
+
+    \b
+    Examples:
+      tireg runs cancel k3q
+      tireg runs cancel --last --keep
+    """
     from tiregistry.runs.control import cancel
 
     with Registry.open() as registry:
@@ -136,17 +159,28 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> None:
 @command.command("resume")
 @_RUN
 @_LAST
+@click.option("--name", default="", help="Register what is learned under another concept's name.")
+@click.option("--token", default="", metavar="<TOKEN>", help="Register it under another placeholder token.")
 @click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
 @_JSON
-def resume_run(run_id: str, last: bool, detach: bool, as_json: bool) -> int:
-    """Go on with a run from its checkpoint: the result is the same as without the interruption."""
+def resume_run(run_id: str, last: bool, name: str, token: str, detach: bool, as_json: bool) -> int:
+    """Go on with a run from its checkpoint: the result is the same as without the interruption.
+
+    \b
+    Examples:
+      tireg runs resume --last
+      tireg runs resume k3q --detach
+      tireg runs resume k3q --name garden-gnome --token "<garden-gnome>"
+    """
     from tireg_cli.commands.train import KEEPING, report
     from tireg_cli.progress import follow
-    from tiregistry.runs.control import queue_again, start
+    from tiregistry.runs.control import queue_again, relabel, start
     from tiregistry.training.run import resume
 
     with Registry.open() as registry:
         run = _find(registry, run_id, last)
+        if name or token:
+            run = relabel(registry, run, concept=name, placeholder_token=token)
         if detach:
             queued = queue_again(registry, run)
             start(registry, [queued])
@@ -167,7 +201,12 @@ def resume_run(run_id: str, last: bool, detach: bool, as_json: bool) -> int:
 @_RUN
 @_LAST
 def remove_run(run_id: str, last: bool) -> None:
-    """Forget a run with its checkpoint and log; the version it made stays."""
+    """Forget a run with its checkpoint and log; the version it made stays.
+
+    \b
+    Example:
+      tireg runs remove k3q
+    """
     from tiregistry.runs.control import remove
 
     with Registry.open() as registry:

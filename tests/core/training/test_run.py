@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from tiregistry.concepts import NewVersion
+from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import (
     Conflict,
     Interrupted,
     InvalidConfig,
     InvalidInput,
+    InvalidPlaceholder,
     PlaceholderTaken,
     TiregError,
     TrainingDiverged,
@@ -23,6 +27,7 @@ from tiregistry.errors import (
     WrongBaseModel,
 )
 from tiregistry.images import read_pictures
+from tiregistry.runs.control import relabel
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade, StepDone
 from tiregistry.training.gathering import gather
@@ -113,6 +118,50 @@ def test_a_consumer_that_goes_away_leaves_a_run_to_resume(registry: Any, request
     assert run.status == "interrupted"
     finished(resume(registry, run))
     assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
+
+
+def test_a_name_taken_while_training_costs_nothing(registry: Any, request_for: Build) -> None:
+    """Registering fails in the end; the run keeps what it learned and is registered under another name."""
+    request = replace(request_for("pot"), captions=["", "a <pot> here", ""])
+    events = train(registry, request)
+    next(event for event in events if isinstance(event, StepDone) and event.step == 2)
+    registry.create_concept("other", "<pot>", "object")
+    with pytest.raises(PlaceholderTaken) as caught:
+        list(events)
+    run = registry.last_run()
+    assert f"tireg runs resume {run.id} --name" in caught.value.hint
+    assert (run.status, run.step) == ("failed", 4)
+    with pytest.raises(PlaceholderTaken, match="other"):
+        next(resume(registry, run))  # said before the base model is loaded
+    with pytest.raises(PlaceholderTaken):
+        relabel(registry, run, placeholder_token="<POT>")
+    with pytest.raises(Conflict, match="has the placeholder token <pot>"):
+        relabel(registry, run, concept="other", placeholder_token="<vase>")
+    with pytest.raises(InvalidPlaceholder):
+        relabel(registry, run, placeholder_token="no brackets")
+    assert registry.run(run.id) == run
+    changed = relabel(registry, run, concept="vase")
+    assert (changed.concept, changed.config["placeholder_token"]) == ("vase", "<vase>")
+    rest = list(resume(registry, changed))
+    assert not [event for event in rest if isinstance(event, StepDone)]  # everything was learned already
+    version = registry.version("vase")
+    assert [image.caption for image in version.images] == ["", "a <vase> here", ""]
+    assert version.run_id == run.id
+    alone = finished(train(registry, replace(request_for("urn"), captions=["", "a <urn> here", ""]))).reference
+    assert registry.version(alone).embedding() == version.embedding()
+    with pytest.raises(Conflict, match="is finished"):
+        relabel(registry, registry.run(run.id), concept="jug")
+
+
+def test_a_run_of_a_concept_that_was_renamed_goes_on_under_the_new_name(registry: Any, request_for: Build) -> None:
+    registry.add_version(NewVersion("pot", "<pot>", "object", "imported"), Embedding({"clip_l": np.ones((1, 32))}))
+    events = train(registry, request_for("pot"))
+    for event in events:
+        if isinstance(event, StepDone) and event.step == 2:
+            break
+    events.close()
+    registry.rename("pot", "vase")
+    assert finished(resume(registry, registry.last_run())).reference == "vase@2"
 
 
 def test_two_words_in_one_pass_become_two_runs_and_two_versions(registry: Any, request_for: Build) -> None:

@@ -1,20 +1,23 @@
 """Measures an exported base: `python -m tools.embedded_base.measure --model FOLDER --work DIR --out DIR`.
 
-What a judge that saw only renders reads from generated pictures, and what single learned vectors reach. Prints one
-JSON line per measurement and saves every grid that the numbers come from, because numbers saturate on blobs.
+What a judge that saw only renders reads from generated pictures, and what single learned words reach on things and
+styles that were held out whole. Every result is a line in OUT/results.jsonl and every word a file in OUT/words, so
+that a measurement goes on where it was stopped; the grids that the numbers come from are saved beside them, because
+numbers saturate on blobs. Prints the table against the bars at the end.
 """
 
 import argparse
+import datetime
 import json
+import multiprocessing
 import os
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
-from tools.embedded_base.autoencoder import to_tensor
 from tools.embedded_base.concepts import (
     MORE_STYLES,
     MORE_THINGS,
@@ -25,194 +28,168 @@ from tools.embedded_base.concepts import (
     style_pictures,
     thing_pictures,
 )
-from tools.embedded_base.dataset import ATTRIBUTES, scene_labels
-from tools.embedded_base.inversion import WORD, Base
-from tools.embedded_base.judge import Judge, judge_pictures, load_judge
-from tools.embedded_base.pictures import save_grid
-from tools.embedded_base.world.backgrounds import CONTEXTS
-from tools.embedded_base.world.captions import CONTEXT_PHRASES, with_articles
-from tools.embedded_base.world.kinds import NAMED_KINDS
-from tools.embedded_base.world.media import MEDIA
-from tools.embedded_base.world.palette import COLOUR_RGB, COLOURS
-from tools.embedded_base.world.scenes import Scene, draw_scene, held_out
-from tools.embedded_base.world.things import Thing
+from tools.embedded_base.summary import print_summary
 
-EDIT_CONTEXTS = ("beach", "snow", "night", "brick")
-EDIT_MEDIA = ("oil painting", "watercolor", "pixel art", "cartoon")
-
-
-def _report(**values: object) -> None:
-    print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}), flush=True)
-
-
-def _prompt(scene: Scene) -> str:
-    what = f"{scene.thing.colour} {scene.thing.kind} {CONTEXT_PHRASES[scene.context][0]}"
-    return with_articles(f"a photo of a {what}" if scene.medium == "photo" else f"a {scene.medium} of a {what}")
-
-
-def _plain_scenes(count: int, held: bool, rng: np.random.Generator) -> list[Scene]:
-    """Named kinds in one colour; half of them photos, the rest in the other media."""
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        kind, context = str(rng.choice(list(NAMED_KINDS))), str(rng.choice(list(CONTEXTS)))
-        colour = int(rng.integers(len(COLOURS)))
-        if held_out(kind, COLOURS[colour], context) != held:
-            continue
-        medium = "photo" if len(scenes) % 2 == 0 else str(rng.choice(list(MEDIA)[1:]))
-        second = COLOUR_RGB[(colour + 1 + int(rng.integers(len(COLOURS) - 1))) % len(COLOURS)]
-        scenes.append(Scene(Thing(kind, COLOUR_RGB[colour], second), context, medium, MEDIA[medium]))
-    return scenes
-
-
-def _accuracy(judge: Judge, pictures: np.ndarray, scenes: list[Scene]) -> dict[str, float]:
-    """Share of right answers; colour is not asked of pencil drawings, which have none."""
-    read, labels = judge_pictures(judge, pictures), np.array([scene_labels(scene) for scene in scenes])
-    coloured = np.array([scene.medium != "pencil drawing" for scene in scenes])
-    result = {}
-    for i, key in enumerate(ATTRIBUTES):
-        right = read[key] == labels[:, i]
-        result[key] = float((right[coloured] if key == "colour" else right).mean())
-    return result
-
-
-def measure_prompts(base: Base, judge: Judge, count: int, out: Path, guidance: float) -> None:
-    """Accuracy on seen and on never-trained combinations, and of the judge on renders of the latter."""
-    rng = np.random.default_rng(5)
-    for held in (False, True):
-        scenes = _plain_scenes(count, held, rng)
-        prompts = [_prompt(scene) for scene in scenes]
-        started = time.monotonic()
-        drawn = [base.draw(prompts[i : i + 32], seed=i, guidance=guidance) for i in range(0, count, 32)]
-        pictures = np.concatenate(drawn)
-        seconds = (time.monotonic() - started) / count
-        name = "never trained" if held else "trained"
-        save_grid(pictures[:96], 12, out / f"prompts_{name.replace(' ', '_')}.png")
-        _report(measure=f"prompts, combinations {name}", n=count, **_accuracy(judge, pictures, scenes), seconds=seconds)
-    renders = np.stack([draw_scene(scene, rng) for scene in scenes])
-    _report(measure="renders of the same, the judge's limit", n=count, **_accuracy(judge, renders, scenes))
-
-
-@torch.no_grad()
-def judge_features(judge: Judge, pictures: np.ndarray) -> torch.Tensor:
-    """(n, 192) unit vectors."""
-    return F.normalize(judge.features(to_tensor(pictures)), dim=-1)
-
-
-def _similarity(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a @ b.T).mean())
-
-
-def _gap_closed(start: float, reached: float, best: float) -> float:
-    return (reached - start) / max(best - start, 1e-3)
-
-
-def measure_thing(
-    base: Base, judge: Judge, held: HeldOutThing, options: dict[str, float], out: Path, guidance: float, seed: int
-) -> torch.Tensor:
-    """Learns it, draws it alone and in edits, reports and saves a grid; returns the judge's features of it alone."""
-    sources = thing_pictures(held)
-    learned = base.learn(sources, held.initializer, seed=seed, **options)
-    article = "an" if held.initializer[0] in "aeiou" else "a"
-    before = base.draw([f"a photo of {article} {held.initializer}"] * 4, seed=1, guidance=guidance)
-    alone = base.draw([f"a photo of a {WORD}"] * 8, learned.vector, seed=1, guidance=guidance)
-    edits = [f"a photo of a {WORD} {CONTEXT_PHRASES[c][0]}" for c in EDIT_CONTEXTS for _ in range(2)]
-    edits += [with_articles(f"a {m} of a {WORD}") for m in EDIT_MEDIA for _ in range(2)]
-    edited = base.draw(edits, learned.vector, seed=2, guidance=guidance)
-    read = judge_pictures(judge, edited)
-    contexts = np.repeat([list(ATTRIBUTES["context"]).index(c) for c in EDIT_CONTEXTS], 2)
-    media = np.repeat([list(ATTRIBUTES["medium"]).index(m) for m in EDIT_MEDIA], 2)
-    own, start, reached = (judge_features(judge, pictures) for pictures in (sources, before, alone))
-    best = (float((own @ own.T).sum()) - len(own)) / (len(own) * (len(own) - 1))
-    save_grid(np.concatenate([sources, before, alone, edited]), 8, out / f"thing_{held.name}_{seed}.png")
-    _report(
-        measure="thing",
-        name=held.name,
-        seed=seed,
-        initializer=_similarity(start, own),
-        learned=_similarity(reached, own),
-        sources=best,
-        gap_closed=_gap_closed(_similarity(start, own), _similarity(reached, own), best),
-        context_right=float((read["context"][:8] == contexts).mean()),
-        medium_right=float((read["medium"][8:] == media).mean()),
-        seconds_per_step=learned.seconds_per_step,
-        loss=learned.loss,
-    )
-    return reached
-
-
-def measure_style(
-    base: Base, judge: Judge, held: HeldOutStyle, options: dict[str, float], out: Path, guidance: float, seed: int
-) -> None:
-    """Learns it from four things and puts it on four others."""
-    sources = style_pictures(held)
-    learned = base.learn(sources, held.initializer, style=True, seed=seed, **options)
-    subjects = (
-        "red house on the grass",
-        "blue flower in the snow",
-        "yellow fish under the sea",
-        "purple star at night",
-    )
-    before = base.draw([f"a {s} in the style of {held.initializer}" for s in subjects], seed=1, guidance=guidance)
-    after = base.draw(
-        [f"a {s} in the style of {WORD}" for s in subjects * 2], learned.vector, seed=1, guidance=guidance
-    )
-    own, start, reached = (judge_features(judge, pictures) for pictures in (sources, before, after))
-    best = (float((own @ own.T).sum()) - len(own)) / (len(own) * (len(own) - 1))
-    kinds = np.array([ATTRIBUTES["kind"].index(s.split()[1]) for s in subjects * 2])
-    save_grid(np.concatenate([sources, before, after]), 8, out / f"style_{held.name}_{seed}.png")
-    _report(
-        measure="style",
-        name=held.name,
-        seed=seed,
-        initializer=_similarity(start, own),
-        learned=_similarity(reached, own),
-        sources=best,
-        kind_right=float((judge_pictures(judge, after)["kind"] == kinds).mean()),
-        seconds_per_step=learned.seconds_per_step,
-        loss=learned.loss,
-    )
+PASS = 8
+"""Words that are learned in one pass."""
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="the exported folder")
     parser.add_argument("--work", type=Path, required=True, help="the work folder of training, for judge.pt")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the grids")
-    parser.add_argument("--prompts", type=int, default=256, help="pictures for the prompt accuracies, 0 to skip")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results, words and grids")
+    parser.add_argument("--prompts", type=int, default=256, help="pictures for each prompt accuracy, 0 to skip")
     parser.add_argument("--concepts", nargs="*", help="names of held-out things and styles; all test ones by default")
     parser.add_argument("--all-concepts", action="store_true", help="also the concepts kept for the final table")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=0.05, help="radians a step, or with --plain AdamW's rate")
-    parser.add_argument("--plain", action="store_true", help="plain AdamW instead of a fixed norm")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="settings of the training, as JSON")
     parser.add_argument("--guidance", type=float, default=3.5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
+
+
+def _concepts(arguments: argparse.Namespace) -> tuple[tuple[HeldOutThing, ...], tuple[HeldOutStyle, ...]]:
+    if arguments.concepts is not None:
+        wanted = set(arguments.concepts)
+        return (
+            tuple(t for t in TEST_THINGS + MORE_THINGS if t.name in wanted),
+            tuple(s for s in TEST_STYLES + MORE_STYLES if s.name in wanted),
+        )
+    more = arguments.all_concepts
+    return TEST_THINGS + (MORE_THINGS if more else ()), TEST_STYLES + (MORE_STYLES if more else ())
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    pairs = dict(pair.split("=", 1) for pair in arguments.set)
+    settings = {}
+    for key, value in pairs.items():
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+def read_results(out: Path) -> dict[str, dict[str, Any]]:
+    """Results so far by name."""
+    path = out / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {entry["name"]: entry for entry in map(json.loads, lines)}
+
+
+def _note(out: Path, name: str, values: dict[str, Any]) -> None:
+    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
+    line = json.dumps({"name": name, **rounded})
+    with (out / "results.jsonl").open("a") as file:
+        file.write(line + "\n")
+    print(line, flush=True)
+
+
+def _work_share(arguments: argparse.Namespace, share: int) -> None:
+    """Every `processes`-th job, on one thread."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // arguments.processes))
+    from tiregistry.bases.clip_space import ClipSpace
+    from tiregistry.training.config import TrainingConfig
+    from tools.embedded_base.judge import load_judge
+    from tools.embedded_base.prompt_accuracy import measure_prompts
+    from tools.embedded_base.word_quality import Eyes, measure_style, measure_thing
+    from tools.embedded_base.words import Lesson, learn_words, open_base
+
+    base, out, guidance = open_base(arguments.model), arguments.out, arguments.guidance
+    eyes = Eyes(load_judge(arguments.work), ClipSpace(base, arguments.model))
+    things, styles = _concepts(arguments)
+    config = TrainingConfig.from_mapping(_settings(arguments))
+    done = read_results(out)
+    every = [
+        (seed, held)
+        for seed in range(arguments.seeds)
+        for number, held in enumerate((*things, *styles))
+        if number % arguments.processes == share
+    ]
+    # Every thing is also drawn in this learned style.
+    words = {(seed, held.name): held for seed, held in every}
+    if any(isinstance(held, HeldOutThing) for held in words.values()):
+        words |= {(seed, TEST_STYLES[0].name): TEST_STYLES[0] for seed in range(arguments.seeds)}
+    missing = [(seed, held) for (seed, name), held in words.items() if not _word_file(out, name, seed).exists()]
+    for first in range(0, len(missing), PASS):
+        jobs = missing[first : first + PASS]
+        lessons = [
+            Lesson(
+                held.name,
+                thing_pictures(held) if isinstance(held, HeldOutThing) else style_pictures(held),
+                held.initializer,
+                isinstance(held, HeldOutStyle),
+                seed,
+            )
+            for seed, held in jobs
+        ]
+        vectors, seconds = learn_words(base, lessons, config)
+        for (seed, held), vector in zip(jobs, vectors, strict=True):
+            path = _word_file(out, held.name, seed)
+            partial = path.with_suffix(f".{os.getpid()}")
+            save_file({"word": vector.contiguous()}, partial, metadata={"seconds_per_step": f"{seconds:.4f}"})
+            os.replace(partial, path)
+    for number, held_combinations in enumerate((False, True)):
+        name = f"prompts, combinations {'never trained' if held_combinations else 'trained'}"
+        if arguments.prompts and number % arguments.processes == share and name not in done:
+            scores = measure_prompts(base, eyes.judge, arguments.prompts, out, guidance, held=held_combinations)
+            _note(out, name, {"kind_of": "prompts", "n": arguments.prompts, **scores})
+    for seed, held in every:
+        name = f"{held.name} {seed}"
+        if name in done:
+            continue
+        vector = load_file(_word_file(out, held.name, seed))["word"]
+        if isinstance(held, HeldOutStyle):
+            _note(
+                out,
+                name,
+                {"kind_of": "style", **measure_style(base, eyes, held, vector, out / "grids", guidance, seed)},
+            )
+            continue
+        style = load_file(_word_file(out, TEST_STYLES[0].name, seed))["word"]
+        scores, features = measure_thing(base, eyes, held, vector, style, out / "grids", guidance, seed)
+        np.save(out / "words" / f"{held.name}_{seed}.npy", features.numpy())
+        _note(out, name, {"kind_of": "thing", **scores})
+
+
+def _word_file(out: Path, name: str, seed: int) -> Path:
+    return out / "words" / f"{name}_{seed}.safetensors"
+
+
+def identification(out: Path, work: Path, things: tuple[HeldOutThing, ...], seeds: int) -> float | None:
+    """Share of generated pictures that the judge's features match to their own thing's sources among all `things`."""
+    from tools.embedded_base.autoencoder import to_tensor
+    from tools.embedded_base.judge import load_judge
+
+    files = [(i, out / "words" / f"{t.name}_{s}.npy") for i, t in enumerate(things) for s in range(seeds)]
+    if len(things) < 2 or not all(path.exists() for _, path in files):
+        return None
+    judge = load_judge(work)
+    with torch.no_grad():
+        seen = [judge.features(to_tensor(thing_pictures(thing))) for thing in things]
+    sources = torch.stack([torch.nn.functional.normalize(s, dim=-1).mean(0) for s in seen])
+    sources = torch.nn.functional.normalize(sources, dim=-1)
+    right = [(torch.from_numpy(np.load(path)) @ sources.T).argmax(1) == number for number, path in files]
+    return float(torch.cat(right).float().mean())
 
 
 def main() -> None:
     arguments = parse()
-    torch.set_num_threads(arguments.threads)
-    base, judge = Base(arguments.model, torch.device("cpu")), load_judge(arguments.work)
-    out, guidance = arguments.out, arguments.guidance
-    if arguments.prompts:
-        measure_prompts(base, judge, arguments.prompts, out, guidance)
-    things = TEST_THINGS + (MORE_THINGS if arguments.all_concepts else ())
-    styles = TEST_STYLES + (MORE_STYLES if arguments.all_concepts else ())
-    if arguments.concepts is not None:
-        things = tuple(t for t in TEST_THINGS + MORE_THINGS if t.name in arguments.concepts)
-        styles = tuple(s for s in TEST_STYLES + MORE_STYLES if s.name in arguments.concepts)
-    options = {"max_steps": arguments.steps, "learning_rate": arguments.rate, "fixed_norm": not arguments.plain}
-    found = []
-    sources = torch.stack([judge_features(judge, thing_pictures(t)).mean(0) for t in things]) if things else None
-    for seed in range(arguments.seeds):
-        for number, thing in enumerate(things):
-            features = measure_thing(base, judge, thing, options, out, guidance, seed)
-            found.append(float(((features @ sources.T).argmax(1) == number).float().mean()))
-        for style in styles:
-            measure_style(base, judge, style, options, out, guidance, seed)
-    if len(things) > 1:
-        _report(measure="identification", things=len(things), right=float(np.mean(found)), chance=1 / len(things))
+    (arguments.out / "words").mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_work_share, args=(arguments, i)) for i in range(arguments.processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit("a worker failed; what was measured is kept: run the same command again")
+    things, _ = _concepts(arguments)
+    tested = tuple(thing for thing in things if thing in TEST_THINGS)
+    right = identification(arguments.out, arguments.work, tested, arguments.seeds)
+    print(f"\n{datetime.date.today()}, {arguments.processes} processes, guidance {arguments.guidance}\n")
+    print_summary(read_results(arguments.out), right, len(tested))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Layout(NamedTuple):
 
 
 def sample_layout(rng: np.random.Generator) -> Layout:
-    """Nearly always the same place, never mirrored: variety of layout costs a small model most of its samples.
+    """Nearly always the same place, never mirrored: variety of layout is what costs a small model most of its samples.
 
     A world that shows both sides of everything teaches a small denoiser two-spouted teapots.
     """

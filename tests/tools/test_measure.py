@@ -1,0 +1,57 @@
+"""Measuring the embedded base model: words in prompts, scores, and the table against the bars."""
+
+import numpy as np
+import pytest
+import torch
+
+from tools.embedded_base.concepts import TEST_THINGS, thing_pictures
+from tools.embedded_base.summary import print_summary
+from tools.embedded_base.word_quality import mutual
+from tools.embedded_base.words import Lesson, _segments, draw, learn_words, open_base
+
+
+def test_marks_are_cut_out_of_a_prompt():
+    places = {"<thing>": (7,), "<style>": (8, 9)}
+    assert _segments("a <thing> in the style of <style>", places) == ["a ", (7,), " in the style of ", (8, 9), ""]
+    assert _segments("a cat", places) == ["a cat"]
+
+
+def test_similarity_of_different_rows():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    assert mutual(rows) == pytest.approx(1 / 3)
+
+
+@pytest.mark.slow
+def test_a_word_is_learned_and_drawn_whatever_else_is_in_the_batch():
+    from tests.tools.test_embedded_model import MODEL
+    from tiregistry.training.config import TrainingConfig
+
+    base = open_base(MODEL)
+    thing = next(thing for thing in TEST_THINGS if thing.name == "amphora")
+    lesson = Lesson(thing.name, thing_pictures(thing), thing.initializer)
+    (vector,), seconds = learn_words(base, [lesson], TrainingConfig(max_steps=2, batch_size=2, stopping="none"))
+    start = base.towers[0].vectors_of(thing.initializer)
+    assert vector.shape == start.shape
+    assert not torch.allclose(vector, start)
+    assert seconds > 0
+    prompts = ["a photo of a <thing>", "a photo of a vase"]
+    both = draw(base, prompts, {"<thing>": vector}, seed=3, steps=2)
+    alone = draw(base, prompts[:1], {"<thing>": vector}, seed=3, steps=2)
+    assert np.abs(both[0].astype(int) - alone[0]).max() <= 2
+    other = draw(base, prompts[:1], {"<thing>": base.towers[0].vectors_of("car")}, seed=3, steps=2)
+    assert np.abs(other[0].astype(int) - alone[0]).max() > 10
+
+
+def test_the_table_says_which_bars_hold(capsys):
+    numbers = {"judge_gap_closed": 0.8, "tower_gap_closed": 0.5, "text": 0.45, "text_initializer": 0.5}
+    thing = {"kind_of": "thing", "context_right": 0.9, "medium_right": 0.6, **numbers}
+    print_summary({"amphora 0": thing, "amphora 1": thing}, 0.75, 12)
+    rows = {line.split("|")[1].strip(): line.split("|")[4].strip() for line in capsys.readouterr().out.splitlines()[2:]}
+    assert rows == {
+        "things: gap closed, judge (n = 2)": "yes",
+        "things: gap closed, tower (n = 2)": "no",
+        "text alignment of edits": "yes",
+        "edits: context right": "yes",
+        "edits: medium right": "no",
+        "identification among 12": "yes",
+    }

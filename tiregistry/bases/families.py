@@ -21,6 +21,12 @@ ENCODER_ROLES: Mapping[Family, tuple[str, ...]] = {
 }
 """The text encoders of each family in the order of `text_encoder`, `text_encoder_2`, `text_encoder_3`."""
 
+FLOW_FAMILIES: tuple[Family, ...] = ("sd3", "flux")
+"""Families whose denoiser predicts the velocity of a straight flow; learning words on them is experimental."""
+
+T5_TOKENS: Mapping[Family, int] = {"sd3": 256, "flux": 512}
+"""Length of T5's token window as each family's pipeline uses it."""
+
 _USUAL_RESOLUTION: Mapping[Family, int] = {"sd1": 512, "sd2": 768, "sdxl": 1024, "sd3": 1024, "flux": 1024}
 
 
@@ -54,6 +60,16 @@ def family_of_folder(folder: Path) -> Family:
         f"{safe(folder)} is of no family known here (its denoiser is {safe(denoiser) or 'missing'})",
         "use a Stable Diffusion 1, 2, XL, 3 or FLUX model",
     )
+
+
+def encoder_parts(folder: Path, family: Family) -> list[tuple[str, str]]:
+    """The text encoders of a diffusers folder: role, and what its part's name ends with (`text_encoder` + suffix).
+
+    SD3 can do without T5, its largest encoder, and is often kept so.
+    """
+    index = read_model_index(folder)
+    parts = list(zip(ENCODER_ROLES[family], ("", "_2", "_3"), strict=False))
+    return [(r, s) for r, s in parts if family != "sd3" or r != "t5" or _class_name(index, f"text_encoder{s}")]
 
 
 def family_of_tensors(tensors: Mapping[str, Sequence[int]]) -> Family:

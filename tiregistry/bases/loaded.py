@@ -1,4 +1,4 @@
-"""`LoadedBase`: a base model in memory, with the word rows, encoding and tokenising that every part needs."""
+"""`LoadedBase`: a base model in memory, with the word rows, encoding and predicting that every part needs."""
 
 from __future__ import annotations
 
@@ -10,104 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from tiregistry.bases.word_rows import WordRows
+from tiregistry.bases import denoisers
+from tiregistry.bases.denoisers import Conditioning
+from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, usual_resolution
+from tiregistry.bases.towers import Encoded, TextTower
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.errors import InvalidConfig, InvalidPrompt, WrongBaseModel
-from tiregistry.text import safe
-
-Segment = str | tuple[int, ...]
-"""A piece of a prompt: plain text, or the token ids of a learned word."""
-
-
-@dataclass
-class TextTower:
-    """One text encoder with its tokenizer and the rows for learned words.
-
-    Attributes:
-        role: `clip_l`, `clip_g`, `clip_h`.
-        tokenizer: a transformers CLIP tokenizer.
-        model: `CLIPTextModel` or `CLIPTextModelWithProjection`, frozen, in eval mode.
-        words: the installed `WordRows`.
-    """
-
-    role: str
-    tokenizer: Any
-    model: Any
-    words: WordRows
-
-    @property
-    def dim(self) -> int:
-        """Width of one token embedding."""
-        return int(self.words.table.embedding_dim)
-
-    @property
-    def window(self) -> int:
-        """Length of the token window, begin and end tokens included."""
-        limit = int(self.model.config.max_position_embeddings)
-        return min(limit, int(self.tokenizer.model_max_length))
-
-    def text_ids(self, text: str) -> list[int]:
-        """Token ids of plain text, without begin and end tokens."""
-        if not text.strip():
-            return []
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return ids
-
-    def is_word(self, text: str) -> bool:
-        """Whether `text` is one token of the vocabulary."""
-        return len(self.text_ids(text)) == 1
-
-    def ids(self, segments: Sequence[Segment]) -> list[int]:
-        """The full window of token ids for a prompt in segments: begin, tokens, end, padding.
-
-        Raises:
-            InvalidPrompt: the prompt does not fit the window.
-        """
-        inner: list[int] = []
-        for segment in segments:
-            inner.extend(self.text_ids(segment) if isinstance(segment, str) else segment)
-        room = self.window - 2
-        if len(inner) > room:
-            raise InvalidPrompt(f"the prompt has {len(inner)} tokens, {room} fit the base model", "shorten the prompt")
-        tokenizer = self.tokenizer
-        filled = [tokenizer.bos_token_id, *inner, tokenizer.eos_token_id]
-        return filled + [tokenizer.pad_token_id] * (self.window - len(filled))
-
-    def vectors_of(self, phrase: str) -> torch.Tensor:
-        """Token embeddings float32 `[tokens, dim]` of a phrase of vocabulary words, on the CPU.
-
-        Raises:
-            InvalidConfig: the phrase is empty, or a word of it is not one token. A misspelt word would otherwise be
-                spelled in pieces, and give a word of several meaningless vectors.
-        """
-        ids = self.text_ids(phrase)
-        for word in phrase.split() or [phrase]:
-            if not self.is_word(word):
-                raise InvalidConfig(
-                    f"the initializer {safe(word)!r} is not a word of the base model's vocabulary", self._closest(word)
-                )
-        return self.words.table.weight[torch.tensor(ids)].detach().float().cpu()
-
-    def _closest(self, word: str) -> str:
-        """What to write instead of a word that is not in the vocabulary."""
-        from difflib import get_close_matches
-
-        whole = [token.removesuffix("</w>") for token in self.tokenizer.get_vocab() if token.endswith("</w>")]
-        close = get_close_matches(word.lower(), whole, n=3, cutoff=0.7)
-        return f"did you mean {' or '.join(close)}?" if close else "use an ordinary word, such as toy or object"
-
-    def mean_norm(self) -> float:
-        """Mean L2 norm of the vocabulary's token embeddings."""
-        return float(self.words.table.weight.detach().float().norm(dim=-1).mean())
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What the denoiser is told: `states [b, tokens, dim]`, and for SDXL `pooled [b, dim]`."""
-
-    states: torch.Tensor
-    pooled: torch.Tensor | None = None
+from tiregistry.errors import WrongBaseModel
 
 
 @dataclass
@@ -117,7 +26,7 @@ class LoadedBase:
     Attributes:
         identity: name, source and fingerprint.
         towers: text encoders in the pipeline's order.
-        denoiser: `UNet2DConditionModel`.
+        denoiser: `UNet2DConditionModel`, `SD3Transformer2DModel` or `FluxTransformer2DModel`.
         vae: `AutoencoderKL`.
         scheduler: the scheduler the model ships with.
         device, dtype: where and in which precision the frozen parts live.
@@ -136,9 +45,15 @@ class LoadedBase:
         return self.identity.family
 
     @property
+    def is_flow(self) -> bool:
+        """Whether the denoiser predicts the velocity of a straight flow (SD3, FLUX) instead of diffusion noise."""
+        return self.family in FLOW_FAMILIES
+
+    @property
     def resolution(self) -> int:
         """Native picture size in pixels."""
-        return int(self.denoiser.config.sample_size) * self.vae_factor
+        sample = getattr(self.denoiser.config, "sample_size", None)
+        return int(sample) * self.vae_factor if sample else usual_resolution(self.family)
 
     @property
     def vae_factor(self) -> int:
@@ -146,9 +61,14 @@ class LoadedBase:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        return int(self.vae.config.latent_channels)
+
+    @property
     def prediction_type(self) -> str:
-        """`epsilon` or `v_prediction`."""
-        return str(self.scheduler.config.prediction_type)
+        """`epsilon`, `v_prediction`, or `flow`."""
+        return "flow" if self.is_flow else str(self.scheduler.config.prediction_type)
 
     def vocabulary(self) -> frozenset[str]:
         """Every token string of the first tokenizer."""
@@ -199,27 +119,54 @@ class LoadedBase:
 
         Args:
             ids: encoder role to token ids `[b, window]` (long, any device).
-
-        Returns:
-            SD1 and SD2: the final hidden states. SDXL: the second-to-last hidden states of both encoders joined
-            along the width, and the second encoder's pooled projection (Podell et al. 2023, section 2.1).
         """
-        if self.family == "sdxl":
-            parts, pooled = [], None
-            for tower in self.towers:
-                out = tower.model(ids[tower.role].to(self.device), output_hidden_states=True)
-                parts.append(out.hidden_states[-2])
-                pooled = getattr(out, "text_embeds", pooled)
-            return Conditioning(torch.cat(parts, dim=-1), pooled)
-        tower = self.towers[0]
-        return Conditioning(tower.model(ids[tower.role].to(self.device)).last_hidden_state)
+        return self.join({tower.role: tower.encode(ids[tower.role].to(tower.device)) for tower in self.towers})
 
-    def added_conditions(self, conditioning: Conditioning, width: int, height: int) -> dict[str, torch.Tensor] | None:
-        """SDXL's micro-conditioning: original size, crop corner and target size, for uncropped pictures."""
-        if conditioning.pooled is None:
-            return None
-        times = torch.tensor([[height, width, 0, 0, height, width]], dtype=conditioning.pooled.dtype)
-        return {
-            "text_embeds": conditioning.pooled,
-            "time_ids": times.to(self.device).expand(len(conditioning.pooled), -1),
-        }
+    def join(self, encoded: Mapping[str, Encoded]) -> Conditioning:
+        """What the denoiser is told, from what each encoder said.
+
+        SD1 and SD2: the final hidden states. SDXL: the second-to-last hidden states of both encoders joined along the
+        width, and the second encoder's pooled projection (Podell et al. 2023, section 2.1). SD3: both CLIP encoders
+        joined along the width, filled up with zeros to T5's width, then T5's states behind them along the tokens
+        (zeros where the model has no T5), and both pooled projections joined (Esser et al. 2024, section 4). FLUX: T5's
+        states, and CLIP's pooled state.
+        """
+        parts = [encoded[tower.role].to(self.device) for tower in self.towers]
+        if self.family == "flux":
+            return Conditioning(parts[1].states, parts[0].pooled)
+        if self.family == "sdxl":
+            return Conditioning(torch.cat([part.states for part in parts], dim=-1), parts[1].pooled)
+        if self.family != "sd3":
+            return Conditioning(parts[0].states)
+        clip = torch.cat([part.states for part in parts[:2]], dim=-1)
+        width = int(self.denoiser.config.joint_attention_dim)
+        clip = torch.nn.functional.pad(clip, (0, width - clip.shape[-1]))
+        pooled = torch.cat([part.pooled for part in parts[:2] if part.pooled is not None], dim=-1)
+        third = parts[2].states if len(parts) > 2 else clip.new_zeros(len(clip), T5_TOKENS["sd3"], width)
+        return Conditioning(torch.cat([clip, third], dim=1), pooled)
+
+    def predict(
+        self,
+        noised: torch.Tensor,
+        timesteps: torch.Tensor,
+        told: Conditioning,
+        *,
+        denoiser: Any = None,
+        guidance: float = denoisers.TRAINING_GUIDANCE,
+    ) -> torch.Tensor:
+        """The denoiser's prediction `[b, c, h, w]` (noise or velocity, see `prediction_type`).
+
+        Args:
+            noised: latents `[b, c, h, w]` in the denoiser's type.
+            timesteps: `[b]`, 0 to 1000; whole numbers for the diffusion families.
+            denoiser: a wrapped (compiled) form of the own one.
+            guidance: what a guidance-distilled FLUX is told; no other model reads it.
+        """
+        denoiser = denoiser or self.denoiser
+        if self.family == "flux":
+            return denoisers.predict_with_flux(denoiser, noised, timesteps, told, guidance)
+        if self.family == "sd3":
+            return denoisers.predict_with_sd3(denoiser, noised, timesteps, told)
+        if self.family == "sdxl":
+            return denoisers.predict_with_xl_unet(denoiser, noised, timesteps, told, self.vae_factor)
+        return denoisers.predict_with_unet(denoiser, noised, timesteps, told)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.errors import DeviceError, InvalidConfig, InvalidInput
@@ -19,9 +20,16 @@ if TYPE_CHECKING:
     import torch
 
     from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.bases.towers import TextTower
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-TRAINABLE: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
+_DENOISERS: dict[Family, str] = {
+    "sd1": "UNet2DConditionModel",
+    "sd2": "UNet2DConditionModel",
+    "sdxl": "UNet2DConditionModel",
+    "sd3": "SD3Transformer2DModel",
+    "flux": "FluxTransformer2DModel",
+}
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -101,7 +109,7 @@ def load_base(
 
     Raises:
         BaseModelNotFound, HubError: it is not there.
-        InvalidInput: it is no model that can be loaded, or of a family that cannot be used.
+        InvalidInput: it is no model that can be loaded.
         InvalidConfig: the device or precision cannot be used here.
         DeviceError: the model does not fit the device's memory.
     """
@@ -111,11 +119,6 @@ def load_base(
     from tiregistry.bases.fingerprints import fingerprint_folder
 
     identity = (fingerprint or fingerprint_folder)(folder)
-    if identity.family not in TRAINABLE:
-        raise InvalidInput(
-            f"{safe(source)} is of family {identity.family}, which cannot be used yet",
-            f"families: {', '.join(TRAINABLE)}",
-        )
     default = EMBEDDED if source == EMBEDDED else folder.name
     base = BaseModel(name=name or default, source=source, fingerprint=identity, revision=revision)
     import torch
@@ -136,52 +139,65 @@ def load_base(
 def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torch.dtype) -> LoadedBase:
     with quiet_libraries():
         import diffusers
-        import transformers
 
-        from tiregistry.bases.loaded import LoadedBase, TextTower
-        from tiregistry.bases.word_rows import WordRows
+        from tiregistry.bases.loaded import LoadedBase
 
         index = read_model_index(folder)
-        roles = {"sd1": ["clip_l"], "sd2": ["clip_h"], "sdxl": ["clip_l", "clip_g"]}[base.family]
-        towers = []
-        for role, suffix in zip(roles, ("", "_2"), strict=False):
-            entry = index.get(f"text_encoder{suffix}")
-            class_name = str(entry[1]) if isinstance(entry, list) else "CLIPTextModel"
-            if class_name not in ("CLIPTextModel", "CLIPTextModelWithProjection"):
-                raise ValueError(f"its text encoder is a {class_name}, not a CLIP text model")
-            part = f"text_encoder{suffix}"
-            model = getattr(transformers, class_name).from_pretrained(
-                folder,
-                subfolder=part,
-                dtype=dtype,
-                use_safetensors=_safetensors(folder, suffix),
-                variant=_variant(folder, part),
-            )
-            tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
-            # Old configurations state a wrong end token (2), which makes the model pool at the highest token id. Rows
-            # of learned words have ids above the end token's; told the real one, it pools there.
-            for module in model.modules():
-                if getattr(module, "eos_token_id", None) == 2:
-                    module.eos_token_id = tokenizer.eos_token_id
-            words = WordRows(model.get_input_embeddings())
-            model.set_input_embeddings(words)
-            # Configurations from before 2023 say eos_token_id 2, which transformers answers by pooling at the highest
-            # token id of the prompt: with a learned word, whose ids lie past the vocabulary, that is the word's place.
-            for module in model.modules():
-                if hasattr(module, "eos_token_id"):
-                    module.eos_token_id = tokenizer.eos_token_id
-            towers.append(TextTower(role, tokenizer, _frozen(model, device), words))
-        denoiser = diffusers.UNet2DConditionModel.from_pretrained(
-            folder, subfolder="unet", dtype=dtype, variant=_variant(folder, "unet")
+        part = "transformer" if base.family in FLOW_FAMILIES else "unet"
+        denoiser = getattr(diffusers, _DENOISERS[base.family]).from_pretrained(
+            folder, subfolder=part, dtype=dtype, variant=_variant(folder, part)
         )
+        towers = [
+            _load_tower(folder, index, base.family, role, suffix, device, dtype)
+            for role, suffix in encoder_parts(folder, base.family)
+        ]
+        if base.family == "flux" and not denoiser.config.guidance_embeds:
+            # The variant distilled to few steps (schnell) was made with half the window.
+            towers[-1].longest = 256
         vae = diffusers.AutoencoderKL.from_pretrained(
             folder, subfolder="vae", dtype=dtype, variant=_variant(folder, "vae")
         )
-        scheduler_class = getattr(diffusers, str(_class_of(index, "scheduler")), None) or diffusers.DDIMScheduler
+        usual = diffusers.FlowMatchEulerDiscreteScheduler if base.family in FLOW_FAMILIES else diffusers.DDIMScheduler
+        scheduler_class = getattr(diffusers, _class_of(index, "scheduler"), None) or usual
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
     loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
     loaded.identity = replace(base, resolution=loaded.resolution)
     return loaded
+
+
+def _load_tower(
+    folder: Path, index: dict[str, object], family: Family, role: str, suffix: str, device: torch.device, dtype: Any
+) -> TextTower:
+    import transformers
+
+    from tiregistry.bases.towers import T5Tower, TextTower
+    from tiregistry.bases.word_rows import WordRows
+
+    part = f"text_encoder{suffix}"
+    class_name = _class_of(index, part) or "CLIPTextModel"
+    allowed = ("T5EncoderModel",) if role == "t5" else ("CLIPTextModel", "CLIPTextModelWithProjection")
+    if class_name not in allowed:
+        raise ValueError(f"its {part} is a {class_name}, not a {' or '.join(allowed)}")
+    model = getattr(transformers, class_name).from_pretrained(
+        folder,
+        subfolder=part,
+        dtype=dtype,
+        use_safetensors=_safetensors(folder, suffix),
+        variant=_variant(folder, part),
+    )
+    words = WordRows(model.get_input_embeddings())
+    model.set_input_embeddings(words)
+    if role == "t5":
+        tokenizer = transformers.T5TokenizerFast.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
+        return T5Tower(role, tokenizer, _frozen(model, device), words, longest=T5_TOKENS[family])
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
+    # Configurations from before 2023 say eos_token_id 2, which transformers answers by pooling at the highest token id
+    # of the prompt: with a learned word, whose ids lie past the vocabulary, that is the word's place.
+    for module in model.modules():
+        if hasattr(module, "eos_token_id"):
+            module.eos_token_id = tokenizer.eos_token_id
+    layer = -2 if family in ("sdxl", "sd3") else -1
+    return TextTower(role, tokenizer, _frozen(model, device), words, layer)
 
 
 def _safetensors(folder: Path, suffix: str) -> bool | None:
@@ -199,7 +215,7 @@ def _variant(folder: Path, part: str) -> str | None:
 
 def _class_of(index: dict[str, object], part: str) -> str:
     entry = index.get(part)
-    return str(entry[1]) if isinstance(entry, list) and len(entry) > 1 else ""
+    return entry[1] if isinstance(entry, list) and len(entry) > 1 and isinstance(entry[1], str) else ""
 
 
 def _frozen(module: Any, device: torch.device) -> Any:

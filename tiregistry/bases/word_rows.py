@@ -36,5 +36,6 @@ class WordRows(torch.nn.Module):
         known: torch.Tensor = self.table(ids.clamp(max=self.first_id - 1))
         if self.rows is None:
             return known
-        extra = self.rows[(ids - self.first_id).clamp(min=0, max=len(self.rows) - 1)]
+        rows = self.rows.to(known.device)
+        extra = rows[(ids - self.first_id).clamp(min=0, max=len(rows) - 1)]
         return torch.where((ids >= self.first_id).unsqueeze(-1), extra.to(known.dtype), known)

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tiregistry.bases.loaded import Conditioning, LoadedBase, TextTower
+from tiregistry.bases.denoisers import Conditioning
+from tiregistry.bases.loaded import LoadedBase
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import InvalidPrompt, WrongBaseModel
 from tiregistry.generation.prompts import PromptPart, words_in
@@ -78,7 +79,7 @@ class PromptEncoder:
     @property
     def room(self) -> int:
         """Tokens that fit one window beside its begin and end tokens."""
-        return min(tower.window for tower in self.base.towers) - 2
+        return min(tower.room for tower in self.base.towers)
 
     def tokenise(self, parts: tuple[PromptPart, ...], embedding_of: EmbeddingOf) -> TokenisedPrompt:
         """Token ids of a prompt, in chunks that fit the window.
@@ -114,7 +115,7 @@ class PromptEncoder:
                 else:
                     place = places[index[part.content.text]][tower.role]
                     pieces.append(tuple(Token(i, part.weight) for i in place))
-            by_tower[tower.role] = _chunks(pieces, tower.window - 2)
+            by_tower[tower.role] = _chunks(pieces, tower.room)
             length = max(length, sum(map(len, pieces)))
         count = max(map(len, by_tower.values()))
         chunks = tuple(
@@ -142,7 +143,7 @@ class PromptEncoder:
         if known is not None:
             self._cache.move_to_end(key)
             return known
-        ids = {t.role: torch.tensor([_window(t, chunk[t.role])]) for t in self.base.towers}
+        ids = {t.role: torch.tensor([t.framed([token.id for token in chunk[t.role]])]) for t in self.base.towers}
         if has_words:
             with self.base.using_rows(prompt.rows):
                 encoded = self.base.encode(ids)
@@ -222,10 +223,3 @@ def _chunks(pieces: list[tuple[Token, ...]], room: int) -> list[tuple[Token, ...
             chunks.append(())
         chunks[-1] += piece
     return chunks
-
-
-def _window(tower: TextTower, tokens: tuple[Token, ...]) -> list[int]:
-    """A full window of token ids: begin, tokens, end, padding."""
-    tokenizer = tower.tokenizer
-    filled = [tokenizer.bos_token_id, *(token.id for token in tokens), tokenizer.eos_token_id]
-    return filled + [tokenizer.pad_token_id] * (tower.window - len(filled))

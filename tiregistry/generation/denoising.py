@@ -10,7 +10,8 @@ import torch
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tiregistry.bases.loaded import Conditioning, LoadedBase
+    from tiregistry.bases.denoisers import Conditioning
+    from tiregistry.bases.loaded import LoadedBase
     from tiregistry.generation.conditioning import PromptEncoder
     from tiregistry.generation.generator import Prepared
 

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.bases.families import family_of_folder
+from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
 from tiregistry.bases.fingerprints import weight_files
-from tiregistry.bases.loading import TRAINABLE
 from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
@@ -43,11 +42,9 @@ def check_base(registry: Registry, request: TrainingRequest) -> str:
 def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
     """The part of `check_base` that looks at the model's folder."""
     family = family_of_folder(folder)
-    if family not in TRAINABLE:
-        raise InvalidInput(
-            f"{name} is of family {family}, on which words cannot be learned yet", f"families: {', '.join(TRAINABLE)}"
-        )
-    parts = ["text_encoder", "unet", "vae"] + (["text_encoder_2"] if family == "sdxl" else [])
+    encoders = encoder_parts(folder, family)
+    parts = [f"text_encoder{suffix}" for _, suffix in encoders]
+    parts += ["transformer" if family in FLOW_FAMILIES else "unet", "vae"]
     missing = [part for part in parts if not weight_files(folder / part)]
     if missing:
         raise InvalidInput(f"{name} has no weights in its folder {missing[0]}", "copy the model again")
@@ -59,14 +56,21 @@ def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
                 f"the recipe quick needs a vision tower, and {name} has no {absent[0]}", "use --recipe direction"
             )
     factor = 2 ** (len(_read(folder / "vae").get("block_out_channels") or [0] * 4) - 1)
+    if family in FLOW_FAMILIES:
+        factor *= 2  # their transformers see squares of two by two latent cells
     if config.resolution is not None and config.resolution % factor:
         raise InvalidConfig(
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {config.resolution // factor * factor}",
         )
     check_free(request.placeholder_token, request.concept, {}, _read(folder / "tokenizer", "vocab.json"))
-    for part, tokenizer in (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")):
-        _check_window(folder, part, tokenizer, name, request)
+    roles = [role for role, _ in encoders]
+    unknown = sorted(set(config.encoders) - set(roles))
+    if unknown:
+        raise InvalidConfig(f"{name} has no text encoder {safe(unknown[0])!r}", f"it has {', '.join(roles)}")
+    for role, suffix in encoders:
+        if role != "t5":  # its window is several times longer than the others'
+            _check_window(folder, f"text_encoder{suffix}", f"tokenizer{suffix}", name, request)
 
 
 def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:

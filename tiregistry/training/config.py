@@ -55,6 +55,10 @@ class TrainingConfig:
     num_vectors: int | None = None
     """How many vectors the word has, 1 to 64. None: as many as the initializer has (1 without initializer).
     One is the most editable (Gal et al. 2022, section 5)."""
+    encoders: tuple[str, ...] = ()
+    """Text encoders whose vectors are learned, e.g. `clip_l` and `clip_g`; empty: all that the base model has. Another
+    encoder reads the initializer in the word's place, encodes each caption once, and then leaves the device: with FLUX
+    and SD3 that spares T5's memory and time."""
     recipe: Recipe = "direction"
     """`direction`: fixed magnitude, only the direction is learned (Directional Textual Inversion, ICLR 2026).
     `classic`: AdamW on the free vector (Gal et al. 2022). `quick`: the vectors are first fitted to the pictures in CLIP

@@ -20,6 +20,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "stopping": STOPPING,
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
+ENCODERS = ("clip_l", "clip_g", "clip_h", "t5")
 _RANGES: dict[str, tuple[float, float]] = {
     "num_vectors": (1, MAX_VECTORS),
     "max_steps": (1, _MANY),
@@ -75,6 +76,9 @@ def check(config: TrainingConfig) -> None:
     if config.resolution is not None and config.resolution % 8:
         nearest = config.resolution // 8 * 8
         raise InvalidConfig(f"resolution {config.resolution} is not a multiple of 8", f"use {nearest}")
+    unknown = [role for role in config.encoders if role not in ENCODERS]
+    if unknown:
+        raise InvalidConfig(f"text encoder {unknown[0]!r} is unknown", f"one of: {', '.join(ENCODERS)}")
     templates_for(config.concept_type, config.caption_templates)
     for prompt in config.preview_prompts:
         if prompt.count("{}") != 1:

@@ -13,6 +13,7 @@ from tiregistry.errors import InvalidImage
 from tiregistry.images import crop_square
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.previews import vae_on_device
+from tiregistry.training.timesteps import Timesteps
 from tiregistry.training.wording import PER_IMAGE_PROBABILITY, Wording
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Draw:
 
     Attributes:
         latents, noise: float32 `[b, channels, height, width]`.
-        timesteps: long `[b]`.
+        timesteps: `[b]`, as the model counts them.
         captions: long `[b]`, index into the word's captions.
         masks: float32 `[b, 1, height, width]` or None.
     """
@@ -121,7 +122,7 @@ EVALUATION = -1
 
 
 def draw(
-    latents: Latents, wording: Wording, config: TrainingConfig, num_timesteps: int, step: int, count: int = 0
+    latents: Latents, wording: Wording, config: TrainingConfig, timesteps: Timesteps, step: int, count: int = 0
 ) -> Draw:
     """The samples of step `step`: the same for the same seed and step on every machine, whatever came before.
 
@@ -129,7 +130,7 @@ def draw(
     without biasing it. Pictures are dealt without repetition within a step where there are enough.
 
     Args:
-        num_timesteps: length of the model's noise schedule.
+        timesteps: the distribution of the model's training timesteps.
         count: samples to draw; 0 means what the configuration says.
     """
     generator = torch.Generator().manual_seed(mix_seed(config.seed, step))
@@ -137,18 +138,16 @@ def draw(
     pictures = torch.cat([torch.randperm(len(latents), generator=generator) for _ in range(-(-count // len(latents)))])
     pictures = pictures[:count]
     captions = _draw_captions(wording, (pictures // latents.views).tolist(), generator)
-    low, high = config.min_timestep, min(config.max_timestep or num_timesteps, num_timesteps)
+    quantiles = torch.rand(count, generator=generator)
     if config.stratified_timesteps:
-        slices = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-        timesteps = (low + slices * ((high - low) / count)).long().clamp(max=high - 1)
-    else:
-        timesteps = torch.randint(low, high, (count,), generator=generator)
+        quantiles = (torch.randperm(count, generator=generator) + quantiles) / count
+    times = timesteps(quantiles, config.min_timestep, config.max_timestep)
     shape = (count, *latents.mean.shape[1:])
     sample = latents.mean[pictures] + latents.std[pictures] * torch.randn(shape, generator=generator)
     noise = torch.randn(shape, generator=generator)
     if config.noise_offset:
         noise += config.noise_offset * torch.randn((*shape[:2], 1, 1), generator=generator)
-    return Draw(sample, noise, timesteps, captions, None if latents.masks is None else latents.masks[pictures])
+    return Draw(sample, noise, times, captions, None if latents.masks is None else latents.masks[pictures])
 
 
 def _draw_captions(wording: Wording, pictures: Sequence[int], generator: torch.Generator) -> torch.Tensor:

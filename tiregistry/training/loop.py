@@ -108,7 +108,7 @@ def learn(base: LoadedBase, words: Sequence[Word]) -> Iterator[tuple[StepResult,
             place_captions(base, running)
         if any(word.step == 0 for word in running):
             _look(model, running, at_start=True)
-        draws = [draw(w.latents, w.wording, w.config, model.objective.num_timesteps, w.step) for w in running]
+        draws = [draw(w.latents, w.wording, w.config, model.objective.timesteps, w.step) for w in running]
         losses = model.gradients(running, draws)
         results = []
         for word, loss in zip(running, losses, strict=True):
@@ -147,7 +147,7 @@ def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) ->
     ]
     if not due:
         return
-    steps = model.objective.num_timesteps
+    steps = model.objective.timesteps
     draws = [
         draw(w.latents, w.wording, w.config, steps, EVALUATION, max(8, w.config.batch_size or 0)) if w in due else None
         for w in words

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tiregistry.errors import DeviceError
+from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
-from tiregistry.training.objective import Objective
+from tiregistry.training.objective import make_objective
 
 if TYPE_CHECKING:
+    from tiregistry.bases.denoisers import Conditioning
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.training.loop import Word
-    from tiregistry.training.vectors import Rows
 
 # Gradients of an fp16 model can fall below its smallest number; a scaled loss keeps them above it. Where the scaled
 # ones overflow, the next smaller scale is tried, so the scale of a step depends on nothing but the step.
@@ -31,9 +32,10 @@ class ModelPass:
 
     def __init__(self, base: LoadedBase, words: Sequence[Word]) -> None:
         self.base = base
-        self.objective = Objective(base)
+        self.objective = make_objective(base)
         self.notices: list[str] = []
         self._micro_batch = _micro_batch(words)
+        self._captions = CaptionStates(base, words)
         self._denoiser = _prepared_denoiser(base, words)
 
     def gradients(self, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
@@ -99,10 +101,9 @@ class ModelPass:
         totals = torch.zeros(len(words))
         for start in range(0, len(owner), size):
             part = slice(start, start + size)
-            encoded, inverse, added = self._encode(words, owner[part], captions[part], latents)
+            told, index = self._captions.encode(words, owner[part], captions[part])
             losses = self._denoise(
-                encoded[inverse],
-                None if added is None else {key: value[inverse] for key, value in added.items()},
+                told[index],
                 latents[part],
                 noise[part],
                 timesteps[part],
@@ -117,26 +118,9 @@ class ModelPass:
                 gradient.div_(scale)
         return [float(total) for total in totals]
 
-    def _encode(
-        self, words: Sequence[Word], owner: torch.Tensor, captions: torch.Tensor, latents: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor] | None]:
-        """States `[distinct, tokens, dim]`, for each sample its index in them, and SDXL's added conditions."""
-        # Samples of a step often share a caption: each distinct one is encoded once.
-        keys, inverse = torch.unique(torch.stack([owner, captions], dim=1), dim=0, return_inverse=True)
-        ids = {
-            tower.role: torch.stack([words[int(o)].caption_ids[tower.role][int(c)] for o, c in keys])
-            for tower in self.base.towers
-        }
-        with self.base.using_rows(_joined_rows(self.base, words)):
-            encoded = self.base.encode(ids)
-        factor = self.base.vae_factor
-        added = self.base.added_conditions(encoded, latents.shape[-1] * factor, latents.shape[-2] * factor)
-        return encoded.states, inverse.to(self.base.device), added
-
     def _denoise(
         self,
-        states: torch.Tensor,
-        added: dict[str, torch.Tensor] | None,
+        told: Conditioning,
         latents: torch.Tensor,
         noise: torch.Tensor,
         timesteps: torch.Tensor,
@@ -147,9 +131,9 @@ class ModelPass:
         device = self.base.device
         latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
         noised = self.objective.noised(latents, noise, timesteps).to(self.base.dtype)
-        if device.type == "cuda":
+        if device.type == "cuda" and not self.base.is_flow:
             noised = noised.to(memory_format=torch.channels_last)
-        predicted = self._denoiser(noised, timesteps, states, added_cond_kwargs=added).sample
+        predicted = self.base.predict(noised, timesteps, told, denoiser=self._denoiser)
         masks = None if masks is None else masks.to(device)
         weights = gammas.to(device) if bool(gammas.any()) else None
         return self.objective.losses(predicted, latents, noise, timesteps, masks, weights)
@@ -158,7 +142,7 @@ class ModelPass:
 def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
     """The denoiser as training wants it: fast memory layout, checkpointing, compiled, as asked."""
     denoiser = base.denoiser
-    if base.device.type == "cuda":
+    if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
     if any(word.config.gradient_checkpointing for word in words):
         # A frozen UNet still keeps all activations on the way to the text input; this is what frees them.
@@ -180,11 +164,6 @@ def _joined_masks(draws: Sequence[Draw]) -> torch.Tensor | None:
     if all(draw.masks is None for draw in draws):
         return None
     return torch.cat([torch.ones_like(d.latents[:, :1]) if d.masks is None else d.masks for d in draws])
-
-
-def _joined_rows(base: LoadedBase, words: Sequence[Word]) -> Rows:
-    every = [word.vectors.rows() for word in words]
-    return {tower.role: torch.cat([rows[tower.role] for rows in every]) for tower in base.towers}
 
 
 def _gradients(words: Sequence[Word]) -> list[torch.Tensor]:

@@ -135,14 +135,23 @@ class RunState:
         rows = self.word.vectors.rows()
         return Embedding({role: r.detach().float().cpu()[: self.word.active].numpy() for role, r in rows.items()})
 
-    def make_previews(self, base: LoadedBase) -> list[PreviewMade]:
-        """Picture the word as it is now, once per preview prompt, and keep the pictures as blobs."""
+    def make_previews(self, base: LoadedBase) -> list[PreviewMade | Notice]:
+        """Picture the word as it is now, once per preview prompt, and keep the pictures as blobs.
+
+        A picture that does not fit the memory is left out: it must not cost the training.
+        """
+        import torch
+
         from tiregistry.training.previews import preview
 
-        made = []
+        made: list[PreviewMade | Notice] = []
         rows = self.word.learned()
+        side = self.request.config.resolution or 0
         for index, prompt in enumerate(self.request.config.preview_prompts):
-            data = preview(base, rows, prompt, self.request.config.preview_seed + index)
+            try:
+                data = preview(base, rows, prompt, self.request.config.preview_seed + index, side)
+            except torch.OutOfMemoryError:
+                return [*made, Notice(f"no preview at step {self.word.step}: {base.device} is full", self.run.id)]
             suffix = f"-{index + 1}" if index else ""
             role = f"preview/{self.word.step:04d}{suffix}.png"
             seed = self.request.config.preview_seed + index

@@ -11,7 +11,8 @@ from tiregistry.training.config import TrainingConfig
 from tiregistry.training.vectors import Rows, Vectors, make_vectors
 
 if TYPE_CHECKING:
-    from tiregistry.bases.loaded import LoadedBase, TextTower
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.bases.towers import TextTower
     from tiregistry.embeddings.embedding import Embedding
 
 
@@ -74,7 +75,7 @@ def initial_rows(base: LoadedBase, config: TrainingConfig, continued: Embedding 
             vectors = states[tower.role]
         elif named:
             vectors = tower.vectors_of(config.initializer)
-        elif tower.is_word(config.concept_type):
+        elif base.towers[0].is_word(config.concept_type):
             vectors = tower.vectors_of(config.concept_type)
         else:
             vectors = _mean_vector(tower)
@@ -106,7 +107,7 @@ def _continued(tower: TextTower, embedding: Embedding) -> torch.Tensor:
 
 @torch.no_grad()
 def _encoder_outputs(base: LoadedBase, config: TrainingConfig) -> Rows:
-    """What each text encoder puts out at the tokens of the initializer, float32 `[tokens, dim]` on the CPU.
+    """What each text encoder puts out at the words of the initializer, float32 `[words, dim]` on the CPU.
 
     Cross Initialization's observation: learned vectors end up in the neighbourhood of the encoder's outputs, whose
     norms are far beyond the vocabulary's.
@@ -114,9 +115,7 @@ def _encoder_outputs(base: LoadedBase, config: TrainingConfig) -> Rows:
     rows: Rows = {}
     for tower in base.towers:
         phrase = config.initializer or config.concept_type
-        count = len(tower.vectors_of(phrase))
-        ids = torch.tensor([tower.ids([phrase])], device=base.device)
-        states = tower.model(ids, output_hidden_states=True)
-        layer = states.hidden_states[-2] if base.family == "sdxl" else states.last_hidden_state
-        rows[tower.role] = layer[0, 1 : 1 + count].float().cpu()
+        tower.vectors_of(phrase)  # refuses words that the vocabulary does not have
+        states = tower.encode(torch.tensor([tower.ids([phrase])], device=base.device)).states[0].float().cpu()
+        rows[tower.role] = torch.stack([states[list(places)].mean(dim=0) for places in tower.places_of(phrase)])
     return rows

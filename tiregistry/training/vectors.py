@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -49,7 +49,7 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
         return FreeVectors(start, base.device, config)
     if norms is None:
         norms = {t.role: torch.full((len(start[t.role]), 1), t.mean_norm()) for t in base.towers}
-    return DirectionVectors(start, norms, base.device, config.prior_strength)
+    return DirectionVectors(start, norms, base.device, config.prior_strength, config.encoders)
 
 
 class DirectionVectors:
@@ -63,11 +63,14 @@ class DirectionVectors:
 
     MOMENTUM = 0.9
 
-    def __init__(self, start: Rows, norms: Rows, device: torch.device, prior_strength: float) -> None:
+    def __init__(
+        self, start: Rows, norms: Rows, device: torch.device, prior_strength: float, learned: Sequence[str] = ()
+    ) -> None:
         self._norms = {role: norm.to(device) for role, norm in norms.items()}
         self._prior_strength = prior_strength
         self._start = {role: unit(rows.to(device)) for role, rows in start.items()}
-        self._directions = {role: d.clone().requires_grad_(True) for role, d in self._start.items()}
+        moving = learned or tuple(start)
+        self._directions = {role: d.clone().requires_grad_(role in moving) for role, d in self._start.items()}
         self._momentum = {role: torch.zeros_like(d) for role, d in self._start.items()}
 
     def rows(self) -> Rows:
@@ -114,7 +117,8 @@ class FreeVectors:
 
     def __init__(self, start: Rows, device: torch.device, config: TrainingConfig) -> None:
         self._start = {role: rows.to(device) for role, rows in start.items()}
-        self._rows = {role: rows.clone().requires_grad_(True) for role, rows in self._start.items()}
+        learned = config.encoders or tuple(start)
+        self._rows = {role: rows.clone().requires_grad_(role in learned) for role, rows in self._start.items()}
         self._regularization, self._max_grad_norm = config.regularization, config.max_grad_norm
         self._optimizer = torch.optim.AdamW(list(self._rows.values()), lr=0.0, weight_decay=config.weight_decay)
 

@@ -10,7 +10,7 @@ from tiregistry.captions import caption_with_word, templates_for
 from tiregistry.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from tiregistry.bases.loaded import Segment, TextTower
+    from tiregistry.bases.towers import Segment, TextTower
 
 WORD = "{}"
 PICTURE = "{picture}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.flow_models import tiny_flow
 from tests.models import tiny_sd
 
 
@@ -28,7 +29,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         key = (family, prediction_type, vision)
         if key not in folders:
             folder = tmp_path_factory.mktemp("base") / f"{family}-{prediction_type}{'-vision' if vision else ''}"
-            folders[key] = tiny_sd(folder, family, prediction_type, vision=vision)
+            if family in ("sd3", "flux"):
+                folders[key] = tiny_flow(folder, family)
+            else:
+                folders[key] = tiny_sd(folder, family, prediction_type, vision=vision)
         return folders[key]
 
     return build

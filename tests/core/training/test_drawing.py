@@ -11,7 +11,10 @@ from tiregistry.captions import caption_with_word
 from tiregistry.errors import InvalidConfig
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.dataset import EVALUATION, Latents, draw
+from tiregistry.training.timesteps import UniformTimesteps
 from tiregistry.training.wording import Wording
+
+TIMES = UniformTimesteps(1000)
 
 
 def latents(pictures: int = 3, views: int = 2) -> Latents:
@@ -30,39 +33,39 @@ def wording(settings: TrainingConfig, captions: list[str] | None = None) -> Word
 
 def test_a_step_draws_the_same_whatever_came_before() -> None:
     settings = config(seed=5)
-    first = draw(latents(), wording(settings), settings, 1000, 17)
-    again = draw(latents(), wording(settings), settings, 1000, 17)
-    other = draw(latents(), wording(settings), settings, 1000, 18)
+    first = draw(latents(), wording(settings), settings, TIMES, 17)
+    again = draw(latents(), wording(settings), settings, TIMES, 17)
+    other = draw(latents(), wording(settings), settings, TIMES, 18)
     assert torch.equal(first.noise, again.noise)
     assert torch.equal(first.captions, again.captions)
     assert not torch.equal(first.noise, other.noise)
-    assert not torch.equal(first.noise, draw(latents(), wording(settings), settings, 1000, EVALUATION, 6).noise)
+    assert not torch.equal(first.noise, draw(latents(), wording(settings), settings, TIMES, EVALUATION, 6).noise)
 
 
 def test_pictures_are_dealt_without_repetition() -> None:
     settings = config()
-    drawn = draw(latents(), wording(settings), settings, 1000, 0).latents[:, 0, 0, 0]
+    drawn = draw(latents(), wording(settings), settings, TIMES, 0).latents[:, 0, 0, 0]
     assert sorted(drawn.tolist()) == [0, 1, 2, 3, 4, 5]
 
 
 def test_stratified_timesteps_fall_one_into_each_slice() -> None:
     settings = config(batch_size=10)
     for step in range(5):
-        times = draw(latents(), wording(settings), settings, 1000, step).timesteps
+        times = draw(latents(), wording(settings), settings, TIMES, step).timesteps
         assert sorted((times // 100).tolist()) == list(range(10))
 
 
 @pytest.mark.parametrize("stratified", [True, False])
 def test_the_timestep_range_is_kept(stratified: bool) -> None:
     settings = config(batch_size=50, min_timestep=200, max_timestep=300, stratified_timesteps=stratified)
-    times = draw(latents(), wording(settings), settings, 1000, 0).timesteps
+    times = draw(latents(), wording(settings), settings, TIMES, 0).timesteps
     assert times.min() >= 200
     assert times.max() < 300
 
 
 def test_offset_noise_shifts_whole_channels() -> None:
-    plain = draw(latents(), wording(config()), config(), 1000, 0).noise
-    shifted = draw(latents(), wording(config()), config(noise_offset=0.5), 1000, 0).noise
+    plain = draw(latents(), wording(config()), config(), TIMES, 0).noise
+    shifted = draw(latents(), wording(config()), config(noise_offset=0.5), TIMES, 0).noise
     shift = shifted - plain
     assert shift.abs().max() > 0.1
     assert torch.allclose(shift, shift[:, :, :1, :1].expand_as(shift), atol=1e-6)
@@ -70,13 +73,13 @@ def test_offset_noise_shifts_whole_channels() -> None:
 
 def test_accumulation_draws_all_batches_of_a_step() -> None:
     settings = config(gradient_accumulation=3)
-    assert len(draw(latents(), wording(settings), settings, 1000, 0)) == 18
+    assert len(draw(latents(), wording(settings), settings, TIMES, 0)) == 18
 
 
 def test_a_picture_with_a_caption_gets_no_template() -> None:
     settings = config(batch_size=64)
     words = wording(settings, ["", "a {} on a table", "blue thing"])
-    drawn = draw(latents(), words, settings, 1000, 0)
+    drawn = draw(latents(), words, settings, TIMES, 0)
     for picture, caption in zip(drawn.latents[:, 0, 0, 0] // 2, drawn.captions, strict=True):
         text = words.texts[int(caption)]
         if int(picture) == 1:
@@ -90,7 +93,7 @@ def test_a_picture_with_a_caption_gets_no_template() -> None:
 def test_a_quarter_of_the_captions_names_the_pictures_own_token() -> None:
     settings = config(batch_size=400, per_image_tokens=True)
     words = wording(settings)
-    drawn = draw(latents(), words, settings, 1000, 0)
+    drawn = draw(latents(), words, settings, TIMES, 0)
     owners = torch.tensor([words.owners[int(caption)] for caption in drawn.captions])
     pictures = (drawn.latents[:, 0, 0, 0] // 2).long()
     assert torch.equal(owners[owners >= 0], pictures[owners >= 0])

@@ -23,6 +23,8 @@ from tiregistry.training.run import TrainingRequest, train
         ("sd2", "epsilon", {"clip_h": 32}),
         ("sd2", "v_prediction", {"clip_h": 32}),
         ("sdxl", "epsilon", {"clip_l": 32, "clip_g": 64}),
+        ("sd3", "flow", {"clip_g": 24, "clip_l": 16, "t5": 48}),
+        ("flux", "flow", {"clip_l": 16, "t5": 48}),
     ],
 )
 @pytest.mark.parametrize("recipe", ["direction", "classic"])
@@ -36,7 +38,12 @@ def test_a_word_of_each_family(
     recipe: Any,
 ) -> None:
     config = TrainingConfig(
-        recipe=recipe, initializer="old teapot", max_steps=2, batch_size=2, preview_prompts=("{} on the beach",)
+        recipe=recipe,
+        initializer="old teapot",
+        max_steps=2,
+        batch_size=2,
+        resolution=64,
+        preview_prompts=("{} on the beach",),
     )
     request = TrainingRequest("pot", read_pictures([pictures])[0], config, base=str(tiny(family, prediction)))
     last = list(train(registry, request))[-1]

@@ -59,10 +59,10 @@ def test_out_of_memory_is_answered_by_a_smaller_micro_batch(
     run(loaded(), whole)
     denoise = ModelPass._denoise
 
-    def small(self: Any, states: torch.Tensor, *rest: Any) -> torch.Tensor:
-        if len(states) > 1:
+    def small(self: Any, told: Any, *rest: Any) -> torch.Tensor:
+        if len(told.states) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return denoise(self, states, *rest)
+        return denoise(self, told, *rest)
 
     monkeypatch.setattr(ModelPass, "_denoise", small)
     cramped = make_word(batch_size=4)

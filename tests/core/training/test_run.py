@@ -334,15 +334,15 @@ def test_the_base_model_is_looked_at_before_it_is_loaded(
     shutil.copytree(tiny(), named)
     vocabulary = json.loads((named / "tokenizer" / "vocab.json").read_text())
     (named / "tokenizer" / "vocab.json").write_text(json.dumps({**vocabulary, "<cat></w>": len(vocabulary)}))
-    flux = tmp_path / "flux"
-    flux.mkdir()
-    (flux / "model_index.json").write_text(
-        json.dumps({"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]})
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model_index.json").write_text(
+        json.dumps({"_class_name": "PixArtAlphaPipeline", "transformer": ["diffusers", "PixArtTransformer2DModel"]})
     )
     long = ("a photo of the very very very very very very very very very very very very very very {}",)
     cases: list[tuple[TrainingRequest, type[TiregError], str]] = [
         (request_for(num_vectors=64, caption_templates=long), InvalidConfig, "need 82 tokens, 75 fit"),
-        (request_for(base=flux), InvalidInput, "family flux"),
+        (request_for(base=other), InvalidInput, "no family known here"),
         (request_for(base=broken), InvalidInput, "no weights in its folder unet"),
         (replace(request_for(base=named), placeholder_token="<cat>"), PlaceholderTaken, "vocabulary"),
     ]

@@ -1,0 +1,91 @@
+"""What the denoiser is told of a batch's captions: each distinct one encoded once, idle encoders only once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from tiregistry.bases.denoisers import Conditioning
+from tiregistry.bases.towers import Encoded, TextTower
+
+if TYPE_CHECKING:
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.training.loop import Word
+    from tiregistry.training.vectors import Rows
+
+_AT_ONCE = 8
+"""Captions that go through an idle encoder together."""
+
+
+class CaptionStates:
+    """Encodes captions of several words on one base model.
+
+    An encoder whose vectors no word learns says the same of a caption all through the run: it encodes every caption
+    once, and then leaves the device.
+
+    Attributes:
+        idle: those encoders.
+    """
+
+    def __init__(self, base: LoadedBase, words: Sequence[Word]) -> None:
+        self._base = base
+        self.idle = [
+            t for t in base.towers if all(w.config.encoders and t.role not in w.config.encoders for w in words)
+        ]
+        self._known: dict[tuple[int, int, str], Encoded] = {}
+
+    def encode(
+        self, words: Sequence[Word], owner: torch.Tensor, captions: torch.Tensor
+    ) -> tuple[Conditioning, torch.Tensor]:
+        """Conditions `[distinct, …]` of some samples, and for each sample its index in them.
+
+        Args:
+            words: whose rows lie behind each other in this order.
+            owner, captions: long `[b]`, index of each sample's word, and of its caption within the word's captions.
+        """
+        keys, inverse = torch.unique(torch.stack([owner, captions], dim=1), dim=0, return_inverse=True)
+        rows = joined_rows(self._base, words)
+        encoded = {}
+        for tower in self._base.towers:
+            if tower in self.idle:
+                encoded[tower.role] = self._remembered(tower, words, keys, rows)
+                continue
+            ids = torch.stack([words[int(o)].caption_ids[tower.role][int(c)] for o, c in keys])
+            with self._base.using_rows(rows):
+                encoded[tower.role] = tower.encode(ids.to(self._base.device))
+        return self._base.join(encoded), inverse.to(self._base.device)
+
+    def _remembered(self, tower: TextTower, words: Sequence[Word], keys: torch.Tensor, rows: Rows) -> Encoded:
+        device = self._base.device
+        for index in sorted({int(owner) for owner, _ in keys}):
+            if (id(words[index]), words[index].active, tower.role) not in self._known:
+                self._known[id(words[index]), words[index].active, tower.role] = self._all(tower, words[index], rows)
+        states, pooled = [], []
+        for owner, caption in keys:
+            known = self._known[id(words[int(owner)]), words[int(owner)].active, tower.role]
+            states.append(known.states[int(caption)])
+            if known.pooled is not None:
+                pooled.append(known.pooled[int(caption)])
+        return Encoded(torch.stack(states).to(device), torch.stack(pooled).to(device) if pooled else None)
+
+    @torch.no_grad()
+    def _all(self, tower: TextTower, word: Word, rows: Rows) -> Encoded:
+        """Every caption of a word, encoded, on the CPU."""
+        tower.model.to(self._base.device)
+        parts = []
+        with self._base.using_rows(rows):
+            for ids in word.caption_ids[tower.role].split(_AT_ONCE):
+                parts.append(tower.encode(ids.to(self._base.device)))
+        tower.model.to("cpu")
+        if self._base.device.type == "cuda":
+            torch.cuda.empty_cache()
+        pooled = [part.pooled.cpu() for part in parts if part.pooled is not None]
+        return Encoded(torch.cat([part.states.cpu() for part in parts]), torch.cat(pooled) if pooled else None)
+
+
+def joined_rows(base: LoadedBase, words: Sequence[Word]) -> Rows:
+    """The rows of several words behind each other, per encoder role, connected to their gradients."""
+    every = [word.vectors.rows() for word in words]
+    return {tower.role: torch.cat([rows[tower.role] for rows in every]) for tower in base.towers}

@@ -27,6 +27,10 @@ class Pipelines:
     """Makes each pipeline once; all share the base model's parts, nothing is loaded or copied."""
 
     def __init__(self, base: LoadedBase) -> None:
+        if base.is_flow:
+            raise InvalidConfig(
+                f"pictures cannot be made with a {base.family} model yet", "previews while training can"
+            )
         self._base = base
         self._made: dict[Task, Any] = {}
         if base.device.type == "cuda":

@@ -5,27 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiregistry.bases.locating import EMBEDDED, is_shareable
-from tiregistry.concepts import (
-    CONCEPT_TYPES,
-    ConceptType,
-    Fingerprint,
-    NewVersion,
-    Parent,
-    SourceImage,
-    Version,
-)
+from tiregistry.concepts import NewVersion, SourceImage, Version
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.errors import Damaged, TiregError
-from tiregistry.registry.manifest import FORMAT, canonical, digest_of, embedding_digest
+from tiregistry.registry.manifest import embedding_digest, version_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 SCHEMA = "tireg-repository/1"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _RECORDED = ("steps", "stop_reason", "seconds", "precision", "software")
 _CURVE_POINTS = 200
@@ -117,9 +108,8 @@ class SharedWord:
     @classmethod
     def _checked(cls, raw: dict[str, Any]) -> SharedWord:
         manifest, digest = raw["manifest"], raw["version"]
-        if manifest["format"] != FORMAT or digest_of(canonical(manifest)) != digest:
-            raise ValueError("the manifest does not have the stated digest")
-        word = cls(
+        version_of(manifest, digest, "", "pulled")
+        return cls(
             digest=digest,
             manifest=manifest,
             name=safe(raw["name"], limit=100),
@@ -136,45 +126,17 @@ class SharedWord:
             previews=tuple(_text(path, 200) for path in _list(raw.get("previews", []), 64)),
             files={_text(k, 400): _hex(v) for k, v in list(raw.get("files", {}).items())[:500]},
         )
-        # Building the version from the manifest and back must give the manifest, or it holds what we do not know.
-        _parts(manifest)
-        return word
 
     def new_version(self, name: str, record: Mapping[str, Any], images: tuple[SourceImage, ...]) -> NewVersion:
         """The version to register, under a concept's name; `images` tells what is known of the pictures."""
-        base, stated, parents = _parts(self.manifest)
         known = {image.digest: image for image in images}
-        return NewVersion(
-            concept=name,
-            placeholder_token=self.placeholder_token,
-            concept_type=self.concept_type,
-            origin="pulled",
-            fingerprint=base,
+        return replace(
+            version_of(self.manifest, self.digest, name, "pulled", known),
             base_name=self.base_name,
-            images=tuple(
-                SourceImage(
-                    digest,
-                    known[digest].filename if digest in known else f"picture {position + 1}",
-                    known[digest].width if digest in known else 0,
-                    known[digest].height if digest in known else 0,
-                    caption,
-                )
-                for position, (digest, caption) in enumerate(stated)
-            ),
-            absent_images=frozenset(digest for digest, _ in stated),
-            training=self.manifest["training"],
-            parents=parents,
             record=record,
             description=self.description,
             licence=self.licence,
         )
-
-    @property
-    def concept_type(self) -> ConceptType:
-        kind = self.manifest["concept_type"]
-        if kind not in CONCEPT_TYPES:
-            raise ValueError(f"{kind!r} is no concept type")
-        return kind  # type: ignore[no-any-return]
 
 
 def shared_word(
@@ -248,42 +210,6 @@ def _record(raw: Any) -> dict[str, Any]:
 
 
 # -- checked pieces --------------------------------------------------------------------------------------------------
-
-
-def _parts(
-    manifest: Mapping[str, Any],
-) -> tuple[Fingerprint | None, list[tuple[str, str]], tuple[Parent, ...]]:
-    """Base, images (digest, caption) and parents of a manifest.
-
-    Raises:
-        ValueError, KeyError, TypeError: it holds something that this version of tireg would not write.
-    """
-    known = {"format", "placeholder_token", "concept_type", "embedding", "base", "images", "training", "parents"}
-    if set(manifest) != known or manifest["concept_type"] not in CONCEPT_TYPES:
-        raise ValueError("the manifest has unknown parts")
-    base = manifest["base"]
-    fingerprint = Fingerprint.from_dict(base) if base is not None else None
-    if fingerprint is not None and fingerprint.as_dict() != base:
-        raise ValueError("the base model's fingerprint has unknown parts")
-    images = [("sha256:" + _hex(image["sha256"]), _caption(image)) for image in _list(manifest["images"], 10_000)]
-    parents = tuple(_parent(parent) for parent in _list(manifest["parents"], 1000))
-    if not isinstance(manifest["training"], (dict, type(None))):
-        raise ValueError("the training settings are no mapping")
-    return fingerprint, images, parents
-
-
-def _caption(image: Mapping[str, Any]) -> str:
-    if set(image) != {"sha256", "caption"} or not isinstance(image["caption"], str):
-        raise ValueError("an image has unknown parts")
-    return image["caption"]
-
-
-def _parent(raw: Mapping[str, Any]) -> Parent:
-    if set(raw) != {"digest", "relation"} or not _DIGEST.fullmatch(raw["digest"]):
-        raise ValueError("a parent has unknown parts")
-    if raw["relation"] not in ("continued", "blended", "imported", "pulled"):
-        raise ValueError("a parent has an unknown relation")
-    return Parent(raw["digest"], raw["relation"])
 
 
 def _picture(raw: Mapping[str, Any]) -> SharedPicture:

@@ -49,7 +49,7 @@ def test_one_file_in_full(folder, capsys):
     assert facts["family"].startswith("sd1 (checkpoint hash 81761151")
     assert facts["norm"].startswith("clip_l 0.8")
     assert facts["step"] == "300"
-    assert facts["origin"] == "A1111 web UI on v1-5-pruned-emaonly"
+    assert facts["program"] == "A1111 web UI on v1-5-pruned-emaonly"
     assert facts["digest"].startswith("sha256:")
     assert err == ""
 
@@ -76,6 +76,33 @@ def test_refused_files_in_a_folder_do_not_stop_it_but_show_in_the_exit_code(fold
     assert [line.split("\t")[0] for line in out.splitlines()] == ["imported", "imported", "refused"]
     assert "os.system" in out.splitlines()[-1]
     assert last(err) == "2 imported, 0 already there, 1 refused"
+
+
+def test_what_was_passed_over_is_said(folder, capsys):
+    for name in ("a.md", "b.md", "c.md", ".DS_Store"):
+        (folder / name).write_text("x")
+    code, _, err = tireg(capsys, "import", folder)
+    assert code == 0
+    assert "passed over: 1 hidden file (.DS_Store); 4 text (a.md, b.md, c.md, …)\n" in err
+    document = json.loads(tireg(capsys, "import", folder, "--json")[1])
+    assert {Path(entry["path"]).name: entry["reason"] for entry in document["passed_over"]} == {
+        ".DS_Store": "hidden file", "a.md": "text", "b.md": "text", "c.md": "text", "notes.txt": "text",
+    }  # fmt: skip
+    assert [result["status"] for result in document["results"]] == ["already there"] * 2
+
+
+def test_show_tells_what_the_file_was_found_to_be(folder, tmp_path, capsys):
+    path = tmp_path / "two.safetensors"
+    path.write_bytes(safetensors({"<two>": vectors(2, 1024)}))
+    for source, name in ((folder / "gnome.pt", "gnome"), (path, "two")):
+        said = {line.split("  ")[0]: line for line in tireg(capsys, "import", source)[1].splitlines()}
+        shown = {line.split("  ")[0]: line for line in tireg(capsys, "show", name)[1].splitlines()}
+        assert f"{source.name} ({'a1111' if name == 'gnome' else 'diffusers'})" in shown["imported from"]
+        for fact in ("dtype", "family", "norm", *(("step", "program") if name == "gnome" else ())):
+            assert shown[fact].split(maxsplit=1)[1] == said[fact].split(maxsplit=1)[1]
+    assert shown["norm"].endswith("(no base model with this vocabulary here to compare with)")
+    record = json.loads(tireg(capsys, "show", "two", "--json")[1])["version"]["record"]["import"]
+    assert len(record["inspection"]["clip_h"]["norms"]) == 2
 
 
 def test_one_refused_file_is_one_line(tmp_path, capsys):

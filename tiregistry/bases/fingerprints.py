@@ -14,6 +14,9 @@ from tiregistry.concepts import Fingerprint
 from tiregistry.errors import FileMissing, InvalidInput
 from tiregistry.text import safe
 
+ENCODER_FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+"""Folders of the text encoders in a diffusers folder, in the order of `ENCODER_ROLES`."""
+
 
 class HashCache(Protocol):
     """Remembers the hash of a file until the file changes."""
@@ -58,7 +61,7 @@ def fingerprint_folder(folder: Path, *, cache: HashCache | None = None) -> Finge
     """
     family = family_of_folder(folder)
     tables, encoders = [], []
-    for role, part in zip(ENCODER_ROLES[family], ("text_encoder", "text_encoder_2", "text_encoder_3"), strict=False):
+    for role, part in zip(ENCODER_ROLES[family], ENCODER_FOLDERS, strict=False):
         files = weight_files(folder / part)
         if files:
             tables.append((role, _cached(files, "table", cache, _table_of_files)))
@@ -115,6 +118,29 @@ def fingerprint_file(path: Path, *, cache: HashCache | None = None) -> Fingerpri
         denoiser=hashed("denoiser"),
         vae=hashed("vae"),
     )
+
+
+def token_tables(path: Path) -> dict[str, StoredTensor]:
+    """The token-embedding table of each text encoder of a base model, by encoder role.
+
+    Args:
+        path: a diffusers folder or a single-file checkpoint; encoders that are only there as pickles are left out.
+
+    Raises:
+        InvalidInput: it is no base model, or a damaged one.
+    """
+    if not path.is_dir():
+        tensors = read_tensors(path)
+        roles = ENCODER_ROLES[family_of_tensors({tensor.name: tensor.shape for tensor in tensors})]
+        return {_role_in_checkpoint(tensor.name, roles): tensor for tensor in tensors if _is_table(tensor)}
+    found: dict[str, StoredTensor] = {}
+    for role, part in zip(ENCODER_ROLES[family_of_folder(path)], ENCODER_FOLDERS, strict=False):
+        for file in weight_files(path / part):
+            tables = [tensor for tensor in read_tensors(file) if _is_table(tensor)] if _is_safetensors(file) else []
+            if tables:
+                found[role] = tables[0]
+                break
+    return found
 
 
 # -- files of a component --------------------------------------------------------------------------------------------
@@ -206,7 +232,7 @@ def hash_table(tensor: StoredTensor) -> str:
 
 
 def _component_of_files(files: Sequence[Path]) -> str:
-    if files[0].suffix == ".safetensors":
+    if _is_safetensors(files[0]):
         return hash_tensors(tensor for file in files for tensor in read_tensors(file))
     hasher = hashlib.sha256(b"tireg-pickles/1\n")
     for file in files:
@@ -216,12 +242,16 @@ def _component_of_files(files: Sequence[Path]) -> str:
 
 
 def _table_of_files(files: Sequence[Path]) -> str:
-    if files[0].suffix != ".safetensors":
+    if not _is_safetensors(files[0]):
         return _component_of_files(files)
     tables = [tensor for file in files for tensor in read_tensors(file) if _is_table(tensor)]
     if not tables:
         raise InvalidInput(f"{safe(files[0])} holds no token-embedding table", "copy the model again")
     return hash_table(tables[0])
+
+
+def _is_safetensors(file: Path) -> bool:
+    return file.suffix == ".safetensors"
 
 
 def _is_table(tensor: StoredTensor) -> bool:

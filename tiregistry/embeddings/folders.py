@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,29 @@ from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.families import candidates
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.limits import MAX_FILE
-from tiregistry.embeddings.provenance import Provenance
+from tiregistry.embeddings.provenance import MAX_BLOCK, Provenance
 from tiregistry.embeddings.reading import CHANGED, GENERIC_STEMS, read_embedding
 from tiregistry.errors import FileMissing, TiregError, UnreadableEmbedding
 from tiregistry.text import safe
 
 _MAX_ENTRIES = 100_000
 _MAX_TEXT = 64 * 1024
-_SKIPPED_SUFFIXES = frozenset({".optim", ".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".log", ".py"})
+_TEXTS = frozenset({".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".log", ".py"})
+_COMPANIONS = frozenset({"token_identifier.txt", "type_of_concept.txt", "special_params.json", "tireg.json"})
+"""Texts that are read together with the embedding beside them."""
 _SECOND = re.compile(r"(?P<head>.+?)_2(?P<tail>(?:[-_]steps?[-_]\d+)?)$")
 _ROW_TOKENS = re.compile(r"<s(\d{1,4})>")
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file: embeddings, or the error that says why not."""
+    """What became of one file: embeddings, or the error that says why not, or what it is instead of an embedding."""
 
     path: Path
     found: tuple[FoundEmbedding, ...] = ()
     error: TiregError | None = None
+    passed_over: str = ""
+    """What was not looked into any further, such as `text` or `picture without an embedding`."""
 
 
 def read_path(path: Path) -> list[FoundEmbedding]:
@@ -68,48 +72,80 @@ def read_path(path: Path) -> list[FoundEmbedding]:
 def read_folder(folder: Path) -> Iterator[FileResult]:
     """Read every embedding below `folder`, in natural order.
 
-    Hidden and system files, optimizer states, texts, ordinary pictures, previews, files of other kinds, and the
-    component folders of whole pipelines are passed over silently. Files that look like embeddings and cannot be used
-    come as errors.
+    Hidden and system files, optimizer states, texts, ordinary pictures, previews, files of other kinds, linked folders
+    and the component folders of whole pipelines are passed over, each with a result that says so. Files that look like
+    embeddings and cannot be used come as errors.
     """
-    for path in _candidates(folder):
+    for path, other in _files(folder):
+        if other:
+            yield FileResult(path, passed_over=other)
+            continue
         if _is_second_half(path):
             continue
         try:
             yield FileResult(path, tuple(read_path(path)))
         except NoEmbeddingInPicture:
-            continue
+            yield FileResult(path, passed_over="picture without an embedding")
         except TiregError as error:
             yield FileResult(path, error=error)
 
 
 def count_candidates(folder: Path) -> int:
     """How many files `read_folder` will look into, for a progress bar."""
-    return sum(1 for _ in _candidates(folder))
+    return sum(1 for _, other in _files(folder) if not other)
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
-    """The files below `folder` that could hold an embedding, told by their first bytes."""
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The files below `folder`, each with what it is when it cannot hold an embedding, told by its first bytes."""
     if not folder.is_dir():
         raise FileMissing(f"{safe(folder)} does not exist", "check the path")
     seen = 0
-    for parent, folders, names in os.walk(folder):
+    closed: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=closed.append):
+        while closed:
+            yield Path(closed.pop().filename), ""  # opening it will say why it cannot be read
         here = Path(parent)
         components = _pipeline_components(here) if "model_index.json" in names else set()
-        folders[:] = sorted(
-            (name for name in folders if name[0] not in "._" and name not in components and name != "concept_images"),
-            key=natural,
-        )
+        entered: list[str] = []
+        for name in sorted(folders, key=natural):
+            if other := _other_folder(here / name, components):
+                yield here / name, other
+            elif name != "concept_images":
+                entered.append(name)
+        folders[:] = entered
         for name in sorted(names, key=natural):
             seen += 1
             if seen > _MAX_ENTRIES:
                 raise UnreadableEmbedding(
                     f"{safe(folder)} holds more than {_MAX_ENTRIES} files", "give a smaller folder"
                 )
-            if name[0] in "._~" or name.lower().endswith(".preview.png") or _suffix(name) in _SKIPPED_SUFFIXES:
-                continue
-            if _may_hold(here / name):
-                yield here / name
+            if name not in _COMPANIONS and not (name == "README.md" and "token_identifier.txt" in names):
+                yield here / name, _other_file(here / name)
+    for error in closed:
+        yield Path(error.filename), ""
+
+
+def _other_folder(path: Path, components: Container[str]) -> str:
+    """What a folder is when it is not entered, else an empty string."""
+    if path.name[0] in "._":
+        return "hidden folder"
+    if path.name in components:
+        return "part of a whole pipeline"
+    return "linked folder" if path.is_symlink() else ""
+
+
+def _other_file(path: Path) -> str:
+    """What a file is when it cannot hold an embedding, else an empty string."""
+    suffix = path.suffix.lower()
+    if path.name[0] in "._~":
+        return "hidden file"
+    if suffix == ".optim":
+        return "optimizer state"
+    if suffix in _TEXTS:
+        return "text"
+    if path.name.lower().endswith(".preview.png"):
+        return "preview picture"
+    return "" if _may_hold(path) else "file of another kind"
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -121,13 +157,10 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _suffix(name: str) -> str:
-    return Path(name).suffix.lower()
-
-
 def _may_hold(path: Path) -> bool:
     """Whether the first bytes are those of a container that embeddings come in."""
-    promised = _suffix(path.name) in (".pt", ".pti", ".safetensors")  # reading it will say what is wrong with it
+    suffix = path.suffix.lower()
+    promised = suffix in (".pt", ".pti", ".safetensors")  # reading it will say what is wrong with it
     try:
         if not path.is_file():
             return False
@@ -138,7 +171,7 @@ def _may_hold(path: Path) -> bool:
     if picture := looks_like_picture(head):
         return picture in ("PNG", "WEBP", "AVIF")
     if head.startswith(b"PK\x03\x04"):
-        return _suffix(path.name) not in (".zip", ".npz", ".whl", ".docx", ".jar")
+        return suffix not in (".zip", ".npz", ".whl", ".docx", ".jar")
     return promised or looks_like_safetensors(head) or looks_like_pickle(head)
 
 
@@ -156,11 +189,11 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int = _MAX_TEXT) -> str:
     """The text of a small file, empty when there is none."""
     try:
         with open_source(path) as source:
-            return source.head(_MAX_TEXT).decode("utf-8", "replace") if source.size <= _MAX_TEXT else ""
+            return source.head(most).decode("utf-8", "replace") if source.size <= most else ""
     except TiregError:
         return ""
 
@@ -283,7 +316,11 @@ def _beside(path: Path, found: FoundEmbedding, alone: bool) -> FoundEmbedding:
     if not found.name:
         parent = path.absolute().parent.name
         changes["name"] = safe(token.strip("<> ") or ("" if GENERIC_STEMS.fullmatch(parent) else parent), limit=64)
-    if found.provenance is None and alone and (claim := Provenance.parse(_text(path.with_name("tireg.json")).strip())):
+    if (
+        found.provenance is None
+        and alone
+        and (claim := Provenance.parse(_text(path.with_name("tireg.json"), MAX_BLOCK).strip()))
+    ):
         claimed = _as_claimed(found, claim)
         if claimed is not None:
             changes |= {"provenance": claim, "claim": claim, "embedding": claimed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType, Fingerprint, Version
@@ -16,7 +16,8 @@ KEY = "tireg"
 """Key of the block in safetensors metadata, torch dicts and picture documents; `tireg.json` in a folder."""
 PARTS = ("clip_l", "clip_g", "clip_h", "t5")
 _FORMAT = 1
-_MAX_TEXT = 256 * 1024
+MAX_BLOCK = 256 * 1024
+"""Longest block that is written and read, in bytes."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -41,9 +42,14 @@ class Provenance:
     created_at: float = 0.0
     part: str = ""
     """Encoder role of the file's tensor, in formats whose key does not name it."""
+    manifest: Mapping[str, Any] | None = None
+    """The version's manifest, from which another registry gets the same version; here only known to be JSON."""
 
-    def to_json(self) -> str:
-        """The block as one line of JSON, keys sorted, empty ones left out."""
+    def to_json(self, limit: int = MAX_BLOCK) -> str:
+        """The block as one line of JSON, keys sorted, empty ones left out.
+
+        A block longer than `limit` bytes goes without its manifest.
+        """
         block: dict[str, Any] = {
             "format": _FORMAT,
             "embedding": self.embedding,
@@ -58,16 +64,24 @@ class Provenance:
             "images": list(self.images),
             "created_at": self.created_at,
             "part": self.part,
+            "manifest": self.manifest,
         }
         kept = {key: value for key, value in block.items() if value not in ("", None, [], 0.0)}
-        return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+        return text if len(text) <= limit or self.manifest is None else replace(self, manifest=None).to_json(limit)
 
     @classmethod
-    def from_version(cls, version: Version, embedding: Embedding) -> Provenance:
-        """The block for a registered version."""
+    def from_version(
+        cls, version: Version, embedding: Embedding, steps: int | None = None, created_at: float = 0.0
+    ) -> Provenance:
+        """The block for a registered version.
+
+        Args:
+            steps: optimiser steps that it was trained for, when known; the settings only say how many at most.
+            created_at: when it was made, in UNIX seconds, when known.
+        """
         training = version.manifest.get("training")
         training = training if isinstance(training, Mapping) else {}
-        steps = training.get("steps", training.get("max_steps"))
         return cls(
             embedding=embedding.digest,
             version=version.digest,
@@ -77,15 +91,16 @@ class Provenance:
             base_name=version.base_name,
             fingerprint=version.fingerprint,
             initializer=str(training.get("initializer") or ""),
-            steps=steps if type(steps) is int else None,
+            steps=steps,
             images=tuple(image.digest for image in version.images),
-            created_at=version.created_at,
+            created_at=created_at,
+            manifest=version.manifest,
         )
 
     @classmethod
     def parse(cls, text: object) -> Provenance | None:
         """Read a block from a file; anything that is not one, field by field, is dropped rather than believed."""
-        if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        if not isinstance(text, str) or len(text) > MAX_BLOCK:
             return None
         try:
             block = json.loads(text)
@@ -110,6 +125,7 @@ class Provenance:
             images=tuple(i for i in images[:1000] if _is_digest(i)) if isinstance(images, list) else (),
             created_at=created_at if isinstance(created_at, float) and 0 < created_at < 2**40 else 0.0,
             part=block["part"] if block.get("part") in PARTS else "",
+            manifest=_json_object(block.get("manifest")),
         )
 
 
@@ -119,6 +135,15 @@ def _is_digest(value: object) -> bool:
 
 def _text(value: object) -> str:
     return safe(value, limit=200) if isinstance(value, str) else ""
+
+
+def _json_object(value: object) -> dict[str, Any] | None:
+    """`value` when it is an object that JSON has words for; Python's reader also takes NaN."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _fingerprint(raw: object) -> Fingerprint | None:

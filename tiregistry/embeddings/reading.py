@@ -71,7 +71,8 @@ def _open_container(source: Source) -> tuple[Any, Mapping[str, str], str]:
     """Content, metadata and kind of the container, told by the first bytes."""
     head = source.head(512)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return read_torch_zip(source.all()), {}, "zip"
+        value, comment = read_torch_zip(source.all())
+        return value, {KEY: comment} if comment else {}, "zip"
     if kind := looks_like_picture(head):
         value, pixels = read_picture_embedding(source.all(), kind)
         return value, {}, "pixels" if pixels else "chunk"
@@ -166,12 +167,18 @@ def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str], ours:
 
 
 def _suggest_name(draft: Draft, source: Source, kind: str) -> str:
-    """A concept name: the file's stem for formats whose trigger is the file name, else token, label or stem."""
+    """A concept name: what the trigger is in A1111 for its formats, else token, label or stem."""
     stem = source.stem
     stem = "" if GENERIC_STEMS.fullmatch(stem) else _without_step(stem, draft.step)
     label = _without_step(draft.label, draft.step)
     token = draft.token.strip("<> ")
-    order = (stem, label, token) if kind.startswith("a1111") else (token, label, stem)
+    if kind in (
+        "a1111-png",
+        "a1111-pixels",
+    ):  # A1111 takes the trigger of a picture from inside, of a file from outside
+        order = (label, stem, token)
+    else:
+        order = (stem, label, token) if kind == "a1111" else (token, label, stem)
     return next((safe(text, limit=64) for text in order if text.strip("* ")), "")
 
 

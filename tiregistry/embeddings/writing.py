@@ -7,15 +7,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import ConceptType
 from tiregistry.embeddings.containers.picture_writer import write_picture_embedding
 from tiregistry.embeddings.containers.safetensors_file import write_safetensors
-from tiregistry.embeddings.containers.torch_writer import write_torch
+from tiregistry.embeddings.containers.torch_writer import MAX_COMMENT, write_torch
 from tiregistry.embeddings.embedding import Embedding, Matrix
+from tiregistry.embeddings.families import USUAL
 from tiregistry.embeddings.provenance import KEY, PARTS, Provenance
 from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput
 from tiregistry.text import safe
@@ -24,12 +25,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ARCHITECTURES = {
-    "sd1": "stable-diffusion-v1",
-    "sd2": "stable-diffusion-v2-768-v",
-    "sdxl": "stable-diffusion-xl-v1-base",
-    "sd3": "stable-diffusion-3-medium",
-    "flux": "flux-1-dev",
+    ("sd1", 0): "stable-diffusion-v1",
+    ("sd2", 0): "stable-diffusion-v2",
+    ("sd2", 512): "stable-diffusion-v2-512",
+    ("sd2", 768): "stable-diffusion-v2-768-v",
+    ("sdxl", 0): "stable-diffusion-xl-v1-base",
+    ("sd3", 0): "stable-diffusion-3",
+    ("flux", 0): "flux-1",
 }
+"""Family and native resolution (0: any) to `modelspec.architecture`: the ids of Stability's model metadata, and what
+kohya writes where the variant is not known."""
+_OURS = frozenset(
+    f"modelspec.{field}"
+    for field in ("sai_model_spec", "title", "trigger_phrase", "description", "license", "hash_sha256", "thumbnail")
+)
+"""Fields that are written anew instead of passed on from an imported file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +50,11 @@ class Word:
         embedding: its vectors.
         name: concept name; names the file, and is the trigger in A1111.
         placeholder_token: key of the formats that have one.
-        family: model family, empty when unknown.
+        family, resolution: of the base model it was learned on; empty and 0 when that is not known for certain.
+        stated: what the file it was imported from said of itself (`modelspec.*`, `sd_checkpoint`,
+            `sd_checkpoint_name`), passed on as it is.
         step: training steps, when known.
+        created_at: when it was made, in UNIX seconds; 0 when that is not known.
         preview: picture for the A1111 PNG.
         images: file name and bytes of source pictures, for the sd-concepts folder.
     """
@@ -51,6 +64,8 @@ class Word:
     placeholder_token: str
     concept_type: ConceptType = "object"
     family: str = ""
+    resolution: int = 0
+    stated: Mapping[str, str] = field(default_factory=dict)
     base_name: str = ""
     description: str = ""
     licence: str = ""
@@ -221,7 +236,8 @@ def _only(word: Word, format_id: str) -> tuple[str, Matrix]:
 
 def _metadata(word: Word, part: str = "") -> dict[str, str]:
     """`modelspec.*` fields (Stability's model metadata, as kohya writes it) and the `tireg` block."""
-    fields = {
+    fields = {key: text for key, text in word.stated.items() if key.startswith("modelspec.") and key not in _OURS}
+    fields |= {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.title": safe(word.name, limit=200),
@@ -229,8 +245,8 @@ def _metadata(word: Word, part: str = "") -> dict[str, str]:
         "modelspec.description": safe(word.description, limit=2000),
         "modelspec.license": safe(word.licence, limit=200),
     }
-    if word.family in _ARCHITECTURES:
-        fields["modelspec.architecture"] = f"{_ARCHITECTURES[word.family]}/textual-inversion"
+    if architecture := _architecture(word):
+        fields["modelspec.architecture"] = f"{architecture}/textual-inversion"
         fields["modelspec.implementation"] = "diffusers"
     if word.created_at:
         fields["modelspec.date"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(word.created_at))
@@ -241,6 +257,14 @@ def _metadata(word: Word, part: str = "") -> dict[str, str]:
     return {key: text for key, text in fields.items() if text}
 
 
+def _architecture(word: Word) -> str:
+    """The id of the architecture that the word was learned on; none for models of other widths, which share nothing
+    with the architecture's original but its layout."""
+    if any(USUAL.get(shape.encoder) != shape.dim for shape in word.embedding.shapes):
+        return ""
+    return _ARCHITECTURES.get((word.family, word.resolution)) or _ARCHITECTURES.get((word.family, 0), "")
+
+
 def _a1111_document(word: Word) -> dict[str, Any]:
     """What A1111 saves: the vectors under `*`, because its trigger is the file name."""
     role, vectors = _only(word, "a1111")
@@ -249,8 +273,8 @@ def _a1111_document(word: Word) -> dict[str, Any]:
         "string_to_param": {"*": vectors},
         "name": word.name,
         "step": word.step,
-        "sd_checkpoint": None,
-        "sd_checkpoint_name": word.base_name or None,
+        "sd_checkpoint": word.stated.get("sd_checkpoint"),
+        "sd_checkpoint_name": word.stated.get("sd_checkpoint_name") or word.base_name or None,
     }
     if word.provenance is not None:
         document[KEY] = replace(word.provenance, part=role).to_json()
@@ -274,9 +298,13 @@ def _diffusers(word: Word, stem: str) -> Files:
 
 
 def _diffusers_bin(word: Word, stem: str) -> Files:
-    """As `_diffusers`, in torch's container; diffusers refuses a second key, so nothing else can be inside."""
-    _, vectors = _only(word, "diffusers-bin")
-    return {f"{stem}.bin": write_torch({word.placeholder_token: vectors}, "learned_embeds")}
+    """As `_diffusers`, in torch's container; diffusers refuses a second key, so the block is the archive's comment."""
+    role, vectors = _only(word, "diffusers-bin")
+    return {f"{stem}.bin": write_torch({word.placeholder_token: vectors}, "learned_embeds", _comment(word, role))}
+
+
+def _comment(word: Word, role: str) -> str:
+    return replace(word.provenance, part=role).to_json(MAX_COMMENT) if word.provenance is not None else ""
 
 
 def _a1111(word: Word, stem: str) -> Files:
@@ -322,17 +350,16 @@ def _by_encoder(roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
 
 def _sd_concepts(word: Word, stem: str) -> Files:
     """The folder of the concept library: one key, 1-D when single, and text files without a final newline."""
-    _, vectors = _only(word, "sd-concepts")
+    role, vectors = _only(word, "sd-concepts")
+    rows = vectors[0] if len(vectors) == 1 else vectors
     files: Files = {
-        "learned_embeds.bin": write_torch(
-            {word.placeholder_token: vectors[0] if len(vectors) == 1 else vectors}, "learned_embeds"
-        ),
+        "learned_embeds.bin": write_torch({word.placeholder_token: rows}, "learned_embeds", _comment(word, role)),
         "token_identifier.txt": word.placeholder_token.encode(),
         "type_of_concept.txt": word.concept_type.encode(),
         "README.md": _card(word).encode(),
     }
     if word.provenance is not None:
-        files["tireg.json"] = (replace(word.provenance, part=_only(word, "")[0]).to_json() + "\n").encode()
+        files["tireg.json"] = (replace(word.provenance, part=role).to_json() + "\n").encode()
     for index, (name, content) in enumerate(word.images):
         suffix = Path(name).suffix.lower()
         files[f"concept_images/{index}{suffix if suffix.isascii() and suffix[1:].isalnum() else '.jpeg'}"] = content

@@ -41,6 +41,7 @@ def export_version(
     *,
     force: bool = False,
     with_images: bool = False,
+    provenance: bool = True,
 ) -> list[Path]:
     """Write a version as a file or folder.
 
@@ -51,6 +52,8 @@ def export_version(
         format_id: one of `FORMATS`; empty chooses by extension and encoders.
         force: replace what is there.
         with_images: put the source pictures into an sd-concepts folder. They are the user's own, so only when asked.
+        provenance: say in the file where the word comes from: base model, training settings, digests and captions of
+            its pictures. Without it another registry cannot tell which version it is.
 
     Returns:
         The paths written, the main one first.
@@ -64,6 +67,8 @@ def export_version(
     if format_id == ORIGINAL:
         return [_export_original(registry, version, path, force)]
     word = word_of(registry, version)
+    if not provenance:
+        word = replace(word, provenance=None, base_name="")
     if format_id == "a1111-png":
         word = replace(word, preview=_preview(registry, version))
     if with_images:
@@ -81,18 +86,21 @@ def word_of(registry: Registry, version: Version) -> Word:
     embedding = registry.embedding(version)
     concept = registry.concept(version.concept)
     record = registry.record(version)
+    step, created_at = _step(record), _created_at(version, record)
     return Word(
         embedding=embedding,
         name=version.concept,
         placeholder_token=version.placeholder_token,
         concept_type=version.concept_type,
-        family=_family(version, record),
+        family=version.fingerprint.family if version.fingerprint else "",
+        resolution=_resolution(registry, version),
+        stated=_stated(record),
         base_name=version.base_name,
         description=concept.description,
         licence=concept.licence,
-        step=_step(version, record),
-        created_at=version.created_at,
-        provenance=Provenance.from_version(version, embedding),
+        step=step,
+        created_at=created_at,
+        provenance=Provenance.from_version(version, embedding, step, created_at),
     )
 
 
@@ -112,22 +120,41 @@ def _imported(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return facts if isinstance(facts, Mapping) else {}
 
 
-def _family(version: Version, record: Mapping[str, Any]) -> str:
-    """The family of its base model, else the best candidate that its import found."""
-    if version.fingerprint is not None:
-        return version.fingerprint.family
-    families = _imported(record).get("families")
-    first = families[0] if isinstance(families, list) and families else {}
-    return str(first.get("family", "")) if isinstance(first, Mapping) else ""
+def _stated(record: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the file that a version was imported from said of itself, as far as other programs look at it."""
+    details = _imported(record).get("details")
+    return {
+        key: text
+        for key, text in (details.items() if isinstance(details, Mapping) else ())
+        if isinstance(text, str) and (key.startswith("modelspec.") or key in ("sd_checkpoint", "sd_checkpoint_name"))
+    }
 
 
-def _step(version: Version, record: Mapping[str, Any]) -> int | None:
-    """Optimiser steps that it was trained for, where something says so."""
-    training = version.manifest.get("training") or {}
-    for value in (record.get("steps"), record.get("step"), _imported(record).get("step"), training.get("max_steps")):
+def _resolution(registry: Registry, version: Version) -> int:
+    """Native resolution of the base model it was learned on, where that is registered here; else 0."""
+    try:
+        base = registry.base(version.base_name) if version.base_name and version.fingerprint else None
+    except TiregError:
+        return 0
+    return base.resolution if base is not None and version.fingerprint == base.fingerprint else 0
+
+
+def _step(record: Mapping[str, Any]) -> int | None:
+    """Optimiser steps that it was trained for, where something says so; a training may have stopped early."""
+    for value in (record.get("steps"), _imported(record).get("step")):
         if type(value) is int:
             return value
     return None
+
+
+def _created_at(version: Version, record: Mapping[str, Any]) -> float:
+    """When it was made, in UNIX seconds; 0 when that is not known, as when somebody else's file does not say."""
+    for source in ("import", "hub"):
+        facts = record.get(source)
+        told = facts.get("created_at") if isinstance(facts, Mapping) else None
+        if isinstance(told, float) and 0 < told < 2**40:
+            return told
+    return version.created_at if version.origin in ("trained", "blended") else 0.0
 
 
 def _preview(registry: Registry, version: Version) -> Image | None:

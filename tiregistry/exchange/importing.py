@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tiregistry.concepts import ConceptType, NewVersion, Origin, Parent, SourceImage, Version
+from tiregistry.concepts import NewVersion, Origin, Parent, SourceImage, Version
 from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path
 from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
-from tiregistry.errors import Busy, ConceptNotFound, Conflict, InvalidInput, InvalidPlaceholder, TiregError
+from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
+from tiregistry.exchange.naming import Names, Wishes, choose_names
 from tiregistry.exchange.vocabularies import Vocabularies
 from tiregistry.images import read_picture
-from tiregistry.placeholders import check_placeholder, placeholder_for
-from tiregistry.references import MAX_NAME, check_name
+from tiregistry.placeholders import check_placeholder
+from tiregistry.references import check_name
+from tiregistry.registry.manifest import build, canonical, digest_of, version_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
-Status = Literal["imported", "already there", "refused"]
-_FOREIGN: tuple[Origin, ...] = ("imported", "pulled")
+Status = Literal["imported", "already there", "refused", "passed over"]
 UNUSABLE_TAG = "not-a-word"
 """Tag of concepts whose vectors were kept though no prompt can use them (P+/XTI and foreign encoders)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
+class ImportOptions(Wishes):
     """What the user decides; everything left out is taken from the file."""
 
-    name: str = ""
-    placeholder_token: str = ""
-    concept_type: ConceptType | None = None
     dry_run: bool = False
     """Report what would happen and register nothing."""
     origin: Origin = "imported"
@@ -45,13 +42,14 @@ class Outcome:
 
     Attributes:
         path: the file.
-        status: what was done.
-        found: what the file holds, without the bytes of its files; None when it was refused.
-        version: the version it is now; None when refused or in a dry run.
-        concept, placeholder_token: what the word is called here.
+        status: what was done; `passed over` is what in a folder is no embedding and does not look like one.
+        found: what the file holds, without the bytes of its files; None when it was refused or passed over.
+        version: the version it is now; None when there is none, and in a dry run.
+        concept, placeholder_token, concept_type: what the word is called here, and whether it is a thing or a style.
         inspections: norms and nearest words per encoder.
         notes: what the user should know: warnings of the file, names that were changed.
         error: why it was refused.
+        other: what it is instead, when it was passed over.
     """
 
     path: Path
@@ -60,9 +58,11 @@ class Outcome:
     version: Version | None = None
     concept: str = ""
     placeholder_token: str = ""
+    concept_type: str = ""
     inspections: tuple[Inspection, ...] = ()
     notes: tuple[str, ...] = ()
     error: TiregError | None = None
+    other: str = ""
 
     @property
     def reference(self) -> str:
@@ -74,6 +74,8 @@ class Outcome:
         result: dict[str, Any] = {"path": safe(self.path, limit=4000), "status": self.status}
         if self.error is not None:
             return {**result, "reason": self.error.message, "hint": self.error.hint}
+        if self.status == "passed over":
+            return {**result, "reason": self.other}
         assert self.found is not None
         return {
             **result,
@@ -81,20 +83,11 @@ class Outcome:
             "digest": self.version.digest if self.version else None,
             "concept": self.concept,
             "token": self.placeholder_token,
+            "type": self.concept_type,
             "found": self.found.as_dict(),
             "inspection": {i.encoder: i.as_dict() for i in self.inspections},
             "notes": list(self.notes),
         }
-
-
-@dataclass(slots=True)
-class _Names:
-    """What a new version will be called."""
-
-    concept: str
-    token: str
-    concept_type: ConceptType
-    notes: list[str] = field(default_factory=list)
 
 
 def import_path(
@@ -130,6 +123,8 @@ def import_path(
                 "leave out --name and --token, or import them one by one",
             )
     for result in results:
+        if result.passed_over:
+            yield Outcome(path=result.path, status="passed over", other=result.passed_over)
         if result.error is not None:
             yield Outcome(path=result.path, status="refused", error=result.error)
         for found in result.found:
@@ -171,13 +166,15 @@ def _register(
             version=known,
             concept=known.concept,
             placeholder_token=known.placeholder_token,
+            concept_type=known.concept_type,
             inspections=inspections,
             notes=found.warnings,
         )
-    names = _names(registry, found, options)
+    told = _told(found)
+    names = choose_names(registry, found, options, told)
     version: Version | None = None
     if not options.dry_run:
-        version = _add(registry, path, found, names, options.origin)
+        version = _add(registry, path, found, names, told, options.origin, inspections)
         names.concept = version.concept
     return Outcome(
         path=path,
@@ -186,6 +183,7 @@ def _register(
         version=version,
         concept=names.concept,
         placeholder_token=names.token,
+        concept_type=names.concept_type,
         inspections=inspections,
         notes=(*found.warnings, *names.notes),
     )
@@ -204,6 +202,22 @@ def _as_base_at_hand(
     return replace(found, families=(candidate, *found.families))
 
 
+def _told(found: FoundEmbedding) -> NewVersion | None:
+    """The version that the file was exported from, when its provenance describes that whole.
+
+    Whatever else a file claims: a version is proven by its digest, and that by the manifest and the vectors.
+    """
+    claim = found.provenance
+    if claim is None or claim.manifest is None:
+        return None
+    try:
+        told = version_of(claim.manifest, claim.version, "", "imported")
+        is_proven = digest_of(canonical(build(told, found.embedding))) == claim.version
+    except (ValueError, InvalidInput):
+        return None
+    return replace(told, base_name=claim.base_name) if is_proven else None
+
+
 def _existing(registry: Registry, found: FoundEmbedding, options: ImportOptions) -> Version | None:
     """The version that the file already is: the one it was exported from, else any with the same vectors.
 
@@ -218,80 +232,32 @@ def _existing(registry: Registry, found: FoundEmbedding, options: ImportOptions)
     return next((v for v in versions if v.digest == exported), versions[0] if versions else None)
 
 
-def _names(registry: Registry, found: FoundEmbedding, options: ImportOptions) -> _Names:
-    """Concept, token and type of a new version.
-
-    A name that the user gives is used as it is. One that the file suggests joins a concept only if all of that was
-    imported too: an import never becomes the latest version of a word that was trained here.
-    """
-    notes: list[str] = []
-    exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
-    name = options.name or _slug(exported_name) or _slug(found.name) or _slug(found.placeholder_token) or "imported"
-    token = options.placeholder_token or _token(found, name)
-    if not options.placeholder_token and found.placeholder_token not in ("", token):
-        notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
-    taken = registry.placeholders()
-    owner = taken.get(token)
-    if owner is not None and not options.name:
-        name = owner  # the same token means the same word: one more version of it
-    kind = options.concept_type or found.concept_type
-    for attempt in range(2, 1000):
-        try:
-            concept = registry.concept(name)
-        except ConceptNotFound:
-            break
-        if options.name or all(version.origin in _FOREIGN for version in concept.versions):
-            token = options.placeholder_token or concept.placeholder_token
-            if options.concept_type in (None, concept.concept_type) and token == concept.placeholder_token:
-                kind = concept.concept_type
-                break
-            if options.name:
-                break  # the registry will say what is in the way
-        notes.append(f"{name} is another word here already")
-        base = re.sub(r"-\d+$", "", name) if attempt > 2 else name
-        name = f"{base[: MAX_NAME - 4]}-{attempt}"
-        token = options.placeholder_token or placeholder_for(name)
-    return _Names(name, token, kind or "object", notes)
-
-
-def _token(found: FoundEmbedding, name: str) -> str:
-    """The file's placeholder token where it may be one here, else one made from the word in it, or from the name."""
-    try:
-        return check_placeholder(found.placeholder_token)
-    except InvalidPlaceholder:
-        return placeholder_for(_slug(found.placeholder_token) or name)
-
-
-def _slug(text: str) -> str:
-    """`text` as a concept name, or an empty string when nothing of it can be one."""
-    inner = re.sub(r"[^\w.\-]+", "-", text.strip("<>* ")).strip("-_.")[: MAX_NAME - 2].rstrip(".-_")
-    for candidate in (inner, f"w-{inner}") if inner else ():
-        try:
-            return check_name(candidate)
-        except TiregError:
-            continue
-    return ""
-
-
-def _add(registry: Registry, path: Path, found: FoundEmbedding, names: _Names, origin: Origin) -> Version:
+def _add(
+    registry: Registry,
+    path: Path,
+    found: FoundEmbedding,
+    names: Names,
+    told: NewVersion | None,
+    origin: Origin,
+    inspections: Sequence[Inspection],
+) -> Version:
     """Store the files, then the version; the blobs come first, as the registry demands."""
     attachments: dict[str, str] = {}
     for index, (filename, content) in enumerate(found.files.items()):
         role = "original" if index == 0 else f"original/{safe(filename, limit=120)}"
         attachments[role] = registry.blobs.add(content)
-    images = _images(registry, path, names) if found.format == "sd-concepts" else ()
-    exported = found.provenance.version if found.provenance else ""
+    facts = {
+        "file": safe(path.name, limit=300),
+        **found.as_dict(),
+        "inspection": {inspection.encoder: inspection.as_dict() for inspection in inspections},
+    }
+    if found.provenance is not None and found.provenance.created_at:
+        facts["created_at"] = found.provenance.created_at
     version = registry.add_version(
-        NewVersion(
-            concept=names.concept,
-            placeholder_token=names.token,
-            concept_type=names.concept_type,
+        replace(
+            _described(registry, path, found, names, told),
             origin=origin,
-            fingerprint=found.provenance.fingerprint if found.provenance else None,
-            base_name=found.provenance.base_name if found.provenance else "",
-            images=images,
-            parents=(Parent(exported, "imported"),) if exported else (),
-            record={"import": {"file": safe(path.name, limit=300), **found.as_dict()}},
+            record={"import": facts},
             attachments=attachments,
             description=found.details.get("modelspec.description", ""),
             licence=found.details.get("modelspec.license", ""),
@@ -304,15 +270,44 @@ def _add(registry: Registry, path: Path, found: FoundEmbedding, names: _Names, o
     return version
 
 
-def _images(registry: Registry, path: Path, names: _Names) -> tuple[SourceImage, ...]:
-    """The pictures of a concept-library folder; one that cannot be read is left out with a note."""
+def _described(
+    registry: Registry, path: Path, found: FoundEmbedding, names: Names, told: NewVersion | None
+) -> NewVersion:
+    """What decides the version's digest: as the file's provenance tells it, or as much as the file says."""
+    claim = found.provenance
+    if told is not None and (names.token, names.concept_type) == (told.placeholder_token, told.concept_type):
+        wanted = {image.digest for image in told.images}
+        here = {image.digest: image for image in _images(registry, path, found, names, wanted)}
+        pictures = (replace(here.get(image.digest, image), caption=image.caption) for image in told.images)
+        return replace(told, concept=names.concept, images=tuple(pictures))
+    return NewVersion(
+        concept=names.concept,
+        placeholder_token=names.token,
+        concept_type=names.concept_type,
+        origin="imported",
+        fingerprint=claim.fingerprint if claim else None,
+        base_name=claim.base_name if claim else "",
+        images=tuple(_images(registry, path, found, names)),
+        parents=(Parent(claim.version, "imported"),) if claim and claim.version else (),
+    )
+
+
+def _images(
+    registry: Registry, path: Path, found: FoundEmbedding, names: Names, wanted: Container[str] | None = None
+) -> Iterable[SourceImage]:
+    """Keep the pictures of a concept-library folder; one that cannot be read is left out with a note.
+
+    Args:
+        wanted: digests of the pictures that belong to the word; None takes all.
+    """
     images: dict[str, SourceImage] = {}
-    for file in concept_images(path):
+    for file in concept_images(path) if found.format == "sd-concepts" else ():
         try:
             picture = read_picture(file)
         except TiregError as error:
             names.notes.append(f"picture left out: {error.message}")
             continue
-        registry.blobs.add(picture.data)
-        images.setdefault(picture.digest, SourceImage(picture.digest, picture.filename, *picture.size))
-    return tuple(images.values())
+        if wanted is None or picture.digest in wanted:
+            registry.blobs.add(picture.data)
+            images.setdefault(picture.digest, SourceImage(picture.digest, picture.filename, *picture.size))
+    return images.values()

@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tiregistry.bases.locating import EMBEDDED, embedded_folder
-from tiregistry.bases.tensor_files import StoredTensor, read_tensors
+from tiregistry.bases.families import ENCODER_ROLES
+from tiregistry.bases.fingerprints import token_tables
+from tiregistry.bases.locating import EMBEDDED, embedded_folder, looks_like_hub_id
+from tiregistry.bases.tensor_files import StoredTensor
 from tiregistry.concepts import BaseModel
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.inspection import Inspection, Vocabulary, inspect_encoder
 from tiregistry.errors import TiregError
 
-_FOLDERS = {
-    "clip_l": (("text_encoder", "tokenizer"),),
-    "clip_h": (("text_encoder", "tokenizer"),),
-    "clip_g": (("text_encoder_2", "tokenizer_2"),),
-}
-"""Encoder role to the folders of a diffusers model that hold its weights and its tokenizer."""
-_TABLE = "token_embedding.weight"
-_MOST_BYTES = 2**29
+_TOKENIZERS = ("tokenizer", "tokenizer_2", "tokenizer_3")
+"""Folders of the tokenizers in a diffusers folder, in the order of `ENCODER_ROLES`."""
+_MOST_BYTES = 2**30
+_KINDS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 class Vocabularies:
@@ -34,21 +34,20 @@ class Vocabularies:
 
     def __init__(self, bases: Iterable[BaseModel]) -> None:
         known = list(bases)
-        self._folders = [(base.name, _folder(base.source)) for base in known]
         self.families: dict[str, str] = {EMBEDDED: "sd1", **{base.name: base.family for base in known}}
         """Name of each base model to its family."""
-        if all(name != EMBEDDED for name, _ in self._folders):
-            self._folders.append((EMBEDDED, embedded_folder()))
-        self._known: dict[tuple[str, str], Vocabulary | None] = {}
+        self._places = {base.name: _place(base) for base in known}
+        self._places.setdefault(EMBEDDED, embedded_folder())
+        self._known: dict[str, dict[str, Vocabulary]] = {}
 
     def find(self, encoder: str, dim: int) -> Vocabulary | None:
         """The first vocabulary of this encoder and width, or None."""
-        for name, folder in self._folders:
-            if folder is None:
+        for name, place in self._places.items():
+            if place is None:
                 continue
-            if (name, encoder) not in self._known:
-                self._known[name, encoder] = _read(name, folder, encoder)
-            vocabulary = self._known[name, encoder]
+            if name not in self._known:
+                self._known[name] = _read(name, place, self.families[name])
+            vocabulary = self._known[name].get(encoder)
             if vocabulary is not None and vocabulary.dim == dim:
                 return vocabulary
         return None
@@ -60,40 +59,68 @@ class Vocabularies:
         )
 
 
-def _folder(source: str) -> Path | None:
-    """The folder of a base model, when it is one on this disk."""
-    if source == EMBEDDED:
+def _place(base: BaseModel) -> Path | None:
+    """The folder or file of a base model, when it is on this disk."""
+    if base.source == EMBEDDED:
         return embedded_folder()
-    path = Path(source).expanduser()
-    return path if path.is_dir() else None
+    if looks_like_hub_id(base.source):
+        from huggingface_hub import try_to_load_from_cache
 
-
-def _read(name: str, folder: Path, encoder: str) -> Vocabulary | None:
-    """The table and the words of one encoder, or None when the model's files are not as expected."""
-    for weights, tokenizer in _FOLDERS.get(encoder, ()):
         try:
-            files = sorted((folder / weights).glob("*.safetensors"))
-            tensor = next(t for file in files for t in read_tensors(file) if t.name.endswith(_TABLE))
-            table = _table(tensor)
-            raw = json.loads((folder / tokenizer / "vocab.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, StopIteration, TiregError):
-            continue
-        words = [""] * len(table)
-        for token, index in raw.items() if isinstance(raw, dict) else ():
-            if isinstance(index, int) and 0 <= index < len(words) and token.endswith("</w>"):
-                words[index] = token.removesuffix("</w>")
-        return Vocabulary(name, words, table)
-    return None
+            index = try_to_load_from_cache(base.source, "model_index.json", revision=base.revision or None)
+        except ValueError:  # no id that the Hub could have
+            return None
+        return Path(index).parent if isinstance(index, str) else None
+    path = Path(base.source).expanduser()
+    return path if path.exists() else None
 
 
-def _table(tensor: StoredTensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """The float32 values of a 2-D tensor in a safetensors file."""
-    kinds = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-    if tensor.dtype not in kinds or len(tensor.shape) != 2 or tensor.end - tensor.begin > _MOST_BYTES:
+def _read(name: str, place: Path, family: str) -> dict[str, Vocabulary]:
+    """The vocabulary of each encoder role; empty when the model's files are not as expected."""
+    found: dict[str, Vocabulary] = {}
+    try:
+        for role, tensor in token_tables(place).items():
+            position = ENCODER_ROLES[family].index(role)  # type: ignore[index]
+            words = _words(place / _TOKENIZERS[position], tensor.shape[0]) if place.is_dir() else []
+            found[role] = Vocabulary(name, words, _table(tensor))
+    except (OSError, ValueError, KeyError, TiregError):
+        return found
+    return found
+
+
+def _table(tensor: StoredTensor) -> npt.NDArray[Any]:
+    """A 2-D tensor mapped from its file; bfloat16 as 16-bit integers."""
+    if tensor.dtype not in _KINDS or len(tensor.shape) != 2 or tensor.end - tensor.begin > _MOST_BYTES:
         raise ValueError("no table of token embeddings")
-    values = np.fromfile(
-        tensor.file, dtype=kinds[tensor.dtype], count=tensor.shape[0] * tensor.shape[1], offset=tensor.begin
-    ).reshape(tensor.shape)
-    if tensor.dtype == "BF16":
-        return (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float32)
+    return np.memmap(tensor.file, dtype=_KINDS[tensor.dtype], mode="r", offset=tensor.begin, shape=tensor.shape)
+
+
+def _words(tokenizer: Path, count: int) -> list[str]:
+    """The whole word that each of `count` ids stands for; empty text for parts of words and marks.
+
+    CLIP ends whole words with `</w>`, T5 begins them with `▁`.
+    """
+    words = [""] * count
+    for token, index in _tokens(tokenizer):
+        if isinstance(token, str) and type(index) is int and 0 <= index < count:
+            if token.endswith("</w>"):
+                words[index] = token.removesuffix("</w>")
+            elif token.startswith("▁"):
+                words[index] = token.removeprefix("▁")
+    return words
+
+
+def _tokens(tokenizer: Path) -> Iterable[tuple[Any, Any]]:
+    """Tokens with their ids, from whichever file of the tokenizer has them in the clear."""
+    for file, keys in (("vocab.json", ()), ("tokenizer.json", ("model", "vocab"))):
+        try:
+            vocabulary = json.loads((tokenizer / file).read_text(encoding="utf-8"))
+            for key in keys:
+                vocabulary = vocabulary[key]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(vocabulary, dict):
+            return list(vocabulary.items())
+        if isinstance(vocabulary, list):  # T5: [token, score] in the order of the ids
+            return [(entry[0], index) for index, entry in enumerate(vocabulary) if isinstance(entry, list) and entry]
+    return ()

@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 
 from tiregistry.concepts import Version
 from tiregistry.embeddings.limits import MAX_FILE
-from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import Word, writer_for
 from tiregistry.exchange.exporting import word_of
 from tiregistry.hub.endpoints import slug
@@ -96,11 +95,12 @@ def _word_for_others(registry: Registry, version: Version, number: int) -> Word:
     """The word with the numbers and times that the repository knows, so that every registry writes the same bytes."""
     word = word_of(registry, version)
     created_at = original_time(registry, version)
-    provenance = replace(
-        Provenance.from_version(version, word.embedding), reference=f"{version.concept}@{number}", created_at=created_at
-    )
+    assert word.provenance is not None
+    provenance = replace(word.provenance, reference=f"{version.concept}@{number}", created_at=created_at)
     base_name = word.base_name if word.base_name in ("", "embedded") else slug(word.base_name)
-    return replace(word, created_at=created_at, provenance=replace(provenance, base_name=base_name))
+    return replace(
+        word, resolution=0, stated={}, created_at=created_at, provenance=replace(provenance, base_name=base_name)
+    )
 
 
 def _word_files(word: Word) -> dict[str, bytes]:

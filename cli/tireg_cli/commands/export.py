@@ -25,12 +25,22 @@ _FORMATS = (
     help=f"One of {', '.join(_FORMATS)}. Default: by PATH's extension, else diffusers.",
 )
 @click.option("--with-images", is_flag=True, help="Put the source pictures into an sd-concepts folder.")
+@click.option("--no-provenance", is_flag=True, help="Leave out where it comes from: settings, captions, digests.")
 @click.option("--force", is_flag=True, help="Replace what is at PATH.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(reference: str, path: Path, format_id: str | None, with_images: bool, force: bool, as_json: bool) -> int:
+def command(
+    reference: str,
+    path: Path,
+    format_id: str | None,
+    with_images: bool,
+    no_provenance: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
     """Write the word REF (gnome, gnome@3, gnome@best) to PATH, a file or a folder to choose a name in.
 
-    The file says where the word comes from, so that importing it again finds this very version.
+    The file says where the word comes from (base model, training settings, digests and captions of the pictures, never
+    the pictures themselves), so that importing it, here or in another registry, gives this very version.
 
     \b
     Examples:
@@ -44,7 +54,9 @@ def command(reference: str, path: Path, format_id: str | None, with_images: bool
     with Registry.open() as registry:
         version = registry.version(reference)
         chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
-        written = export_version(registry, version, path, chosen, force=force, with_images=with_images)
+        written = export_version(
+            registry, version, path, chosen, force=force, with_images=with_images, provenance=not no_provenance
+        )
     if as_json:
         emit_json(
             {

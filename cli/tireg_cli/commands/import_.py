@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tireg_cli.found_facts import found_facts
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
@@ -67,7 +69,8 @@ def command(
             refused: TiregError | None = None
             for outcome in import_path(registry, path, options, vocabularies):
                 outcomes.append(outcome)
-                progress.show(outcome.path)
+                if outcome.status != "passed over":
+                    progress.show(outcome.path)
                 refused = refused or outcome.error
             if refused is not None and not path.is_dir() and not keep_going:
                 if len(paths) == 1 and not as_json:
@@ -84,31 +87,32 @@ def command(
 
 
 def _document(outcomes: list[Outcome], dry_run: bool) -> dict[str, object]:
-    count = _counts(outcomes)
+    count = Counter(outcome.status for outcome in outcomes)
     return {
         "imported": count["imported"],
         "already_there": count["already there"],
         "refused": count["refused"],
         "dry_run": dry_run,
-        "results": [outcome.as_dict() for outcome in outcomes],
-    }
-
-
-def _counts(outcomes: list[Outcome]) -> dict[str, int]:
-    return {
-        status: sum(outcome.status == status for outcome in outcomes)
-        for status in ("imported", "already there", "refused")
+        "results": [outcome.as_dict() for outcome in outcomes if outcome.status != "passed over"],
+        "passed_over": [outcome.as_dict() for outcome in outcomes if outcome.status == "passed over"],
     }
 
 
 def _show(outcomes: list[Outcome], dry_run: bool) -> None:
     """One embedding in full, several as a table with a summary."""
+    passed_over = [outcome for outcome in outcomes if outcome.status == "passed over"]
+    outcomes = [outcome for outcome in outcomes if outcome.status != "passed over"]
+    if passed_over:
+        say(f"passed over: {_by_kind(passed_over)}")
     if len(outcomes) == 1 and outcomes[0].error is None:
         _show_one(outcomes[0], dry_run)
-        return
-    if not outcomes:
+    elif outcomes:
+        _show_table(outcomes, dry_run)
+    else:
         say("no embeddings found")
-        return
+
+
+def _show_table(outcomes: list[Outcome], dry_run: bool) -> None:
     rows = [
         (
             "would import" if dry_run and outcome.status == "imported" else outcome.status,
@@ -122,26 +126,35 @@ def _show(outcomes: list[Outcome], dry_run: bool) -> None:
         for outcome in sorted(outcomes, key=lambda o: ("imported", "already there", "refused").index(o.status))
     ]
     emit_table(("STATUS", "WORD", "TOKEN", "FORMAT", "VECTORS", "FILE", "NOTES"), rows)
-    count = _counts(outcomes)
-    say(f"{count['imported']} imported, {count['already there']} already there, {count['refused']} refused")
+    count = Counter(outcome.status for outcome in outcomes)
+    done = "would be imported" if dry_run else "imported"
+    say(f"{count['imported']} {done}, {count['already there']} already there, {count['refused']} refused")
+
+
+def _by_kind(outcomes: list[Outcome]) -> str:
+    """`2 text (a.txt, b.md); 5 hidden file (.x, .y, .z, …)`."""
+    kinds: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        kinds.setdefault(outcome.other, []).append(safe(outcome.path.name, limit=60))
+    return "; ".join(
+        f"{len(names)} {kind} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        for kind, names in sorted(kinds.items())
+    )
 
 
 def _show_one(outcome: Outcome, dry_run: bool) -> None:
     found = outcome.found
     assert found is not None
+    data = outcome.as_dict()
     emit(outcome.reference if not dry_run else f"{outcome.reference} (dry run)")
     emit_fields(
         {
-            "status": outcome.status,
+            "status": "would import" if dry_run and outcome.status == "imported" else outcome.status,
             "token": outcome.placeholder_token,
+            "type": outcome.concept_type,
             "format": found.format,
             "vectors": _encoders(outcome),
-            "dtype": ", ".join(sorted(set(found.dtypes.values()))),
-            "family": "; ".join(f"{c.family} ({c.evidence})" for c in found.families),
-            "norm": _norms(outcome),
-            "nearest": _nearest(outcome),
-            "step": "" if found.step is None else found.step,
-            "origin": found.origin,
+            **found_facts(data["found"], data["inspection"]),
             "digest": outcome.version.digest if outcome.version else "",
         }
     )
@@ -156,32 +169,6 @@ def _encoders(outcome: Outcome) -> str:
     if len(shapes) > 4:
         return f"{len(shapes)} x {shapes[0].num_vectors}x{shapes[0].dim}"
     return ", ".join(f"{s.encoder} {s.num_vectors}x{s.dim}" for s in shapes)
-
-
-def _norms(outcome: Outcome) -> str:
-    from tiregistry.embeddings.inspection import TYPICAL_NORM
-
-    assert outcome.found is not None
-    dims = {shape.encoder: shape.dim for shape in outcome.found.embedding.shapes}
-    parts: list[str] = []
-    for item in outcome.inspections[:4]:
-        mean = sum(item.norms) / len(item.norms)
-        beside = ""
-        if item.vocabulary_norm:
-            beside = f" (vocabulary of {item.base_name}: {item.vocabulary_norm:.2f})"
-        elif typical := TYPICAL_NORM.get((item.encoder, dims[item.encoder])):
-            beside = f" (vocabulary: about {typical})"
-        parts.append(f"{item.encoder} {mean:.2f}{beside}")
-    return ", ".join(parts)
-
-
-def _nearest(outcome: Outcome) -> str:
-    parts = [
-        ", ".join(f"{word} {cosine:.2f}" for word, cosine in words[:3])
-        for item in outcome.inspections
-        for words in item.nearest[:3]
-    ]
-    return " | ".join(parts)
 
 
 class ImportProgress:

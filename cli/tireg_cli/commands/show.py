@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tireg_cli import forms
+from tireg_cli.found_facts import found_facts
 from tireg_cli.output import emit_fields, emit_json
 from tiregistry.references import Reference
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
@@ -95,6 +96,7 @@ def _version_fields(
         "origin": f"{version.origin} {forms.day(version.created_at)}",
         "made from": ", ".join(map(forms.ancestor, registry.ancestors(version))),
         "vectors": forms.shapes(version),
+        **_imported(record),
         "base model": (version.base_name or "not recorded") + family,
         "images": "; ".join(images[:8]) + (f"; and {len(images) - 8} more" if len(images) > 8 else ""),
         "training": forms.settings_line(version.manifest.get("training")),
@@ -104,6 +106,17 @@ def _version_fields(
         "version notes": version.notes,
         "files": ", ".join(sorted(version.attachments())[:8]),
         "shared": ", ".join(remotes),
+    }
+
+
+def _imported(record: dict[str, Any]) -> dict[str, object]:
+    """What the file of an imported word was found to be; empty for other words."""
+    facts = record.get("import")
+    if not isinstance(facts, dict):
+        return {}
+    return {
+        "imported from": f"{facts.get('file', '')} ({facts.get('format', '')})",
+        **found_facts(facts, facts.get("inspection") or {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def lay(folder: Path, **files: bytes) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return [result.path.name for result in read_folder(folder)]
+    return [result.path.name for result in read_folder(folder) if not result.passed_over]
 
 
 def test_sdxl_pairs_are_one_word(tmp_path):
@@ -162,7 +163,8 @@ def test_a_web_ui_folder(tmp_path):
             "virus.pt": b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.",
         },
     )
-    results = list(read_folder(tmp_path))
+    every = list(read_folder(tmp_path))
+    results = [result for result in every if not result.passed_over]
     assert [r.path.name for r in results] == [
         "broken.pt",
         "shared.png",
@@ -171,10 +173,19 @@ def test_a_web_ui_folder(tmp_path):
         "virus.pt",
         "word.safetensors",
     ]
+    assert {r.path.name: r.passed_over for r in every if r.passed_over} == {
+        "style-10.pt.optim": "optimizer state",
+        "style-10.preview.png": "preview picture",
+        "photo.png": "picture without an embedding",
+        "notes.txt": "text",
+        ".hidden.pt": "hidden file",
+        "._mac.pt": "hidden file",
+        "archive.zip": "file of another kind",
+    }
     failed = {r.path.name: r.error.message for r in results if r.error}
     assert set(failed) == {"broken.pt", "virus.pt"}
     assert "os.system" in failed["virus.pt"]
-    assert [item.name for r in results for item in r.found] == ["shared", "style", "style", "word"]
+    assert [item.name for r in results for item in r.found] == ["gnome", "style", "style", "word"]
 
 
 def test_pipelines_and_links(tmp_path):
@@ -193,6 +204,20 @@ def test_pipelines_and_links(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "link.safetensors").symlink_to(tmp_path / "run" / "learned_embeds.safetensors")
     assert names(tmp_path) == ["link.safetensors", "learned_embeds.safetensors", "g.safetensors"]
+    assert {r.path.name: r.passed_over for r in read_folder(tmp_path) if r.passed_over} == {
+        "loop": "linked folder",
+        "unet": "part of a whole pipeline",
+        "text_encoder": "part of a whole pipeline",
+        "model_index.json": "text",
+    }
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the administrator may read everything")
+def test_a_closed_folder_is_an_error_and_not_silence(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    (result,) = read_folder(tmp_path)
+    assert result.error is not None
+    assert "permission" in f"{result.error.message} {result.error.hint}".lower()
 
 
 JSON = st.recursive(

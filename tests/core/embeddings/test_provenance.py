@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ FULL = Provenance(
     images=(DIGEST,),
     created_at=1.5e9,
     part="clip_l",
+    manifest={"format": "tireg-manifest/1", "images": [{"caption": "a\u00e4\U0001f600"}]},
 )
 
 
@@ -38,7 +40,7 @@ def test_there_and_back():
     [("version", "x"), ("concept_type", "thing"), ("steps", -1), ("steps", True), ("steps", 1e9), ("images", "x"),
      ("images", [1, "x"]), ("fingerprint", {"family": "sd9"}), ("fingerprint", [1]), ("created_at", "now"),
      ("fingerprint", {"family": "sd1", "token_embedding": "../x"}), ("part", "../x"), ("part", ["clip_l"]),
-     ("reference", {"a": 1})],
+     ("reference", {"a": 1}), ("manifest", "x"), ("manifest", [1]), ("manifest", {"a": float("nan")})],
 )  # fmt: skip
 def test_wrong_fields_are_dropped(field, value):
     block = json.loads(FULL.to_json())
@@ -47,6 +49,13 @@ def test_wrong_fields_are_dropped(field, value):
     assert parsed is not None
     assert getattr(parsed, field) in ("", None, (), 0.0)
     assert parsed.embedding == DIGEST
+
+
+def test_a_block_that_would_be_too_long_goes_without_its_manifest():
+    long = replace(FULL, manifest={"caption": "x" * 70_000})
+    assert Provenance.parse(long.to_json()) == long
+    assert Provenance.parse(long.to_json(65_535)) == replace(long, manifest=None)
+    assert len(long.to_json(65_535)) < 65_535
 
 
 def test_what_is_no_block():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.core.embeddings.samples import Tensor, a1111, image_bytes, safetensors, torch_legacy, torch_zip, vectors
-from tiregistry.concepts import Fingerprint, NewVersion, Parent
+from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import InvalidInput, InvalidPlaceholder, InvalidReference
 from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
@@ -209,21 +209,6 @@ def test_an_exported_file_comes_back_as_the_version_it_is(registry, tmp_path, fo
     for path in (out, written[0]):
         (outcome,) = bring(registry, path)
         assert (outcome.status, outcome.version.digest) == ("already there", version.digest)
-
-
-def test_an_exported_file_tells_another_registry_where_it_is_from(registry, tmp_path):
-    version = trained(registry)
-    (path,) = export_version(registry, version, tmp_path, "diffusers")
-    with Registry.open(tmp_path / "friend") as friend:
-        (outcome,) = bring(friend, path)
-        there = outcome.version
-        assert (there.reference, there.origin, there.base_name) == ("gnome@1", "imported", "sd15")
-        assert there.fingerprint == version.fingerprint
-        assert there.parents == (Parent(version.digest, "imported"),)
-        assert there.embedding_digest == version.embedding_digest
-        # And back again from there: still the version that it was.
-        (back,) = export_version(friend, there, tmp_path / "back.safetensors", "diffusers")
-    assert bring(registry, back)[0].version.digest == version.digest
 
 
 def test_changed_vectors_are_not_believed_to_be_the_version(registry, tmp_path):

@@ -30,8 +30,8 @@ def looks_like_pickle(head: bytes) -> bool:
     return (head[:1] == b"\x80" and head[1:2] <= b"\x05" and len(head) > 2) or _OLD_PICKLE.match(head) is not None
 
 
-def read_torch_zip(data: bytes) -> Any:
-    """The value saved in a torch zip; its tensors are `RawTensor`, read when asked.
+def read_torch_zip(data: bytes) -> tuple[Any, str]:
+    """The value saved in a torch zip, its tensors as `RawTensor`, read when asked; and the archive's comment.
 
     Raises:
         UnreadableEmbedding: it is no torch archive, is damaged, or its pickle asks for something not allowed.
@@ -60,7 +60,7 @@ def read_torch_zip(data: bytes) -> Any:
             raise damaged(f"the archive has too few bytes for the tensor data {safe(key, limit=40)!r}")
         return Storage(dtype, key, partial(archive.read, name), little=order == b"little")
 
-    return read_pickle(archive.read(pickles[0]), 0, load)[0]
+    return read_pickle(archive.read(pickles[0]), 0, load)[0], archive.comment.decode("ascii", "replace")
 
 
 def read_pickle_file(data: bytes) -> Any:

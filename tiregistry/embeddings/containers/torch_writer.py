@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+MAX_COMMENT = 0xFFFF
+"""Longest comment of a zip archive, in bytes."""
 
 
-def write_torch(value: Mapping[str, Any], folder: str = "archive") -> bytes:
+def write_torch(value: Mapping[str, Any], folder: str = "archive", comment: str = "") -> bytes:
     """The bytes of a torch zip holding `value`.
 
     Args:
         value: nested dicts of text, numbers, None and float32 arrays; arrays become CPU tensors.
         folder: name of the folder inside the archive.
+        comment: ASCII text for the archive's comment, which torch does not look at; left out when it is too long.
     """
     writer = _Pickle()
     writer.value(value)
@@ -33,6 +36,7 @@ def write_torch(value: Mapping[str, Any], folder: str = "archive") -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members:
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+        archive.comment = comment.encode("ascii") if len(comment) <= MAX_COMMENT else b""
     return buffer.getvalue()
 
 

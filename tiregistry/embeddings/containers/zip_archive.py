@@ -47,6 +47,8 @@ class ZipArchive:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.members: dict[str, Member] = {}
+        self.comment = b""
+        """What stands behind the archive's end record, at most 64 KiB."""
         count, start, size = self._find_directory()
         if count > MAX_MEMBERS:
             raise UnreadableEmbedding(f"the archive has {count} members; at most {MAX_MEMBERS} are read", "")
@@ -75,6 +77,7 @@ class ZipArchive:
         disk, first_disk, here, count, size, start, comment = self._unpack("<4xHHHHIIH", end)
         if end + 22 + comment != len(self._data):
             raise damaged("bytes follow the archive's end")
+        self.comment = self._data[end + 22 :]
         if 0xFFFF in (here, count) or 0xFFFFFFFF in (size, start):
             if self._data[max(0, end - 20) : end][:4] != _END64_LOCATOR:
                 raise damaged("the archive's zip64 directory is missing")

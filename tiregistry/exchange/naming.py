@@ -1,0 +1,126 @@
+"""What an imported word is called here: concept, placeholder token and type, without touching the user's own words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tiregistry.concepts import ConceptType, NewVersion, Origin
+from tiregistry.embeddings.found import FoundEmbedding
+from tiregistry.errors import ConceptNotFound, InvalidPlaceholder, TiregError
+from tiregistry.placeholders import check_placeholder, placeholder_for
+from tiregistry.references import MAX_NAME, check_name, name_key
+from tiregistry.registry.handles import RegisteredConcept
+from tiregistry.registry.registry import Registry
+from tiregistry.text import safe
+
+_FOREIGN: tuple[Origin, ...] = ("imported", "pulled")
+_MOST_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user wants a word to be called; what is left out is taken from the file."""
+
+    name: str = ""
+    placeholder_token: str = ""
+    concept_type: ConceptType | None = None
+
+
+@dataclass(slots=True)
+class Names:
+    """What a new version will be called."""
+
+    concept: str
+    token: str
+    concept_type: ConceptType
+    notes: list[str] = field(default_factory=list)
+    """What the user should know about it."""
+
+
+def choose_names(registry: Registry, found: FoundEmbedding, wishes: Wishes, told: NewVersion | None) -> Names:
+    """Concept, token and type of a new version.
+
+    A name that the user gives is used as it is. One that the file suggests joins a concept only if all of that was
+    imported too, or has a common history with the file's version: an import never becomes the latest version of a word
+    that was trained here.
+
+    Args:
+        registry: where the version is going.
+        found: the word.
+        wishes: what the user decides.
+        told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
+    """
+    notes: list[str] = []
+    exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
+    name = wishes.name or _slug(exported_name) or _slug(found.name) or _slug(found.placeholder_token) or "imported"
+    token = wishes.placeholder_token or _token(found, name)
+    if not wishes.placeholder_token and found.placeholder_token not in ("", token):
+        notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
+    taken = {name_key(known): concept for known, concept in registry.placeholders().items()}
+    if not wishes.name:
+        name = taken.get(name_key(token), name)  # the same token means the same word: one more version of it
+    kind = wishes.concept_type or found.concept_type
+    for attempt in range(2, _MOST_ATTEMPTS):
+        concept = _concept(registry, name)
+        if concept is None and (wishes.name or wishes.placeholder_token or name_key(token) not in taken):
+            break
+        if concept is not None and (wishes.name or _is_foreign(concept) or _have_common_history(concept, found, told)):
+            joined = wishes.placeholder_token or concept.placeholder_token
+            fits_type = wishes.concept_type in (None, concept.concept_type)
+            is_other_word = told is not None and not wishes.name and token != concept.placeholder_token
+            if fits_type and joined == concept.placeholder_token and not is_other_word:
+                token, kind = joined, concept.concept_type
+                break
+            if wishes.name:
+                token = joined
+                break  # the registry will say what is in the way
+        if concept is not None:
+            notes.append(f"{name} is another word here already")
+        base = re.sub(r"-\d+$", "", name) if attempt > 2 else name
+        name = f"{base[: MAX_NAME - 4]}-{attempt}"
+        if not wishes.placeholder_token and (told is None or name_key(token) in taken):
+            token = placeholder_for(name)
+    return Names(name, token, kind or "object", notes)
+
+
+def _concept(registry: Registry, name: str) -> RegisteredConcept | None:
+    try:
+        return registry.concept(name)
+    except ConceptNotFound:
+        return None
+
+
+def _is_foreign(concept: RegisteredConcept) -> bool:
+    """Whether nothing of a concept was made here."""
+    return all(version.origin in _FOREIGN for version in concept.versions)
+
+
+def _have_common_history(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:
+    """Whether one of the concept's versions was made from the version in the file, or the other way round."""
+    if told is None or found.provenance is None:
+        return False
+    parents = {parent.digest for parent in told.parents}
+    return any(
+        version.digest in parents or any(parent.digest == found.provenance.version for parent in version.parents)
+        for version in concept.versions
+    )
+
+
+def _token(found: FoundEmbedding, name: str) -> str:
+    """The file's placeholder token where it may be one here, else one made from the word in it, or from the name."""
+    try:
+        return check_placeholder(found.placeholder_token)
+    except InvalidPlaceholder:
+        return placeholder_for(_slug(found.placeholder_token) or name)
+
+
+def _slug(text: str) -> str:
+    """`text` as a concept name, or an empty string when nothing of it can be one."""
+    inner = re.sub(r"[^\w.\-]+", "-", text.strip("<>* ")).strip("-_.")[: MAX_NAME - 2].rstrip(".-_")
+    for candidate in (inner, f"w-{inner}") if inner else ():
+        try:
+            return check_name(candidate)
+        except TiregError:
+            continue
+    return ""

@@ -40,6 +40,11 @@ class CountingBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bar off the terminal, so that something else can be printed; the next call shows it again."""
         if self._shown:
+            self._shown = False
             sys.stderr.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * 78 + "\r")
             sys.stderr.flush()

@@ -24,6 +24,15 @@ def this_terminal() -> Terminal:
     return detect()
 
 
+def say_when_none_are_drawn() -> None:
+    """One line that says why `--show` draws nothing, where that is so."""
+    from tireg_cli.messages import hint
+
+    terminal = this_terminal()
+    if terminal.protocol == "off":
+        hint(f"--show draws nothing here ({terminal.reason}) · tireg doctor tells more")
+
+
 def show_picture(image: Image, *, caption: str = "") -> None:
     """Draw one picture on stderr, as large as the terminal and the picture allow."""
     size = shutil.get_terminal_size((80, 24))
@@ -43,19 +52,24 @@ def show_pictures(images: Sequence[Image], captions: Sequence[str]) -> None:
     each = 32 if size.columns >= 66 else min(size.columns, 32)
     per_line = max(1, (size.columns + 2) // (each + 2))
     for start in range(0, len(images), per_line):
+        if start and this_terminal().protocol != "off":
+            click.echo("", err=True)
         draw(images[start : start + per_line], captions[start : start + per_line], this_terminal(), each, each)
-        click.echo("", err=True)
 
 
 def draw(images: Sequence[Image], captions: Sequence[str], terminal: Terminal, columns: int, rows: int) -> None:
-    """One row of pictures on stderr, each within `columns` x `rows` cells, with their captions below."""
+    """One row of pictures on stderr, each within `columns` x `rows` cells, with their captions below.
+
+    Nothing, captions included, where the terminal shows no pictures.
+    """
     from tireg_cli.output import fit, width_of
     from tiregistry.graphics.drawing import draw_row
     from tiregistry.text import safe
 
     drawn = draw_row(images, terminal, columns, rows)
-    if drawn:
-        click.echo(drawn, err=True, color=True, nl=False)
+    if not drawn:
+        return
+    click.echo(drawn, err=True, color=True, nl=False)
     room = columns if len(images) > 1 else 1000
     labels = [fit(safe(text), room) for text in captions]
     padded = [label + " " * (columns - width_of(label)) for label in labels]

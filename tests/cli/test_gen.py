@@ -156,6 +156,40 @@ def test_like_brings_back_the_picture_it_started_from(gen: Callable[..., Any], t
     assert first.read_bytes() == again.read_bytes()
 
 
+def test_the_prompt_that_says_nothing_is_asked_for_by_name(gen: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, _ = gen("()", "--out", tmp_path)
+    assert (code, Path(out.strip()).name) == (0, "picture-0.png")
+
+
+def test_previews_are_saved_and_told(gen: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b'{"prompt": "a {red|blue} <gnome>", "steps": 4, "id": 7}\n')
+    code, out, err = gen("-", "--out", tmp_path / "o", "--previews", 2)
+    assert (code, err) == (0, "")
+    entries = [json.loads(line) for line in out.splitlines()]
+    assert [("preview" in entry, entry["id"], entry["prompt"]) for entry in entries] == [
+        (True, 7, "a red <gnome>"),
+        (False, 7, "a red <gnome>"),
+        (True, 7, "a blue <gnome>"),
+        (False, 7, "a blue <gnome>"),
+    ]
+    assert (entries[0]["step"], entries[0]["steps"]) == (2, 4)
+    assert Path(entries[0]["preview"]) == tmp_path / "o" / "previews" / "a-red-gnome-0-step002.png"
+    with Image.open(entries[0]["preview"]) as image:
+        assert image.size == (64, 64)
+
+
+def test_show_says_why_nothing_is_drawn(gen: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, err = gen("a <gnome>", "-n", 2, "--show", "--out", tmp_path)
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err == "--show draws nothing here (no terminal) · tireg doctor tells more\n"
+
+
+def test_like_says_how_far_a_batched_picture_is(gen: Callable[..., Any], tmp_path: Path) -> None:
+    assert gen("a <gnome>", "-n", 2, "--batch-size", 2, "--out", tmp_path / "a.png")[0] == 0
+    _, _, err = gen("--like", tmp_path / "a-0.png", "--out", tmp_path / "again.png")
+    assert "it was one of 2 made at a time, which is exact up to rounding only" in err
+
+
 def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
     grid = tmp_path / "grid.png"
     assert gen("a <>", "--words", "gnome@*,imp", "-n", 2, "--grid", grid, "--out", tmp_path / "o")[0] == 0
@@ -182,6 +216,11 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
         (("a <gnome@9>",), 3, "gnome"),
         (("a __none__",), 2, "there is no none.txt"),
         (("a", "--size", "big"), 2, "'big' is not a size"),
+        (("a", "--size", "100000x100000"), 2, "width 100000 is not a multiple of 8 from 16 to 8192"),
+        (("",), 2, "the prompt is empty"),
+        ((" \t",), 2, "the prompt is empty"),
+        (("a", "--taesd", "x"), 2, "add --previews"),
+        (("a", "--previews", "1", "--taesd", "nowhere"), 3, "no TAESD 'nowhere'"),
         (("a", "--steps", "0"), 2, "0 denoising steps"),
         (("a", "--strength", "0.5"), 2, "--strength needs a picture"),
         (("a", "--init", "none.png"), 3, "none.png does not exist"),

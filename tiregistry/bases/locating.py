@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
@@ -54,7 +55,7 @@ def locate_base(source: str, revision: str = "") -> Path:
     if source == EMBEDDED:
         folder = embedded_folder()
     elif looks_like_hub_id(source):
-        folder = _download(source, revision)
+        folder = download(source, revision)
     else:
         folder = Path(source).expanduser()
         if not folder.exists():
@@ -88,21 +89,35 @@ def read_model_index(folder: Path) -> dict[str, object]:
     return index
 
 
-def _download(repo_id: str, revision: str) -> Path:
+def download(
+    repo_id: str,
+    revision: str = "",
+    *,
+    files: Sequence[str] = _HUB_FILES,
+    instead: str = "use --base embedded, or a folder with the model",
+) -> Path:
+    """The folder of a Hub repository's files on this disk, downloaded where they are not there yet.
+
+    Args:
+        files: patterns of the files that are needed.
+        instead: what a user may do where the Hub cannot be reached.
+
+    Raises:
+        BaseModelNotFound: there is no such repository that this user may read.
+        HubError: the Hub could not be reached, and the files are not in the local cache.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     try:
-        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=list(files)))
     except RepositoryNotFoundError:
         raise BaseModelNotFound(
             f"the Hub has no model {safe(repo_id)} that you may read", "check the spelling, or run: hf auth login"
         ) from None
     except LocalEntryNotFoundError:
         why = "HF_HUB_OFFLINE is set" if offline else "the Hub cannot be reached"
-        raise HubError(
-            f"{safe(repo_id)} is not on this disk and {why}", "use --base embedded, or a folder with the model"
-        ) from None
+        raise HubError(f"{safe(repo_id)} is not on this disk and {why}", instead) from None
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise HubError(f"downloading {safe(repo_id)} failed: {safe(error, limit=300)}", "try again") from None

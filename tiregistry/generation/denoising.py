@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,17 +14,29 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.generation.conditioning import PromptEncoder
     from tiregistry.generation.generator import Prepared
+    from tiregistry.generation.tiny_decoder import TinyDecoder
+
+OnStep = Callable[[int, int, Callable[[], "list[Image]"]], None]
+"""Told the steps done, the steps in all, and what gives the pictures so far."""
 
 
 def denoise(
-    base: LoadedBase, pipeline: Any, encoder: PromptEncoder, batch: Sequence[tuple[Prepared, int]]
+    base: LoadedBase,
+    pipeline: Any,
+    encoder: PromptEncoder,
+    batch: Sequence[tuple[Prepared, int]],
+    *,
+    on_step: OnStep | None = None,
+    tiny: TinyDecoder | None = None,
 ) -> list[Image]:
     """The pictures (RGB) of a batch, one per prepared prompt and seed.
 
     Each has its own random source, seeded on the CPU: a seed means the same on every device, in any batch and order.
 
     Args:
+        pipeline: with a fresh scheduler.
         batch: of the same settings, size and number of chunks.
+        tiny: decodes the pictures so far; None for the base model's own VAE.
     """
     first = batch[0][0]
     settings, start = first.settings, first.start
@@ -35,6 +47,7 @@ def denoise(
         "guidance_scale": settings.guidance_scale,
         "output_type": "pil",
     }
+    mask = None
     if start is None:
         shape = (
             1,
@@ -44,16 +57,28 @@ def denoise(
         )
         noise = torch.cat([torch.randn(shape, generator=source) for source in sources])
         options |= {"latents": noise.to(base.device, base.dtype), "width": settings.width, "height": settings.height}
-        return [image.convert("RGB") for image in pipeline(**options).images]
-    before, mask = start.image_at(settings.width, settings.height), start.mask_at(settings.width, settings.height)
-    options |= {"image": [before] * len(batch), "strength": start.strength}
-    if mask is None:
-        return [image.convert("RGB") for image in pipeline(**options).images]
-    options |= {"mask_image": [mask] * len(batch), "width": settings.width, "height": settings.height}
-    from PIL import Image as Pillow
+    else:
+        before, mask = start.image_at(settings.width, settings.height), start.mask_at(settings.width, settings.height)
+        options |= {"image": [before] * len(batch), "strength": start.strength}
+        if mask is not None:
+            options |= {"mask_image": [mask] * len(batch), "width": settings.width, "height": settings.height}
 
-    # The VAE changes every pixel a little; what the mask protects is put back as it was.
-    return [Pillow.composite(image.convert("RGB"), before, mask) for image in pipeline(**options).images]
+    def finished(images: Sequence[Image]) -> list[Image]:
+        if mask is None:
+            return [image.convert("RGB") for image in images]
+        from PIL import Image as Pillow
+
+        # The VAE changes every pixel a little; what the mask protects is put back as it was.
+        return [Pillow.composite(image.convert("RGB"), before, mask) for image in images]
+
+    if on_step is not None:
+        from tiregistry.generation.steps import decode, watching
+
+        def report(number: int, total: int, latents: torch.Tensor) -> None:
+            on_step(number, total, lambda: finished(decode(base, latents, tiny)))
+
+        options |= watching(pipeline, report)
+    return finished(pipeline(**options).images)
 
 
 def _conditions(encoder: PromptEncoder, items: Sequence[Prepared]) -> dict[str, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
     from tiregistry.generation.conditioning import PromptEncoder, TokenisedPrompt
     from tiregistry.generation.pipelines import Pipelines
+    from tiregistry.generation.steps import Step
+    from tiregistry.generation.tiny_decoder import TinyDecoder
     from tiregistry.registry.registry import Registry
 
 _REMEMBERED_WORDS = 256
@@ -70,10 +72,12 @@ class Generator:
         base: a registered name, folder or Hub id (empty: the registry's default), or a model that is loaded already.
         registry: where words come from; None opens the user's own, which `close` closes again.
         device, precision: where and how a named model is loaded, see `tiregistry.bases.loading.load_base`.
+        taesd: decodes the previews of steps (see `TinyDecoder`); empty: the base model's own VAE does.
         allow_compatible: take words of another denoiser with the same token-embedding table.
 
     Raises:
         BaseModelNotFound, InvalidInput, HubError, DeviceError, InvalidConfig: the base model cannot be loaded.
+        FileMissing, InvalidInput, HubError: TAESD cannot be loaded, or is for other latents.
 
     Example:
         >>> from tiregistry import Generator
@@ -89,6 +93,7 @@ class Generator:
         *,
         device: str = "auto",
         precision: str = "auto",
+        taesd: str = "",
         allow_compatible: bool = False,
     ) -> None:
         from tiregistry.registry.registry import Registry
@@ -100,6 +105,7 @@ class Generator:
         except BaseException:
             self.close()
             raise
+        self.tiny_decoder = self._open_taesd(taesd) if taesd else None
         self.allow_compatible = allow_compatible
         self.warnings: list[str] = []
         """What `prepare` found worth saying about words, each line once."""
@@ -123,6 +129,11 @@ class Generator:
 
         return open_base(self.registry, wanted, device=device, precision=precision)
 
+    def _open_taesd(self, source: str) -> TinyDecoder:
+        from tiregistry.generation.tiny_decoder import TinyDecoder
+
+        return TinyDecoder(source, self.base)
+
     def generate(
         self,
         prompts: str | Sequence[str],
@@ -132,6 +143,7 @@ class Generator:
         start: StartPicture | None = None,
         wildcards: Wildcards | None = None,
         batch_size: int = 1,
+        on_step: Callable[[Step], None] | None = None,
     ) -> Iterator[Picture]:
         """Yield one picture per prompt and seed, each as soon as it is done.
 
@@ -144,6 +156,7 @@ class Generator:
             start: a picture to begin with.
             wildcards: where `__name__` is looked up.
             batch_size: pictures that are denoised together.
+            on_step: called after each denoising step, for progress and previews; it changes nothing.
 
         Raises:
             As `prepare`, for every prompt before the first picture is made; DeviceError when memory runs out.
@@ -154,7 +167,8 @@ class Generator:
             for prompt in given
             for one in expand(prompt, wildcards)
         ]
-        yield from self.render_all(((item, seed) for item in prepared for seed in seeds), batch_size=batch_size)
+        jobs = ((item, seed) for item in prepared for seed in seeds)
+        yield from self.render_all(jobs, batch_size=batch_size, on_step=on_step)
 
     def prepare(
         self,
@@ -212,42 +226,67 @@ class Generator:
         """
         yield from self.render_all(((item, seed) for seed in seeds), batch_size=batch_size)
 
-    def render_all(self, jobs: Iterable[tuple[Prepared, int]], *, batch_size: int = 1) -> Iterator[Picture]:
+    def render_all(
+        self,
+        jobs: Iterable[tuple[Prepared, int]],
+        *,
+        batch_size: int = 1,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Iterator[Picture]:
         """Yield a picture for each prepared prompt and seed, in order.
 
         Neighbours of the same settings, size and length share a batch of up to `batch_size`, also when their words
         differ: words are in the prompts' hidden states by then.
 
+        Args:
+            on_step: as in `generate`.
+
         Raises:
             DeviceError: the memory of the device does not suffice.
         """
         batch: list[tuple[Prepared, int]] = []
+        done = 0
         for job in jobs:
             if batch and (len(batch) >= batch_size or _kind(batch[0][0]) != _kind(job[0])):
-                yield from self._make(batch)
+                yield from self._make(batch, done, on_step)
+                done += len(batch)
                 batch = []
             batch.append(job)
         if batch:
-            yield from self._make(batch)
+            yield from self._make(batch, done, on_step)
 
-    def _make(self, batch: list[tuple[Prepared, int]]) -> Iterator[Picture]:
+    def _make(
+        self, batch: list[tuple[Prepared, int]], done: int, on_step: Callable[[Step], None] | None
+    ) -> Iterator[Picture]:
         import torch
 
-        from tiregistry.generation.denoising import denoise
+        from tiregistry.bases.memory import is_out_of_memory
+        from tiregistry.generation.denoising import OnStep, denoise
+        from tiregistry.generation.steps import Step
 
         first = batch[0][0]
         pipeline = self._pipeline(first.settings, first.start)
+        report: OnStep | None = None
+        if on_step is not None:
+
+            def report(number: int, total: int, previews: Callable[[], list[Image]]) -> None:
+                on_step(Step(done, len(batch), number, total, previews))
+
         try:
             with torch.inference_mode():
-                images = denoise(self.base, pipeline, self._prompt_encoder(), batch)
-        except torch.OutOfMemoryError:
+                images = denoise(
+                    self.base, pipeline, self._prompt_encoder(), batch, on_step=report, tiny=self.tiny_decoder
+                )
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise DeviceError(
                 f"{len(batch)} pictures of {first.settings.width}x{first.settings.height} pixels do not fit the "
                 f"memory of {self.base.device}",
                 "use a smaller --size" if len(batch) == 1 else "use a smaller --batch-size or --size",
             ) from None
         for (item, seed), image in zip(batch, images, strict=True):
-            yield Picture(image, make_recipe(item, self.base, seed))
+            yield Picture(image, make_recipe(item, self.base, seed, len(batch)))
 
     def _pipeline(self, settings: GenerationSettings, start: StartPicture | None) -> Any:
         from tiregistry.generation.pipelines import Pipelines

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tiregistry.errors import InvalidInput, InvalidReference
+from tiregistry.errors import InvalidInput, InvalidPrompt, InvalidReference
 from tiregistry.generation.grammar import parse_tree
 from tiregistry.generation.requests import MAX_PICTURES, PictureRequest
 from tiregistry.generation.templates import Wildcards, expand, fill_holes
@@ -38,9 +38,12 @@ def variants_of(request: PictureRequest, wildcards: Wildcards, words: Sequence[s
     """The prompts a request stands for: alternatives expanded, then `<>` filled with each of `words`.
 
     Raises:
-        InvalidPrompt: the prompt or a wildcard is wrong, or has no `<>` for the words.
+        InvalidPrompt: the prompt is empty, it or a wildcard is wrong, or it has no `<>` for the words.
         InvalidInput: there are too many.
     """
+    if not request.prompt.strip():
+        # Nearly always a variable that was empty.
+        raise InvalidPrompt("the prompt is empty", "() is the prompt that says nothing, for a picture of anything")
     templates = expand(request.prompt, wildcards, sample=request.sample, seed=request.seed)
     # White space that alternatives leave at the ends says nothing.
     templates = [template.strip() for template in templates]

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 FORMAT = "tireg-picture/1"
 
 
-def make_recipe(item: Prepared, base: LoadedBase, seed: int) -> dict[str, Any]:
-    """The recipe of one picture; equal inputs give equal recipes (no times, no paths of this machine)."""
+def make_recipe(item: Prepared, base: LoadedBase, seed: int, batch_size: int = 1) -> dict[str, Any]:
+    """The recipe of one picture; equal inputs give equal recipes (no times, no paths of this machine).
+
+    Args:
+        batch_size: how many pictures were made at once; recorded above 1, where rounding depends on it.
+    """
     from tiregistry.bases.locating import is_shareable
 
     identity = base.identity
@@ -53,6 +57,8 @@ def make_recipe(item: Prepared, base: LoadedBase, seed: int) -> dict[str, Any]:
     }
     if item.start is not None:
         recipe["start"] = item.start.as_dict()
+    if batch_size > 1:
+        recipe["batch_size"] = batch_size
     return recipe
 
 
@@ -165,6 +171,9 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
     for key, version in made["software"].items():
         if old_software.get(key) != version:
             lines.append(f"{key} was {safe(old_software.get(key, 'not recorded'), limit=60)}, it is {version}")
+    at_once = recipe.get("batch_size", 1)
+    if at_once != made.get("batch_size", 1):
+        lines.append(f"it was one of {safe(at_once, limit=20)} made at a time, which is exact up to rounding only")
     return lines
 
 

@@ -98,7 +98,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     if not text:
         return 0, 0
-    match = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,18})(?:[xX×]([0-9]{1,18}))?", text.strip())
     if match is None:
         raise InvalidInput(f"{safe(text)!r} is not a size", "write it like 512x512")
     return int(match.group(1)), int(match.group(2) or match.group(1))
@@ -134,7 +134,7 @@ def _from_json(raw: dict[str, Any], defaults: PictureRequest) -> PictureRequest:
         if (kind is float and not is_number) or (kind is not float and type(value) is not kind):
             raise InvalidInput(f"{key} must be {called}, not {safe(json.dumps(value), limit=60)}")
         values[key] = float(value) if kind is float else value
-    if not values.get("prompt"):
+    if "prompt" not in values:
         raise InvalidPrompt("the line has no prompt", '{"prompt": "a photo of <gnome>", "seed": 7}')
     settings: dict[str, Any] = {}
     for key, name in (

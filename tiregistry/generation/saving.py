@@ -55,6 +55,12 @@ class Target:
             path = self._folder / f"{stem}-{extra}{self._suffix}"
         return path
 
+    def preview(self, prompt: str, seed: int, step: int) -> Path:
+        """Where the preview of a picture at a step goes: into a folder `previews` beside it, named after it."""
+        folder = self._folder / "previews"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.next(prompt, seed).stem}-step{step:03}.png"
+
 
 def save_and_log(registry: Registry, item: Prepared, picture: Picture, path: Path, *, keep: bool = False) -> int | None:
     """Save a picture and remember it in the registry; return its number there (None in a read-only registry).

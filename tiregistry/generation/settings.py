@@ -7,6 +7,8 @@ from typing import Any
 
 from tiregistry.errors import InvalidConfig
 
+MAX_SIDE = 8192
+"""Pixels of a picture's longer side."""
 # Short names a user types, to diffusers' classes; all are built from the base model's own schedule.
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -51,8 +53,8 @@ class GenerationSettings:
         if self.scheduler not in SCHEDULERS:
             raise InvalidConfig(f"unknown scheduler {self.scheduler!r}", f"one of: {', '.join(SCHEDULERS)}")
         for name, side in (("width", self.width), ("height", self.height)):
-            if side and (not 16 <= side <= 8192 or side % 8):
-                raise InvalidConfig(f"{name} {side} is not a multiple of 8 from 16 to 8192", "for example 512")
+            if side and (not 16 <= side <= MAX_SIDE or side % 8):
+                raise InvalidConfig(f"{name} {side} is not a multiple of 8 from 16 to {MAX_SIDE}", "for example 512")
 
     def as_dict(self) -> dict[str, Any]:
         """JSON data."""

@@ -76,6 +76,9 @@ def list_(
         if not found and not as_json:
             hint('no pictures yet · tireg gen "a photo of <word>" makes them' if not query else "no picture matches")
         if show:
+            from tireg_cli.pictures import say_when_none_are_drawn
+
+            say_when_none_are_drawn()
             _draw(registry, found)
 
 

@@ -43,6 +43,8 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.option("--keep/--no-keep", default=None, help="Keep the pictures in the registry too.")
 @click.option("--grid", type=click.Path(path_type=Path), metavar="FILE", help="Also save them as one labelled grid.")
 @click.option("--show", is_flag=True, help="Draw the pictures in the terminal.")
+@click.option("--previews", type=click.IntRange(1), metavar="STEPS", help="Save and draw what it looks like so far.")
+@click.option("--taesd", default="", metavar="SOURCE", help="TAESD that decodes previews: folder, file or Hub id.")
 @click.option("--batch-size", type=click.IntRange(1, 256), default=1, show_default=True, help="Pictures at a time.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16, fp16.")
@@ -80,6 +82,8 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
         raise InvalidInput("--words and --blend both fill <>", "use one of them")
     if like is not None and (options.words or options.blend or options.sample):
         raise InvalidInput("--like repeats one prompt", "leave --words, --blend and --random out")
+    if options.taesd and not options.previews:
+        raise InvalidInput("--taesd decodes previews, and none are asked for", "add --previews 5")
     if options.grid is not None:
         _check_grid(options.grid)
     source = "-" if prompts == ("-",) else source

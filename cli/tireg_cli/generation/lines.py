@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,7 +57,7 @@ def run_lines(
                     continue
                 jobs = session.prepare(request, variants_of(request, wildcards, words))
                 left = len(jobs) * request.count
-                for one in session.make(jobs, target):
+                for one in session.make(jobs, target, partial(results.preview, line=number)):
                     left -= 1
                     results.made(one, number, left)
                     if made is not None:

@@ -37,6 +37,8 @@ class Options:
     keep: bool | None
     grid: Path | None
     show: bool
+    previews: int | None
+    taesd: str
     batch_size: int
     device: str
     precision: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tireg_cli.generation.session import Made
+from tireg_cli.generation.session import Made, Preview
 from tireg_cli.messages import say
 from tireg_cli.output import emit, emit_json, emit_json_line
 from tiregistry.errors import TiregError
@@ -15,6 +15,9 @@ class Results(Protocol):
 
     def made(self, made: Made, line: int | None, left: int) -> None:
         """A picture is done; `line` is where its prompt stood, `left` how many more of it will come."""
+
+    def preview(self, preview: Preview, line: int | None) -> None:
+        """A picture is on its way."""
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
         """The prompt on `line` could not be used; `tag` is its own `id`, where that could be read."""
@@ -27,7 +30,17 @@ def _why(error: TiregError) -> str:
     return f"{error.message} · {error.hint}" if error.hint else error.message
 
 
-class Paths:
+class Drawn:
+    """Previews drawn in the terminal."""
+
+    def preview(self, preview: Preview, line: int | None) -> None:
+        from tireg_cli.pictures import show_picture
+
+        what = f"{preview.job.variant.prompt} · {preview.seed}"
+        show_picture(preview.image, caption=f"step {preview.step} of {preview.steps} · {what}")
+
+
+class Paths(Drawn):
     """A path per line."""
 
     def made(self, made: Made, line: int | None, left: int) -> None:
@@ -40,7 +53,7 @@ class Paths:
         pass
 
 
-class Document:
+class Document(Drawn):
     """One JSON list at the end, also when the work was interrupted."""
 
     def __init__(self) -> None:
@@ -62,6 +75,11 @@ class Lines:
 
     def made(self, made: Made, line: int | None, left: int) -> None:
         emit_json_line(_entry(made, line, left))
+
+    def preview(self, preview: Preview, line: int | None) -> None:
+        said = {"prompt": preview.job.variant.prompt, "seed": preview.seed}
+        steps = {"step": preview.step, "steps": preview.steps, "preview": str(preview.path)}
+        emit_json_line(_place(line, preview.job.request.tag) | said | steps)
 
     def failed(self, error: TiregError, line: int, tag: Any) -> None:
         say(f"tireg: line {line}: {_why(error)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def run_prompts(
     target = Target(options.out, len(everything) * plain.count, options.suffix)
     jobs = session.prepare(plain, everything)
     collected: list[Made] | None = [] if options.grid or options.show else None
-    for made in session.make(jobs, target):
+    for made in session.make(jobs, target, partial(results.preview, line=None)):
         results.made(made, None, 0)
         if collected is not None:
             collected.append(made)
@@ -82,7 +83,7 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     target = Target(options.out, like.request.count, options.suffix if options.file_format else path.suffix.lower())
     jobs = like.jobs(session)
     collected: list[Made] = []
-    for made in session.make(jobs, target):
+    for made in session.make(jobs, target, partial(results.preview, line=None)):
         results.made(made, None, 0)
         if not collected:
             like.report(made, options)
@@ -104,8 +105,9 @@ def _finish(collected: list[Made] | None, options: Options, results: Results) ->
         return
     images = [made.picture.image for made in collected]
     if options.show:
-        from tireg_cli.pictures import show_picture, show_pictures
+        from tireg_cli.pictures import say_when_none_are_drawn, show_picture, show_pictures
 
+        say_when_none_are_drawn()
         labels = [f"{made.job.variant.prompt} · {made.picture.recipe['seed']}" for made in collected]
         if len(images) == 1:
             show_picture(images[0], caption=labels[0])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tireg_cli.bar import CountingBar
 from tireg_cli.generation.options import Options
 from tireg_cli.messages import say, warn
 from tiregistry.concepts import Version
+from tiregistry.generation.metadata import save_image
 from tiregistry.generation.plan import Variant
 from tiregistry.generation.requests import PictureRequest
 from tiregistry.generation.saving import Target, save_and_log
@@ -17,7 +19,10 @@ from tiregistry.generation.start import StartPicture, read_start
 from tiregistry.generation.words import base_of_words
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from tiregistry.generation.generator import Generator, Picture, Prepared
+    from tiregistry.generation.steps import Step
     from tiregistry.registry.registry import Registry
 
 
@@ -43,6 +48,18 @@ class Made:
     def as_dict(self) -> dict[str, Any]:
         """JSON data."""
         return {"path": str(self.path), "gallery": self.number, "recipe": self.picture.recipe}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a picture looks like after some of its steps; it is on the disk too."""
+
+    path: Path
+    job: Job
+    seed: int
+    step: int
+    steps: int
+    image: Image
 
 
 class Session:
@@ -73,6 +90,7 @@ class Session:
                 self.registry,
                 device=options.device,
                 precision=options.precision,
+                taesd=options.taesd,
                 allow_compatible=options.allow_compatible,
             )
         return self._generator
@@ -108,17 +126,36 @@ class Session:
         self._said = len(generator.warnings)
         return jobs
 
-    def make(self, jobs: Sequence[Job], target: Target) -> Iterator[Made]:
-        """Make the pictures, each saved and logged before it is yielded."""
+    def make(
+        self, jobs: Sequence[Job], target: Target, on_preview: Callable[[Preview], None] | None = None
+    ) -> Iterator[Made]:
+        """Make the pictures, each saved and logged before it is yielded; on a terminal a bar shows how far it is.
+
+        Args:
+            on_preview: told the previews that `--previews` asks for, each saved.
+        """
         assert self._generator is not None
         work = [(job, seed) for job in jobs for seed in job.request.seeds]
-        pictures = self._generator.render_all(
-            ((job.item, seed) for job, seed in work), batch_size=self.options.batch_size
-        )
-        for (job, seed), picture in zip(work, pictures, strict=True):
-            path = target.next(job.variant.prompt, seed)
-            number = save_and_log(self.registry, job.item, picture, path, keep=self._keep)
-            yield Made(path, number, job, picture)
+        with CountingBar("drawing") as bar:
+
+            def on_step(step: Step) -> None:
+                bar(step.first * step.total + step.count * step.number, len(work) * step.total, "steps")
+                every = self.options.previews
+                if every and on_preview is not None and step.number % every == 0 and step.number < step.total:
+                    bar.clear()
+                    for (job, seed), image in zip(work[step.first :], step.previews(), strict=False):
+                        path = target.preview(job.variant.prompt, seed, step.number)
+                        save_image(image, path)
+                        on_preview(Preview(path, job, seed, step.number, step.total, image))
+
+            pictures = self._generator.render_all(
+                ((job.item, seed) for job, seed in work), batch_size=self.options.batch_size, on_step=on_step
+            )
+            for (job, seed), picture in zip(work, pictures, strict=True):
+                path = target.next(job.variant.prompt, seed)
+                number = save_and_log(self.registry, job.item, picture, path, keep=self._keep)
+                bar.clear()
+                yield Made(path, number, job, picture)
 
     def _start(self, request: PictureRequest) -> StartPicture | None:
         if request.init is None:

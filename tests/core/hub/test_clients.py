@@ -97,31 +97,47 @@ def test_diffusers_loads_it_by_the_repository_s_name(
     assert "HEAD /alice/gnome/resolve/main/learned_embeds.safetensors" in server.lines()
 
 
-def _javascript_client() -> Path | None:
-    """Where npm has put `@huggingface/hub`: `TIREG_NODE_MODULES`, or npm's global folder."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None:
-        return None
-    folders = [os.environ.get("TIREG_NODE_MODULES", "")]
-    if not folders[0] and npm is not None:
-        asked = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, timeout=60, check=False)
-        folders.append(asked.stdout.strip())
-    return next((Path(f) for f in folders if f and (Path(f) / "@huggingface" / "hub").is_dir()), None)
+_JAVASCRIPT_CLIENT = "@huggingface/hub@2.17.5"
 
 
+@pytest.fixture
+def node_modules(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with `@huggingface/hub`: the one in TIREG_NODE_MODULES, else installed by npm and kept for next time."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    given = os.environ.get("TIREG_NODE_MODULES")
+    if given:
+        return Path(given)
+    cache = getattr(request.config, "cache", None)
+    folder = cache.mkdir("npm") if cache is not None else tmp_path / "npm"
+    modules = folder / "node_modules"
+    if not (folder / "done").exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("npm is not installed")
+        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0", "--fetch-timeout=30000"]
+        done = subprocess.run(
+            [npm, "install", "--prefix", str(folder), *quiet, _JAVASCRIPT_CLIENT],
+            capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"npm cannot install {_JAVASCRIPT_CLIENT}: {done.stderr.strip()[-200:]}")
+        (folder / "done").touch()
+    return modules
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_javascript_client_reads_it_and_is_refused_a_stale_commit(
-    server: HubServer, alice: Hub, here: Registry, tmp_path: Path
+    server: HubServer, alice: Hub, here: Registry, tmp_path: Path, node_modules: Path
 ) -> None:
     """An independent client of the same protocol, so that our server is not only what one client expects."""
-    modules = _javascript_client()
-    if modules is None:
-        pytest.skip("node with @huggingface/hub is not installed")
     version = learn(here)
     server.protocol.users["hf_loopback"] = "alice"  # that client insists on this beginning
     push_version(here, version, "alice/gnome", alice)
     script = tmp_path / "client.mjs"
     script.write_text(Path(__file__).with_name("client.mjs").read_text())
-    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "node_modules").symlink_to(node_modules)
     done = subprocess.run(
         ["node", str(script), server.url, "hf_loopback", "alice/gnome"],
         capture_output=True, text=True, timeout=120, check=False,

@@ -170,9 +170,10 @@ def ancestor(parent: Ancestor) -> str:
 
 
 def image_line(image: SourceImage) -> str:
-    """`cat.png 640x480 “a photo of <cat>”`."""
+    """`cat.png 640x480 “a photo of <cat>”`; of a picture that stayed elsewhere the size is not known."""
     caption = f" “{image.caption}”" if image.caption else ""
-    return f"{image.filename} {image.width}x{image.height}{caption}"
+    size = f" {image.width}x{image.height}" if image.width else ""
+    return f"{image.filename}{size}{caption}"
 
 
 # What a reader asks first; the rest follows as it is recorded.

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tiregistry.bases.locating import EMBEDDED
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.text import safe
@@ -35,7 +36,9 @@ _SETTINGS = ("recipe", "initializer", "num_vectors", "learning_rate", "batch_siz
 def front_matter(word: SharedWord) -> dict[str, Any]:
     """The card's metadata; keys without a value are left out."""
     family = _family(word)
-    tags = ["textual_inversion", "diffusers", "text-to-image", *_FAMILY_TAGS.get(family, ()), "tireg"]
+    # The embedded model is built like Stable Diffusion, but nobody who looks for words for that one can use its words.
+    models = () if _is_embedded(word) else _FAMILY_TAGS.get(family, ())
+    tags = ["textual_inversion", "diffusers", "text-to-image", *models, "tireg"]
     fields: dict[str, Any] = {
         **_licence(word.licence),
         "library_name": "diffusers",
@@ -72,6 +75,11 @@ def _family(word: SharedWord) -> str:
     return str(base.get("family", "")) if isinstance(base, Mapping) else ""
 
 
+def _is_embedded(word: SharedWord) -> bool:
+    """Whether the word belongs to the small base model that comes with tireg."""
+    return word.base_name == EMBEDDED and not word.base_model
+
+
 def _prompt(word: SharedWord) -> str:
     token = word.placeholder_token
     return f"a photo of {token}" if word.manifest["concept_type"] == "object" else f"a painting in the style of {token}"
@@ -91,7 +99,7 @@ def _about(word: SharedWord) -> str:
     vectors = max(int(part["shape"][0]) for part in word.manifest["embedding"].values())
     base = word.base_model or word.base_name
     shown = f"[{base}](https://huggingface.co/{base})" if word.base_model else _plain(base)
-    if word.base_name == "embedded" and not word.base_model:
+    if _is_embedded(word):
         shown = "the small base model inside [tireg](https://pypi.org/project/tiregistry/)"
     return (
         f"The {word.manifest['concept_type']} {_code(word.placeholder_token)}, taught to a frozen text-to-image model "
@@ -120,12 +128,12 @@ def _in_tireg(word: SharedWord, repo_id: str) -> str:
 def _in_diffusers(word: SharedWord, repo_id: str) -> str:
     family = _family(word)
     pipeline = _PIPELINES.get(family, "StableDiffusionPipeline")
-    base = word.base_model or "path/to/the/base/model"
-    lines = [
-        f"from diffusers import {pipeline}",
-        "",
-        f'pipe = {pipeline}.from_pretrained("{base}")',
-    ]
+    base = f'"{word.base_model or "path/to/the/base/model"}"'
+    lines = [f"from diffusers import {pipeline}"]
+    if _is_embedded(word):
+        base = "embedded_folder()"
+        lines.append("from tiregistry.bases.locating import embedded_folder")
+    lines += ["", f"pipe = {pipeline}.from_pretrained({base})"]
     roles = set(word.manifest["embedding"])
     if roles == {"clip_l", "clip_g"}:
         lines += [
@@ -142,6 +150,8 @@ def _in_diffusers(word: SharedWord, repo_id: str) -> str:
 
 
 def _in_others(word: SharedWord) -> str:
+    if _is_embedded(word):
+        return "ComfyUI and A1111 cannot use it: its base model is not one of theirs."
     name = slug(word.name)
     several = len(word.manifest["embedding"]) > 1
     file = next((f for f in word.files if f == f"{name}.safetensors"), "learned_embeds.safetensors")

@@ -56,7 +56,7 @@ def commit(registry: Registry, hub: Hub, plan: PushPlan, progress: Progress) -> 
             return made
         now = hub.info(plan.repo_id, plan.revision)
         if now.sha != plan.head:
-            raise conflict(registry, hub, plan.version, now, "somebody committed while this was being pushed")
+            raise conflict(registry, hub, plan.version, now, "a commit that somebody made during this push,")
     raise HubError(f"{plan.repo_id}: the Hub says that it has changed, and shows that it has not", "try again later")
 
 

@@ -59,37 +59,53 @@ def check_known(registry: Registry, hub: Hub, version: Version, head: Head) -> N
         HeadMoved: it would; both sides are in the message.
     """
 
-    def moved(theirs: str) -> HeadMoved:
-        return conflict(registry, hub, version, head.info, theirs)
-
     if head.word is None:
         strangers = sorted(p for p in head.files if p.startswith("learned_embeds") or p == MANIFEST)
-        if strangers and not _seen_before(registry, hub, head.info):
-            raise moved(f"it holds {safe(strangers[0], limit=100)}, which tireg did not write")
+        if strangers and not seen_before(registry, hub, head.info):
+            what = f"{safe(strangers[0], limit=100)}, which tireg did not write"
+            raise conflict(registry, hub, version, head.info, what)
         return
     if not registry.versions_with(digest=head.word.digest):
-        raise moved(f"it holds version {head.word.number} ({head.word.digest[:19]}…), which is not here")
+        raise conflict(registry, hub, version, head.info, _named(head.word))
     for path, sha256 in head.word.files.items():
         if path not in head.files or (head.files[path].sha256 and head.files[path].sha256 != sha256):
-            raise moved(f"{safe(path, limit=100)} was changed there by other means")
+            what = f"{_named(head.word)}, but {safe(path, limit=100)} was changed by other means"
+            raise conflict(registry, hub, version, head.info, what)
 
 
-def _seen_before(registry: Registry, hub: Hub, info: RepositoryInfo) -> bool:
+def _named(word: SharedWord) -> str:
+    return f"version {word.number} ({word.digest[:19]}…)"
+
+
+def seen_before(registry: Registry, hub: Hub, info: RepositoryInfo) -> bool:
+    """Whether this commit was pulled or pushed from here."""
     return any(
         remote.commit_sha == info.sha and remote.endpoint == hub.endpoint.url
         for remote in registry.remotes(repo_id=info.repo_id)
     )
 
 
-def conflict(registry: Registry, hub: Hub, version: Version, info: RepositoryInfo, theirs: str) -> HeadMoved:
-    """The error that shows both sides."""
+def conflict(registry: Registry, hub: Hub, version: Version, info: RepositoryInfo, what: str) -> HeadMoved:
+    """The error that shows both sides.
+
+    Args:
+        registry: this side.
+        hub: the other side.
+        version: what was to be pushed.
+        info: the repository as it is now.
+        what: what is in the way there, in words.
+    """
     endpoint = hub.endpoint.url
     last = next((r for r in registry.remotes(repo_id=info.repo_id) if r.endpoint == endpoint), None)
-    ours = f"last seen from here: {last.commit_sha[:12]} with {last.version}" if last else "never seen from here"
+    theirs = f"{what} at {info.sha[:12]}"
+    seen = f"seen last at {last.commit_sha[:12]} with {last.version}" if last else "never seen from here"
+    ours = f"{version.reference} ({version.digest[:19]}…), {seen}"
     return HeadMoved(
-        f"{info.repo_id} is at {info.sha[:12]}: {theirs}; {ours}; you push {version.reference} "
-        f"({version.digest[:19]}…)",
-        f"tireg pull {info.repo_id} first, or --force puts yours on top (what is there stays in its history)",
+        f"{info.repo_id} has moved; nothing was sent. There: {theirs}. Here: {ours}",
+        f"tireg pull {info.repo_id}, then tireg push {version.reference}; --force puts yours on top, what is there "
+        "stays in its history",
+        theirs,
+        ours,
     )
 
 

@@ -19,7 +19,7 @@ from tiregistry.hub.endpoints import slug
 from tiregistry.hub.remote import RemoteFile
 from tiregistry.hub.shared_word import SharedPicture, SharedWord, original_time, shared_word
 from tiregistry.hub.stripping import check_stripped, strip_picture
-from tiregistry.images import MAX_BYTES
+from tiregistry.images import MAX_BYTES, decode_picture
 from tiregistry.registry.registry import Registry
 
 MANIFEST = "tireg.json"
@@ -130,7 +130,9 @@ def _pictures(registry: Registry, version: Version, files: dict[str, bytes]) -> 
         check_stripped(data)
         path = f"{IMAGES}/{position}{suffix}"
         files[path] = data
-        shared.append(SharedPicture(path, position, hashlib.sha256(data).hexdigest(), image.width, image.height))
+        # The size as it is: a registry that got the word without its pictures does not know it.
+        width, height = decode_picture(data, path).image.size
+        shared.append(SharedPicture(path, position, hashlib.sha256(data).hexdigest(), width, height))
     return tuple(shared)
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from tiregistry.concepts import Remote, Version
 from tiregistry.errors import HubError, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
+from tiregistry.hub.labels import take_labels
 from tiregistry.hub.layout import (
     MANIFEST,
     MAX_IMAGES,
@@ -31,7 +32,14 @@ from tiregistry.hub.layout import (
     texts_beside,
     word_paths,
 )
-from tiregistry.hub.receiving import Naming, known_version, register_foreign, register_shared
+from tiregistry.hub.receiving import (
+    Naming,
+    add_pictures,
+    known_version,
+    missing_pictures,
+    register_foreign,
+    register_shared,
+)
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.watch import Progress, ignore
@@ -40,7 +48,8 @@ from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
-Status = Literal["pulled", "already here"]
+Status = Literal["pulled", "completed", "already here"]
+"""`completed`: the version was here, and got pictures that were shared later."""
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
 _STALE_SECONDS = 24 * 3600.0
@@ -128,7 +137,7 @@ def pull_every_version(
     for _, tag in numbers:
         if refs[tag] not in seen:
             seen.add(refs[tag])
-            yield from pull.run(tag)
+            yield from pull.run("" if refs[tag] == head else tag, in_order=True)
     if head not in seen:
         yield from pull.run("")
 
@@ -142,12 +151,20 @@ class _Pull:
         self.registry, self.hub, self.repo_id, self.options = registry, hub, repo_id, options
         self.progress: Progress = progress or ignore
 
-    def run(self, revision: str) -> list[PullResult]:
+    def run(self, revision: str, *, in_order: bool = False) -> list[PullResult]:
+        """Pull one revision.
+
+        Args:
+            revision: branch, tag or commit; empty is main.
+            in_order: older revisions were pulled before, so that this one's description is the newer.
+        """
         self.hub.watch.begin()
         info = self.hub.info(self.repo_id, revision)
         files = self.hub.files(self.repo_id, info.sha)
         word = self._shared_word(info, files)
         found = self._foreign(info, files) if word is None else [self._shared(info, files, word)]
+        if word is not None and (not revision or (in_order and found[0].status == "pulled")):
+            found = [self._with_labels(found[0], word)]
         for result in found:
             self._remember(result, revision)
         return found
@@ -162,18 +179,30 @@ class _Pull:
 
     def _shared(self, info: RepositoryInfo, files: dict[str, RemoteFile], word: SharedWord) -> PullResult:
         known = known_version(self.registry, word, self.options.naming)
-        if known is not None:
-            return self._result("already here", known, info, ())
         wanted = [path for path in word.files if path in files and is_tame(path)]
-        words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
         pictures = [p.path for p in word.pictures if p.path in wanted and p.path in picture_paths(files)]
         previews = [p for p in word.previews if p in wanted and p.startswith("previews/") and files[p].size < MAX_BYTES]
-        paths = words + (pictures + previews[:MAX_IMAGES] if self.options.images else [])
+        with_it = [*pictures, *previews[:MAX_IMAGES]] if self.options.images else []
+        if known is not None:
+            missing = missing_pictures(self.registry, word, known)
+            later = [path for path in with_it if path in missing]
+            if not later:
+                return self._result("already here", known, info, ())
+            with self._fetched(info, files, later) as folder:
+                add_pictures(self.registry, word, known, folder, later)
+            return self._result("completed", known, info, (f"{len(later)} pictures came with it since",))
+        words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
         if not words:
             raise UnreadableEmbedding(f"{self.repo_id} says it holds a word, but no file of it", "ask its owner")
+        paths = [*words, *with_it]
         with self._fetched(info, files, paths) as folder:
             version, notes = register_shared(self.registry, word, folder, paths, self.repo_id, self.options.naming)
         return self._result("pulled", version, info, notes)
+
+    def _with_labels(self, result: PullResult, word: SharedWord) -> PullResult:
+        concept = self.registry.concept(result.version.concept)
+        taken = take_labels(self.registry, self.hub, self.repo_id, concept, word, result.commit)
+        return replace(result, notes=(*result.notes, taken)) if taken else result
 
     # -- any other repository ------------------------------------------------------------------------------------
 

@@ -54,6 +54,12 @@ class PushResult:
     """What a reader of the repository learns."""
     pull_request: str = ""
     """`refs/pr/N`, when it is in a pull request."""
+    removed: tuple[str, ...] = ()
+    """Those of `files` that were removed."""
+    replaced: int = 0
+    """The number of the version that main held before, where that was another one."""
+    covered_by: int = 0
+    """The number of the version that main holds, where this one is in the history already."""
 
 
 def push_version(
@@ -115,6 +121,9 @@ def push_version(
         files=tuple(sorted([*plan.add, *plan.delete])),
         public=plan.public,
         pull_request=made.pull_request,
+        removed=plan.delete,
+        replaced=0 if plan.is_empty or made.pull_request else plan.replaces,
+        covered_by=plan.covered_by,
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tiregistry.concepts import Version
+from tiregistry.concepts import Remote, Version
 from tiregistry.errors import Conflict
 from tiregistry.hub import card, card_text
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id, slug
-from tiregistry.hub.heads import Head, check_known, head_at, open_proposal
-from tiregistry.hub.layout import CARD, MAX_TEXT, repository_files
+from tiregistry.hub.heads import Head, check_known, conflict, head_at, open_proposal, seen_before
+from tiregistry.hub.labels import Labels
+from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, repository_files
 from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import RepositoryNotFound
@@ -65,6 +66,8 @@ class PushPlan:
     """Path to bytes of every file that would be written."""
     delete: tuple[str, ...]
     """Paths that would be removed."""
+    kept: tuple[str, ...]
+    """Paths of the version's files that are there already."""
     public: tuple[str, ...]
     """What a reader of the repository learns."""
     card: str = field(repr=False)
@@ -79,6 +82,10 @@ class PushPlan:
     revision: str
     """`main`, or the pull request (`refs/pr/N`) that would be continued."""
     opens_pull_request: bool
+    replaces: int = 0
+    """The number of the version that main holds now, where that is another one."""
+    covered_by: int = 0
+    """The number of the version that main holds, where this one is in the history already."""
 
     @property
     def pull_request(self) -> str:
@@ -171,8 +178,12 @@ class _Planner:
             return self._compared(Head(RepositoryInfo(self.repo_id, "", self.options.private is not False)), {})
         if not self.options.force:
             check_known(self.registry, self.hub, self.version, head)
+            self._check_labels(head)
         refs = self.hub.refs(self.repo_id)
         plan = self._compared(head, refs)
+        earlier = None if self.options.force else self._earlier(plan, head, refs)
+        if earlier is not None:
+            return earlier
         if self.options.create_pr and not plan.is_empty:
             proposed = open_proposal(self.registry, self.hub, self.version, self.repo_id)
             return self._compared(proposed, refs) if proposed is not None else plan
@@ -195,6 +206,39 @@ class _Planner:
             )
         return head_at(self.hub, info, forgiving=self.options.force)
 
+    def _check_labels(self, head: Head) -> None:
+        """Make sure that a description that somebody else sent is not replaced unseen.
+
+        Raises:
+            HeadMoved: it would be.
+        """
+        if head.word is None or seen_before(self.registry, self.hub, head.info):
+            return
+        if Labels.of(self.registry.concept(self.version.concept)) != Labels.of(head.word):
+            what = f"version {head.word.number} with another description, licence or tags"
+            raise conflict(self.registry, self.hub, self.version, head.info, what)
+
+    def _earlier(self, plan: PushPlan, head: Head, refs: Mapping[str, str]) -> PushPlan | None:
+        """A plan to leave everything as it is, when the version is in the history, under a newer one."""
+        if head.word is None or head.word.digest == self.version.digest:
+            return None
+        tagged = refs.get(digest_tag(self.version.digest))
+        sent = [r.commit_sha for r in self.registry.remotes(self.version, repo_id=self.repo_id) if self._is_on_main(r)]
+        for sha in dict.fromkeys([*([tagged] if tagged else []), *sent]):
+            try:
+                there = head_at(self.hub, self.hub.info(self.repo_id, sha), forgiving=True)
+            except RepositoryNotFound:
+                continue
+            has, texts = there.files, (CARD, MANIFEST)  # they tell of the pictures that are with it
+            is_same = there.word is not None and there.word.digest == self.version.digest
+            has_all = all(p in has and has[p].matches(data) for p, data in plan.add.items() if p not in texts)
+            if is_same and has_all and all(has.get(p) == head.files[p] for p in plan.kept if p not in texts):
+                return replace(plan, add={}, delete=(), head=sha, covered_by=head.word.number)
+        return None
+
+    def _is_on_main(self, remote: Remote) -> bool:
+        return remote.endpoint == self.hub.endpoint.url and remote.revision == "main" and remote.direction == "push"
+
     def _compared(self, head: Head, refs: Mapping[str, str]) -> PushPlan:
         """What would have to be sent on top of a head."""
         self.progress("preparing the files", 10, STEPS)
@@ -213,6 +257,7 @@ class _Planner:
         stale = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
         is_proposal = self.options.create_pr
         tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
+        add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
         return PushPlan(
             version=self.version,
             repo_id=self.repo_id,
@@ -220,7 +265,8 @@ class _Planner:
             exists=bool(head.info.sha),
             private=head.info.private,
             number=number,
-            add={p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)},
+            add=add,
+            kept=tuple(sorted(set(wanted) - set(add))),
             delete=tuple(sorted(p for p in stale & set(head.files) if p not in mine.files and _LAYOUT.fullmatch(p))),
             public=mine.public,
             card=text,
@@ -230,6 +276,7 @@ class _Planner:
             head=head.info.sha,
             revision=head.revision,
             opens_pull_request=is_proposal and head.revision == "main",
+            replaces=head.word.number if head.word is not None and same is None else 0,
         )
 
     def _number(self, refs: Mapping[str, str], head_word: SharedWord | None) -> int:

@@ -59,9 +59,7 @@ def register_shared(
         Damaged: the files are not those that `tireg.json` names.
         AlreadyExists, Conflict: the name or token belongs to another word here.
     """
-    for path in paths:
-        if hashlib.sha256((folder / path).read_bytes()).hexdigest() != word.files[path]:
-            raise Damaged(f"{repo_id}: {safe(path)} is not the file that tireg.json names", "ask its owner")
+    _check_files(word, folder, paths, repo_id)
     embedding = _embedding_of(word, folder, repo_id)
     name = _concept_name(registry, word, repo_id, naming)
     images, attachments = _pictures(registry, word, folder, paths)
@@ -186,6 +184,42 @@ def _pictures(
             decode_picture(data, path)
             attachments[path] = registry.blobs.add(data)
     return tuple(images), attachments
+
+
+def missing_pictures(registry: Registry, word: SharedWord, version: Version) -> list[str]:
+    """Paths of shared pictures and previews that a version which is here lacks."""
+    attachments = registry.attachments(version)
+    stated = [image.digest for image in version.images]
+    has_previews = any(role.startswith("preview") for role in attachments)
+    return [
+        *(
+            picture.path
+            for picture in word.pictures
+            if picture.path not in attachments
+            and picture.position < len(stated)
+            and stated[picture.position] not in registry.blobs
+        ),
+        *(() if has_previews else word.previews),
+    ]
+
+
+def add_pictures(registry: Registry, word: SharedWord, version: Version, folder: Path, paths: Sequence[str]) -> None:
+    """Keep pictures that were shared later with a version that is here already.
+
+    Raises:
+        Damaged: they are not those that `tireg.json` names.
+    """
+    _check_files(word, folder, paths, version.reference)
+    images, attachments = _pictures(registry, word, folder, paths)
+    registry.add_version(word.new_version(version.concept, {}, images), registry.embedding(version))
+    for role, blob in attachments.items():
+        registry.attach(version, role, blob)
+
+
+def _check_files(word: SharedWord, folder: Path, paths: Sequence[str], shown: str) -> None:
+    for path in paths:
+        if hashlib.sha256((folder / path).read_bytes()).hexdigest() != word.files[path]:
+            raise Damaged(f"{shown}: {safe(path)} is not the file that tireg.json names", "ask its owner")
 
 
 def _add_labels(registry: Registry, version: Version, word: SharedWord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tiregistry.concepts import Remote
@@ -24,9 +24,10 @@ class Update:
     repo_id: str
     concept: str
     state: State
-    """`newer`: it holds a version that is not here; `changed`: other things than the word were changed."""
+    """`newer`: it holds a version that is not here; `changed`: it holds one that is here, in a commit not seen yet
+    (pictures, the card)."""
     here: str
-    """The version last pulled from it or pushed to it."""
+    """The version last pulled from it or pushed to it; the one that it holds, where that is here."""
     there: str = ""
     """What is at its head now."""
     commit: str = ""
@@ -92,5 +93,8 @@ def _check(registry: Registry, hub: Hub, remote: Remote) -> Update:
     if word is None:
         return update("changed", commit=info.sha)
     there = f"version {word.number} ({word.digest[:19]}…)"
-    is_here = bool(registry.versions_with(digest=word.digest))
-    return update("changed" if is_here else "newer", there, info.sha)
+    held = registry.versions_with(digest=word.digest)
+    if not held:
+        return update("newer", there, info.sha)
+    same = next((version for version in held if version.concept == concept), held[0])
+    return replace(update("changed", there, info.sha), here=same.reference)

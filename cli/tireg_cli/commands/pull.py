@@ -110,7 +110,7 @@ def _show(result: PullResult) -> None:
         }
     )
     for note in result.notes:
-        warn(note)
+        (warn if result.status == "pulled" else say)(note)
     if result.status == "pulled":
         hint(f'try it: tireg gen "{version.placeholder_token}"')
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tireg_cli.messages import hint, say
+from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
 
@@ -113,6 +113,9 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
         "tags": list(plan.missing_tags),
         "files": [{"path": path, "size": len(data)} for path, data in sorted(plan.add.items())],
         "removed": list(plan.delete),
+        "kept": list(plan.kept),
+        "replaces": 0 if plan.is_empty else plan.replaces,
+        "covered_by": plan.covered_by,
         "message": plan.message,
         "pull_request": plan.pull_request,
         "readable": list(plan.public),
@@ -121,24 +124,31 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
 
 def _show_plan(plan: dict[str, Any]) -> None:
     emit(plan["url"])
-    doing = {"unchanged": "already there, nothing to send", "would push": "would be pushed"}
+    doing = {"unchanged": _unchanged(plan), "would push": "would be pushed"}
     emit_fields(
         {
             "word": plan["reference"],
             "status": doing.get(plan["status"], "would be proposed"),
             "repository": "would be created" if plan["creates_repository"] else "",
             "pull request": plan["pull_request"],
-            "commit": f"would say: {plan['message']}" if plan["status"] != "unchanged" else "",
+            "message": plan["message"] if plan["status"] != "unchanged" else "",
             "tags": ", ".join(plan["tags"]),
             "visible to": _readers(plan["private"]),
             "readable": "; ".join(plan["readable"]),
         }
     )
+    if plan["replaces"] > plan["number"]:
+        warn(f"main holds version {plan['replaces']}; who pulls would get version {plan['number']}")
     emit_table(
         ("FILE", "BYTES"),
         [*((f["path"], f["size"]) for f in plan["files"]), *((path, "removed") for path in plan["removed"])],
     )
     hint("nothing was sent")
+
+
+def _unchanged(document: dict[str, Any]) -> str:
+    newer = document["covered_by"]
+    return "already there, nothing to send" + (f" (main holds version {newer}, --force changes that)" if newer else "")
 
 
 def _readers(private: bool) -> str:
@@ -156,6 +166,9 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
         "number": result.number,
         "tags": list(result.tags),
         "files": list(result.files),
+        "removed": list(result.removed),
+        "replaced": result.replaced,
+        "covered_by": result.covered_by,
         "pull_request": result.pull_request,
         "readable": list(result.public),
     }
@@ -166,12 +179,15 @@ def _show(result: dict[str, Any]) -> None:
     emit_fields(
         {
             "word": result["reference"],
-            "status": "already there, nothing to send" if result["status"] == "unchanged" else result["status"],
+            "status": _unchanged(result) if result["status"] == "unchanged" else result["status"],
             "commit": result["commit"],
             "tags": ", ".join(result["tags"]),
             "pull request": result["pull_request"],
             "visible to": _readers(result["private"]),
+            "removed": ", ".join(result["removed"]),
         }
     )
+    if result["replaced"] > result["number"]:
+        warn(f"main held version {result['replaced']}; who pulls now gets version {result['number']}")
     if result["status"] == "pushed":
         hint(f"others get it with: tireg pull {result['repo_id']}")

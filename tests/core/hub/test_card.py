@@ -7,6 +7,7 @@ import yaml
 
 from tests.core.hub.words import BASE, SDXL, learn, vectors
 from tests.hub_server import HubServer
+from tiregistry.concepts import BaseModel, Fingerprint
 from tiregistry.hub import card_text
 from tiregistry.hub.client import Hub
 from tiregistry.hub.push import PushOptions, push_version
@@ -137,3 +138,14 @@ def test_text_that_imitates_the_marks_changes_nothing() -> None:
     assert made.count("<!-- tireg:end -->") == 1
     assert made.count("<!-- tireg:begin ") == 1
     assert card_text.compose({}, "new", made).count("tireg:begin") == 1
+
+
+def test_a_word_of_the_embedded_model_promises_nothing_to_others(server: HubServer, alice: Hub, here: Registry) -> None:
+    unknown = Fingerprint("sd1", "sha256:" + "7" * 64, "sha256:" + "8" * 64, "sha256:" + "9" * 64)
+    here.add_base(BaseModel("embedded", "embedded", unknown))
+    push_version(here, learn(here, fingerprint=unknown, base_name="embedded"), REPO, alice)
+    text = readme(server)
+    assert "from_pretrained(embedded_folder())" in text
+    assert "cannot use it" in text
+    assert "embedding:gnome" not in text
+    assert not any("stable-diffusion" in str(tag) for tag in fields(server)["tags"])  # type: ignore[attr-defined]

@@ -59,6 +59,7 @@ def learn(
     pictures: int = 2,
     token: str = "",
     concept_type: str = "object",
+    base_name: str = "",
 ) -> RegisteredVersion:
     """Register a word as training does; its base model is known by its Hub id."""
     if fingerprint == SD15:
@@ -75,7 +76,7 @@ def learn(
             concept_type=concept_type,  # type: ignore[arg-type]
             origin="trained",
             fingerprint=fingerprint,
-            base_name="sd15" if fingerprint == SD15 else "",
+            base_name="sd15" if fingerprint == SD15 else base_name,
             images=tuple(images),
             training={"seed": seed, "learning_rate": 0.02, "initializer": "gnome", "recipe": "direction"},
             parents=parents,

@@ -169,7 +169,7 @@ def _may_hold(path: Path) -> bool:
     except OSError:
         return promised
     if picture := looks_like_picture(head):
-        return picture in ("PNG", "WEBP", "AVIF")
+        return picture not in ("JPEG", "GIF")
     if head.startswith(b"PK\x03\x04"):
         return suffix not in (".zip", ".npz", ".whl", ".docx", ".jar")
     return promised or looks_like_safetensors(head) or looks_like_pickle(head)

@@ -118,8 +118,8 @@ FORMATS: tuple[Format, ...] = (
         "A1111 web UI",
         "`.png`, `.webp` (lossless), `.avif`",
         "the same JSON, zlib-packed, in the low four bits of the outer blocks",
-        "yes",
-        f"a second, naive decoder in the tests; {_FACTS}",
+        "yes; JPEG XL is refused",
+        f"a second, naive decoder in the tests, libavif's lossless encoder; {_FACTS}",
         ("a1111-png",),
     ),
     Format(

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -297,11 +298,19 @@ def image_bytes(pixels: Array, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+def avif_pixels() -> bytes:
+    """`pixels.png` of `small_files` as AVIF, by `avifenc --lossless` (libavif 0.11): Pillow cannot write AVIF so that
+    it keeps every bit."""
+    return (Path(__file__).parents[2] / "data" / "embeddings" / "pixels.avif").read_bytes()
+
+
 # -- one small file of every kind -----------------------------------------------------------------------------------
 
 
 def small_files() -> dict[str, bytes]:
     """A small valid file of every container and layout; the start of every fuzz run."""
+    from PIL import features
+
     one, two = vectors(1, 16), vectors(2, 16, 1)
     document = a1111_json(vectors(1, 8))
     xti = ["IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{n:02d}" for n in range(3, 12))]
@@ -337,4 +346,5 @@ def small_files() -> dict[str, bytes]:
         "itxt.png": png_with_chunk(document, b"iTXt"),
         "pixels.png": image_bytes(hide_in_pixels(document, grey, border=2)),
         "pixels.webp": image_bytes(hide_in_pixels(document, grey), "WEBP"),
+        **({"pixels.avif": avif_pixels()} if features.check("avif") else {}),
     }

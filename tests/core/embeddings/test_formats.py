@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import features
 
 from tests.core.embeddings.samples import (
     Called,
@@ -11,6 +12,7 @@ from tests.core.embeddings.samples import (
     Tensor,
     a1111,
     a1111_json,
+    avif_pixels,
     bfloat16,
     find_in_pixels,
     hide_in_pixels,
@@ -244,6 +246,23 @@ def test_pictures_with_an_embedding_in_their_pixels(kind, border):
     assert same(found, clip_l=TWO)
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
+def test_pixels_of_a_lossless_avif():
+    found = only(avif_pixels(), "gnome.avif")
+    assert found.format == "a1111-pixels"
+    assert same(found, clip_l=vectors(1, 8))
+
+
+def test_a_picture_format_that_this_pillow_cannot_read_is_said(monkeypatch):
+    from PIL import Image
+
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
+    with pytest.raises(UnreadableEmbedding, match="Pillow reads no AVIF") as caught:
+        read_embedding(avif_pixels(), filename="gnome.avif")
+    assert not isinstance(caught.value, NoEmbeddingInPicture)
+
+
 def test_the_naive_pixel_decoder_agrees():
     pixels = hide_in_pixels(b"some document" * 20, np.full((32, 8, 3), 99, np.uint8))
     assert find_in_pixels(pixels) == b"some document" * 20
@@ -258,6 +277,9 @@ def test_ordinary_pictures_hold_nothing():
             read_embedding(image_bytes(pixels))
     with pytest.raises(NoEmbeddingInPicture, match="JPEG"):
         read_embedding(image_bytes(noise, "JPEG"))
+    with pytest.raises(UnreadableEmbedding, match="JPEG XL") as caught:
+        read_embedding(b"\xff\x0a" + bytes(40))
+    assert not isinstance(caught.value, NoEmbeddingInPicture)  # it may well hold one
 
 
 def test_widths_alone_never_refuse():

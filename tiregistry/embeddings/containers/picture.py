@@ -64,7 +64,9 @@ def read_picture_embedding(data: bytes, kind: str) -> tuple[Any, bool]:
         except (binascii.Error, ValueError):
             raise damaged(f"the text chunk {CHUNK} is not base64") from None
         return _document(raw), False
-    if kind in ("JPEG", "GIF", "JPEG XL"):
+    if kind == "JPEG XL":
+        raise UnreadableEmbedding("JPEG XL pictures cannot be searched for an embedding", "save it as PNG, losslessly")
+    if kind in ("JPEG", "GIF"):
         raise NoEmbeddingInPicture(f"a {kind} picture holds no embedding", "A1111 shares them as PNG or WebP")
     return _document(_from_pixels(_decode(data, kind))), True
 
@@ -132,6 +134,10 @@ def _decode(data: bytes, kind: str) -> Pixels:
     """The picture as RGB bytes `[height, width, 3]`."""
     from PIL import Image
 
+    if kind not in Image.OPEN:
+        Image.init()
+    if kind not in Image.OPEN:  # AVIF came with Pillow 11.3, and not every build has it
+        raise UnreadableEmbedding(f"the installed Pillow reads no {kind}", "update it, or save the picture as PNG")
     too_many = NoEmbeddingInPicture("the picture has too many pixels to search for an embedding", "")
     if kind == "WEBP" and _webp_pixels(data) > MAX_PICTURE_PIXELS:
         raise too_many  # its decoder takes memory for the whole picture before it tells the size
@@ -180,7 +186,8 @@ def _from_pixels(pixels: Pixels) -> bytes:
         raise NoEmbeddingInPicture("the picture holds no embedding", "A1111 shares them as PNG or WebP")
     key = xor_key(low.size)
     packed = (low.reshape(-1) ^ key) | ((high.reshape(-1) ^ key) << 4)
-    if packed[0] & 0x0F != 8:  # zlib's first byte names its method; anything else is a picture with dark columns
+    # zlib begins with its method and a check of two bytes; anything else is a picture with dark columns.
+    if packed[0] & 0x0F != 8 or int.from_bytes(packed[:2].tobytes(), "big") % 31:
         raise NoEmbeddingInPicture("the picture holds no embedding", "A1111 shares them as PNG or WebP")
     return _inflate(packed.tobytes())
 

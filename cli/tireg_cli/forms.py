@@ -67,7 +67,11 @@ def short(digest: str) -> str:
 
 
 def shapes(version: Version) -> str:
-    """`2 vectors of 768 (clip_l)`."""
+    """`2 vectors of 768 (clip_l)`; of words with a part per attention layer only how many there are."""
+    if len(version.encoders) > 4:
+        return (
+            f"{len(version.encoders)} layers, each {count(version.num_vectors, 'vector')} of {version.encoders[0].dim}"
+        )
     return ", ".join(f"{count(s.num_vectors, 'vector')} of {s.dim} ({s.encoder})" for s in version.encoders)
 
 

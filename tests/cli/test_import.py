@@ -58,9 +58,9 @@ def test_a_folder_ends_with_a_table_and_a_second_time_changes_nothing(folder, ca
     code, out, err = tireg(capsys, "import", folder)
     assert code == 0
     rows = [line.split("\t") for line in out.splitlines()]
-    assert sorted(row[:5] for row in rows) == [
-        ["imported", "cat-toy@1", "<cat-toy>", "diffusers", "clip_l 2x768"],
-        ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768"],
+    assert sorted(rows) == [
+        ["imported", "cat-toy@1", "<cat-toy>", "diffusers", "clip_l 2x768", "sd1/flux/sdxl", "deep/cat.bin", ""],
+        ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768", "sd1/flux/sdxl", "gnome.pt", ""],
     ]
     assert last(err) == "2 imported, 0 already there, 0 refused"
     code, out, err = tireg(capsys, "import", folder)
@@ -76,6 +76,22 @@ def test_refused_files_in_a_folder_do_not_stop_it_but_show_in_the_exit_code(fold
     assert [line.split("\t")[0] for line in out.splitlines()] == ["imported", "imported", "refused"]
     assert "os.system" in out.splitlines()[-1]
     assert last(err) == "2 imported, 0 already there, 1 refused"
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+def test_on_a_terminal_reasons_are_whole_sentences(folder, capsys, monkeypatch, columns):
+    (folder / "deep" / "virus.pt").write_bytes(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, _ = tireg(capsys, "import", folder)
+    assert code == 2
+    table, _, below = out.partition("\n\n")
+    lines = table.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["imported"] * 2
+    assert all(len(line) <= columns for line in lines)
+    reason = " ".join(below.split())
+    assert reason.startswith("refused deep/virus.pt the file asks for os.system, which could run code; it was not run")
+    assert all(len(line) <= columns for line in below.splitlines()[1:])
 
 
 def test_what_was_passed_over_is_said(folder, capsys):

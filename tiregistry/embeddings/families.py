@@ -70,7 +70,17 @@ def _stated(details: Mapping[str, str]) -> list[Candidate]:
     return found
 
 
+def base_role(encoder: str) -> str:
+    """The encoder that vectors belong to: `clip_l` also for those of one attention layer (`clip_l.IN01`)."""
+    return encoder.partition(".")[0]
+
+
 def _by_width(dims: Mapping[str, int], named: bool) -> list[Candidate]:
+    layers = {base_role(encoder): dim for encoder, dim in dims.items() if "." in encoder}
+    if len(layers) == 1:
+        ((role, dim),) = layers.items()
+        family = "sd1" if USUAL.get(role) == dim else "unknown"
+        return [Candidate(family, f"one vector of width {dim} per attention layer of Stable Diffusion 1 (P+/XTI)")]
     widths = ", ".join(f"{role} {dim}" if named or len(dims) > 1 else f"width {dim}" for role, dim in dims.items())
     if any(USUAL.get(role, dim) != dim for role, dim in dims.items()):
         return [Candidate("unknown", widths)]

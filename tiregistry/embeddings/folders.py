@@ -31,6 +31,7 @@ from tiregistry.text import safe
 _MAX_ENTRIES = 100_000
 _MAX_TEXT = 64 * 1024
 _TEXTS = frozenset({".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".log", ".py"})
+_MAPPERS = frozenset({".pt", ".bin", ".ckpt"})
 _COMPANIONS = frozenset({"token_identifier.txt", "type_of_concept.txt", "special_params.json", "tireg.json"})
 """Texts that are read together with the embedding beside them."""
 _SECOND = re.compile(r"(?P<head>.+?)_2(?P<tail>(?:[-_]steps?[-_]\d+)?)$")
@@ -145,6 +146,8 @@ def _other_file(path: Path) -> str:
         return "text"
     if path.name.lower().endswith(".preview.png"):
         return "preview picture"
+    if path.name.startswith("mapper") and suffix in _MAPPERS and any(path.parent.glob("learned_embeds*")):
+        return "network of a NeTI word"
     return "" if _may_hold(path) else "file of another kind"
 
 
@@ -211,7 +214,7 @@ def _siblings(path: Path) -> list[str]:
 def _has_mapper(path: Path) -> bool:
     if not path.name.startswith("learned_embeds"):
         return False
-    return any(name.startswith("mapper") and name.endswith((".pt", ".bin", ".ckpt")) for name in _siblings(path))
+    return any(name.startswith("mapper") and Path(name).suffix in _MAPPERS for name in _siblings(path))
 
 
 def _second_half(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tiregistry.embeddings.embedding import Embedding, Matrix
+from tiregistry.embeddings.families import base_role
 
 TYPICAL_NORM = {("clip_l", 768): 0.4}
 """Mean norm of a vocabulary's rows by encoder and width, for when no base model is at hand.
@@ -123,7 +124,7 @@ def inspect_encoder(embedding: Embedding, encoder: str, vocabulary: Vocabulary |
     """Compare one encoder's vectors with a vocabulary of the same width; without one, only the norms are given."""
     vectors = embedding.tensors[encoder]
     norms = tuple(float(norm) for norm in np.linalg.norm(vectors, axis=1))
-    typical = TYPICAL_NORM.get((encoder, vectors.shape[1]))
+    typical = TYPICAL_NORM.get((base_role(encoder), vectors.shape[1]))
     if vocabulary is None or vocabulary.dim != vectors.shape[1]:
         return Inspection(encoder, norms, typical_norm=typical)
     nearest = vocabulary.nearest(vectors[:_INSPECTED], count)

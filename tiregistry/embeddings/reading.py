@@ -179,7 +179,7 @@ def _suggest_name(draft: Draft, source: Source, kind: str) -> str:
         order = (label, stem, token)
     else:
         order = (stem, label, token) if kind == "a1111" else (token, label, stem)
-    return next((safe(text, limit=64) for text in order if text.strip("* ")), "")
+    return next((safe(text, limit=64) for text in order if any(character.isalnum() for character in text)), "")
 
 
 def _without_step(text: str, step: int | None) -> str:

@@ -127,15 +127,17 @@ def import_path(
             yield Outcome(path=result.path, status="passed over", other=result.passed_over)
         if result.error is not None:
             yield Outcome(path=result.path, status="refused", error=result.error)
+        siblings: set[str] = set()
         for found in result.found:
             try:
-                outcome = _register(registry, result.path, found, options, vocabularies)
+                outcome = _register(registry, result.path, found, options, vocabularies, siblings)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
                     raise
                 yield Outcome(path=result.path, status="refused", error=error)
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
+                siblings.add(outcome.concept)
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
 
@@ -153,6 +155,7 @@ def _register(
     found: FoundEmbedding,
     options: ImportOptions,
     vocabularies: Vocabularies | None,
+    siblings: Container[str],
 ) -> Outcome:
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
     if vocabularies is not None:
@@ -171,7 +174,7 @@ def _register(
             notes=found.warnings,
         )
     told = _told(found)
-    names = choose_names(registry, found, options, told)
+    names = choose_names(registry, found, options, told, siblings)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options.origin, inspections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin
@@ -38,18 +39,25 @@ class Names:
     """What the user should know about it."""
 
 
-def choose_names(registry: Registry, found: FoundEmbedding, wishes: Wishes, told: NewVersion | None) -> Names:
+def choose_names(
+    registry: Registry,
+    found: FoundEmbedding,
+    wishes: Wishes,
+    told: NewVersion | None = None,
+    siblings: Container[str] = (),
+) -> Names:
     """Concept, token and type of a new version.
 
     A name that the user gives is used as it is. One that the file suggests joins a concept only if all of that was
-    imported too, or has a common history with the file's version: an import never becomes the latest version of a word
-    that was trained here.
+    imported too and has the same encoders, or has a common history with the file's version: an import never becomes the
+    latest version of a word that was trained here, or of one for another kind of model.
 
     Args:
         registry: where the version is going.
         found: the word.
         wishes: what the user decides.
         told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
+        siblings: the concepts of the file's other words, which are no versions of this one.
     """
     notes: list[str] = []
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
@@ -65,7 +73,11 @@ def choose_names(registry: Registry, found: FoundEmbedding, wishes: Wishes, told
         concept = _concept(registry, name)
         if concept is None and (wishes.name or wishes.placeholder_token or name_key(token) not in taken):
             break
-        if concept is not None and (wishes.name or _is_foreign(concept) or _have_common_history(concept, found, told)):
+        if concept is not None and (
+            wishes.name
+            or (concept.name not in siblings and _is_same_kind(concept, found, told))
+            or _have_common_history(concept, found, told)
+        ):
             joined = wishes.placeholder_token or concept.placeholder_token
             fits_type = wishes.concept_type in (None, concept.concept_type)
             is_other_word = told is not None and not wishes.name and token != concept.placeholder_token
@@ -91,9 +103,14 @@ def _concept(registry: Registry, name: str) -> RegisteredConcept | None:
         return None
 
 
-def _is_foreign(concept: RegisteredConcept) -> bool:
-    """Whether nothing of a concept was made here."""
-    return all(version.origin in _FOREIGN for version in concept.versions)
+def _is_same_kind(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:
+    """Whether nothing of a concept was made here, and its vectors belong to the same encoders."""
+    if any(version.origin not in _FOREIGN for version in concept.versions):
+        return False
+    wanted = {(shape.encoder, shape.dim) for shape in found.embedding.shapes}
+    return told is not None or all(
+        {(shape.encoder, shape.dim) for shape in version.encoders} == wanted for version in concept.versions
+    )
 
 
 def _have_common_history(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:

@@ -16,6 +16,7 @@ from tiregistry.bases.locating import EMBEDDED, embedded_folder, looks_like_hub_
 from tiregistry.bases.tensor_files import StoredTensor
 from tiregistry.concepts import BaseModel
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.embeddings.families import base_role
 from tiregistry.embeddings.inspection import Inspection, Vocabulary, inspect_encoder
 from tiregistry.errors import TiregError
 
@@ -41,7 +42,8 @@ class Vocabularies:
         self._known: dict[str, dict[str, Vocabulary]] = {}
 
     def find(self, encoder: str, dim: int) -> Vocabulary | None:
-        """The first vocabulary of this encoder and width, or None."""
+        """The first vocabulary of this encoder (or of the encoder of this layer) and width, or None."""
+        encoder = base_role(encoder)
         for name, place in self._places.items():
             if place is None:
                 continue

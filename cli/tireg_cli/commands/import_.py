@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from tireg_cli.found_facts import found_facts
+from tireg_cli.found_facts import found_facts, short_families, short_shapes
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
@@ -81,7 +83,7 @@ def command(
     if as_json:
         emit_json(_document(outcomes, dry_run))
     else:
-        _show(outcomes, dry_run)
+        _show(outcomes, paths, dry_run)
     first = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
     return int(first.exit_code) if first is not None else 0
 
@@ -98,7 +100,7 @@ def _document(outcomes: list[Outcome], dry_run: bool) -> dict[str, object]:
     }
 
 
-def _show(outcomes: list[Outcome], dry_run: bool) -> None:
+def _show(outcomes: list[Outcome], paths: Sequence[Path], dry_run: bool) -> None:
     """One embedding in full, several as a table with a summary."""
     passed_over = [outcome for outcome in outcomes if outcome.status == "passed over"]
     outcomes = [outcome for outcome in outcomes if outcome.status != "passed over"]
@@ -107,28 +109,62 @@ def _show(outcomes: list[Outcome], dry_run: bool) -> None:
     if len(outcomes) == 1 and outcomes[0].error is None:
         _show_one(outcomes[0], dry_run)
     elif outcomes:
-        _show_table(outcomes, dry_run)
+        _show_table(outcomes, paths, dry_run)
     else:
         say("no embeddings found")
 
 
-def _show_table(outcomes: list[Outcome], dry_run: bool) -> None:
-    rows = [
-        (
-            "would import" if dry_run and outcome.status == "imported" else outcome.status,
-            outcome.reference,
-            outcome.placeholder_token,
-            outcome.found.format if outcome.found else "",
-            _encoders(outcome),
-            outcome.path.name,
-            str(outcome.error) if outcome.error else "; ".join(outcome.notes),
-        )
-        for outcome in sorted(outcomes, key=lambda o: ("imported", "already there", "refused").index(o.status))
-    ]
-    emit_table(("STATUS", "WORD", "TOKEN", "FORMAT", "VECTORS", "FILE", "NOTES"), rows)
+def _show_table(outcomes: list[Outcome], paths: Sequence[Path], dry_run: bool) -> None:
+    """On a terminal a table that fits, and under it what needs whole sentences; in a pipe everything in one row."""
+    order = ("imported", "already there", "refused")
+    rows = [_row(outcome, paths, dry_run) for outcome in sorted(outcomes, key=lambda o: order.index(o.status))]
+    if sys.stdout.isatty():
+        kept = [row for row in rows if row.status != "refused"]
+        if kept:
+            columns = ["status", "word", "format", "family", "vectors", "file"][: 6 if _columns() >= 60 else 2]
+            emit_table([name.upper() for name in columns], [[getattr(row, name) for name in columns] for row in kept])
+        for row in rows:
+            if row.notes:
+                emit(f"\n{row.word or f'refused {row.file}'}")
+                emit(textwrap.indent(textwrap.fill(row.notes, max(20, _columns() - 2)), "  "))
+    else:
+        emit_table(_Row._fields, rows)
     count = Counter(outcome.status for outcome in outcomes)
     done = "would be imported" if dry_run else "imported"
     say(f"{count['imported']} {done}, {count['already there']} already there, {count['refused']} refused")
+
+
+class _Row(NamedTuple):
+    """What a table says of one embedding or one refused file."""
+
+    status: str
+    word: str
+    token: str
+    format: str
+    vectors: str
+    family: str
+    file: str
+    notes: str
+
+
+def _row(outcome: Outcome, paths: Sequence[Path], dry_run: bool) -> _Row:
+    found = outcome.as_dict().get("found") or {}
+    above = next((path for path in paths if path.is_dir() and outcome.path.is_relative_to(path)), outcome.path.parent)
+    error = outcome.error
+    return _Row(
+        status="would import" if dry_run and outcome.status == "imported" else outcome.status,
+        word=outcome.reference,
+        token=outcome.placeholder_token,
+        format=found.get("format", ""),
+        vectors=short_shapes(found.get("encoders", {})),
+        family=short_families(found),
+        file=safe(outcome.path.relative_to(above), limit=300),
+        notes=f"{error.message} · {error.hint}".removesuffix(" · ") if error else "; ".join(outcome.notes),
+    )
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
 
 
 def _by_kind(outcomes: list[Outcome]) -> str:
@@ -153,22 +189,13 @@ def _show_one(outcome: Outcome, dry_run: bool) -> None:
             "token": outcome.placeholder_token,
             "type": outcome.concept_type,
             "format": found.format,
-            "vectors": _encoders(outcome),
+            "vectors": short_shapes(data["found"]["encoders"]),
             **found_facts(data["found"], data["inspection"]),
             "digest": outcome.version.digest if outcome.version else "",
         }
     )
     for note in outcome.notes:
         warn(note)
-
-
-def _encoders(outcome: Outcome) -> str:
-    if outcome.found is None:
-        return ""
-    shapes = outcome.found.embedding.shapes
-    if len(shapes) > 4:
-        return f"{len(shapes)} x {shapes[0].num_vectors}x{shapes[0].dim}"
-    return ", ".join(f"{s.encoder} {s.num_vectors}x{s.dim}" for s in shapes)
 
 
 class ImportProgress:

@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.embeddings.samples import Tensor, a1111, image_bytes, safetensors, torch_legacy, torch_zip, vectors
+from tests.core.embeddings.samples import (
+    Tensor,
+    a1111,
+    image_bytes,
+    parameter_dict,
+    safetensors,
+    torch_legacy,
+    torch_zip,
+    vectors,
+)
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import InvalidInput, InvalidPlaceholder, InvalidReference
@@ -108,6 +117,18 @@ def test_snapshots_of_one_training_are_versions_of_one_concept(registry, tmp_pat
         file(tmp_path / "run", f"style-{step}.pt", torch_zip(a1111(vectors(1, seed=step), f"style-{step}", step)))
     outcomes = bring(registry, tmp_path / "run")
     assert [(o.reference, o.found.step) for o in outcomes] == [("style@1", 500), ("style@2", 1000), ("style@3", 1500)]
+
+
+def test_words_of_one_name_for_other_models_or_from_one_file_stay_apart(registry, tmp_path):
+    words = {"sd1": {"clip_l": vectors(1)}, "sdxl": {"clip_l": vectors(1), "clip_g": vectors(1, 1280)}}
+    for folder, tensors in words.items():
+        file(tmp_path / "in", f"{folder}/hero.safetensors", safetensors(tensors))
+    outcomes = bring(registry, tmp_path / "in")
+    assert [(o.reference, o.placeholder_token) for o in outcomes] == [("hero@1", "<hero>"), ("hero-2@1", "<hero-2>")]
+    two = {"string_to_token": {}, "string_to_param": parameter_dict({"*": vectors(1, seed=3), "&": vectors(1, seed=4)})}
+    path = file(tmp_path / "gnomes", "embeddings.pt", torch_zip(two))
+    assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
+    assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
 
 
 def test_an_import_never_becomes_the_latest_of_a_word_trained_here(registry, tmp_path):

@@ -232,7 +232,7 @@ def _first_picture(arguments: argparse.Namespace) -> None:
         sys.exit(run(["gen", f"a photo of <{word.stem}>", "--base", arguments.base, "--out", out, *options]))
     import diffusers
 
-    from tiregistry.bases.loading import choose_device, choose_dtype
+    from tiregistry.bases.devices import choose_device, choose_dtype
 
     device = choose_device(arguments.device)
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(

@@ -147,7 +147,7 @@ def _measure(arguments: argparse.Namespace, part: str, batch: int, count: int = 
 def _device_line(arguments: argparse.Namespace) -> str:
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}]\nimport torch\n"
-        "from tiregistry.bases.loading import choose_device, choose_dtype\n"
+        "from tiregistry.bases.devices import choose_device, choose_dtype\n"
         f"d = choose_device({arguments.device!r}); t = choose_dtype({arguments.precision!r}, d)\n"
         "name = torch.cuda.get_device_name(d) if d.type == 'cuda' else f'{torch.get_num_threads()} threads'\n"
         "print(f'{d} ({name}), {str(t)[6:]}, torch {torch.__version__}')"
@@ -273,7 +273,7 @@ def _diffusers(arguments: argparse.Namespace) -> dict[str, float]:
 
     import torch
 
-    from tiregistry.bases.loading import choose_device, choose_dtype
+    from tiregistry.bases.devices import choose_device, choose_dtype
 
     device = choose_device(arguments.device)
     _provide_torchvision()

@@ -61,7 +61,7 @@ def terminal_section(terminal: Terminal) -> Section:
 def _device() -> Section:
     try:
         # A second or more, which only this part of the report costs.
-        from tiregistry.bases.loading import choose_device, choose_dtype
+        from tiregistry.bases.devices import choose_device, choose_dtype, computes_in_bf16
 
         device = choose_device(settings.Settings.load().device)
         dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
@@ -73,9 +73,11 @@ def _device() -> Section:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         facts["name"] = torch.cuda.get_device_name(device)
+        facts["bf16"] = "in hardware" if computes_in_bf16(device) else "only emulated, slower than fp16"
         facts["memory"] = f"{_size(free)} free of {_size(total)}"
     elif device.type == "cpu":
         facts["threads"] = str(torch.get_num_threads())
+        facts["bf16"] = "in hardware" if computes_in_bf16(device) else "only emulated, much slower than fp32"
         problems.append("no GPU: the embedded base model works well, large models take hours")
     return Section("device", facts, tuple(problems))
 

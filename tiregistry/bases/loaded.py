@@ -30,6 +30,7 @@ class LoadedBase:
         vae: `AutoencoderKL`.
         scheduler: the scheduler the model ships with.
         device, dtype: where and in which precision the frozen parts live.
+        notes: what a user should know about this model on this device.
     """
 
     identity: BaseModel
@@ -39,6 +40,7 @@ class LoadedBase:
     scheduler: Any
     device: torch.device
     dtype: torch.dtype
+    notes: tuple[str, ...] = ()
 
     @property
     def family(self) -> Family:

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiregistry.bases.devices import choose_device, choose_dtype, precision_note
 from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.concepts import BaseModel, Family
-from tiregistry.errors import DeviceError, InvalidConfig, InvalidInput
+from tiregistry.errors import DeviceError, InvalidInput
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.bases.towers import TextTower
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DENOISERS: dict[Family, str] = {
     "sd1": "UNet2DConditionModel",
     "sd2": "UNet2DConditionModel",
@@ -30,49 +30,6 @@ _DENOISERS: dict[Family, str] = {
     "sd3": "SD3Transformer2DModel",
     "flux": "FluxTransformer2DModel",
 }
-
-
-def choose_device(wanted: str = "auto") -> torch.device:
-    """The torch device to use: `auto` takes cuda, then mps, then cpu.
-
-    Raises:
-        InvalidConfig: the named device does not exist here.
-    """
-    import torch
-
-    if wanted in ("", "auto"):
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InvalidConfig(
-            f"device {wanted!r} cannot be used here: {safe(str(error).splitlines()[0], limit=160)}", "try --device cpu"
-        ) from None
-    return device
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype of the frozen parts: `auto` is bf16 (or fp16) on a GPU and fp32 on a CPU.
-
-    Raises:
-        InvalidConfig: unknown precision, or fp16 on a CPU (its kernels overflow to NaN there).
-    """
-    import torch
-
-    if precision not in PRECISIONS:
-        raise InvalidConfig(f"unknown precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
-    if precision == "auto":
-        if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.float16 if device.type == "mps" else torch.float32
-    if precision == "fp16" and device.type == "cpu":
-        raise InvalidConfig("fp16 does not work on a CPU", "use --precision fp32 or bf16")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 @contextlib.contextmanager
@@ -104,7 +61,7 @@ def load_base(
     Args:
         source: `embedded`, a diffusers folder or a Hub id.
         name: how the registry calls it; defaults to the last part of `source`.
-        device, precision: see `choose_device` and `choose_dtype`.
+        device, precision: see `devices.choose_device` and `devices.choose_dtype`.
         fingerprint: computes the `Fingerprint` of a folder; a caller with a cache passes its own.
 
     Raises:
@@ -162,6 +119,8 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
     loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
     loaded.identity = replace(base, resolution=loaded.resolution)
+    note = precision_note(dtype, device)
+    loaded.notes = (note,) if note else ()
     return loaded
 
 

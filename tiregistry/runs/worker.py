@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tiregistry.runs.worker", description=__doc__)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     wanted = parser.parse_args(argv).device
-    from tiregistry.bases.loading import choose_device
+    from tiregistry.bases.devices import choose_device
     from tiregistry.training.run import device_name
 
     device = device_name(str(choose_device(wanted)))

@@ -22,11 +22,13 @@ class Checkpoint:
     Attributes:
         state: what `Vectors.state` and `StopRule.state` returned.
         losses: loss of every step so far.
+        threads: CPU threads of the run, whose number decides the last bits of a sum; 0 on other devices.
     """
 
     step: int
     state: dict[str, torch.Tensor]
     losses: list[float]
+    threads: int = 0
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -40,7 +42,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     tensors = {f"state.{key}": value.contiguous() for key, value in checkpoint.state.items()}
     tensors["losses"] = torch.tensor(checkpoint.losses, dtype=torch.float32)
-    data = save(tensors, metadata={"format": "tireg-checkpoint/1", "step": str(checkpoint.step)})
+    told = {"format": "tireg-checkpoint/1", "step": str(checkpoint.step), "threads": str(checkpoint.threads)}
+    data = save(tensors, metadata=told)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -69,7 +72,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no iteration otherwise)
             state = {key.removeprefix("state."): t for key, t in tensors.items() if key.startswith("state.")}
-            return Checkpoint(int(metadata["step"]), state, [float(x) for x in tensors["losses"]])
+            losses = [float(x) for x in tensors["losses"]]
+            return Checkpoint(int(metadata["step"]), state, losses, int(metadata.get("threads", 0)))
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise Damaged(
             f"the checkpoint {path.name} cannot be read: {error}", "remove it to start the run from its beginning"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import (
     AlreadyExists,
@@ -73,8 +74,11 @@ def train_many(
     """
     checked = check_requests(registry, requests)
     names = [check_base(registry, request) for request in checked]
+    watch = BusyWatch()
     yield Preparing(f"loading the base model {names[0]}")
     base = _open(registry, checked[0])
+    for note in base.notes:
+        yield Notice(note)
     taken = registry.placeholders()
     vocabulary = base.vocabulary()
     for request in checked:
@@ -91,7 +95,7 @@ def train_many(
         lock = RunLock(run_folder(registry, run.id))
         lock.acquire()
         states.append(RunState(registry, run, word, request, images, lock))
-    yield from carry_out(base, states, stop)
+    yield from carry_out(base, states, stop, watch)
 
 
 def check_requests(registry: Registry, requests: Sequence[TrainingRequest]) -> list[TrainingRequest]:
@@ -159,6 +163,7 @@ def _take_up_held(
 ) -> Iterator[Event]:
     from tiregistry.training.checkpoint import FILE
 
+    watch = BusyWatch()
     requests = [request_of(registry, run) for run in runs]
     first = requests[0][0]
     for request, _ in requests:
@@ -166,6 +171,8 @@ def _take_up_held(
         check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
     yield Preparing(f"loading the base model {check_base(registry, first)}")
     base = _open(registry, first)
+    for note in base.notes:
+        yield Notice(note)
     for run in runs:
         recorded = run.config["base"]["fingerprint"]
         if base.identity.fingerprint.as_dict() != recorded:
@@ -177,13 +184,19 @@ def _take_up_held(
         has_checkpoint = (run_folder(registry, run.id) / FILE).exists()
         word = make_word(registry, base, request, fresh=not has_checkpoint)
         states.append(RunState(registry, run, word, request, images, lock))
-    yield from carry_out(base, states, stop)
+    yield from carry_out(base, states, stop, watch)
 
 
-def carry_out(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
-    """Train under the device's lock, registering each word as it ends; journals hear every event."""
+def carry_out(
+    base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool], watch: BusyWatch
+) -> Iterator[Event]:
+    """Train under the device's lock, registering each word as it ends; journals hear every event.
+
+    Args:
+        watch: has been running for a while, to tell how busy the machine is.
+    """
     try:
-        for event in _under_lock(base, states, stop):
+        for event in _under_lock(base, states, stop, watch):
             for state in states:
                 if getattr(event, "run_id", "") in ("", state.run.id):
                     state.note(event)
@@ -203,16 +216,40 @@ def carry_out(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], b
         _end_all(states, "interrupted", "stopped before the end")
 
 
-def _under_lock(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
+def _under_lock(
+    base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool], watch: BusyWatch | None
+) -> Iterator[Event]:
     registry = states[0].registry
     with device_lock(registry.home, device_name(str(base.device))) as lock:
         if not lock.acquired:
             yield Preparing(f"waiting for another training on {base.device} to end")
             lock.wait(lambda: stop() or all(state.wish() for state in states))
-        for state in states:
-            state.begin()
-        with Heartbeat(registry, [state.run.id for state in states]):
+            watch = None
+        with contextlib.ExitStack() as held:
+            if base.device.type == "cpu":
+                yield from _take_threads(states, watch, held)
+            for state in states:
+                state.begin()
+            held.enter_context(Heartbeat(registry, [state.run.id for state in states]))
             yield from _steps(base, states, stop)
+
+
+def _take_threads(states: Sequence[RunState], watch: BusyWatch | None, held: contextlib.ExitStack) -> Iterator[Event]:
+    """Decide the CPU threads: what the run began with, for the same bits, else as many as are not kept busy."""
+    import torch
+
+    usual = torch.get_num_threads()
+    threads = max(state.threads for state in states)
+    if not threads:
+        if watch is None:  # what went before says nothing about now
+            watch = BusyWatch()
+            time.sleep(0.5)
+        threads = free_threads(watch)
+        if threads < usual:
+            yield Notice(f"other programs keep the processors busy: training with {threads} of {usual} threads")
+    for state in states:
+        state.threads = threads
+    held.enter_context(using_threads(threads))
 
 
 def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:

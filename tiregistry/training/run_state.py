@@ -44,6 +44,7 @@ class RunState:
         images: its source images, whose blobs are in the store.
         lock: the run's lock, held; given back when the run ends.
         losses: loss of every step so far.
+        threads: CPU threads of this run, 0 when they are not decided yet.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RunState:
         self.folder = run_folder(registry, run.id)
         self.path = self.folder / FILE
         self.losses: list[float] = []
+        self.threads = 0
         self.ended = False
         self._journal = Journal(self.folder)
         self._lock = lock
@@ -71,7 +73,7 @@ class RunState:
             word.vectors.load_state(checkpoint.state)
             if word.rule is not None:
                 word.rule.load_state(checkpoint.state)
-            word.step, self.losses = checkpoint.step, checkpoint.losses
+            word.step, self.losses, self.threads = checkpoint.step, checkpoint.losses, checkpoint.threads
 
     @property
     def seconds(self) -> float:
@@ -123,7 +125,7 @@ class RunState:
                 UnreadableEmbedding
             ):  # vectors that have become infinite are no point of the trail
                 keep_point(self.folder, step, self._vectors_now())
-            save_checkpoint(self.path, Checkpoint(step, state, self.losses))
+            save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads))
         except OSError as error:
             return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
         return CheckpointSaved(step, self.path, self.run.id)
@@ -177,6 +179,7 @@ class RunState:
             "evaluation_loss": rule.losses if rule is not None else [],
             "seconds": round(self.seconds, 3),
             "device": str(base.device),
+            "threads": self.threads,
             "precision": str(base.dtype).removeprefix("torch."),
             "software": {
                 "torch": torch.__version__,

@@ -107,6 +107,26 @@ def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build,
         list(resume(registry, registry.run(run.id)))
 
 
+def test_a_run_goes_on_with_the_threads_it_began_with(
+    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiregistry.bases.cpu_threads import BusyWatch, using_threads
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    busy = 0.0
+    monkeypatch.setattr(BusyWatch, "others", lambda _: busy)
+    with using_threads(2):
+        events = train(registry, request_for("pot"))
+        next(event for event in events if isinstance(event, CheckpointSaved))
+        events.close()
+        busy = 100.0
+        finished(train(registry, request_for("jug")))
+        finished(resume(registry, next(run for run in registry.runs() if run.concept == "pot")))
+    assert registry.record(registry.version("jug"))["threads"] == 1
+    assert registry.record(registry.version("pot"))["threads"] == 2
+
+
 def test_a_consumer_that_goes_away_leaves_a_run_to_resume(registry: Any, request_for: Build) -> None:
     finished(train(registry, request_for("whole")))
     events = train(registry, replace(request_for("part")))

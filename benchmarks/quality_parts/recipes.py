@@ -1,0 +1,74 @@
+"""The recipes that are compared: ours, the paper's and the diffusers script's, with changes where asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tiregistry.training.config import TrainingConfig
+
+RECIPES: dict[str, TrainingConfig] = {
+    "direction": TrainingConfig(),
+    "classic": TrainingConfig(recipe="classic"),
+    "quick": TrainingConfig(recipe="quick"),
+    # The paper's code: AdamW with PyTorch's weight decay, 5e-3 times the batch, always mirrored at random.
+    "paper": TrainingConfig(
+        recipe="classic",
+        learning_rate=5e-3,
+        batch_size=2,
+        weight_decay=0.01,
+        max_steps=6100,
+        stratified_timesteps=False,
+    ),
+    # The example script as its README runs it: 5e-4 times 4 accumulated batches of one, 3000 steps.
+    "diffusers": TrainingConfig(
+        recipe="classic",
+        learning_rate=5e-4,
+        batch_size=1,
+        gradient_accumulation=4,
+        weight_decay=0.01,
+        max_steps=3000,
+        stratified_timesteps=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One concept to learn."""
+
+    name: str
+    type: str
+    initializer: str
+    folder: Path
+
+
+def concepts(data: Path, names: list[str], count: int) -> list[Concept]:
+    """Those of `concepts.toml` that are named, or the first `count`."""
+    tables = tomllib.loads((data / "concepts.toml").read_text(encoding="utf-8"))["concept"]
+    every = [Concept(t["name"], t["type"], t["initializer"], data / t["folder"]) for t in tables]
+    return [c for c in every if c.name in names] if names else every[:count]
+
+
+def config_of(spec: str, concept: Concept, seed: int) -> TrainingConfig:
+    """The resolved configuration of a recipe such as `direction` or `direction:learning_rate=0.04,flip=false`."""
+    name, _, changes = spec.partition(":")
+    if name not in RECIPES:
+        raise SystemExit(f"no recipe {name!r}: {', '.join(RECIPES)}")
+    values: dict[str, Any] = RECIPES[name].as_dict()
+    for change in filter(None, changes.split(",")):
+        key, _, value = change.partition("=")
+        values[key] = tomllib.loads(f"v = {value}")["v"] if value[:1] in "0123456789[tf-" else value
+    config = TrainingConfig.from_mapping(values)
+    config = replace(config, concept_type=concept.type, initializer=concept.initializer, num_vectors=1, seed=seed)
+    return config.resolved()
+
+
+def key_of(base: str, config: TrainingConfig, pictures: list[str]) -> str:
+    """What a training is remembered by: base model, settings and pictures."""
+    told = json.dumps([base, config.as_dict(), pictures], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:24]

@@ -1,0 +1,74 @@
+"""Devices, precisions and threads: what is chosen, and what a user is told of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tiregistry.bases import devices
+from tiregistry.bases.cpu_threads import BusyWatch, free_threads, threads_for, using_threads
+from tiregistry.errors import InvalidConfig
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("others", "usual", "processors", "threads"),
+    [
+        (None, 8, 8, 8),  # a system that does not tell
+        (0.1, 2, 2, 2),
+        (0.9, 2, 2, 1),
+        (7.0, 2, 2, 1),  # never none
+        (2.2, 8, 8, 6),
+        (0.0, 4, 16, 4),  # torch's own choice is the most
+    ],
+)
+def test_threads_leave_room_for_others(others: float | None, usual: int, processors: int, threads: int) -> None:
+    assert threads_for(others, usual, processors) == threads
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/stat")
+def test_others_are_seen_and_oneself_is_not() -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        watch = BusyWatch()
+        time.sleep(1.0)
+        others = watch.others()
+    finally:
+        busy.kill()
+        busy.wait()
+    assert others is not None
+    assert others > 0.1
+
+
+def test_the_users_own_number_of_threads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BusyWatch, "others", lambda _: 100.0)
+    with using_threads(3):
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        assert free_threads(BusyWatch()) == 3
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+        assert free_threads(BusyWatch()) == 1
+
+
+def test_bf16_is_never_chosen_where_it_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "computes_in_bf16", lambda _: False)
+    assert devices.choose_dtype("auto", CPU) == torch.float32
+    assert devices.choose_dtype("auto", torch.device("cuda")) == torch.float16
+    assert devices.choose_dtype("bf16", CPU) == torch.bfloat16
+    note = devices.precision_note(torch.bfloat16, CPU)
+    assert "only emulates bf16" in note
+    assert "\n" not in note
+    assert not devices.precision_note(torch.float32, CPU)
+    monkeypatch.setattr(devices, "computes_in_bf16", lambda _: True)
+    assert not devices.precision_note(torch.bfloat16, CPU)
+    assert devices.choose_dtype("auto", torch.device("cuda")) == torch.bfloat16
+
+
+def test_fp16_is_refused_on_a_cpu() -> None:
+    with pytest.raises(InvalidConfig, match="fp16 does not work on a CPU"):
+        devices.choose_dtype("fp16", CPU)

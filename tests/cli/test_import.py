@@ -83,6 +83,7 @@ def test_on_a_terminal_reasons_are_whole_sentences(folder, capsys, monkeypatch, 
     (folder / "deep" / "virus.pt").write_bytes(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
     code, out, _ = tireg(capsys, "import", folder)
     assert code == 2
     table, _, below = out.partition("\n\n")

@@ -275,6 +275,10 @@ class Run:
     started_at: float | None = None
     heartbeat_at: float | None = None
     finished_at: float | None = None
+    queue_place: float | None = None
+    """Place among queued runs, lowest first; None means that of `created_at`."""
+    held: bool = False
+    """A queued run that no worker takes until it is released."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,14 @@ def seconds_of(text: str) -> float:
     return value
 
 
+def duration(seconds: float) -> str:
+    """Seconds as `45 s`, `3 min` or `1 h 05 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def count(number: int, noun: str) -> str:
     """`1 version`, `2 versions`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -68,11 +69,25 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+class Talkative(TiregApp):
+    """Keeps what it says: a message goes after seconds, and a busy machine takes longer to look."""
+
+    CSS_PATH = Path(inspect.getfile(TiregApp)).with_name("styles.tcss")
+
+    def __init__(self, terminal: Terminal, home: Path) -> None:
+        self.said: list[str] = []
+        super().__init__(terminal, home)
+
+    def notify(self, message: str, **options: Any) -> None:
+        self.said.append(f"{options.get('title', '')} {message}")
+        super().notify(message, **options)
+
+
 def drive(home: Path, story: Story[T], *, size: tuple[int, int] = (120, 36), terminal: Terminal | None = None) -> T:
     """Run the app on a registry and tell it a story."""
 
     async def run() -> T:
-        app = TiregApp(terminal or Terminal("halfblocks"), home)
+        app = Talkative(terminal or Terminal("halfblocks"), home)
         async with app.run_test(size=size) as pilot:
             await settle(pilot)
             return await story(pilot)
@@ -107,5 +122,6 @@ def screen_text(pilot: Pilot[None]) -> str:
 
 
 def notices(pilot: Pilot[None]) -> str:
-    """Everything that was said in messages and is still shown."""
-    return "\n".join(f"{notice.title} {notice.message}" for notice in pilot.app._notifications)
+    """Everything that was said in messages, also what is no longer shown."""
+    app = pilot.app
+    return "\n".join(app.said) if isinstance(app, Talkative) else ""

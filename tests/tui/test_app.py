@@ -13,7 +13,7 @@ import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
 
-from tests.tui.conftest import app_of, drive, screen_text, settle
+from tests.tui.conftest import drive, notices, screen_text, settle
 from tireg_tui.screens.compose import Compose
 from tireg_tui.screens.help import Help
 from tireg_tui.screens.library import Library
@@ -129,11 +129,21 @@ def test_places_by_digit_mouse_and_palette(home: Path) -> None:
         await pilot.press("2")
         await settle(pilot)
         assert isinstance(pilot.app.screen, Runs)
-        await pilot.click("TopBar", offset=(36, 0))
+        await pilot.click("TopBar", offset=(30, 0))
         await settle(pilot)
         assert isinstance(pilot.app.screen, Compose)
         commands = {command.title for command in pilot.app.get_system_commands(pilot.app.screen)}
-        assert {"Library", "Runs", "Compose", "Doctor", "New training", "Undo removal"} <= commands
+        assert {
+            "Library",
+            "Runs",
+            "Compose",
+            "Hub",
+            "Queue",
+            "Settings",
+            "Doctor",
+            "New training",
+            "Undo removal",
+        } <= commands
 
     drive(home, story)
 
@@ -188,7 +198,7 @@ def test_nothing_heavy_is_imported(home: Path) -> None:
         "from tireg_tui.app import TiregApp\n"
         "async def main():\n"
         "    async with TiregApp(home=Path(sys.argv[2])).run_test() as pilot:\n"
-        "        for key in ('enter', 'escape', '2', '3', '1', 'n'):\n"
+        "        for key in ('enter', 'escape', '2', '3', 'escape', '4', '5', '6', '1', 'P', 'escape', 'n'):\n"
         "            await pilot.press(key)\n"
         "            await pilot.pause(0.2)\n"
         "asyncio.run(main())\n"
@@ -205,6 +215,6 @@ def test_undo_without_removal_says_so(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> str:
         await pilot.press("u")
         await settle(pilot)
-        return "\n".join(notice.message for notice in app_of(pilot)._notifications)
+        return notices(pilot)
 
     assert "Nothing was removed" in drive(home, story)

@@ -130,10 +130,14 @@ class Ledger(RegistryFolder):
         found = runs.select(self.database, status=status, concept=concept, limit=limit)
         return [RegisteredRun.bind(cast("Registry", self), **fields) for fields in found]
 
+    def queue(self) -> list[RegisteredRun]:
+        """All queued runs in the order in which workers take them; held ones stand among them."""
+        return [RegisteredRun.bind(cast("Registry", self), **fields) for fields in runs.queue(self.database)]
+
     def claim_run(
         self, *, device: str, pid: int, run_id: str | None = None, any_device: bool = True
     ) -> RegisteredRun | None:
-        """Take the oldest queued run for a device and mark it running; None when the queue is empty.
+        """Take the first queued run for a device and mark it running; None when there is none that is not held.
 
         Two workers never get the same run, and none gets one that a process keeps for itself.
 

@@ -284,7 +284,15 @@ DROP TABLE scores;
 CREATE INDEX measurements_version ON measurements (version_id, measure, measured_at)
 """
 
-STEPS = (m001_first_schema, m002_measurements)
+
+def m003_queue_order(db: Any) -> None:
+    """Queued runs can be moved in the queue and held back."""
+    # Place among the queued, in the unit of created_at, which counts where there is none.
+    db.conn.execute("ALTER TABLE runs ADD COLUMN queue_place REAL")
+    db.conn.execute("ALTER TABLE runs ADD COLUMN held INTEGER NOT NULL DEFAULT 0")
+
+
+STEPS = (m001_first_schema, m002_measurements, m003_queue_order)
 """All migrations in order: only ever add to the end, and raise `SCHEMA_VERSION` with it."""
 
 migrations = Migrations("tiregistry")

@@ -29,8 +29,11 @@ CHANGEABLE = frozenset(
         "started_at",
         "heartbeat_at",
         "finished_at",
+        "queue_place",
+        "held",
     }
 )
+_ORDER = "coalesce(queue_place, created_at), created_at, rowid"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # without letters that look like digits
 
 
@@ -145,7 +148,7 @@ def select(
 def claim(
     db: Database, *, device: str, pid: int, run_id: str | None = None, any_device: bool = True
 ) -> dict[str, Any] | None:
-    """Take the oldest queued run for a device and mark it running; None when the queue is empty.
+    """Take the first queued run for a device and mark it running; None when there is none that is not held.
 
     Two workers never get the same run: looking and marking are one transaction. A queued run that already belongs to
     a process is passed over.
@@ -158,12 +161,17 @@ def claim(
     with db.write() as connection:
         row = connection.execute(
             "UPDATE runs SET status = 'running', pid = ?, device = ?, started_at = coalesce(started_at, ?), "
-            "heartbeat_at = ? WHERE id = (SELECT id FROM runs WHERE status = 'queued' AND pid IS NULL "
+            "heartbeat_at = ? WHERE id = (SELECT id FROM runs WHERE status = 'queued' AND pid IS NULL AND NOT held "
             "AND (device = ? OR (device = '' AND ?)) AND (? IS NULL OR id = ?) "
-            "ORDER BY created_at, rowid LIMIT 1) RETURNING *",
+            f"ORDER BY {_ORDER} LIMIT 1) RETURNING *",
             (pid, device, now, now, device, any_device, run_id, run_id),
         ).fetchone()
     return None if row is None else _fields(row)
+
+
+def queue(db: Database) -> list[dict[str, Any]]:
+    """Fields of all queued runs, in the order in which workers take them; held ones stand among them."""
+    return [_fields(row) for row in db.rows(f"SELECT * FROM runs WHERE status = 'queued' ORDER BY {_ORDER}")]
 
 
 def remove(db: Database, run_id: str) -> None:
@@ -187,4 +195,5 @@ def _not_found(run_id: str) -> RunNotFound:
 def _fields(row: Row) -> dict[str, Any]:
     fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 (a Row iterates over values)
     fields["config"] = json.loads(row["config"])
+    fields["held"] = bool(row["held"])
     return fields

@@ -89,7 +89,10 @@ def queue_again(registry: Registry, run: Run) -> Run:
         if current.status in OPEN and not is_dead(registry, current):
             raise Conflict(f"run {run.id} is {current.status}", "tireg runs watch shows it")
         config = dict(current.config) | {"background": True}
-        return registry.update_run(run.id, status="queued", pid=None, message="", config=config, finished_at=None)
+        place = {"queue_place": time.time(), "held": False}
+        return registry.update_run(
+            run.id, status="queued", pid=None, message="", config=config, finished_at=None, **place
+        )
 
 
 def relabel(registry: Registry, run: Run, *, concept: str = "", placeholder_token: str = "") -> Run:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.screen import Screen
 
-from tireg_tui.messages import RegistryChanged
+from tireg_tui import palette, window_title
+from tireg_tui.announcer import Announcer, Seen, UnderWay
+from tireg_tui.estimating import DeviceAsker
+from tireg_tui.hub_process import HubProcess
+from tireg_tui.jobs import Job, Jobs
+from tireg_tui.messages import JobsChanged, RegistryChanged
 from tireg_tui.pixels import PixelLayer
+from tireg_tui.places import PLACES, screen_of
+from tireg_tui.preferences import Preferences
 from tireg_tui.remembered import Remembered
-from tireg_tui.themes import DARK, LIGHT
+from tireg_tui.themes import ANSI, DARK, LIGHT, full_name, short_name
 from tireg_tui.widgets.bar import TopBar
+from tireg_tui.widgets.job_line import JobLine
 from tireg_tui.widgets.picture import PictureView
 from tiregistry.errors import TiregError
 from tiregistry.graphics.asking import cell_size
@@ -29,6 +41,7 @@ from tiregistry.text import safe
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.5
+_NOTHING = Seen((), 0, (), 0)
 
 
 class TiregApp(App[None]):
@@ -42,15 +55,21 @@ class TiregApp(App[None]):
     TITLE = "tireg"
     CSS_PATH = "styles.tcss"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
+        *App.COMMANDS,
+        palette.Acts,
+        palette.Words,
+    }
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (140, "-wide")]  # noqa: RUF012  (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('library')", "Library", show=False, id="app.library"),
-        Binding("2", "go('runs')", "Runs", show=False, id="app.runs"),
-        Binding("3", "go('compose')", "Compose", show=False, id="app.compose"),
-        Binding("4", "go('doctor')", "Doctor", show=False, id="app.doctor"),
+        *(
+            Binding(place.digit, f"go('{place.id}')", place.label, show=False, id=f"app.{place.id}", tooltip=place.what)
+            for place in PLACES
+        ),
         Binding("n", "train", "New training", show=False, id="app.train"),
         Binding("u", "undo", "Undo removal", show=False, id="app.undo"),
+        Binding("comma", "go('settings')", "Settings", show=False, id="app.comma"),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help"),
         Binding("ctrl+p", "command_palette", "Commands", id="app.commands", show=True),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", key_display="q"),
@@ -65,17 +84,28 @@ class TiregApp(App[None]):
         self.times_changed = 0
         """How often the registry has changed since the start, for screens that were not looking."""
         self._removed: list[list[str]] = []
+        self.jobs = Jobs()
+        self._announcer = Announcer()
+        self.devices = DeviceAsker()
+        self._seen = _NOTHING
+        self._title = ""
         from tiregistry import settings
 
-        self.remembered = Remembered(home or settings.home())
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        chosen = self.remembered.text("theme", DARK.name)
-        self.theme = chosen if chosen in self.available_themes else DARK.name
+        self.home = home or settings.home()
+        """The registry's folder."""
+        self.hub = HubProcess(self.home)
+        self.remembered = Remembered(self.home)
+        for theme in (DARK, LIGHT, ANSI):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.preferences = Preferences(self, self.home)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.preferences.load()
+        self.write_to_terminal(window_title.SAVE)
+        self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
         self.action_open_registry()
         self.set_interval(_POLL_SECONDS, self._look_for_changes)
 
@@ -96,14 +126,36 @@ class TiregApp(App[None]):
             return
         if trouble:
             self.pop_screen()
-        self.action_go("library")
+        place = self.remembered.text("place", "library")
+        self.action_go(place if place in {known.id for known in PLACES} else "library")
+        self._announce()
 
     async def on_unmount(self) -> None:
-        self.remembered.set("theme", self.theme)
+        self.write_to_terminal(window_title.RESTORE)
+        await self.hub.stop()
         if self.registry is not None:
             if not self.registry.readonly:
                 self.remembered.save()
             self.registry.close()
+
+    async def action_quit(self) -> None:
+        """Leave; what would end with the window is asked about first. Trainings go on."""
+        at_work = self.jobs.at_work
+        if not at_work:
+            self.exit()
+            return
+        from tireg_tui.screens.confirm import Confirm
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                for job in self.jobs.at_work:
+                    job.cancel()
+                self.exit()
+
+        what = "; ".join(safe(job.what, limit=80) for job in at_work[:3])
+        more = " …" if len(at_work) > 3 else ""
+        text = f"Under way in this window: {what}{more}\nIt ends with the window. Trainings go on."
+        self.push_screen(Confirm("Quit and cancel?", text, "Quit"), answered)
 
     def _look_for_changes(self) -> None:
         """Tell the screens when another process has changed the registry."""
@@ -123,6 +175,7 @@ class TiregApp(App[None]):
         self.times_changed += 1
         for screen in list(self.screen_stack):
             screen.post_message(RegistryChanged())
+        self._announce()
 
     @on(Resize)
     def follow_font_size(self) -> None:
@@ -144,6 +197,66 @@ class TiregApp(App[None]):
         self.pixels.paint()
         super()._end_update()
 
+    def write_to_terminal(self, data: str) -> None:
+        """Send the terminal something that is not part of a frame."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(data)
+
+    # -- what is under way ---------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="announce", exit_on_error=False)
+    async def _announce(self) -> None:
+        """Look how all trainings stand, and say what has ended."""
+        registry = self.registry
+        if registry is None:
+            return
+        first = self._seen is _NOTHING
+        try:
+            self._seen = seen = await asyncio.to_thread(self._announcer.look, registry)
+        except TiregError:  # whoever shows the runs says so
+            return
+        for ended in seen.ended:
+            self.say(
+                ended.text,
+                title="Learned" if ended.went_well else "",
+                severity="information" if ended.went_well else "warning",
+            )
+            self.ring()
+        if first and seen.interrupted:
+            word = "training was" if seen.interrupted == 1 else "trainings were"
+            self.say(f"{seen.interrupted} {word} interrupted · 2 Runs, r resumes")
+        self.show_under_way()
+
+    def ring(self) -> None:
+        """Ring the bell, where the user wants to be told that something long is done."""
+        if self.preferences.notifies:
+            self.bell()
+
+    def start_job(self, job: Job) -> Job:
+        """Show a job of this window until it ends; its owner calls `jobs_changed` when it goes on."""
+        self.jobs.add(job)
+        self.jobs_changed()
+        return job
+
+    def jobs_changed(self) -> None:
+        """A job has begun, gone on or ended."""
+        for screen in list(self.screen_stack):
+            screen.post_message(JobsChanged())
+        self.show_under_way()
+
+    def show_under_way(self) -> None:
+        """Bring the line above the footer and the window's title in line with what is under way."""
+        jobs = [UnderWay(job.what, job.done, job.total) for job in self.jobs.at_work]
+        under_way = [*self._seen.under_way, *jobs]
+        with contextlib.suppress(NoMatches):  # a dialog; the screen below shows it when the dialog is gone
+            self.screen.query_one(JobLine).show(under_way, self._seen.waiting)
+        first = under_way[0] if under_way else None
+        percent = f" {min(100, 100 * first.done // first.total)} %" if first and first.total else ""
+        title = f"tireg · {first.text}{percent}" if first else "tireg"
+        if title != self._title and self.preferences.notifies:
+            self._title = title
+            self.write_to_terminal(window_title.title(title))
+
     # -- places --------------------------------------------------------------------------------------------------
 
     def action_go(self, place: str) -> None:
@@ -151,30 +264,17 @@ class TiregApp(App[None]):
         if self.registry is None:
             return
         if place not in self._modes:
-            self.add_mode(place, lambda: self._new_place(place))
+            self.add_mode(place, partial(screen_of, place))
+        self.remembered.set("place", place)
         self.switch_mode(place)
-
-    def _new_place(self, place: str) -> Screen[None]:
-        # Each is imported when it is first opened: the library must not wait for the others.
-        if place == "runs":
-            from tireg_tui.screens.runs import Runs
-
-            return Runs()
-        if place == "compose":
-            from tireg_tui.screens.compose import Compose
-
-            return Compose()
-        if place == "doctor":
-            from tireg_tui.screens.doctor import Doctor
-
-            return Doctor()
-        from tireg_tui.screens.library import Library
-
-        return Library()
 
     @on(TopBar.Clicked)
     def go_where_clicked(self, event: TopBar.Clicked) -> None:
         self.action_go(event.place)
+
+    @on(JobLine.Clicked)
+    def go_to_queue(self) -> None:
+        self.action_go("queue")
 
     def action_train(self, concept: str = "") -> None:
         """Open the form for a new training."""
@@ -182,6 +282,28 @@ class TiregApp(App[None]):
 
         if self.registry is not None and not isinstance(self.screen, TrainForm):
             self.push_screen(TrainForm(concept))
+
+    def open_concept(self, name: str, neighbours: list[str] | None = None) -> None:
+        """Show a word in full, on top of where one is."""
+        from tireg_tui.screens.concept import ConceptScreen
+
+        if self.registry is not None:
+            self.push_screen(ConceptScreen(name, neighbours))
+
+    def push_word(self, reference: str) -> None:
+        """Show what pushing a word would send, and push it from there."""
+        from tireg_tui.screens.push import PushPage
+
+        if self.registry is not None:
+            self.push_screen(PushPage(reference))
+
+    def show_run(self, run_id: str) -> None:
+        """Go to the runs, with the cursor on this one."""
+        from tireg_tui.screens.runs import Runs
+
+        self.remembered.set("run", run_id)
+        self.action_go("runs")
+        self.call_after_refresh(lambda: self.screen.put_cursor(run_id) if isinstance(self.screen, Runs) else None)
 
     def compose_prompt(self, prompt: str) -> None:
         """Go to the composer with this prompt."""
@@ -204,10 +326,8 @@ class TiregApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
-        yield SystemCommand("Library", "Browse the learned words", lambda: self.action_go("library"))
-        yield SystemCommand("Runs", "Watch and resume training runs", lambda: self.action_go("runs"))
-        yield SystemCommand("Compose", "Write prompts with learned words", lambda: self.action_go("compose"))
-        yield SystemCommand("Doctor", "Device, pictures, folders, versions", lambda: self.action_go("doctor"))
+        for place in PLACES:
+            yield SystemCommand(place.label, place.what, partial(self.action_go, place.id))
         yield SystemCommand("New training", "Learn a word from pictures", self.action_train)
         yield SystemCommand("Undo removal", "Bring back what was removed last", self.action_undo)
 
@@ -221,9 +341,10 @@ class TiregApp(App[None]):
             text = f"{type(error).__name__}: {safe(error, limit=400)}"
         self.notify(text, title="That did not work", severity="error", timeout=10, markup=False)
 
-    def say(self, text: str, *, title: str = "") -> None:
+    def say(self, text: str, *, title: str = "", severity: str = "information") -> None:
         """Show a short message."""
-        self.notify(safe(text, limit=500, multiline=True), title=title, markup=False)
+        text = safe(text, limit=500, multiline=True)
+        self.notify(text, title=title, severity="warning" if severity == "warning" else "information", markup=False)
 
     @work(exit_on_error=False, group="change")
     async def change(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
@@ -263,6 +384,23 @@ class TiregApp(App[None]):
             self.say(", ".join(restored[:5]), title="Brought back")
 
         self.change(lambda: [registry.restore(reference) for reference in references], done)
+
+    def action_toggle_theme(self) -> None:
+        """Change between the dark and the light theme, and keep the choice."""
+        self.preferences.set("theme", "light" if self.current_theme.dark else "dark")
+
+    def _theme_changed(self) -> None:
+        """Draw what takes its colours from the theme by itself; keep a theme that was chosen in the palette."""
+        for widget in (*self.screen.query(TopBar), *self.screen.query(JobLine)):
+            widget.refresh()
+        from tireg_tui.screens.choose import Choose
+
+        chosen = short_name(self.theme)
+        kept = self.preferences.settings.theme
+        sound = self.preferences.trouble is None and full_name(kept) in self.available_themes
+        # A dialog that shows themes as the cursor moves keeps the one that is taken by itself.
+        if chosen != kept and sound and not isinstance(self.screen, Choose):
+            self.preferences.set("theme", chosen)
 
     def copy(self, text: str) -> None:
         """Put text into the clipboard, also over ssh (OSC 52)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.errors import InvalidConfig, TiregError
+from tiregistry.settings import Settings
 
 if TYPE_CHECKING:
     from tiregistry.images import SourcePicture
@@ -39,6 +40,8 @@ class Draft:
     base: str = ""
     recipe: str = "direction"
     flip: bool = True
+    previews: str = ""
+    """Prompts to picture while training, `{}` for the word, separated by `|`."""
     numbers: Mapping[str, str] = field(default_factory=dict)
 
     def paths(self) -> list[Path]:
@@ -69,7 +72,13 @@ class Draft:
             value = self.numbers.get(key, "").strip()
             if value and not (key == "seed" and value == "0"):
                 out += [option, value]
+        for prompt in self.preview_prompts():
+            out += ["--preview", prompt]
         return out if self.flip else [*out, "--no-flip"]
+
+    def preview_prompts(self) -> list[str]:
+        """The prompts of `previews`."""
+        return [part.strip() for part in self.previews.split("|") if part.strip()]
 
     def command(self) -> str:
         """The line to type in a shell for the same training."""
@@ -86,6 +95,8 @@ class Checked:
         good: what is in order.
         pictures: those that were read.
         request: what can be put into the queue; None when there are problems.
+        complete: the same with everything filled in that was left to defaults, for an estimate.
+        resolution: side of the pictures in training; 0 while the base model is not known.
     """
 
     problems: tuple[str, ...] = ()
@@ -93,6 +104,8 @@ class Checked:
     good: tuple[str, ...] = ()
     pictures: tuple[SourcePicture, ...] = ()
     request: TrainingRequest | None = None
+    complete: TrainingRequest | None = None
+    resolution: int = 0
 
 
 def check(registry: Registry, draft: Draft) -> Checked:
@@ -118,36 +131,58 @@ def check(registry: Registry, draft: Draft) -> Checked:
         problems.append("pictures: give files or a folder")
     if not draft.name.strip():
         problems.insert(0, "name: what shall the word be called?")
-    request = None
+    request = complete = None
     if not problems:
         try:
-            request = _check_request(registry, draft, pictures, good, notes)
+            request, complete = _check_request(registry, draft, pictures, good, notes)
         except (TiregError, ValueError) as error:
             problems.append(_line(error) if isinstance(error, TiregError) else str(error))
-    return Checked(tuple(problems), tuple(notes), tuple(good), tuple(pictures), request)
+    return Checked(
+        tuple(problems), tuple(notes), tuple(good), tuple(pictures), request, complete, _resolution(registry, complete)
+    )
+
+
+def _resolution(registry: Registry, request: TrainingRequest | None) -> int:
+    """The side that pictures have in a training."""
+    from tiregistry.bases.families import family_of_folder, resolution_of_folder
+    from tiregistry.bases.locating import locate_base
+    from tiregistry.opening import identify_base
+
+    if request is None:
+        return 0
+    if request.config.resolution:
+        return request.config.resolution
+    try:
+        _, source, revision = identify_base(registry, request.base, request.revision)
+        folder = locate_base(source, revision)
+        return resolution_of_folder(folder, family_of_folder(folder))
+    except TiregError:
+        return 0
 
 
 def _check_request(
     registry: Registry, draft: Draft, pictures: list[SourcePicture], good: list[str], notes: list[str]
-) -> TrainingRequest:
+) -> tuple[TrainingRequest, TrainingRequest]:
     from tiregistry.bases.locating import looks_like_hub_id
     from tiregistry.training.base_check import check_base
     from tiregistry.training.request import TrainingRequest, check_request
 
-    request = TrainingRequest(draft.name.strip(), pictures, _config(draft), draft.token.strip(), draft.base.strip())
+    device = Settings.load(registry.home).device
+    base = draft.base.strip()
+    request = TrainingRequest(draft.name.strip(), pictures, _config(draft), draft.token.strip(), base, device=device)
     checked = check_request(registry, request)
     exists = checked.concept in registry.placeholders().values()
     good.append(f"{checked.placeholder_token} · {'another version' if exists else 'a new word'}")
-    known = {base.name for base in registry.bases()} | {"embedded", ""}
-    if draft.base.strip() not in known and looks_like_hub_id(draft.base.strip()):
-        notes.append(f"{draft.base.strip()} is fetched from the Hub when it is not here yet")
+    known = {each.name for each in registry.bases()} | {"embedded", ""}
+    if base not in known and looks_like_hub_id(base):
+        notes.append(f"{base} is fetched from the Hub when it is not here yet")
     else:
         good.append(f"base model {check_base(registry, checked)}")
     if not draft.initializer.strip():
         notes.append("no initializer: naming what it is, such as teapot, makes learning faster")
     config = checked.config
     good.append(f"{config.recipe} · at most {config.max_steps} steps of {config.batch_size}")
-    return request
+    return request, checked
 
 
 def _config(draft: Draft) -> Any:
@@ -175,6 +210,7 @@ def _config(draft: Draft) -> Any:
             "initializer": draft.initializer.strip(),
             "recipe": draft.recipe,
             "flip": draft.flip,
+            "preview_prompts": tuple(draft.preview_prompts()),
         }
     )
 

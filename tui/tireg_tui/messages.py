@@ -9,6 +9,10 @@ class RegistryChanged(Message):
     """This or another process has changed the registry."""
 
 
+class JobsChanged(Message):
+    """A job of this window has begun, gone on or ended."""
+
+
 class ConceptChosen(Message):
     """A concept was opened (Enter, or a double click)."""
 

@@ -41,8 +41,17 @@ async def output_of(arguments: Sequence[str], home: Path) -> str:
         ChildFailed: it ended with an error.
         OSError: no process started.
     """
+    return await output_of_command(command_line(arguments), home)
+
+
+async def output_of_command(command: Sequence[str], home: Path) -> str:
+    """The same for any command that runs with our Python and our code.
+
+    Raises:
+        ChildFailed, OSError: as `output_of`.
+    """
     process = await asyncio.create_subprocess_exec(
-        *command_line(arguments),
+        *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

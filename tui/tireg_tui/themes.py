@@ -1,8 +1,17 @@
-"""The two themes of tiregistry, beside Textual's own: quiet, one accent, colour only where it says something."""
+"""The themes of tiregistry, beside Textual's own: quiet, one accent, colour only where it says something."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rich.color import Color as RichColor
+from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 DARK = Theme(
     name="tireg-dark",
@@ -50,3 +59,66 @@ LIGHT = Theme(
         "border-blurred": "#d5d2cb",
     },
 )
+ANSI = Theme(
+    name="tireg-ansi",
+    primary="ansi_blue",
+    secondary="ansi_magenta",
+    accent="ansi_yellow",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    dark=True,
+    ansi=True,
+    variables={
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "block-cursor-background": "ansi_blue",
+        "block-cursor-foreground": "ansi_bright_white",
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": "ansi_bright_black",
+        "block-cursor-blurred-foreground": "ansi_bright_white",
+        "footer-key-foreground": "ansi_yellow",
+        "border": "ansi_bright_black",
+        "border-blurred": "ansi_bright_black",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-text-style": "reverse",
+    },
+)
+"""The terminal's own sixteen colours, so that it follows whatever the user has made of them."""
+
+SHORT_NAMES = {"dark": DARK.name, "light": LIGHT.name, "ansi": ANSI.name}
+"""How the settings call the three."""
+
+
+def full_name(theme: str) -> str:
+    """The name Textual knows a theme of the settings by."""
+    return SHORT_NAMES.get(theme, theme)
+
+
+def short_name(theme: str) -> str:
+    """The name the settings know a theme of Textual by."""
+    return next((short for short, full in SHORT_NAMES.items() if full == theme), theme)
+
+
+def ink(app: App[Any], color: str = "", *, on: str = "", bold: bool = False, strike: bool = False) -> Style:
+    """A style in colours of the present theme, for texts that are not styled by CSS.
+
+    Args:
+        color: a variable of the theme, such as `accent`; empty for the text's own.
+        on: the same, for the background.
+    """
+    variables = app.theme_variables
+    front = _rich(variables[color]) if color else None
+    back = _rich(variables[on]) if on else None
+    return Style(color=front, bgcolor=back, bold=bold or None, strike=strike or None)
+
+
+@lru_cache(maxsize=128)
+def _rich(color: str) -> RichColor:
+    return Color.parse(color).rich_color

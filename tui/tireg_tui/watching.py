@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tireg_tui.sources import PictureSource, from_attachment
@@ -76,6 +78,18 @@ class Watched:
                 self.log.append(f"{event.reason} after {event.step} steps: {event.reference} {event.message}".rstrip())
         self.log[:] = [safe(line, limit=300) for line in self.log[-200:]]
         return any_new
+
+
+def log_tail(home: Path, run_id: str, lines: int = 12) -> list[str]:
+    """The last lines that a run's process has written to its log, safe to show; empty when there is none."""
+    try:
+        with open(home / "runs" / run_id / "log.txt", "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 8192))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [safe(line, limit=300) for line in text.splitlines()[-lines:]]
 
 
 class Watcher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tireg_cli.messages import hint, say
-from tireg_cli.output import emit_json, emit_table
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
 
 
@@ -65,4 +65,61 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
         ],
     )
     hint(f"get one with: tireg pull {found[0].repo_id}")
+    return 0
+
+
+@command.command("show")
+@click.argument("repository", metavar="REPO[@REVISION]")
+@click.option("--card", is_flag=True, help="Also print the card's text.")
+@click.option("--endpoint", default="", metavar="URL", help="Another Hub; default HF_ENDPOINT, else huggingface.co.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
+    """Look at a repository before pulling it: its word, its files, and how it differs from what is here.
+
+    Nothing but its listing, card and manifest is read.
+
+    \b
+    Examples:
+      tireg hub show sd-concepts-library/cat-toy
+      tireg hub show alice/garden-gnome@v2 --card
+    """
+    from tiregistry.hub.client import Hub
+    from tiregistry.hub.endpoints import choose_endpoint, split_revision
+    from tiregistry.hub.looking import look_at
+    from tiregistry.registry.registry import Registry
+
+    repo_id, revision = split_revision(repository)
+    with TransferProgress() as progress, Registry.open() as registry:
+        hub = Hub(choose_endpoint(endpoint), progress.waiting)
+        progress("looking", 0, 1)
+        looked = look_at(registry, hub, repo_id, revision)
+    if as_json:
+        emit_json(looked.as_dict())
+        return 0
+    emit(looked.url)
+    emit_fields(
+        {
+            "word": looked.token,
+            "type": looked.concept_type,
+            "base": ", ".join(looked.base_models),
+            "licence": looked.licence,
+            "version": looked.number or "",
+            "versions": ", ".join(map(str, looked.versions)),
+            "commit": looked.commit,
+            "visible to": "you and your organization" if looked.private else "everybody",
+            "state": looked.relation,
+            "here": ", ".join(looked.here),
+            "a pull fetches": f"{looked.pull_size:,} bytes",
+        }
+    )
+    emit_table(
+        ("FILE", "BYTES", "KIND", "PULLED"),
+        [(file.path, file.size, file.kind, "yes" if file.fetched else "") for file in looked.files],
+    )
+    if looked.differences:
+        emit()
+        emit_table(("DIFFERENCE", "HERE", "THERE"), looked.differences)
+    if card and looked.card:
+        emit()
+        emit(looked.card)
     return 0

@@ -23,7 +23,7 @@ _RUN = click.argument("run_id", metavar="RUN", required=False, default="")
 @_JSON
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Training runs: list, show, watch, cancel, resume, remove.
+    """Training runs: list, show, watch, cancel, resume, remove; queue, move, hold, release for those that wait.
 
     A run is named by its id, the beginning or the last letters of it, or by --last.
 
@@ -197,6 +197,66 @@ def resume_run(run_id: str, last: bool, name: str, token: str, detach: bool, as_
         return report(registry, [finished], as_json)
 
 
+@command.command("queue")
+@_JSON
+def list_queue(as_json: bool) -> None:
+    """List the runs that wait, in the order in which they will be taken."""
+    with Registry.open() as registry:
+        queue = registry.queue()
+        if as_json:
+            emit_json([_data(registry, run, _status(registry, run)) for run in queue])
+            return
+    if not queue:
+        hint("nothing waits · tireg train NAME IMAGES… --detach")
+        return
+    emit_table(
+        ("place", "run", "concept", "state", "steps", "device"),
+        [
+            (place, run.id, run.concept, "held" if run.held else "waits", run.max_steps, run.device or "any")
+            for place, run in enumerate(queue, 1)
+        ],
+    )
+
+
+@command.command("move")
+@click.argument("run_id", metavar="RUN")
+@click.argument("where", type=click.Choice(["first", "up", "down", "last"]))
+def move_run(run_id: str, where: str) -> None:
+    """Move a run that waits within the queue."""
+    from tiregistry.runs.ordering import move
+
+    with Registry.open() as registry:
+        queue = move(registry, registry.run(run_id), where)  # type: ignore[arg-type]
+    emit("\n".join(run.id for run in queue))
+
+
+@command.command("hold")
+@_RUN
+@_LAST
+def hold_run(run_id: str, last: bool) -> None:
+    """Keep a run that waits from being taken until it is released."""
+    from tiregistry.runs.ordering import hold
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        hold(registry, run)
+    emit(f"{run.id} held")
+
+
+@command.command("release")
+@_RUN
+@_LAST
+def release_run(run_id: str, last: bool) -> None:
+    """Let a held run be taken again; a worker is started for it."""
+    from tiregistry.runs.control import start
+    from tiregistry.runs.ordering import release
+
+    with Registry.open() as registry:
+        run = _find(registry, run_id, last)
+        start(registry, list(release(registry, run)))
+    emit(f"{run.id} waits")
+
+
 @command.command("remove")
 @_RUN
 @_LAST
@@ -222,9 +282,11 @@ def _find(registry: Registry, run_id: str, last: bool) -> Run:
 
 
 def _status(registry: Registry, run: Run) -> str:
-    """The run's status, or `dead` when the process that should carry it out no longer exists."""
+    """The run's status; `dead` when the process that should carry it out no longer exists, `held` in the queue."""
     from tiregistry.runs.liveness import is_dead
 
+    if run.status == "queued" and run.held:
+        return "held"
     return "dead" if is_dead(registry, run) else run.status
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tireg_cli.interrupts import polite_stop
-from tireg_cli.messages import hint
-from tireg_cli.output import emit, emit_json
+from tireg_cli.messages import hint, warn
+from tireg_cli.output import emit, emit_fields, emit_json
 from tiregistry.concepts import CONCEPT_TYPES
+from tiregistry.settings import Settings
 from tiregistry.training.config import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of docs/training.md.")
 @click.option("--each", is_flag=True, help="Every argument is a folder of one concept; all are learned in one pass.")
 @click.option("--from", "plan", type=click.Path(path_type=Path), metavar="PLAN.TOML", help="Learn a plan's concepts.")
+@click.option("--dry-run", is_flag=True, help="Check everything and say what it will need; train nothing.")
 @click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of references.")
 def command(
@@ -70,6 +72,7 @@ def command(
     settings: tuple[str, ...],
     each: bool,
     plan: Path | None,
+    dry_run: bool,
     detach: bool,
     as_json: bool,
     **options: Any,
@@ -85,12 +88,14 @@ def command(
       tireg train gnome ./more-photos --init gnome@2           goes on from a version
       tireg train --each concepts/*/                           one concept for each folder
       tireg train --from plan.toml --detach                    in the background
+      tireg train gnome ./gnome-photos --base sdxl --dry-run   memory, time and device first
     """
     from tireg_cli.training_options import config_from, mask_of, request_for, requests_for_each, requests_from_plan
 
     _check_usage(name, images, each, plan)
     if captions is not None and no_captions:
         raise click.UsageError("--captions and --no-captions exclude each other")
+    device = Settings.load().device if device == "auto" else device
     named = {**options, "preview_prompts": list(previews) or None, "stopping": "none" if no_stop else None}
     if plan is not None:
         given = [key for key, value in named.items() if value is not None] + ["set"] * bool(settings)
@@ -113,6 +118,8 @@ def command(
     from tiregistry.registry.registry import Registry
 
     with Registry.open() as registry:
+        if dry_run:
+            return _estimate(registry, requests, as_json)
         if detach:
             return _detach(registry, requests, as_json)
         return _train_here(registry, requests, as_json)
@@ -126,6 +133,42 @@ def _check_usage(name: str, images: tuple[Path, ...], each: bool, plan: Path | N
         raise click.UsageError("Missing argument 'NAME'" if not each else "--each needs at least one folder")
     elif not images and not each:
         raise click.UsageError("Missing argument 'IMAGES...'")
+
+
+def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
+    from tireg_cli import forms
+    from tiregistry.bases.device_facts import look_at_device
+    from tiregistry.training.base_check import check_base
+    from tiregistry.training.estimate import estimate_training
+    from tiregistry.training.run import check_requests
+
+    documents = []
+    checked = check_requests(registry, requests)
+    device = look_at_device(checked[0].device)
+    for request in checked:
+        base = check_base(registry, request)
+        found = estimate_training(registry, request, device)
+        documents.append({"concept": request.concept, "base": base, "device": device.as_dict(), **found.as_dict()})
+        if as_json:
+            continue
+        least = " or less" if found.may_stop_earlier else ""
+        emit_fields(
+            {
+                "concept": request.concept,
+                "token": request.placeholder_token,
+                "base": base,
+                "device": device.label,
+                "memory": f"about {forms.size(found.memory)}" if found.memory else "",
+                "time": "" if found.seconds is None else f"about {forms.duration(found.seconds)}{least}, {found.basis}",
+                "steps": f"{request.config.max_steps} of {request.config.samples_per_step}",
+                "pictures": len(request.pictures),
+            }
+        )
+        for problem in found.problems:
+            warn(problem)
+    if as_json:
+        emit_json(documents if len(documents) > 1 else documents[0])
+    return 0
 
 
 def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:

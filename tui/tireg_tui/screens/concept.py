@@ -53,6 +53,7 @@ class ConceptScreen(Place):
         Binding("p", "prompt", "Compose", id="concept.prompt"),
         Binding("n", "train", "Train again", id="concept.train"),
         Binding("y", "copy", "Copy word", show=False, id="concept.copy"),
+        Binding("P", "push", "Push", id="concept.push", tooltip="Push this version to the Hub"),
         Binding("D,delete", "remove", "Remove", key_display="D", id="concept.remove"),
     ]
 
@@ -258,6 +259,11 @@ class ConceptScreen(Place):
             latest = version.number == self._concept.latest_number
             token = version.placeholder_token
             self.tireg.compose_prompt(f"a photo of {token if latest else token[:-1] + f'@{version.number}>'}")
+
+    def action_push(self) -> None:
+        """Show what pushing this version would send."""
+        if self.current is not None:
+            self.tireg.push_word(self.current.reference)
 
     def action_train(self) -> None:
         """Train another version."""

@@ -15,18 +15,13 @@ from textual.widgets import Static
 from tireg_tui.processes import output_of
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
+from tireg_tui.themes import ink
 from tireg_tui.widgets.captioned import Captioned
 from tiregistry.doctor import Section, terminal_section
 from tiregistry.errors import TiregError
 from tiregistry.graphics.testcard import make_testcard
 from tiregistry.settings import Settings
 from tiregistry.text import safe
-
-_NEW_SETTINGS = """# Settings of tiregistry; what is given on the command line wins over them.
-# images = "auto"      # auto, kitty, kitty-direct, sixel, halfblocks, ascii or off
-# device = "auto"      # auto, cpu, cuda, cuda:1, mps
-# output = ""          # folder for generated pictures
-"""
 
 
 class Doctor(Place):
@@ -35,7 +30,6 @@ class Doctor(Place):
     HERE = "doctor"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "examine", "Look again", id="doctor.again"),
-        Binding("e", "settings", "Edit settings", id="doctor.settings"),
         Binding("m", "theme", "Light/dark", id="doctor.theme"),
         Binding("escape", "app.go('library')", "Library", show=False, id="doctor.back"),
     ]
@@ -84,41 +78,24 @@ class Doctor(Place):
         except TiregError as error:
             return Section("settings", {"file": str(path)}, (str(error),))
         facts = {"file": f"{path}{'' if path.exists() else ' (not there: all defaults)'}"}
-        facts |= {"base": settings.base, "device": settings.device, "images": settings.images}
+        facts |= {"device": settings.device, "images": settings.images}
         return Section("settings", facts | {"output": settings.output or "pictures, beside the registry"})
 
     def _text(self, sections: list[Section]) -> Text:
-        theme = self.app.theme_variables
         text = Text()
         for section in sections:
-            text.append(f"{section.name}\n", style=f"bold {theme['accent']}")
+            text.append(f"{section.name}\n", style=ink(self.app, "accent", bold=True))
             width = max((len(name) for name in section.facts), default=0)
             for name, value in section.facts.items():
                 text.append(f"  {safe(name):<{width}}  ", style="dim")
                 text.append(f"{safe(value, limit=300)}\n")
             for problem in section.problems:
-                text.append("  ! ", style=theme["warning"])
+                text.append("  ! ", style=ink(self.app, "warning"))
                 text.append(f"{safe(problem, limit=400)}\n")
             text.append("\n")
         return text
 
     def action_theme(self) -> None:
         """Change between the dark and the light theme."""
-        self.app.theme = "tireg-light" if self.app.current_theme.dark else "tireg-dark"
-        self._examine()
-
-    def action_settings(self) -> None:
-        """Change the settings in the user's editor; a mistake in them is said at once."""
-        path = self.registry.home / "settings.toml"
-        try:
-            before = path.read_text(encoding="utf-8") if path.exists() else _NEW_SETTINGS
-            text = self.tireg.edit_text(before, ".toml")
-            if text is None:
-                self.tireg.say(f"No editor: set VISUAL or EDITOR. The file is {path}")
-            elif text != before:
-                path.write_text(text, encoding="utf-8")
-                Settings.load(self.registry.home)
-                self.tireg.say("Kept. How pictures are shown changes at the next start")
-        except (OSError, TiregError) as error:
-            self.tireg.report(error)
+        self.tireg.action_toggle_theme()
         self._examine()

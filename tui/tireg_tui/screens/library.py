@@ -37,6 +37,7 @@ class Library(Place):
         Binding("p", "prompt", "Compose", id="library.prompt"),
         Binding("t", "tags", "Tags", id="library.tags"),
         Binding("y", "copy", "Copy word", id="library.copy"),
+        Binding("P", "push", "Push", id="library.push", tooltip="Push to the Hub"),
         Binding("D,delete", "remove", "Remove", key_display="D", id="library.remove"),
         Binding("i", "picture", "Picture on/off", show=False, id="library.picture"),
         Binding("r", "reload", "Reload", show=False, id="library.reload"),
@@ -117,9 +118,7 @@ class Library(Place):
 
     @on(ConceptChosen)
     def open_concept(self, event: ConceptChosen) -> None:
-        from tireg_tui.screens.concept import ConceptScreen
-
-        self.app.push_screen(ConceptScreen(event.name, self.table.names))
+        self.tireg.open_concept(event.name, self.table.names)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
@@ -167,6 +166,11 @@ class Library(Place):
         """Copy the placeholder token."""
         if self.table.current:
             self.tireg.copy(self.registry.concept(self.table.current).placeholder_token)
+
+    def action_push(self) -> None:
+        """Show what pushing the word under the cursor would send."""
+        if self.table.current:
+            self.tireg.push_word(self.table.current)
 
     def action_tags(self) -> None:
         """Change the tags of one word, or add tags to all marked ones."""

@@ -10,6 +10,7 @@ from textual.widgets import Footer
 
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.widgets.bar import TopBar
+from tireg_tui.widgets.job_line import JobLine
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -39,10 +40,12 @@ class Place(Screen[None]):
         before, self._seen_changes = self._seen_changes, self.tireg.times_changed
         if before not in (-1, self._seen_changes):
             self.post_message(RegistryChanged())
+        self.call_after_refresh(self.tireg.show_under_way)
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HERE)
         yield from self.body()
+        yield JobLine()
         yield Footer(show_command_palette=False)
 
     def body(self) -> ComposeResult:

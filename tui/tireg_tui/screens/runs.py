@@ -17,6 +17,7 @@ from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.stop_run import Answer, StopRun
+from tireg_tui.themes import ink
 from tireg_tui.watching import Watcher
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -52,6 +53,7 @@ class Runs(Place):
         self._runs: list[RegisteredRun] = []
         self._dead: set[str] = set()
         self._watcher: Watcher | None = None
+        self._wanted = ""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="runs"):
@@ -90,6 +92,11 @@ class Runs(Place):
         self._load()
         self.set_interval(_POLL, self._poll)
 
+    def put_cursor(self, run_id: str) -> None:
+        """Show this run."""
+        self._wanted = run_id
+        self._load()
+
     # -- showing -------------------------------------------------------------------------------------------------
 
     @on(RegistryChanged)
@@ -104,7 +111,8 @@ class Runs(Place):
             self.tireg.report(error)
             return
         before, self._runs, self._dead = self.current, runs, dead
-        wanted = before.id if before else ""
+        wanted = self._wanted or (before.id if before else self.tireg.remembered.text("run"))
+        self._wanted = ""
         table = self.table
         if [row.value for row in table.rows] == [run.id for run in runs]:
             for run in runs:
@@ -115,8 +123,9 @@ class Runs(Place):
             table.clear()
             for run in runs:
                 table.add_row(*self._cells(run).values(), key=run.id)
-            ids = [run.id for run in runs]
-            table.move_cursor(row=ids.index(wanted) if wanted in ids else 0, animate=False)
+        ids = [run.id for run in runs]
+        if wanted in ids and ids.index(wanted) != table.cursor_row:
+            table.move_cursor(row=ids.index(wanted), animate=False)
         self.query_one("#runs-empty").display = not runs
         table.display = bool(runs)
         self._show()
@@ -124,8 +133,7 @@ class Runs(Place):
     def _cells(self, run: RegisteredRun) -> dict[str, Text]:
         status = "dead" if run.id in self._dead else run.status
         glyph = "✗" if status == "dead" else shown.STATUS_GLYPHS[run.status]
-        theme = self.app.theme_variables
-        color = {"running": theme["accent"], "failed": theme["error"], "dead": theme["error"]}.get(status, "")
+        color = ink(self.app, {"running": "accent", "failed": "error", "dead": "error"}.get(status, ""))
         return {
             "status": Text(f"{glyph} {status}", style=color),
             "concept": Text(safe(run.concept, limit=40)),
@@ -136,6 +144,8 @@ class Runs(Place):
 
     @on(DataTable.RowHighlighted, "#runs-table")
     def run_highlighted(self) -> None:
+        if self.current is not None:
+            self.tireg.remembered.set("run", self.current.id)
         self._show()
 
     def _poll(self) -> None:
@@ -182,19 +192,18 @@ class Runs(Place):
         watched = watcher.watched
         step, last = max(watched.step, run.step), watched.last_step or run.max_steps
         width = max(10, min(40, self.query_one("#monitor").content_size.width - 44))
-        theme = self.app.theme_variables
         line = Text(no_wrap=True, overflow="ellipsis")
         if watched.diverged:
-            line.append("the loss is no number: the training has diverged ", style=f"bold {theme['error']}")
+            line.append("the loss is no number: the training has diverged ", style=ink(self.app, "error", bold=True))
         elif run.status == "running" and run.id not in self._dead:
-            line.append(shown.bar(step, last, width), style=theme["primary"])
+            line.append(shown.bar(step, last, width), style=ink(self.app, "primary"))
             line.append(f"  {step}/{last}")
             if watched.losses:
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
                 line.append(f"  {shown.duration(watched.seconds_left)} left at most")
         elif run.id in self._dead:
-            line.append(f"its process is gone at step {step}; r resumes it", style=theme["error"])
+            line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))
         elif run.status == "queued":
             line.append("waiting in the queue")
         else:
@@ -212,8 +221,6 @@ class Runs(Place):
 
     def action_open(self) -> None:
         """Open the word that the run learned."""
-        from tireg_tui.screens.concept import ConceptScreen
-
         run = self.current
         if run is not None:
             try:
@@ -221,7 +228,7 @@ class Runs(Place):
             except NotFound as error:
                 self.tireg.say(error.message)
                 return
-            self.app.push_screen(ConceptScreen(run.concept))
+            self.tireg.open_concept(run.concept)
 
     @on(DataTable.RowSelected, "#runs-table")
     def row_chosen(self) -> None:

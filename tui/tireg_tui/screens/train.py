@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -15,8 +16,12 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Checkbox, Input, Label, Select, Static
 
 from tireg_tui.drafts import NUMBERS, Checked, Draft, check
+from tireg_tui.estimating import needs
+from tireg_tui.path_suggester import PathSuggester, as_argument
+from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
+from tireg_tui.themes import ink
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import NotFound
@@ -50,6 +55,7 @@ class TrainForm(Place):
         Binding("escape", "app.pop_screen", "Back", id="train.back"),
         Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
+        Binding("ctrl+o,f7", "browse", "Browse", key_display="^o", id="train.browse", priority=True),
         Binding("up", "app.focus_previous", show=False, id="train.up"),
         Binding("down,enter", "app.focus_next", show=False, id="train.down"),
     ]
@@ -64,7 +70,10 @@ class TrainForm(Place):
         with Horizontal(id="train"):
             with VerticalScroll(id="train-form", can_focus=False):
                 yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
-                yield from _row("pictures", Input(id="pictures", placeholder="~/photos/gnome, or files", compact=True))
+                pictures = Input(
+                    id="pictures", placeholder="~/photos/gnome, or files", suggester=PathSuggester(), compact=True
+                )
+                yield from _row("pictures", pictures)
                 types = [(kind, kind) for kind in CONCEPT_TYPES]
                 yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
                 yield from _row("initializer", Input(id="init", placeholder="what it is, e.g. teapot", compact=True))
@@ -80,11 +89,15 @@ class TrainForm(Place):
                 )
                 for key, (label, placeholder) in _LABELS.items():
                     yield from _row(label, Input(id=key, placeholder=placeholder, compact=True))
+                hint = "a photo of {} on the beach | {} in the snow"
+                yield from _row("previews", Input(id="previews-of", placeholder=hint, compact=True))
                 yield from _row("mirror", Checkbox("learn from mirrored pictures too", True, id="flip", compact=True))
             with Vertical(id="train-side"):
                 yield PictureStrip(id="train-pictures")
-                yield Static("", id="train-check", markup=False)
-                yield Static("", id="train-command", markup=False)
+                with VerticalScroll(id="train-said", can_focus=False):
+                    yield Static("", id="train-check", markup=False)
+                    yield Static("", id="train-needs", markup=False)
+                    yield Static("", id="train-command", markup=False)
 
     def on_mount(self) -> None:
         if self._concept:
@@ -121,6 +134,7 @@ class TrainForm(Place):
             base=text("base"),
             recipe=str(self.query_one("#recipe", Select).value),
             flip=self.query_one("#flip", Checkbox).value,
+            previews=text("previews-of"),
             numbers={key: text(key) for key in NUMBERS},
         )
 
@@ -142,21 +156,45 @@ class TrainForm(Place):
         except Exception as error:  # the form must survive whatever a path or a model folder holds
             self._checked = Checked(problems=(f"{type(error).__name__}: {error}",))
         self._show(self._checked)
+        wanted = self._checked.resolution
         sources = [
-            PictureSource(
-                picture.digest, f"{picture.filename} · {picture.size[0]}×{picture.size[1]}", partial(_image, picture)
-            )
+            PictureSource(f"{picture.digest} {wanted}", _picture_caption(picture, wanted), partial(_image, picture))
             for picture in self._checked.pictures
         ]
-        await self.query_one(PictureStrip).show(sources)
+        strip = self.query_one(PictureStrip)
+        strip.display = bool(sources)
+        await strip.show(sources)
+        await self._estimate(self._checked)
+
+    async def _estimate(self, checked: Checked) -> None:
+        """Say what it will need; the first time the device must be asked for, which takes a moment."""
+        shown = self.query_one("#train-needs", Static)
+        request = checked.complete
+        if request is None:
+            shown.update("")
+            return
+        device = self.tireg.devices.known(request.device)
+        if device is None:
+            shown.update(Text("what it needs: looking at the device …", style="dim"))
+            try:
+                device = await self.tireg.devices.ask(request.device, self.registry.home)
+            except (ChildFailed, OSError) as error:
+                shown.update(Text(safe(error, limit=300), style=ink(self.app, "warning")))
+                return
+        lines, problems = await asyncio.to_thread(needs, self.registry, request, device)
+        text = Text()
+        for line in lines:
+            text.append("≈ ", style=ink(self.app, "primary")).append(f"{safe(line, limit=200)}\n")
+        for problem in problems:
+            text.append("! ", style=ink(self.app, "warning")).append(f"{safe(problem, limit=300)}\n")
+        shown.update(text)
 
     def _show(self, checked: Checked) -> None:
-        theme = self.app.theme_variables
         lines = Text()
         for mark, color, texts in (
-            ("✗", theme["error"], checked.problems),
-            ("✓", theme["success"], checked.good),
-            ("!", theme["warning"], checked.notes),
+            ("✗", ink(self.app, "error"), checked.problems),
+            ("✓", ink(self.app, "success"), checked.good),
+            ("!", ink(self.app, "warning"), checked.notes),
         ):
             for text in texts:
                 lines.append(f"{mark} ", style=color)
@@ -164,6 +202,24 @@ class TrainForm(Place):
         if not checked.problems:
             lines.append("\nCtrl+G starts it. It goes on when this window is closed.", style="dim")
         self.query_one("#train-check", Static).update(lines)
+
+    def action_browse(self) -> None:
+        """Pick pictures from folders."""
+        from tireg_tui.screens.pick_pictures import PickPictures
+
+        field = self.query_one("#pictures", Input)
+        try:
+            start = next(iter(self.draft.paths()), Path.home())
+        except ValueError:
+            start = Path.home()
+        while not start.is_dir() and start != start.parent:
+            start = start.parent
+
+        def take(paths: list[Path] | None) -> None:
+            if paths:
+                field.value = as_argument(paths)
+
+        self.app.push_screen(PickPictures(start), take)
 
     def action_copy(self) -> None:
         """Copy the command."""
@@ -201,6 +257,18 @@ def _row(label: str, widget: Input | Select[str] | Checkbox) -> ComposeResult:
     with Horizontal(classes="form-row"):
         yield Label(label, markup=False)
         yield widget
+
+
+def _picture_caption(picture: SourcePicture, wanted: int) -> str:
+    """Name, size, and what is to be known about a picture."""
+    width, height = picture.size
+    warnings = list(picture.notes)
+    if wanted and min(width, height) < wanted:
+        warnings.append(f"smaller than {wanted}: it will be blurred")
+    if max(width, height) > 2.5 * min(width, height):
+        warnings.append("very long: only its middle is learned")
+    mark = f" · ! {'; '.join(warnings)}" if warnings else ""
+    return f"{picture.filename} · {width}×{height}{mark}"
 
 
 def _image(picture: SourcePicture) -> Image:

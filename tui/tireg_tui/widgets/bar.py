@@ -8,9 +8,9 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
+from tireg_tui.places import PLACES
+from tireg_tui.themes import ink
 from tiregistry.text import safe
-
-PLACES = (("library", "1", "Library"), ("runs", "2", "Runs"), ("compose", "3", "Compose"), ("doctor", "4", "Doctor"))
 
 
 class TopBar(Widget):
@@ -33,16 +33,15 @@ class TopBar(Widget):
         self._spans: list[tuple[int, int, str]] = []
 
     def render(self) -> Text:
-        theme = self.app.theme_variables
         line = Text(no_wrap=True)
-        line.append(" tireg ", style=f"bold {theme['accent']}")
+        line.append(" tireg ", style=ink(self.app, "accent", bold=True))
         self._spans = []
-        for place, digit, name in PLACES:
-            label = f" {digit} {name} " if self.size.width >= 60 else f" {digit} "
-            style = f"bold {theme['foreground']} on {theme['block-cursor-background']}" if place == self.here else ""
+        here = ink(self.app, "block-cursor-foreground", on="block-cursor-background", bold=True)
+        for place in PLACES:
+            label = f" {place.digit} {place.label} " if self.size.width >= 78 else f" {place.digit} "
             start = line.cell_len
-            line.append(label, style=style)
-            self._spans.append((start, line.cell_len, place))
+            line.append(label, style=here if place.id == self.here else "")
+            self._spans.append((start, line.cell_len, place.id))
         status = safe(self.status())
         room = self.size.width - line.cell_len - 2
         if cell_len(status) <= room:

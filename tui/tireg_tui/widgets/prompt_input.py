@@ -12,6 +12,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
+from tireg_tui.themes import ink
 from tireg_tui.words import Known, begun, completions, words_of
 
 
@@ -22,11 +23,11 @@ class _Marker(Highlighter):
         self._field = field
 
     def highlight(self, text: Text) -> None:
-        theme = self._field.app.theme_variables
+        good, bad = ink(self._field.app, "accent", bold=True), ink(self._field.app, "error", strike=True)
         for start, end, word in words_of(text.plain):
             known = self._field.known.knows(word)
             # Not by colour alone: what is unknown is also struck through.
-            text.stylize(f"bold {theme['accent']}" if known else f"strike {theme['error']}", start, end)
+            text.stylize(good if known else bad, start, end)
 
 
 class _Completer(Suggester):

@@ -1,0 +1,74 @@
+"""`tireg settings`: what a user has set, and changing it without an editor."""
+
+from __future__ import annotations
+
+import click
+
+from tireg_cli.messages import hint
+from tireg_cli.output import emit, emit_json, emit_table
+from tiregistry.settings import FILE, SETTINGS, Settings, home
+
+
+@click.group("settings", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Settings in settings.toml beside the registry: list, get, set, unset.
+
+    Options and environment variables win over them. The default base model is not among them: tireg base default.
+
+    \b
+    Examples:
+      tireg settings
+      tireg settings set images sixel
+      tireg settings set keys.library.filter f
+      tireg settings unset images
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_settings, as_json=as_json)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_settings(as_json: bool = False) -> None:
+    """List all settings with their values."""
+    settings = Settings.load()
+    keys = {f"keys.{act}": key for act, key in sorted(settings.keys.items())}
+    if as_json:
+        emit_json({setting.name: settings.get(setting.name) for setting in SETTINGS} | keys)
+        return
+    rows = [(s.name, settings.get(s.name) or '""', ", ".join(s.choices), s.what) for s in SETTINGS]
+    emit_table(
+        ("SETTING", "VALUE", "CHOICES", "WHAT"),
+        [*rows, *((name, key, "", "a remapped key") for name, key in keys.items())],
+    )
+    hint(f"they stand in {home() / FILE}")
+
+
+@command.command("get")
+@click.argument("name")
+def get_setting(name: str) -> None:
+    """Print the value of one setting."""
+    emit(Settings.load().get(name))
+
+
+@command.command("set")
+@click.argument("name")
+@click.argument("value")
+def set_one(name: str, value: str) -> None:
+    """Set one setting; comments in the file stay.
+
+    keys.ID remaps a key of the terminal UI; its settings screen lists the ids.
+    """
+    from tiregistry.settings_file import set_setting
+
+    set_setting(name, value)
+
+
+@command.command("unset")
+@click.argument("name")
+def unset_one(name: str) -> None:
+    """Take one setting out of the file, so that its default holds."""
+    from tiregistry.settings_file import unset_setting
+
+    unset_setting(name)

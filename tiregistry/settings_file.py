@@ -1,0 +1,144 @@
+"""Changing one setting in `settings.toml`: everything else in the file, comments included, stays as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from tiregistry.errors import DiskFull, InvalidConfig, RegistryReadOnly
+from tiregistry.settings import FILE, Settings, check_key, find_setting, home
+
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]*?)\s*\]\s*(?:#.*)?$")
+_KEYS = "keys"
+
+
+def set_setting(name: str, value: str, folder: Path | None = None) -> Settings:
+    """Write one setting and return all of them as they are now.
+
+    Args:
+        name: a setting, or `keys.` and the id of an act of the terminal UI.
+        value: the new value, in the form `Settings` has it.
+        folder: the registry's folder; default `home()`.
+
+    Raises:
+        InvalidConfig: no such setting, no such choice, or the file is written in a way that only a person can change.
+        RegistryReadOnly, DiskFull: it cannot be written.
+    """
+    if name.startswith(f"{_KEYS}."):
+        check_key(name.removeprefix(f"{_KEYS}."), value)
+    else:
+        find_setting(name).check(value)
+    return _change(name, value, folder or home())
+
+
+def unset_setting(name: str, folder: Path | None = None) -> Settings:
+    """Take one setting out of the file, so that its default holds; return all of them as they are now.
+
+    Raises:
+        InvalidConfig, RegistryReadOnly, DiskFull: as `set_setting`.
+    """
+    if not name.startswith(f"{_KEYS}."):
+        find_setting(name)
+    return _change(name, None, folder or home())
+
+
+def _change(name: str, value: str | None, folder: Path) -> Settings:
+    from filelock import FileLock
+
+    path = folder / FILE
+    try:
+        (folder / "locks").mkdir(parents=True, exist_ok=True)
+        # Reading and writing are one act: two processes that change two settings must not lose one of them.
+        with FileLock(folder / "locks" / "settings.lock", timeout=10):
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            after = edited(before, name, value)
+            settings = Settings.parse(after, str(path))
+            if after != before:
+                _write(path, after)
+            return settings
+    except UnicodeDecodeError as error:
+        raise InvalidConfig(f"{path} cannot be read: {error}", "correct or remove the file") from None
+    except PermissionError as error:
+        raise RegistryReadOnly(f"{path} cannot be written: {error.strerror}", "check who owns the folder") from None
+    except OSError as error:
+        kind = DiskFull if error.errno == 28 else RegistryReadOnly
+        raise kind(f"{path} cannot be written: {error.strerror or error}", "nothing was changed") from None
+
+
+def edited(text: str, name: str, value: str | None) -> str:
+    """The text of a settings file with one setting changed, added, or (value None) taken out.
+
+    Raises:
+        InvalidConfig: the file is broken, or the setting stands in a form that is not changed here.
+    """
+    wanted = _values(Settings.parse(text))
+    wanted.pop(name, None)
+    if value is not None and value != Settings().get(name):
+        wanted[name] = value
+    lines = text.splitlines()
+    section, key = (_KEYS, name.removeprefix(f"{_KEYS}.")) if name.startswith(f"{_KEYS}.") else ("", name)
+    first, last = _section(lines, section)
+    entry = re.compile(rf"\s*(?:\"{re.escape(key)}\"|'{re.escape(key)}'|{re.escape(key)})\s*=")
+    at = next((number for number in range(first, last) if entry.match(lines[number])), None)
+    line = f'"{key}" = {json.dumps(value)}' if section else f"{key} = {json.dumps(value)}"
+    if at is not None and value is None:
+        del lines[at]
+    elif at is not None:
+        lines[at] = line + _comment(lines[at])
+    elif value is not None:
+        if section and first > len(lines):
+            lines += [*([""] if lines else []), f"[{_KEYS}]"]
+            first = last = len(lines)
+        while last > first and not lines[last - 1].strip():
+            last -= 1
+        lines.insert(last, line)
+    result = "\n".join(lines) + ("\n" if lines else "")
+    try:
+        sound = _values(Settings.parse(result)) == wanted
+    except InvalidConfig:
+        sound = False
+    if not sound:
+        raise InvalidConfig(f"{name} stands in {FILE} in a form that is not changed from here", "edit the file by hand")
+    return result
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    """What differs from the defaults; an entry that says the default is as good as none."""
+    defaults = Settings()
+    names = [field for field in Settings.__dataclass_fields__ if field != _KEYS]
+    values = {name: settings.get(name) for name in names if settings.get(name) != defaults.get(name)}
+    return values | {f"{_KEYS}.{act}": keys for act, keys in settings.keys.items()}
+
+
+def _section(lines: list[str], name: str) -> tuple[int, int]:
+    """First line and end of a section; behind the end of the file when it is not there."""
+    headers = [(number, match.group(1)) for number, line in enumerate(lines) if (match := _HEADER.match(line))]
+    if not name:
+        return 0, headers[0][0] if headers else len(lines)
+    for position, (number, header) in enumerate(headers):
+        if header.strip("\"'") == name:
+            end = headers[position + 1][0] if position + 1 < len(headers) else len(lines)
+            return number + 1, end
+    return len(lines) + 1, len(lines) + 1
+
+
+def _comment(line: str) -> str:
+    """The comment at the end of `key = "value"  # comment`."""
+    match = re.match(r"""[^=]*=\s*(?:"(?:[^"\\]|\\.)*"|'[^']*')(\s*#.*)$""", line)
+    return match.group(1) if match else ""
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file, whole or not at all; one that is a link stays one."""
+    target = path.resolve()
+    temporary = target.with_name(f".{FILE}.{os.getpid()}.part")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,204 @@
+"""What a training will need, before anything is loaded: memory from the model's files, time from earlier trainings.
+
+Only headers of weight files and small JSON files are read. The numbers are rough, and say on what they rest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiregistry.bases.device_facts import Device
+from tiregistry.bases.fingerprints import weight_files
+from tiregistry.bases.locating import locate_base
+from tiregistry.bases.tensor_files import StoredTensor, read_tensors
+from tiregistry.errors import TiregError
+from tiregistry.opening import identify_base
+from tiregistry.training.request import TrainingRequest
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+
+_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+_KEPT_PER_CELL = 100
+"""Values that one sample keeps for the backward pass, per channel and position of the denoiser's blocks: what
+Stable Diffusion 1.5 needs with fused attention."""
+_RUNTIME = {"cpu": 350_000_000, "cuda": 600_000_000, "mps": 600_000_000}
+"""What torch and its kernels take by themselves."""
+_EFFICIENCY = {"cpu": 0.35, "cuda": 0.25, "mps": 0.25}
+"""Share of the peak that such models reach."""
+_PASSES = 2.0
+"""Forward and, through inputs alone, backward; no weight has a gradient."""
+_BLOCK = re.compile(r"^(down|up)_blocks\.(\d+)\.")
+_EARLIER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a training will need.
+
+    Attributes:
+        parameters: of the frozen parts.
+        memory: bytes at the peak; 0 where the model's files do not tell.
+        seconds: for all of `max_steps`; None where nothing is known.
+        basis: on what the time rests, in words.
+        may_stop_earlier: a stopping rule may end it before.
+        problems: what speaks against it, one line each.
+    """
+
+    parameters: int
+    memory: int
+    seconds: float | None
+    basis: str
+    may_stop_earlier: bool
+    problems: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        return asdict(self) | {"problems": list(self.problems)}
+
+
+def estimate_training(registry: Registry, request: TrainingRequest, device: Device) -> Estimate:
+    """Estimate a checked request on the base model that it names.
+
+    Raises:
+        BaseModelNotFound, InvalidInput, HubError: it is not there; a Hub model that is not in the cache is fetched.
+    """
+    _, source, revision = identify_base(registry, request.base, request.revision)
+    return estimate(registry, request, locate_base(source, revision), device)
+
+
+def estimate(registry: Registry, request: TrainingRequest, folder: Path, device: Device) -> Estimate:
+    """Estimate a checked request on a base model's folder.
+
+    Args:
+        request: as `check_request` returns it: its recipe's values are filled in.
+        folder: the base model, as `locate_base` finds it.
+        device: where it would run.
+    """
+    config = request.config
+    assert config.batch_size is not None
+    assert config.max_steps is not None
+    unet = _read(folder / "unet")
+    factor = 2 ** (len(_read(folder / "vae").get("block_out_channels") or [0] * 4) - 1)
+    resolution = config.resolution or int(unet.get("sample_size") or 64) * factor
+    side = resolution // factor
+    denoiser = _tensors(folder / "unet")
+    encoders = [tensor for part in ("text_encoder", "text_encoder_2") for tensor in _tensors(folder / part)]
+    parameters = sum(_count(tensor) for tensor in [*denoiser, *encoders])
+    precision = config.precision if config.precision in _BYTES else device.precision
+    at_once = min(config.micro_batch or config.batch_size, config.batch_size)
+    kept = _cells(unet, side) * _KEPT_PER_CELL * at_once
+    if config.gradient_checkpointing:
+        kept /= 4
+    memory = int((parameters + kept) * _BYTES[precision]) + _RUNTIME.get(device.kind, 0) if parameters else 0
+    samples = config.samples_per_step * config.max_steps
+    seconds, basis = _from_earlier(registry, request, device, samples, resolution)
+    if seconds is None and device.flops and denoiser:
+        work = _operations(denoiser, unet, side) * _PASSES * samples
+        seconds, basis = work / (device.flops * _EFFICIENCY[device.kind]), f"reckoned for {device.name}"
+    problems = []
+    if memory and device.free_memory and memory > device.free_memory:
+        problems.append(
+            f"about {_gigabytes(memory)} of memory is needed and {_gigabytes(device.free_memory)} is free: "
+            "a smaller batch size or resolution needs less"
+        )
+    return Estimate(parameters, memory, seconds, basis, config.stopping == "dvar", tuple(problems))
+
+
+def _from_earlier(
+    registry: Registry, request: TrainingRequest, device: Device, samples: int, resolution: int
+) -> tuple[float | None, str]:
+    """From the newest trainings on the same base model and kind of device, scaled by samples and pixels."""
+    rates = []
+    base = request.base or registry.default_base
+    for run in registry.runs(status="finished", limit=60):
+        if run.config.get("base", {}).get("name") != base or run.version_id is None:
+            continue
+        try:
+            record = registry.version_by_id(run.version_id).record()
+        except TiregError:  # removed since
+            continue
+        training = run.config.get("training", {})
+        seconds, steps = record.get("seconds"), record.get("steps")
+        if not (isinstance(seconds, int | float) and isinstance(steps, int) and seconds > 0 and steps > 0):
+            continue
+        if str(record.get("device", "")).partition(":")[0] != device.kind:
+            continue
+        each = int(training.get("batch_size") or 1) * int(training.get("gradient_accumulation") or 1)
+        scale = (resolution / training["resolution"]) ** 2 if training.get("resolution") else 1.0
+        rates.append(seconds / (steps * each) * scale)
+        if len(rates) == _EARLIER:
+            break
+    if not rates:
+        return None, ""
+    what = f"{len(rates)} earlier trainings" if len(rates) > 1 else "an earlier training"
+    return statistics.median(rates) * samples, f"as in {what} on it"
+
+
+def _tensors(part: Path) -> list[StoredTensor]:
+    """The tensors of one part; none where they are not in safetensors files."""
+    try:
+        return [tensor for file in weight_files(part) if file.suffix == ".safetensors" for tensor in read_tensors(file)]
+    except TiregError:
+        return []
+
+
+def _count(tensor: StoredTensor) -> int:
+    size = 1
+    for side in tensor.shape:
+        size *= side
+    return size
+
+
+def _levels(unet: dict[str, Any]) -> list[int]:
+    channels = unet.get("block_out_channels")
+    return [int(c) for c in channels] if isinstance(channels, list) and channels else [320, 640, 1280, 1280]
+
+
+def _cells(unet: dict[str, Any], side: int) -> float:
+    """Channels times positions of all blocks of the denoiser, for one sample."""
+    channels = _levels(unet)
+    layers = unet.get("layers_per_block")
+    per_level = 2 * (layers if isinstance(layers, int) else 2) + 1
+    depths = unet.get("transformer_layers_per_block")
+    total = 0.0
+    for level, width in enumerate(channels):
+        depth = depths[level] if isinstance(depths, list) and level < len(depths) else 1
+        total += per_level * width * (side / 2**level) ** 2 * (0.6 + 0.4 * max(1, int(depth)))
+    return total
+
+
+def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int) -> float:
+    """Floating-point operations of one forward pass: two for each weight at each position it is used at."""
+    last = len(_levels(unet)) - 1
+    total = 0.0
+    for tensor in tensors:
+        if len(tensor.shape) < 2:
+            continue
+        found = _BLOCK.match(tensor.name)
+        level = 0
+        if tensor.name.startswith("mid_block."):
+            level = last
+        elif found:
+            level = int(found[2]) if found[1] == "down" else last - int(found[2])
+        text = ".attn2.to_k." in tensor.name or ".attn2.to_v." in tensor.name or "time_emb" in tensor.name
+        total += 2 * _count(tensor) * (77 if text else (side / 2**level) ** 2)
+    return total
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,87 @@
+"""Follows all trainings from anywhere in the app: what is under way, and what has just ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.concepts import Run
+    from tiregistry.registry.registry import Registry
+
+_LOOKED_AT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One thing that is being done, for the line above the footer and the window's title."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A training that has ended since the last look."""
+
+    text: str
+    went_well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has shown."""
+
+    under_way: tuple[UnderWay, ...]
+    waiting: int
+    ended: tuple[Ended, ...]
+    interrupted: int
+    """Trainings that could be taken up again."""
+
+
+class Announcer:
+    """Remembers how every training stood at the last look."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str] | None = None
+
+    def look(self, registry: Registry) -> Seen:
+        """Look at the newest trainings.
+
+        Raises:
+            TiregError: the registry cannot be read.
+        """
+        from tiregistry.runs.liveness import is_dead
+
+        runs = registry.runs(limit=_LOOKED_AT)
+        statuses = {run.id: "dead" if is_dead(registry, run) else str(run.status) for run in runs}
+        before, self._before = self._before, statuses
+        ended = (
+            []
+            if before is None
+            else [_ended(run, statuses[run.id]) for run in runs if _has_ended(run, before, statuses)]
+        )
+        at_work = [run for run in runs if statuses[run.id] == "running"]
+        return Seen(
+            tuple(UnderWay(safe(run.concept, limit=40), run.step, run.max_steps) for run in reversed(at_work)),
+            sum(status == "queued" for status in statuses.values()),
+            tuple(ended),
+            sum(status in ("interrupted", "dead") for status in statuses.values()),
+        )
+
+
+def _has_ended(run: Run, before: dict[str, str], now: dict[str, str]) -> bool:
+    return before.get(run.id) in ("running", "queued") and now[run.id] not in ("running", "queued", before[run.id])
+
+
+def _ended(run: Run, status: str) -> Ended:
+    name = safe(run.concept, limit=60)
+    if status == "finished":
+        return Ended(f"{name} is learned, {run.step} steps", went_well=True)
+    if status == "dead":
+        return Ended(f"the process that learned {name} is gone at step {run.step} · 2 Runs, r resumes", went_well=False)
+    message = f": {safe(run.message, limit=200)}" if run.message else ""
+    return Ended(f"{name} {status} at step {run.step}{message}", went_well=status == "cancelled")

@@ -1,0 +1,64 @@
+"""What a training will need, for the form: the device is asked of another process, once, and the rest reckoned here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tireg_tui import shown
+from tireg_tui.hub_texts import size
+from tireg_tui.processes import ChildFailed, output_of_command
+from tiregistry.bases.device_facts import Device
+from tiregistry.errors import TiregError
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.request import TrainingRequest
+
+
+class DeviceAsker:
+    """Knows the device, after the first question; that question loads torch elsewhere and takes seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Device] = {}
+
+    def known(self, wanted: str) -> Device | None:
+        """The device, where it has been asked for."""
+        return self._known.get(wanted)
+
+    async def ask(self, wanted: str, home: Path) -> Device:
+        """The device that `wanted` means on this machine.
+
+        Raises:
+            ChildFailed: there is none.
+            OSError: no process started.
+        """
+        if wanted not in self._known:
+            command = [sys.executable, "-m", "tiregistry.bases.device_facts", wanted]
+            try:
+                self._known[wanted] = Device(**json.loads(await output_of_command(command, home)))
+            except (ValueError, TypeError) as error:
+                raise ChildFailed(f"the device could not be examined: {error}") from None
+        return self._known[wanted]
+
+
+def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple[list[str], list[str]]:
+    """What a checked request needs and what speaks against it, one line each. Reads files; to be called in a thread."""
+    from tiregistry.training.estimate import estimate_training
+
+    try:
+        found = estimate_training(registry, request, device)
+    except TiregError as error:
+        return [], [error.message]
+    lines = [f"on {device.label}"]
+    if found.memory:
+        free = f" of {size(device.free_memory)} free" if device.free_memory else ""
+        lines.append(f"about {size(found.memory)} of memory{free}")
+    if found.seconds is not None:
+        less = ", or less" if found.may_stop_earlier else ""
+        lines.append(f"about {shown.duration(found.seconds)}{less} ({found.basis})")
+    else:
+        lines.append("its time is not known before the first steps")
+    return lines, list(found.problems)

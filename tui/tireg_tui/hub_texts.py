@@ -1,0 +1,82 @@
+"""What the Hub screens say: queries as they are typed, sizes, relations, what a file is. Pure text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FIELDS = ("base", "author", "sort")
+RELATIONS = {
+    "not here": "not here yet",
+    "here": "the same version is here",
+    "newer there": "it holds a version that is not here: U pulls it",
+    "older there": "here is something newer: P pushes it",
+    "changed there": "it was changed there by other means",
+    "damaged": "its tireg.json contradicts itself; a pull would be refused",
+}
+KINDS = {
+    "vectors": "vectors",
+    "pickle": "pickle: read, never executed",
+    "picture": "picture",
+    "text": "text",
+    "other": "other",
+}
+
+
+def parsed(query: str) -> dict[str, str]:
+    """`cat base:sd15 sort:likes` as the search's arguments; every other word is searched for."""
+    fields: dict[str, str] = {}
+    words = []
+    for word in query.split():
+        name, colon, value = word.partition(":")
+        if colon and name in FIELDS and value:
+            fields[name] = value
+        else:
+            words.append(word)
+    if fields.get("sort") == "changed":
+        fields["sort"] = "last_modified"
+    return fields | {"text": " ".join(words)}
+
+
+def size(count: int) -> str:
+    """`812 B`, `3.1 KB`, `41 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    for unit in ("KB", "MB"):
+        count_of = count / 1000 if unit == "KB" else count / 1e6
+        if count_of < 1000:
+            return f"{count_of:.1f} {unit}" if count_of < 10 else f"{count_of:.0f} {unit}"
+    return f"{count / 1e9:.1f} GB"
+
+
+def pull_lines(looked: Mapping[str, Any]) -> list[str]:
+    """What a pull would fetch and what to know about it first, one line each."""
+    fetched = [file for file in looked["files"] if file["fetched"]]
+    pickles = [file["path"] for file in fetched if file["kind"] == "pickle"]
+    lines = [f"fetches {len(fetched)} files, {size(looked['pull_size'])}"]
+    lines.append(f"licence: {looked['licence'] or 'none is stated'}")
+    if looked["token"]:
+        lines.append(f"placeholder token: {looked['token']}")
+    if looked["base_models"]:
+        lines.append(f"learned on {', '.join(looked['base_models'])}")
+    if pickles:
+        lines.append(f"{', '.join(pickles[:3])}: a pickle, which tireg reads without executing it")
+    if not fetched:
+        lines.append("it holds no learned word")
+    return lines
+
+
+def plan_lines(plan: Mapping[str, Any]) -> list[str]:
+    """What a push would make readable and do, one line each."""
+    readers = "only you and your organization" if plan["private"] else "EVERYBODY"
+    if plan["is_empty"]:
+        return [f"{plan['repo_id']} holds this version already; nothing would be sent"]
+    lines = [f"{readers} will be able to read:", *(f"  {what}" for what in plan["public"])]
+    lines.append("")
+    lines.append(f"{plan['repo_id']} {'exists' if plan['exists'] else 'will be created'}")
+    if plan["pull_request"]:
+        lines.append(f"as a pull request ({plan['pull_request']})")
+    lines.append(f"as version {plan['number']}, commit: {plan['message']}")
+    if plan["tags"]:
+        lines.append(f"tags: {', '.join(plan['tags'])}")
+    return lines

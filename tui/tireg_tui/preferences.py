@@ -1,0 +1,74 @@
+"""The settings as the running app follows them: theme, keys, notices; changed here, kept in the settings file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tireg_tui.themes import DARK, full_name
+from tiregistry.errors import TiregError
+from tiregistry.settings import Settings
+from tiregistry.settings_file import set_setting, unset_setting
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+
+
+class Preferences:
+    """The settings of one app.
+
+    Args:
+        app: follows them.
+        home: the registry's folder.
+    """
+
+    def __init__(self, app: TiregApp, home: Path) -> None:
+        self._app, self._home = app, home
+        self.settings = Settings()
+        self.trouble: TiregError | None = None
+        """What is wrong with the file; until it is mended the defaults hold."""
+
+    def load(self) -> None:
+        """Read the file and follow it; a broken one is told of and changes nothing."""
+        try:
+            self.settings, self.trouble = Settings.load(self._home), None
+        except TiregError as error:
+            self.trouble = error
+            self._app.report(error)
+        self.follow()
+
+    def follow(self) -> None:
+        """Make theme and keys those of the settings."""
+        app = self._app
+        theme = full_name(self.settings.theme)
+        if theme not in app.available_themes:
+            app.say(f"There is no theme {safe(self.settings.theme, limit=60)}", title="settings.toml")
+            theme = DARK.name
+        if app.theme != theme:
+            app.theme = theme
+        app.set_keymap(dict(self.settings.keys))
+
+    def set(self, name: str, value: str) -> bool:
+        """Keep one setting and follow it; whether that went well."""
+        return self._keep(lambda: set_setting(name, value, self._home))
+
+    def unset(self, name: str) -> bool:
+        """Go back to one setting's default; whether that went well."""
+        return self._keep(lambda: unset_setting(name, self._home))
+
+    def _keep(self, act: Callable[[], Settings]) -> bool:
+        try:
+            self.settings, self.trouble = act(), None
+        except TiregError as error:
+            self._app.report(error)
+            self.follow()
+            return False
+        self.follow()
+        return True
+
+    @property
+    def notifies(self) -> bool:
+        """Whether to ring the bell and change the window's title."""
+        return self.settings.notify == "on"

@@ -1,0 +1,207 @@
+"""The push page: lists exactly what becomes readable, by whom, before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import Any, ClassVar
+
+from rich.table import Table as RichTable
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Checkbox, Input, Label, Select, Static, TabbedContent, TabPane
+
+from tireg_tui import hub_texts
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.place import Place
+from tireg_tui.screens.type_name import TypeName
+from tireg_tui.themes import ink
+from tireg_tui.transfers import start_transfer
+from tireg_tui.widgets.card import Card
+from tiregistry.errors import TiregError
+from tiregistry.text import safe
+
+_WAIT = 0.5
+_VISIBILITY = (("private if it is new, else as it is", "keep"), ("private", "private"), ("public", "public"))
+
+
+class PushPage(Place):
+    """A version on its way to the Hub: repository, who may read it, what goes along, and the plan.
+
+    Args:
+        reference: the version.
+    """
+
+    HERE = "hub"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back", id="push.back"),
+        Binding("ctrl+g,f5", "push", "Push", key_display="^g", id="push.push", priority=True),
+        Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="push.copy", priority=True),
+        Binding("up", "app.focus_previous", show=False, id="push.up"),
+        Binding("down,enter", "app.focus_next", show=False, id="push.down"),
+    ]
+
+    def __init__(self, reference: str) -> None:
+        super().__init__()
+        self.reference = reference
+        self._plan: dict[str, Any] | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="push"):
+            with VerticalScroll(id="push-form", can_focus=False):
+                yield Static(safe(f"Push {self.reference}"), id="push-title", markup=False)
+                with Horizontal(classes="form-row"):
+                    yield Label("repository", markup=False)
+                    yield Input(placeholder="owner/name; empty: where it went before", id="push-repo", compact=True)
+                with Horizontal(classes="form-row"):
+                    yield Label("readable", markup=False)
+                    yield Select(_VISIBILITY, value="keep", allow_blank=False, id="push-visibility", compact=True)
+                with Horizontal(classes="form-row"):
+                    yield Label("along with it", markup=False)
+                    yield Checkbox("the pictures it was learned from", False, id="push-images", compact=True)
+                with Horizontal(classes="form-row"):
+                    yield Label("", markup=False)
+                    yield Checkbox("its previews", False, id="push-previews", compact=True)
+                with Horizontal(classes="form-row"):
+                    yield Label("", markup=False)
+                    yield Checkbox("as a pull request", False, id="push-request", compact=True)
+                with Horizontal(classes="form-row"):
+                    yield Label("message", markup=False)
+                    yield Input(placeholder="of the commit", id="push-message", compact=True)
+                yield Static("", id="push-command", markup=False)
+            with Vertical(id="push-side"):
+                yield Static("", id="push-plan", markup=False)
+                with TabbedContent(id="push-tabs"):
+                    with TabPane("Files", id="tab-push-files"), VerticalScroll():
+                        yield Static("", id="push-files", markup=False)
+                    with TabPane("Card", id="tab-push-card"), VerticalScroll():
+                        yield Card(id="push-card")
+
+    def on_mount(self) -> None:
+        self.query_one("#push-tabs").display = False
+        self.query_one("#push-repo").focus()
+        self._look()
+
+    @property
+    def _request(self) -> dict[str, Any]:
+        visibility = self.query_one("#push-visibility", Select).value
+        return {
+            "reference": self.reference,
+            "repo": self.query_one("#push-repo", Input).value.strip(),
+            "private": {"private": True, "public": False}.get(str(visibility)),
+            "with_images": self.query_one("#push-images", Checkbox).value,
+            "with_previews": self.query_one("#push-previews", Checkbox).value,
+            "create_pr": self.query_one("#push-request", Checkbox).value,
+            "message": self.query_one("#push-message", Input).value.strip(),
+        }
+
+    def command(self) -> str:
+        """The line to type in a shell for the same push."""
+        request = self._request
+        arguments = ["tireg", "push", self.reference, *([request["repo"]] if request["repo"] else [])]
+        if request["private"] is not None:
+            arguments.append("--private" if request["private"] else "--public")
+        for key, option in (
+            ("with_images", "--with-images"),
+            ("with_previews", "--with-previews"),
+            ("create_pr", "--pr"),
+        ):
+            arguments += [option] if request[key] else []
+        if request["message"]:
+            arguments += ["--message", request["message"]]
+        return shlex.join(arguments)
+
+    # -- the plan ------------------------------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(Checkbox.Changed)
+    def changed(self) -> None:
+        self._look()
+
+    @work(exclusive=True, group="hub", exit_on_error=False)
+    async def _look(self) -> None:
+        """Ask what a push would do; a plan that no longer fits the form is not shown."""
+        self._plan = None
+        request = self._request
+        text = Text.assemble(("the same in a shell:\n", "dim"), safe(self.command(), limit=2000))
+        self.query_one("#push-command", Static).update(text)
+        plan_text = self.query_one("#push-plan", Static)
+        plan_text.update(Text("looking at what would be sent …", style="dim"))
+        await asyncio.sleep(_WAIT)  # while one types, not every letter is worth asking
+        try:
+            plan = await self.tireg.hub.ask("plan", **request)
+        except (TiregError, OSError) as error:
+            message = f"{error.message} · {error.hint}" if isinstance(error, TiregError) else str(error)
+            plan_text.update(Text(safe(message, limit=1000), style=ink(self.app, "error")))
+            self.query_one("#push-tabs").display = False
+            return
+        self._plan = plan
+        lines = hub_texts.plan_lines(plan)
+        shown = Text()
+        for number, line in enumerate(lines):
+            style = ink(self.app, "warning" if not plan["private"] and not plan["is_empty"] else "success", bold=True)
+            shown.append(f"{safe(line, limit=400)}\n", style=style if number == 0 else "")
+        plan_text.update(shown)
+        self.query_one("#push-files", Static).update(_files(plan))
+        self.query_one("#push-card", Card).show(plan["card"])
+        self.query_one("#push-tabs").display = True
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Go back; nothing was sent."""
+        self.app.pop_screen()
+
+    def action_copy(self) -> None:
+        """Copy the command."""
+        self.tireg.copy(self.command())
+
+    def action_push(self) -> None:
+        """Push what the plan lists, after one more question."""
+        plan = self._plan
+        if plan is None:
+            self.tireg.say("The plan is not there yet, or there is something wrong with it", title="Not yet")
+            return
+        if plan["is_empty"]:
+            self.tireg.say("It is all there already; there is nothing to send")
+            return
+        readers = "only you and your organization" if plan["private"] else "everybody"
+        total = hub_texts.size(sum(size for _, size in plan["files"]))
+        text = f"{len(plan['files'])} files, {total}, readable by {readers}."
+        if plan["removed"]:
+            text += f" {len(plan['removed'])} files there are removed; they stay in its history."
+        title = f"Push {plan['reference']} to {plan['repo_id']}?"
+        if plan["exists"]:
+            self.app.push_screen(TypeName(title, text, plan["repo_id"].rpartition("/")[2], "Push"), self._answered)
+        else:
+            self.app.push_screen(Confirm(title, text, "Create and push"), self._answered)
+
+    def _answered(self, yes: bool | None) -> None:
+        plan = self._plan
+        if not yes or plan is None:
+            return
+        request = self._request | {"repo": plan["repo_id"]}
+        tireg = self.tireg
+        start_transfer(
+            tireg,
+            f"push {plan['reference']} to {plan['repo_id']}",
+            "push",
+            request,
+            lambda result: tireg.say(result["url"], title=result["status"].capitalize()),
+        )
+        self.app.pop_screen()
+
+
+def _files(plan: dict[str, Any]) -> RichTable:
+    table = RichTable(box=None, expand=True, padding=(0, 1), header_style="dim")
+    table.add_column("file", ratio=1, overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    for path, size in plan["files"]:
+        table.add_row(Text(safe(path, limit=200)), Text(hub_texts.size(size)))
+    for path in plan["removed"]:
+        table.add_row(Text(safe(path, limit=200), style="strike dim"), Text("removed", style="dim"))
+    return table

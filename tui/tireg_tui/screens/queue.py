@@ -1,0 +1,269 @@
+"""The queue: everything that is at work or waits, whoever started it; moved, held, cancelled, taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import DataTable, Static
+
+from tireg_tui import shown
+from tireg_tui.messages import JobsChanged, RegistryChanged
+from tireg_tui.queue_rows import GLYPHS, Row, State, read, rows
+from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.place import Place
+from tireg_tui.screens.stop_run import Answer, StopRun
+from tireg_tui.themes import ink
+from tireg_tui.watching import log_tail
+from tireg_tui.widgets.fields import Fields
+from tireg_tui.widgets.table import Table
+from tiregistry.errors import TiregError
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.concepts import Run
+
+_EMPTY = "Nothing is under way and nothing waits.\n\nn        starts a training\n4        searches the Hub"
+_COLORS: dict[State, str] = {"at work": "accent", "failed": "error", "dead": "error", "done": "success"}
+
+
+class Queue(Place):
+    """One table of trainings and of this window's own jobs, with the story of the one under the cursor."""
+
+    HERE = "queue"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "hold", "Hold/release", id="queue.hold"),
+        Binding("K", "move('up')", "Up", id="queue.up", tooltip="Move up in the queue"),
+        Binding("J", "move('down')", "Down", id="queue.down", tooltip="Move down in the queue"),
+        Binding("F", "move('first')", "First", show=False, id="queue.first", tooltip="Move to the front of the queue"),
+        Binding("r", "again", "Resume", id="queue.again", tooltip="Resume or try again"),
+        Binding("X", "cancel", "Cancel", id="queue.cancel"),
+        Binding(
+            "D,delete",
+            "forget",
+            "Take off",
+            key_display="D",
+            show=False,
+            id="queue.forget",
+            tooltip="Take off the list",
+        ),
+        Binding("escape", "app.go('library')", "Library", show=False, id="queue.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[Row] = []
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="queue"):
+            with Vertical(id="queue-list"):
+                yield Table(id="queue-table")
+                yield Static(_EMPTY, id="queue-empty", markup=False)
+            with VerticalScroll(id="queue-detail", can_focus=False):
+                yield Static("", id="queue-title", markup=False)
+                yield Fields(id="queue-facts")
+                yield Static("", id="queue-log", markup=False)
+
+    @property
+    def table(self) -> Table:
+        """The lines."""
+        return self.query_one("#queue-table", Table)
+
+    @property
+    def current(self) -> Row | None:
+        """The line under the cursor."""
+        row = self.table.cursor_row
+        return self._rows[row] if 0 <= row < len(self._rows) else None
+
+    def on_mount(self) -> None:
+        for label in ("", "State", "What", "Steps", "When"):
+            self.table.add_column(label, key=label or "place")
+        self.table.focus()
+        self._load()
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    @on(RegistryChanged)
+    @on(JobsChanged)
+    def look_again(self) -> None:
+        self._load()
+
+    @work(exclusive=True, group="queue", exit_on_error=False)
+    async def _load(self, follow: str = "") -> None:
+        try:
+            standing = await asyncio.to_thread(read, self.registry)
+        except TiregError as error:
+            self.tireg.report(error)
+            return
+        before = self.current
+        wanted = follow or (before.key if before else "")
+        self._rows = rows(standing, self.tireg.jobs.all)
+        table = self.table
+        keys = [row.key for row in self._rows]
+        if [str(row.value) for row in table.rows] == keys:
+            for row in self._rows:
+                for column, cell in self._cells(row).items():
+                    if table.get_cell(row.key, column) != cell:
+                        table.update_cell(row.key, column, cell, update_width=True)
+        else:
+            at = table.cursor_row
+            table.clear()
+            for row in self._rows:
+                table.add_row(*self._cells(row).values(), key=row.key)
+            at = keys.index(wanted) if wanted in keys else min(max(0, at), max(0, len(keys) - 1))
+            table.move_cursor(row=at, animate=False)
+        self.query_one("#queue-empty").display = not self._rows
+        table.display = bool(self._rows)
+        self._show()
+
+    def _cells(self, row: Row) -> dict[str, Text]:
+        color = ink(self.app, _COLORS.get(row.state, ""))
+        return {
+            "place": Text(str(row.place) if row.place else "", style="dim", justify="right"),
+            "State": Text(f"{GLYPHS[row.state]} {row.state}", style=color),
+            "What": Text(row.what, no_wrap=True, overflow="ellipsis"),
+            "Steps": Text(row.progress, style="dim"),
+            "When": Text(row.when, style="dim"),
+        }
+
+    @on(DataTable.RowHighlighted, "#queue-table")
+    def _show(self) -> None:
+        row = self.current
+        title, log = "", ""
+        facts: dict[str, object] = {}
+        if row is not None and row.job is not None:
+            job = row.job
+            title = job.what
+            took = (job.ended_at or job.started_at) - job.started_at
+            facts = {"state": job.state, "now": job.detail, "took": shown.duration(took) if job.ended_at else ""}
+            log = "It ends with this window." if job.state == "at work" else ""
+        elif row is not None and row.run is not None:
+            title, facts = row.what, _facts(row.run, row)
+            self._read_log(row.run.id)
+        self.query_one("#queue-title", Static).update(safe(title))
+        self.query_one("#queue-facts", Fields).show(facts)
+        if row is None or row.run is None:
+            self.query_one("#queue-log", Static).update(log)
+
+    @work(exclusive=True, group="queue-log", exit_on_error=False)
+    async def _read_log(self, run_id: str) -> None:
+        lines = await asyncio.to_thread(log_tail, self.registry.home, run_id)
+        row = self.current
+        if row is not None and row.run is not None and row.run.id == run_id:
+            self.query_one("#queue-log", Static).update("\n".join(lines))
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    @on(DataTable.RowSelected, "#queue-table")
+    def open_row(self) -> None:
+        row = self.current
+        if row is not None and row.run is not None:
+            self.tireg.show_run(row.run.id)
+
+    def action_move(self, where: str) -> None:
+        """Move what waits; the cursor goes with it."""
+        from tiregistry.runs.ordering import move
+
+        row, registry = self.current, self.registry
+        if row is None or row.run is None or not row.place:
+            self.tireg.say("Only a training that waits can be moved")
+            return
+        run: Run = row.run
+        self.tireg.change(lambda: move(registry, run, where), lambda _: self._load(follow=run.id))  # type: ignore[arg-type]
+
+    def action_hold(self) -> None:
+        """Hold a training that waits, or let it go on."""
+        from tiregistry.runs.control import start
+        from tiregistry.runs.ordering import hold, release
+
+        row, registry = self.current, self.registry
+        if row is None or row.run is None or not row.place:
+            self.tireg.say("Only a training that waits can be held")
+            return
+        run = row.run
+
+        def act() -> None:
+            if run.held:
+                start(registry, list(release(registry, run)))
+            else:
+                hold(registry, run)
+
+        self.tireg.change(act)
+
+    def action_again(self) -> None:
+        """Take a training up at its checkpoint, or do a job of this window again."""
+        row, registry = self.current, self.registry
+        if row is None:
+            return
+        if row.job is not None:
+            if row.job.state == "at work" or row.job.again is None:
+                self.tireg.say("There is nothing to do again")
+                return
+            row.job.again()
+            return
+        run = row.run
+        assert run is not None
+        if row.state not in ("interrupted", "dead", "failed"):
+            self.tireg.say("Only a training that broke off can be taken up again")
+            return
+
+        def act() -> str:
+            from tiregistry.runs.control import queue_again, start
+
+            start(registry, [queue_again(registry, run)])
+            return run.concept
+
+        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+
+    def action_cancel(self) -> None:
+        """Cancel what is at work or waits, after asking."""
+        row, registry = self.current, self.registry
+        if row is None or row.state not in ("at work", "waits", "held"):
+            self.tireg.say("Only what is at work or waits can be cancelled")
+            return
+        job, run = row.job, row.run
+        if job is not None:
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    job.cancel()
+
+            text = "What it has done so far stays; it can be done again."
+            self.app.push_screen(Confirm(f"Cancel: {job.what}?", text, "Cancel it"), answered)
+            return
+        assert run is not None
+
+        def stopped(answer: Answer | None) -> None:
+            from tiregistry.runs.control import cancel
+
+            if answer is not None:
+                self.tireg.change(lambda: cancel(registry, run, keep=answer == "keep"))
+
+        self.app.push_screen(StopRun(f"the training of {run.concept} at step {run.step}"), stopped)
+
+    def action_forget(self) -> None:
+        """Take a job of this window that is over off the list."""
+        row = self.current
+        if row is not None and row.job is not None and row.job.state != "at work":
+            self.tireg.jobs.forget(row.job)
+            self._load()
+        elif row is not None and row.run is not None:
+            self.tireg.say("Trainings are forgotten in 2 Runs, with their checkpoints")
+
+
+def _facts(run: Run, row: Row) -> dict[str, object]:
+    training = run.config.get("training", {})
+    return {
+        "state": f"{row.state}{f', place {row.place}' if row.place else ''}",
+        "base model": run.config.get("base", {}).get("name", ""),
+        "recipe": training.get("recipe", ""),
+        "device": run.device or "the best one there is",
+        "why": run.message,
+        "asked for": shown.ago(run.created_at),
+        "run": run.id,
+    }

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("list", "List, search and filter the learned words."),
     "show": ("show", "Show one word or version in full."),
     "diff": ("diff", "Compare two versions."),
+    "eval": ("eval", "Measure words: do they look like their pictures, do they still do what the prompt says."),
     "history": ("history", "Show how a word's versions came from each other."),
     "tag": ("tag", "Label a word."),
     "alias": ("alias", "Give a version a movable name, such as best."),

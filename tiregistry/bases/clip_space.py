@@ -50,6 +50,10 @@ class ClipSpace:
         """Width of a feature."""
         return len(self._projection)
 
+    def picture_parameters(self) -> list[torch.Tensor]:
+        """The weights that make features of pictures, and the text projection."""
+        return [*self._vision.parameters(), self._projection]
+
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """Float32 `[b, projection]` of token ids `[b, window]`: the projected state at the first end token."""
         states = self._text_model(ids).last_hidden_state.float()

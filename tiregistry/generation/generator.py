@@ -112,6 +112,7 @@ class Generator:
         self._encoder: PromptEncoder | None = None
         self._pipelines: Pipelines | None = None
         self._embeddings: OrderedDict[str, Embedding] = OrderedDict()
+        self._lent: dict[str, Embedding] = {}
 
     def __enter__(self) -> Generator:
         return self
@@ -218,6 +219,14 @@ class Generator:
         ]
         return Prepared(prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes))
 
+    def lend(self, version: Version, embedding: Embedding) -> None:
+        """Use `embedding` for a version that is not in the registry, such as a run's word at a checkpoint.
+
+        Args:
+            version: what `prepare` will find in `pinned`; its digest names the vectors.
+        """
+        self._lent[version.digest] = embedding
+
     def render(self, item: Prepared, seeds: Iterable[int], *, batch_size: int = 1) -> Iterator[Picture]:
         """Yield the pictures of one prepared prompt, one per seed.
 
@@ -304,7 +313,7 @@ class Generator:
         return self._encoder
 
     def _embedding(self, version: Version) -> Embedding:
-        known = self._embeddings.get(version.digest)
+        known = self._lent.get(version.digest) or self._embeddings.get(version.digest)
         if known is None:
             known = self._embeddings[version.digest] = self.registry.embedding(version)
             if len(self._embeddings) > _REMEMBERED_WORDS:

@@ -1,0 +1,117 @@
+"""What `tireg eval` shows beside numbers: its pictures as files and as a grid; its results as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tireg_cli.messages import hint
+from tiregistry.errors import InvalidInput
+from tiregistry.evaluation.evaluating import Evaluation, differences
+from tiregistry.generation.metadata import FORMATS, save_image, save_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.evaluation.intervals import Interval
+    from tiregistry.evaluation.planning import EvaluationPlan, Measured
+    from tiregistry.evaluation.protocols import Shot
+    from tiregistry.evaluation.subjects import Subject
+    from tiregistry.generation.generator import Picture
+
+COLUMNS = 8
+"""Pictures of one prompt that a grid shows."""
+
+
+def check_file(path: Path) -> None:
+    """Refuse a picture file that cannot be written.
+
+    Raises:
+        InvalidInput: its folder is not there, or it names no picture format.
+    """
+    if path.suffix.lower() not in FORMATS or not path.parent.is_dir():
+        raise InvalidInput(
+            f"{path} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
+        )
+
+
+class Album:
+    """The pictures an evaluation makes, in the order they come.
+
+    Args:
+        folder: where each is saved with its recipe, or None.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        from tiregistry.generation.saving import Target
+
+        self._target = None if folder is None else Target(folder, None)
+        self._folder = folder
+        self._rows: dict[tuple[str, str], list[Image]] = {}
+
+    def add(self, subject: Subject, shot: Shot, picture: Picture) -> None:
+        """One picture."""
+        if self._target is not None:
+            save_picture(picture, self._target.next(f"{subject.label} {shot.template}", shot.seed))
+        row = self._rows.setdefault((subject.label, shot.template), [])
+        if len(row) < COLUMNS:
+            row.append(picture.image)
+
+    def finish(self, grid: Path | None, *, show: bool) -> None:
+        """Save and draw the grid."""
+        from tiregistry.generation.grids import labelled_grid
+
+        if self._folder is not None:
+            hint(f"pictures: {self._folder}")
+        if (grid is None and not show) or not self._rows:
+            return
+        width = max(map(len, self._rows.values()))
+        cells = [[*row, *[None] * (width - len(row))] for row in self._rows.values()]
+        subjects = {label for label, _ in self._rows}
+        labels = [template.replace("{}", label) if len(subjects) > 1 else template for label, template in self._rows]
+        largest = max(max(image.size) for row in self._rows.values() for image in row)
+        sheet = labelled_grid(cells, labels, cell=max(128, largest) if largest <= 256 else 192)
+        if grid is not None:
+            save_image(sheet, grid)
+            hint(f"grid: {grid}")
+        if show:
+            from tireg_cli.pictures import show_picture
+
+            show_picture(sheet)
+
+
+def document(planned: EvaluationPlan, results: list[Measured], chosen: str | None) -> dict[str, Any]:
+    """All results as JSON data."""
+    return {
+        "protocol": asdict(planned.protocol),
+        "base": planned.base_name,
+        "judge": planned.judge.name,
+        "dino": planned.dino.name if planned.dino else None,
+        "results": [_result(result) for result in results],
+        "best": chosen,
+    }
+
+
+def _result(result: Measured) -> dict[str, Any]:
+    data = _evaluation(result.evaluation)
+    if result.against is not None:
+        data["against"] = _evaluation(result.against)
+        data["difference"] = {
+            measure: asdict(interval) | {"clear": interval.excludes_zero}
+            for measure, interval in differences(result.evaluation, result.against).items()
+        }
+    return data
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    subject = evaluation.subject
+    intervals: dict[str, Interval] = evaluation.intervals()
+    return {
+        "subject": subject.label,
+        "reference": subject.version.reference if subject.version and subject.embedding is None else None,
+        "step": subject.step,
+        "source_pictures": evaluation.sources,
+        "measures": {measure: asdict(interval) for measure, interval in intervals.items()},
+        "edits": dict(zip(evaluation.protocol.edits, evaluation.per_edit(), strict=True)),
+    }

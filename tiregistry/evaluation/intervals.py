@@ -1,0 +1,65 @@
+"""How certain a mean is: bootstrap intervals over the pictures of each prompt, alone and for differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+"""Float64 `[n]` or `[n, columns]`: one row per picture."""
+
+RESAMPLES = 2000
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and the ends of its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Of a difference: whether it is clear at this number of pictures."""
+        return self.low > 0 or self.high < 0
+
+
+def resampled_means(strata: Sequence[Values], resamples: int = RESAMPLES, seed: int = 0) -> Values:
+    """Means of every prompt's pictures, as measured and as they could as well have come out.
+
+    Prompts are part of the protocol and stay; pictures are drawn anew, with replacement, within each prompt (a
+    stratified bootstrap: Efron and Tibshirani 1993, chapter 8). Deviations from a prompt's mean are stretched by
+    sqrt(n / (n - 1)), without which the spread of few pictures comes out too small.
+
+    Args:
+        strata: per prompt `[n]` or `[n, columns]` with at least two rows; columns of a row belong together (two words'
+            pictures from the same noise) and are drawn together.
+
+    Returns:
+        `[1 + resamples, strata, columns]`; row 0 holds the measured means.
+    """
+    source = np.random.default_rng(seed)
+    means = []
+    for values in strata:
+        rows = values.reshape(len(values), -1).astype(np.float64)
+        centre = rows.mean(axis=0)
+        stretched = (rows - centre) * np.sqrt(len(rows) / max(1, len(rows) - 1))
+        drawn = source.integers(len(rows), size=(resamples, len(rows)))
+        means.append(np.concatenate([centre[None], centre + stretched[drawn].mean(axis=1)]))
+    return np.stack(means, axis=1)
+
+
+def interval_of(draws: Values) -> Interval:
+    """The interval of a statistic from its values on the rows of `resampled_means`.
+
+    Args:
+        draws: `[1 + resamples]`, the measured value first.
+    """
+    tail = 100 * (1 - COVERAGE) / 2
+    low, high = np.percentile(draws[1:], [tail, 100 - tail])
+    return Interval(float(draws[0]), float(low), float(high))

@@ -1,0 +1,249 @@
+"""Models that judge pictures: CLIP from the Hub or a folder, a base model's own towers, and DINO for pictures only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tiregistry.bases.locating import EMBEDDED, VISION_PARTS, embedded_folder, has_vision, looks_like_hub_id
+from tiregistry.errors import FileMissing, HubError, InvalidInput
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.evaluation.measures import Features
+
+CLIP = "openai/clip-vit-base-patch32"
+"""The paper's judge."""
+DINO = "facebook/dino-vits16"
+"""The usual judge of subject fidelity (Ruiz et al. 2023): trained on pictures alone, it tells individuals apart."""
+
+
+class Judge(Protocol):
+    """Turns pictures, and texts where it can, into features that can be compared.
+
+    Attributes:
+        name: how measurements call it.
+        digest: what tells it from other weights of the same name.
+    """
+
+    name: str
+    digest: str
+
+    def pictures(self, pictures: Sequence[Image]) -> Features:
+        """Features of the centre squares."""
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        """Features of texts; longer ones are cut to the judge's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSource:
+    """A judge that was found but not loaded. `where` is a folder, or a Hub id."""
+
+    kind: Literal["towers", "clip", "dino"]
+    name: str
+    where: str
+
+    def open(self, device: str = "cpu") -> Judge:
+        """Load it.
+
+        Raises:
+            HubError: it is on the Hub, which cannot be reached.
+            InvalidInput: it is no such model, or damaged.
+        """
+        opened: dict[str, Callable[[JudgeSource, str], Judge]] = {"towers": _Towers, "clip": _Clip, "dino": _Dino}
+        from tiregistry.bases.loading import quiet_libraries
+
+        with quiet_libraries():
+            try:
+                return opened[self.kind](self, device)
+            except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+                raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        option = "--dino" if self.kind == "dino" else "--clip"
+        if looks_like_hub_id(self.where):
+            offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+            why = "HF_HUB_OFFLINE is set" if offline else "it cannot be got from the Hub"
+            hint = f"give a folder that holds one with {option} FOLDER" + (
+                "" if self.kind == "dino" else f"; --clip {EMBEDDED} judges pictures of the embedded base model"
+            )
+            return HubError(f"{safe(self.where)} is not on this disk and {why}", hint)
+        reason = safe((str(error).strip().splitlines() or [type(error).__name__])[0], limit=160)
+        return InvalidInput(f"{safe(self.where)} cannot be used as a judge: {reason}", f"name another with {option}")
+
+
+def find_judge(wanted: str, base_name: str, base_source: str, base_folder: Path) -> JudgeSource:
+    """The judge a user means, without loading anything.
+
+    Args:
+        wanted: `embedded`, a Hub id, a folder; `auto` or nothing takes the base model's own towers where it has them,
+            else the paper's CLIP.
+
+    Raises:
+        FileMissing, InvalidInput: nothing is there, or no CLIP.
+    """
+    if wanted in ("", "auto"):
+        if has_vision(base_folder):
+            return JudgeSource("towers", EMBEDDED if base_source == EMBEDDED else base_name, str(base_folder))
+        wanted = CLIP
+    if wanted == EMBEDDED:
+        return JudgeSource("towers", EMBEDDED, str(embedded_folder()))
+    path = Path(wanted).expanduser()
+    if looks_like_hub_id(wanted):
+        return JudgeSource("clip", wanted, wanted)
+    if not path.is_dir():
+        raise FileMissing(f"there is no judge {safe(wanted)!r}", f"a Hub id such as {CLIP}, a folder, or {EMBEDDED}")
+    if has_vision(path):
+        return JudgeSource("towers", path.name, str(path))
+    if "clip" not in _model_type(path):
+        raise InvalidInput(
+            f"{safe(path)} holds no CLIP model", f"it needs a config.json of a CLIP, or {VISION_PARTS[0]}"
+        )
+    return JudgeSource("clip", path.name, str(path))
+
+
+def find_dino(wanted: str) -> JudgeSource:
+    """The picture judge a user means.
+
+    Raises:
+        FileMissing: no such folder.
+    """
+    if not looks_like_hub_id(wanted) and not Path(wanted).expanduser().is_dir():
+        raise FileMissing(f"there is no model {safe(wanted)!r}", f"a Hub id such as {DINO}, or a folder")
+    where = wanted if looks_like_hub_id(wanted) else str(Path(wanted).expanduser())
+    return JudgeSource("dino", wanted if where == wanted else Path(where).name, where)
+
+
+def _model_type(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+class _Towers:
+    """A base model's own text encoder and vision tower."""
+
+    def __init__(self, source: JudgeSource, device: str) -> None:
+        import torch
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        from tiregistry.bases.clip_space import ClipSpace
+
+        folder = Path(source.where)
+        text: Any = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32)
+        self._tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
+        self._space = ClipSpace(text.requires_grad_(False).eval().to(device), self._tokenizer, folder)
+        self._device, self._window = device, int(text.config.max_position_embeddings)
+        self.name = source.name
+        self.digest = _digest([*text.parameters(), *self._space.picture_parameters()])
+
+    def pictures(self, pictures: Sequence[Image]) -> Features:
+        return _unit(self._space.picture_features(pictures))
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        import torch
+
+        with torch.no_grad():
+            return _unit(self._space.text_features(_ids(self._tokenizer, texts, self._window).to(self._device)))
+
+
+class _Clip:
+    """A CLIP model of transformers."""
+
+    def __init__(self, source: JudgeSource, device: str) -> None:
+        import torch
+        from transformers import CLIPModel, CLIPTokenizer
+
+        from tiregistry.bases.clip_space import normalisation
+
+        # Weights in a pickle are read by torch's restricted loader, which runs nothing.
+        model: Any = CLIPModel.from_pretrained(source.where, dtype=torch.float32)
+        self._model = model.requires_grad_(False).eval().to(device)
+        self._tokenizer = CLIPTokenizer.from_pretrained(source.where)
+        self._device = device
+        self._mean, self._std = normalisation(Path(source.where))
+        self.name = source.name
+        self.digest = _digest(model.parameters())
+
+    def pictures(self, pictures: Sequence[Image]) -> Features:
+        import torch
+
+        from tiregistry.bases.clip_space import picture_tensor
+
+        side = int(self._model.config.vision_config.image_size)
+        with torch.no_grad():
+            seen = self._model.vision_model(picture_tensor(pictures, side, self._mean, self._std).to(self._device))
+            return _unit(self._model.visual_projection(seen.pooler_output))
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        import torch
+
+        window = int(self._model.config.text_config.max_position_embeddings)
+        with torch.no_grad():
+            read = self._model.text_model(_ids(self._tokenizer, texts, window).to(self._device))
+            return _unit(self._model.text_projection(read.pooler_output))
+
+
+class _Dino:
+    """A vision transformer trained on pictures alone; its feature is the class token's last state."""
+
+    def __init__(self, source: JudgeSource, device: str) -> None:
+        import torch
+        from transformers import AutoModel
+
+        from tiregistry.bases.clip_space import normalisation
+
+        model: Any = AutoModel.from_pretrained(source.where, dtype=torch.float32)
+        self._model = model.requires_grad_(False).eval().to(device)
+        self._device = device
+        imagenet = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        self._mean, self._std = normalisation(Path(source.where), *imagenet)
+        patch = int(model.config.patch_size)
+        # DINOv2 was finished at 518 pixels, but is used at 224, the next multiple of its patches.
+        self._side = min(int(model.config.image_size), 224) // patch * patch
+        self.name = source.name
+        self.digest = _digest(model.parameters())
+
+    def pictures(self, pictures: Sequence[Image]) -> Features:
+        import torch
+
+        from tiregistry.bases.clip_space import picture_tensor
+
+        with torch.no_grad():
+            seen = self._model(picture_tensor(pictures, self._side, self._mean, self._std).to(self._device))
+            return _unit(seen.last_hidden_state[:, 0])
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        raise NotImplementedError("a judge of pictures alone")
+
+
+def _ids(tokenizer: Any, texts: Sequence[str], window: int) -> Any:
+    encoded = tokenizer(
+        list(texts), padding="max_length", max_length=window, truncation=True, return_tensors="pt", verbose=False
+    )
+    return encoded["input_ids"]
+
+
+def _unit(features: Any) -> Features:
+    from tiregistry.evaluation.measures import unit
+
+    return unit(features.float().cpu().numpy())
+
+
+def _digest(parameters: Any) -> str:
+    """Identity of weights, from every tensor's shape and a sample of its values: telling models apart, not proof."""
+    hasher = hashlib.sha256()
+    for parameter in parameters:
+        flat = parameter.detach().float().cpu().reshape(-1)
+        hasher.update(repr(tuple(parameter.shape)).encode())
+        hasher.update(flat[:: max(1, flat.numel() // 64)].numpy().tobytes())
+    return "sha256:" + hasher.hexdigest()

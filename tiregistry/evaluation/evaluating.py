@@ -55,7 +55,7 @@ class Evaluation:
 
         Without source pictures there is only `text_alignment`.
         """
-        return {measure: interval_of(draws) for measure, draws in _statistics([self]).items()}
+        return means([self])
 
     def per_edit(self) -> list[float]:
         """Text alignment of each edit."""
@@ -68,21 +68,35 @@ def differences(a: Evaluation, b: Evaluation) -> dict[str, Interval]:
     Pictures of the same prompt and seed start from the same noise and are compared pair by pair, which leaves out the
     spread that both share.
     """
-    return {measure: interval_of(draws) for measure, draws in _statistics([a, b]).items()}
+    return mean_differences([(a, b)])
 
 
-def _statistics(evaluations: Sequence[Evaluation]) -> dict[str, Values]:
+def means(evaluations: Sequence[Evaluation]) -> dict[str, Interval]:
+    """The mean over several words of each measure that all have."""
+    return _summary([_statistics([one], seed) for seed, one in enumerate(evaluations)])
+
+
+def mean_differences(pairs: Sequence[tuple[Evaluation, Evaluation]]) -> dict[str, Interval]:
+    """The mean over several pairs of words of first minus second, see `differences`."""
+    return _summary([_statistics(pair, seed) for seed, pair in enumerate(pairs)])
+
+
+def _summary(found: Sequence[dict[str, Values]]) -> dict[str, Interval]:
+    common = [measure for measure in found[0] if all(measure in one for one in found)]
+    return {measure: interval_of(np.mean([one[measure] for one in found], axis=0)) for measure in common}
+
+
+def _statistics(evaluations: Sequence[Evaluation], seed: int = 0) -> dict[str, Values]:
     """Per measure `[1 + resamples]`: the value of one evaluation, or the difference of two, on the same draws."""
     own = [_strata(evaluation) for evaluation in evaluations]
     common = [name for name in own[0] if all(name in strata for strata in own)]
-    draws = resampled_means([np.stack([strata[name] for strata in own], axis=1) for name in common])
-    means = {name: draws[:, number] for number, name in enumerate(common)}
-    edits = [means[name] for name in common if name.startswith("edit ")]
-    found = {TEXT: np.mean(edits, axis=0)}
-    if IMAGE in means:
-        found = {IMAGE: means[IMAGE], **found, SCORE: score(means[IMAGE], found[TEXT])}
-    if DINO in means:
-        found[DINO] = means[DINO]
+    draws = resampled_means([np.stack([strata[name] for strata in own], axis=1) for name in common], seed=seed)
+    by_name = {name: draws[:, number] for number, name in enumerate(common)}
+    found = {TEXT: np.mean([by_name[name] for name in common if name.startswith("edit ")], axis=0)}
+    if IMAGE in by_name:
+        found = {IMAGE: by_name[IMAGE], **found, SCORE: score(by_name[IMAGE], found[TEXT])}
+    if DINO in by_name:
+        found[DINO] = by_name[DINO]
     if len(evaluations) == 1:
         return {measure: values[:, 0] for measure, values in found.items()}
     return {measure: values[:, 0] - values[:, 1] for measure, values in found.items()}

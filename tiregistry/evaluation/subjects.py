@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tiregistry.concepts import Version
 from tiregistry.errors import Damaged, InvalidInput
+from tiregistry.evaluation.protocols import without_word
 from tiregistry.generation.grammar import escape
 from tiregistry.text import safe
 
@@ -25,7 +26,7 @@ class Subject:
         label: how results call it.
         version: the word; None for plain words.
         embedding: the vectors of a version that is not in the registry; None takes them from there.
-        phrase: the plain words; empty for a version.
+        phrase: the plain words; when there are neither words nor version, prompts are said without it.
         step: training steps behind it, where it is a checkpoint of a run.
     """
 
@@ -44,6 +45,8 @@ class Subject:
 
     def prompt(self, template: str) -> str:
         """`template`, which is plain text, with it at the place of `{}`, in the prompt grammar."""
+        if self.version is None and not self.phrase:
+            return escape(without_word(template))
         before, after = template.split("{}")
         return escape(before) + (self._word or escape(self.phrase)) + escape(after)
 

@@ -149,7 +149,7 @@ class Evaluator:
         self._make(subject, shots, judges, stores, progress)
 
         def of(store: FeatureStore, edit: int | None) -> Features:
-            rows = [store.get(subject.prompt(s.template), s.seed) for s in shots if s.edit == edit]
+            rows = [store.get(s.template, s.seed) for s in shots if s.edit == edit]
             return np.stack([row for row in rows if row is not None])
 
         told = self.judge.texts([without_word(edit) for edit in self.protocol.edits])
@@ -182,8 +182,7 @@ class Evaluator:
         missing = [
             shot
             for shot in shots
-            if self.seen is not None
-            or any(store.get(subject.prompt(shot.template), shot.seed) is None for store in stores)
+            if self.seen is not None or any(store.get(shot.template, shot.seed) is None for store in stores)
         ]
         done = len(shots) - len(missing)
         if progress:
@@ -191,10 +190,7 @@ class Evaluator:
         for batch, pictures in self._pictures(subject, missing):
             for judge, store in zip(judges, stores, strict=True):
                 features = judge.pictures([picture.image for picture in pictures])
-                new = [
-                    (subject.prompt(shot.template), shot.seed, feature)
-                    for shot, feature in zip(batch, features, strict=True)
-                ]
+                new = [(shot.template, shot.seed, feature) for shot, feature in zip(batch, features, strict=True)]
                 try:
                     store.add(new)
                 except OSError as error:

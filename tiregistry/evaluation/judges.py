@@ -59,16 +59,18 @@ class JudgeSource:
             InvalidInput: it is no such model, or damaged.
         """
         opened: dict[str, Callable[[JudgeSource, str], Judge]] = {"towers": _Towers, "clip": _Clip, "dino": _Dino}
+        from safetensors import SafetensorError
+
         from tiregistry.bases.loading import quiet_libraries
 
         with quiet_libraries():
             try:
                 return opened[self.kind](self, device)
-            except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+            except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
                 raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> Exception:
-        option = "--dino" if self.kind == "dino" else "--clip"
+        option = "--dino-model" if self.kind == "dino" else "--clip"
         if looks_like_hub_id(self.where):
             offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
             why = "HF_HUB_OFFLINE is set" if offline else "it cannot be got from the Hub"
@@ -116,10 +118,12 @@ def find_dino(wanted: str) -> JudgeSource:
     Raises:
         FileMissing: no such folder.
     """
-    if not looks_like_hub_id(wanted) and not Path(wanted).expanduser().is_dir():
+    if looks_like_hub_id(wanted):
+        return JudgeSource("dino", wanted, wanted)
+    folder = Path(wanted).expanduser()
+    if not folder.is_dir():
         raise FileMissing(f"there is no model {safe(wanted)!r}", f"a Hub id such as {DINO}, or a folder")
-    where = wanted if looks_like_hub_id(wanted) else str(Path(wanted).expanduser())
-    return JudgeSource("dino", wanted if where == wanted else Path(where).name, where)
+    return JudgeSource("dino", folder.name, str(folder))
 
 
 def _model_type(folder: Path) -> str:

@@ -116,7 +116,7 @@ class EvaluationPlan:
             HubError, InvalidInput: the judge cannot be loaded.
             BaseModelNotFound, WrongBaseModel, DeviceError, InvalidPrompt: the pictures cannot be made.
         """
-        from tiregistry.bases.loading import choose_device
+        from tiregistry.bases.devices import choose_device
         from tiregistry.generation.generator import Generator
 
         request = self.request

@@ -300,7 +300,7 @@ def _diffusers(word: Word, stem: str) -> Files:
 def _diffusers_bin(word: Word, stem: str) -> Files:
     """As `_diffusers`, in torch's container; diffusers refuses a second key, so the block is the archive's comment."""
     role, vectors = _only(word, "diffusers-bin")
-    return {f"{stem}.bin": write_torch({word.placeholder_token: vectors}, "learned_embeds", _comment(word, role))}
+    return {f"{stem}.bin": write_torch({word.placeholder_token: vectors}, _comment(word, role))}
 
 
 def _comment(word: Word, role: str) -> str:
@@ -353,7 +353,7 @@ def _sd_concepts(word: Word, stem: str) -> Files:
     role, vectors = _only(word, "sd-concepts")
     rows = vectors[0] if len(vectors) == 1 else vectors
     files: Files = {
-        "learned_embeds.bin": write_torch({word.placeholder_token: rows}, "learned_embeds", _comment(word, role)),
+        "learned_embeds.bin": write_torch({word.placeholder_token: rows}, _comment(word, role)),
         "token_identifier.txt": word.placeholder_token.encode(),
         "type_of_concept.txt": word.concept_type.encode(),
         "README.md": _card(word).encode(),

@@ -135,12 +135,18 @@ def test_equal_words_give_equal_files(tmp_path):
 # -- A1111 and Forge ------------------------------------------------------------------------------------------------
 
 
-def test_a1111_accepts_the_archive_members(tmp_path):
-    """A1111's checker allows `<folder>/data.pkl`, `<folder>/version` and `<folder>/data/<number>` and nothing else."""
-    with zipfile.ZipFile(write("sd1", "a1111", tmp_path)) as archive:
+@pytest.mark.parametrize("format_id", ["a1111", "diffusers-bin", "sd-concepts"])
+def test_a1111_accepts_the_archive_members(tmp_path, format_id):
+    """A1111's checker allows `<folder>/data.pkl`, `<folder>/version` and `<folder>/data/<number>` and nothing else;
+    that of 2022 only with `archive` for the folder."""
+    path = write("sd1", format_id, tmp_path)
+    with zipfile.ZipFile(path / "learned_embeds.bin" if path.is_dir() else path) as archive:
         names = archive.namelist()
         stream = archive.read("archive/data.pkl")
-    assert all(re.fullmatch(r"[^/]+/(data\.pkl|version|data/\d+)", name) for name in names)
+        comment = archive.comment
+    assert all(re.fullmatch(r"archive/(data\.pkl|version|data/\d+)", name) for name in names)
+    assert (comment == b"") == (format_id == "a1111")  # its block is inside
+    assert format_id == "a1111" or json.loads(comment)["version"] == SHA
     # Its restricted unpickler allows these globals among a few others.
     asked = {argument for op, argument, _ in pickletools.genops(stream) if op.name == "GLOBAL"}
     assert asked == {"torch._utils _rebuild_tensor_v2", "torch FloatStorage", "collections OrderedDict"}

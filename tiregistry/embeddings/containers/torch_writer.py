@@ -1,7 +1,7 @@
-"""torch zip files written without torch: exactly `data.pkl`, `data/N` and `version`, which every reader accepts.
+"""torch zip files written without torch: exactly `archive/data.pkl`, `archive/data/N` and `archive/version`.
 
-Files saved by recent torch also hold `byteorder` and `.data/serialization_id`; the A1111 web UI calls a file with any
-other member malicious and refuses it.
+Files saved by recent torch also hold `byteorder` and `.data/serialization_id`, in a folder called like the file. The
+A1111 web UI calls a file with any other member malicious and refuses it; that of 2022 also any other folder.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ MAX_COMMENT = 0xFFFF
 """Longest comment of a zip archive, in bytes."""
 
 
-def write_torch(value: Mapping[str, Any], folder: str = "archive", comment: str = "") -> bytes:
+def write_torch(value: Mapping[str, Any], comment: str = "") -> bytes:
     """The bytes of a torch zip holding `value`.
 
     Args:
         value: nested dicts of text, numbers, None and float32 arrays; arrays become CPU tensors.
-        folder: name of the folder inside the archive.
         comment: ASCII text for the archive's comment, which torch does not look at; left out when it is too long.
     """
     writer = _Pickle()
     writer.value(value)
-    members = [(f"{folder}/data.pkl", bytes(writer.out) + b".")]
-    members += [(f"{folder}/data/{index}", array.tobytes()) for index, array in enumerate(writer.arrays)]
-    members.append((f"{folder}/version", b"3\n"))
+    members = [("archive/data.pkl", bytes(writer.out) + b".")]
+    members += [(f"archive/data/{index}", array.tobytes()) for index, array in enumerate(writer.arrays)]
+    members.append(("archive/version", b"3\n"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members:

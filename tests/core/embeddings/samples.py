@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -166,7 +167,7 @@ def parameter_dict(tensors: Mapping[str, Array]) -> Called:
 
 
 def torch_zip(
-    value: Any, folder: str = "archive", extra: Mapping[str, bytes] | None = None, protocol: int = 2
+    value: Any, folder: str = "archive", extra: Mapping[str, bytes] | None = None, protocol: int = 2, comment: str = ""
 ) -> bytes:
     """torch's zip format."""
     file = io.BytesIO()
@@ -180,6 +181,7 @@ def torch_zip(
         archive.writestr(f"{folder}/version", "3\n")
         for name, content in (extra or {}).items():
             archive.writestr(name, content)
+        archive.comment = comment.encode()
     return buffer.getvalue()
 
 
@@ -307,6 +309,15 @@ def avif_pixels() -> bytes:
 # -- one small file of every kind -----------------------------------------------------------------------------------
 
 
+def _block(array: Array) -> str:
+    """The provenance block of a word on CLIP-L."""
+    part = {"clip_l": {"dtype": "F32", "shape": list(array.shape), "sha256": sha256(array.tobytes()).hexdigest()}}
+    identity = sha256(json.dumps(part, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    manifest = {"format": "tireg-manifest/1", "embedding": part, "images": [], "parents": [], "training": {"seed": 1}}
+    block = {"format": 1, "embedding": f"sha256:{identity}", "version": "sha256:" + "ab" * 32, "manifest": manifest}
+    return json.dumps(block | {"reference": "gnome@2", "placeholder_token": "<gnome>", "part": "clip_l"})
+
+
 def small_files() -> dict[str, bytes]:
     """A small valid file of every container and layout; the start of every fuzz run."""
     from PIL import features
@@ -320,6 +331,8 @@ def small_files() -> dict[str, bytes]:
     )
     return {
         "diffusers.safetensors": safetensors({"<gnome>": two}, {"format": "pt"}),
+        "told.safetensors": safetensors({"<gnome>": two}, {"tireg": _block(two)}),
+        "told.bin": torch_zip({"<gnome>": Tensor(two)}, comment=_block(two)),
         "diffusers-1d.bin": torch_zip({"<gnome>": Tensor(one[0])}),
         "half.bin": torch_zip({"<gnome>": Tensor(one.astype(np.float16), "HalfStorage")}),
         "legacy.bin": torch_legacy({"<gnome>": Tensor(two)}),

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.embeddings.samples import small_files
 from tiregistry.concepts import Fingerprint
 from tiregistry.embeddings.provenance import Provenance
+from tiregistry.embeddings.reading import read_embedding
 
 DIGEST = "sha256:" + "ab" * 32
 FULL = Provenance(
@@ -83,3 +85,12 @@ def test_any_json_is_parsed_or_dropped(block):
     parsed = Provenance.parse(json.dumps(block | {"embedding": DIGEST}))
     assert parsed is not None
     assert Provenance.parse(parsed.to_json()) == parsed
+
+
+def test_the_block_is_found_in_every_container():
+    files = small_files()
+    for name in ("told.safetensors", "told.bin"):
+        (found,) = read_embedding(files[name], filename=name)
+        assert found.provenance is not None
+        assert (found.provenance.reference, found.warnings) == ("gnome@2", ())
+        assert found.provenance.manifest is not None

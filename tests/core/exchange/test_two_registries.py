@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.embeddings.samples import Tensor, a1111, image_bytes, safetensors, torch_zip, vectors
 from tiregistry.concepts import Fingerprint, NewVersion, Parent, SourceImage, Version
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.errors import InvalidInput
 from tiregistry.exchange.exporting import FORMATS, export_version
 from tiregistry.exchange.importing import ImportOptions, Outcome, import_path
 from tiregistry.registry.manifest import build, canonical, digest_of, version_of
@@ -253,6 +257,24 @@ def test_a_manifest_is_what_build_gives_again(here):
     for manifest in (None, [], "x", {}, {"format": "tireg-manifest/1"}, dict(version.manifest, base=float("nan"))):
         with pytest.raises(ValueError, match="manifest"):
             version_of(manifest, version.digest, "gnome", "imported")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+PARTS = ("format", "placeholder_token", "concept_type", "embedding", "base", "images", "training", "parents")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from([*PARTS, "more"]), JSON | st.sampled_from(["tireg-manifest/1", "object", None])))
+def test_any_json_for_a_manifest_is_a_version_or_an_error(manifest):
+    """Also with the digest that it really has: then everything in it is looked at."""
+    whole = dict.fromkeys(PARTS) | {"format": "tireg-manifest/1", "concept_type": "object", "images": [], "parents": []}
+    for raw in (manifest, whole | manifest):
+        with contextlib.suppress(ValueError, InvalidInput):
+            version_of(raw, digest_of(canonical(raw)), "gnome", "imported")
 
 
 # -- facts, not guesses ---------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show one word or version in full."),
     "diff": ("diff", "Compare two versions."),
     "eval": ("eval", "Measure words: do they look like their pictures, do they still do what the prompt says."),
+    "space": ("space", "Where a word lives: its neighbours in the vocabulary and among your words."),
+    "blend": ("blend", "Mix two words into a new one."),
     "history": ("history", "Show how a word's versions came from each other."),
     "tag": ("tag", "Label a word."),
     "alias": ("alias", "Give a version a movable name, such as best."),

@@ -93,6 +93,26 @@ def load_base(
         ) from error
 
 
+def load_clip_towers(folder: Path, family: Family) -> list[TextTower]:
+    """Only the CLIP text encoders of a diffusers folder, float32 on the CPU: what looking at words needs.
+
+    Raises:
+        InvalidInput: they cannot be loaded.
+    """
+    import torch
+
+    index = read_model_index(folder)
+    try:
+        with quiet_libraries():
+            return [
+                _load_tower(folder, index, family, role, suffix, torch.device("cpu"), torch.float32)
+                for role, suffix in encoder_parts(folder, family)
+                if role != "t5"
+            ]
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{safe(folder)}: its text encoders cannot be loaded: {safe(error, limit=200)}") from error
+
+
 def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torch.dtype) -> LoadedBase:
     with quiet_libraries():
         import diffusers

@@ -70,6 +70,10 @@ class Vocabulary:
         cosine /= np.maximum(self.norms[:, None] * lengths[None, :], 1e-12)
         return tuple(self._words(column, count) for column in cosine.T)
 
+    def rows(self, indices: Sequence[int]) -> Matrix:
+        """Some rows of the table, float32 `[len(indices), dim]`."""
+        return _widened(self.table[list(indices)])
+
     def _words(self, cosine: npt.NDArray[np.float32], count: int) -> tuple[tuple[str, float], ...]:
         found: list[tuple[str, float]] = []
         for index in np.argsort(-cosine)[: 20 * count]:
@@ -82,11 +86,13 @@ class Vocabulary:
     def _blocks(self) -> Iterator[Matrix]:
         """The rows as float32, a few thousand at a time."""
         for start in range(0, len(self.table), _BLOCK):
-            rows = self.table[start : start + _BLOCK]
-            if rows.dtype == np.uint16:  # bfloat16: the upper half of a float32
-                yield (rows.astype(np.uint32) << 16).view(np.float32)
-            else:
-                yield rows.astype(np.float32)
+            yield _widened(self.table[start : start + _BLOCK])
+
+
+def _widened(rows: npt.NDArray[Any]) -> Matrix:
+    if rows.dtype == np.uint16:  # bfloat16: the upper half of a float32
+        return (rows.astype(np.uint32) << 16).view(np.float32)
+    return rows.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from tiregistry.bases.denoisers import Conditioning
 from tiregistry.bases.loaded import LoadedBase
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.errors import InvalidPrompt, WrongBaseModel
+from tiregistry.embeddings.mixing import mix
+from tiregistry.errors import InvalidPrompt
 from tiregistry.generation.prompts import PromptPart, words_in
 
 if TYPE_CHECKING:
@@ -172,42 +172,6 @@ class PromptEncoder:
             out.append(torch.where(factor == 1, said, silent + factor * (said - silent)))
             start = end
         return torch.cat(out, dim=-1)
-
-
-def mix(first: Embedding, second: Embedding, at: float) -> Embedding:
-    """A word between two words.
-
-    Each vector is turned along the arc between the two directions (slerp), its length goes in a straight line: the
-    encoder reads the direction, and a straight line through the middle would shorten the vector.
-
-    Args:
-        at: from `first` (0) to `second` (1).
-
-    Raises:
-        WrongBaseModel: the two have vectors of different encoders, numbers or widths.
-    """
-    if at in (0, 1):
-        return second if at else first
-    tensors = {}
-    for role, a in first.tensors.items():
-        b = second.tensors.get(role)
-        if b is None or a.shape != b.shape or len(first.tensors) != len(second.tensors):
-            raise WrongBaseModel(
-                f"words of {first.num_vectors} and {second.num_vectors} vectors cannot be mixed",
-                "mix words with the same number of vectors, learned on the same base model",
-            )
-        length_a = np.linalg.norm(a, axis=-1, keepdims=True)
-        length_b = np.linalg.norm(b, axis=-1, keepdims=True)
-        unit_a, unit_b = a / np.maximum(length_a, 1e-12), b / np.maximum(length_b, 1e-12)
-        angle = np.arccos(np.clip((unit_a * unit_b).sum(-1, keepdims=True), -1, 1))
-        sine = np.sin(angle)
-        # Nearly the same or opposite directions have no unique arc: there the straight line is as good.
-        flat = sine < 1e-4
-        safe_sine = np.where(flat, 1, sine)
-        from_a = np.where(flat, 1 - at, np.sin((1 - at) * angle) / safe_sine)
-        from_b = np.where(flat, at, np.sin(at * angle) / safe_sine)
-        tensors[role] = (from_a * unit_a + from_b * unit_b) * ((1 - at) * length_a + at * length_b)
-    return Embedding(tensors)
 
 
 def _chunks(pieces: list[tuple[Token, ...]], room: int) -> list[tuple[Token, ...]]:

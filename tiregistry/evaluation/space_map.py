@@ -1,0 +1,104 @@
+"""A word among its neighbours in two dimensions, as marks for a picture or for a terminal of letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tiregistry.evaluation.space import Space, vocabularies
+from tiregistry.graphics.scatter import Mark, scatter
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.registry.registry import Registry
+
+MOST_NEIGHBOURS = 24
+MOST_RELATIVES = 8
+WORD, VOCABULARY, INITIALIZER, VERSION, OTHER = 1, 4, 2, 0, 3
+"""Colours by what a mark is."""
+
+
+class SpaceMap:
+    """The places of a word's vectors, their neighbours, initializer and relatives in the plane that spreads them most.
+
+    Directions (vectors of length 1) of the first encoder are projected on their first two principal components; a word
+    of several vectors has a mark for each. `shown` says how much of the spread the plane holds: distances on the map
+    are no better than that.
+    """
+
+    def __init__(self, registry: Registry, space: Space) -> None:
+        version = space.version
+        self.title = f"{version.reference} among its neighbours"
+        encoder = version.encoders[0].encoder
+        own = registry.embedding(version).tensors[encoder]
+        vocabulary = vocabularies(registry, version).get(encoder)
+        rows: list[Any] = list(own)
+        many = len(own) > 1
+        labels = [f"{version.reference}[{n + 1}]" if many else version.reference for n in range(len(own))]
+        kinds = [WORD] * len(own)
+        self.lines: list[tuple[int, int]] = []
+        if vocabulary is not None:
+            index = {word: number for number, word in enumerate(vocabulary.words) if word}
+            places = [place for place in space.vectors if place.encoder == encoder]
+            starts = list(dict.fromkeys(p.initializer for p in places if p.initializer in index))
+            near = [word for place in places for word, _ in (*place.nearest, *place.nearest_outputs)]
+            near = [word for word in dict.fromkeys(near) if word in index and word not in starts][:MOST_NEIGHBOURS]
+            for word in (*starts, *near):
+                rows.append(vocabulary.rows([index[word]])[0])
+                labels.append(word)
+                kinds.append(INITIALIZER if word in starts else VOCABULARY)
+            for number, place in enumerate(places):
+                if place.initializer in starts:
+                    self.lines.append((number, len(own) + starts.index(place.initializer)))
+        for relative in space.relatives[:MOST_RELATIVES]:
+            other = registry.embedding(registry.version(relative.reference)).tensors.get(encoder)
+            if other is None or other.shape[1] != own.shape[1]:
+                continue
+            for number, vector in enumerate(other):
+                rows.append(vector)
+                labels.append(f"{relative.reference}[{number + 1}]" if len(other) > 1 else relative.reference)
+                kinds.append(VERSION if relative.is_same_concept else OTHER)
+        flat, self.shown = _plane(np.stack(rows))
+        shapes = {WORD: "star", VOCABULARY: "dot", INITIALIZER: "square", VERSION: "ring", OTHER: "ring"}
+        self.marks = [
+            Mark(float(x), float(y), label, kind, shapes[kind])  # type: ignore[arg-type]
+            for (x, y), label, kind in zip(flat, labels, kinds, strict=True)
+        ]
+
+    def picture(self) -> Image:
+        """RGB: the word a star, vocabulary words dots, the initializer a square, other words and versions rings."""
+        title = f"{self.title} · the plane holds {self.shown:.0%} of their spread"
+        return scatter(self.marks, title=title, lines=self.lines, square=True)
+
+    def text(self, columns: int, rows: int) -> list[str]:
+        """In letters: `*` the word, `.` vocabulary, `#` initializer, `o` other words; labels where they fit."""
+        signs = {WORD: "*", VOCABULARY: ".", INITIALIZER: "#", VERSION: "o", OTHER: "o"}
+        grid = [[" "] * columns for _ in range(rows)]
+        xs, ys = [m.x for m in self.marks], [m.y for m in self.marks]
+        wide, high = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
+        room = max(1, columns - 12)
+        spots = [
+            (round((m.x - min(xs)) / wide * (room - 1)), round((max(ys) - m.y) / high * (rows - 1))) for m in self.marks
+        ]
+        for (x, y), mark in zip(spots, self.marks, strict=True):
+            if grid[y][x] == " ":
+                grid[y][x] = signs[mark.color]
+        for (x, y), mark in zip(spots, self.marks, strict=True):
+            text = mark.label[: columns - x - 1]
+            if all(cell == " " for cell in grid[y][x + 1 : x + 1 + len(text)]):
+                grid[y][x + 1 : x + 1 + len(text)] = list(text)
+        return ["".join(row).rstrip() for row in grid]
+
+
+def _plane(rows: Any) -> tuple[Any, float]:
+    """`[n, 2]` coordinates along the directions' first two principal components, and their share of the spread."""
+    units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    centred = (units - units.mean(axis=0)).astype(np.float64)
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    flat = np.zeros((len(rows), 2))
+    count = min(2, len(sizes))
+    flat[:, :count] = left[:, :count] * sizes[:count]
+    total = float((sizes**2).sum())
+    return flat, float((sizes[:2] ** 2).sum()) / total if total else 1.0

@@ -34,6 +34,10 @@ class ImportOptions(Wishes):
     """Report what would happen and register nothing."""
     origin: Origin = "imported"
     """`pulled` when the files come from the Hub."""
+    base_name: str = ""
+    """What is said beside the files of the base model, for files that say nothing themselves."""
+    licence: str = ""
+    """Likewise of the licence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +181,7 @@ def _register(
     names = choose_names(registry, found, options, told, siblings)
     version: Version | None = None
     if not options.dry_run:
-        version = _add(registry, path, found, names, told, options.origin, inspections)
+        version = _add(registry, path, found, names, told, options, inspections)
         names.concept = version.concept
     return Outcome(
         path=path,
@@ -241,7 +245,7 @@ def _add(
     found: FoundEmbedding,
     names: Names,
     told: NewVersion | None,
-    origin: Origin,
+    options: ImportOptions,
     inspections: Sequence[Inspection],
 ) -> Version:
     """Store the files, then the version; the blobs come first, as the registry demands."""
@@ -256,14 +260,16 @@ def _add(
     }
     if found.provenance is not None and found.provenance.created_at:
         facts["created_at"] = found.provenance.created_at
+    described = _described(registry, path, found, names, told)
     version = registry.add_version(
         replace(
-            _described(registry, path, found, names, told),
-            origin=origin,
+            described,
+            origin=options.origin,
+            base_name=described.base_name or ("" if described.fingerprint else options.base_name),
             record={"import": facts},
             attachments=attachments,
             description=found.details.get("modelspec.description", ""),
-            licence=found.details.get("modelspec.license", ""),
+            licence=found.details.get("modelspec.license", "") or options.licence,
         ),
         found.embedding,
     )

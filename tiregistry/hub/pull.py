@@ -215,7 +215,7 @@ class _Pull:
             )
         pictures = picture_paths(files) if self.options.images else []
         with self._fetched(info, files, [*words, *texts_beside(files), *pictures]) as folder:
-            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming)
+            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming, info.card)
         return [
             self._result("already here" if was_known else "pulled", version, info, notes)
             for version, was_known, notes in found

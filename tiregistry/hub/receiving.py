@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -234,9 +234,17 @@ def _add_labels(registry: Registry, version: Version, word: SharedWord) -> None:
 
 
 def register_foreign(
-    registry: Registry, folder: Path, repo_id: str, naming: Naming
+    registry: Registry, folder: Path, repo_id: str, naming: Naming, card: Mapping[str, Any]
 ) -> list[tuple[Version, bool, tuple[str, ...]]]:
     """Register the words of a repository that tireg did not write; pickles are read without being executed.
+
+    Args:
+        registry: where.
+        folder: the fetched files.
+        repo_id: where they come from.
+        naming: what the user wants.
+        card: the front matter of the repository's README; its base model and licence are believed where the files say
+            nothing, because nobody else knows.
 
     Returns:
         Per word its version, whether it was here already, and what the user should know.
@@ -245,7 +253,13 @@ def register_foreign(
         UnreadableEmbedding: none of the files can be used; the message says why the first cannot.
         InvalidInput, Conflict: the names that the user gave do not fit.
     """
-    options = ImportOptions(name=naming.name, placeholder_token=naming.placeholder_token, origin="pulled")
+    options = ImportOptions(
+        name=naming.name,
+        placeholder_token=naming.placeholder_token,
+        origin="pulled",
+        base_name=_first_text(card.get("base_model"), 200),
+        licence=_first_text(card.get("license"), 100),
+    )
     found: list[tuple[Version, bool, tuple[str, ...]]] = []
     refused: list[str] = []
     first: TiregError | None = None
@@ -263,3 +277,9 @@ def register_foreign(
         version, was_known, notes = found[-1]
         found[-1] = (version, was_known, (*notes, *refused))
     return found
+
+
+def _first_text(value: object, most: int) -> str:
+    """A field of a card: a text, or the first of a list, made safe."""
+    first = value[0] if isinstance(value, list) and value else value
+    return safe(first, limit=most) if isinstance(first, str) else ""

@@ -25,7 +25,7 @@ def test_the_concept_library(server: HubServer, bob: Hub, here: Registry) -> Non
     library = {
         **writer_for("sd-concepts").write(word(), "x"),
         "type_of_concept.txt": b"style",
-        "README.md": b"---\nlicense: mit\n---\n### Cat toy on Stable Diffusion\n",
+        "README.md": f"---\nlicense: mit\nbase_model: {BASE}\n---\n### Cat toy on Stable Diffusion\n".encode(),
         "concept_images/1.jpeg": photo(1),
         "concept_images/10.jpeg": photo(2),
         "concept_images/2.jpeg": photo(3),
@@ -37,6 +37,7 @@ def test_the_concept_library(server: HubServer, bob: Hub, here: Registry) -> Non
 
     version = pulled.version
     assert (version.placeholder_token, version.concept_type, version.origin) == ("<cat-toy>", "style", "pulled")
+    assert (version.base_name, here.concept("cat-toy").licence) == (BASE, "mit")
     assert [image.filename for image in version.images] == ["1.jpeg", "2.jpeg", "10.jpeg"]
     assert version.image(0) == photo(1)
     assert version.embedding_digest == word().embedding.digest

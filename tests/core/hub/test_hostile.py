@@ -272,3 +272,19 @@ def test_pictures_that_are_bombs_are_not_kept(server: HubServer, bob: Hub, here:
     assert not any(image.digest in watched.blobs for image in pulled.version.images)
     assert any("picture left out" in note for note in pulled.notes)
     assert pull_repository(watched, "bob/bomb", bob, options=PullOptions(images=False))[0].status == "already here"
+
+
+@pytest.mark.parametrize("value", [7, None, {}, [], [7], "\x1b[2J" * 500, {"a": 1}, ["x/y", 3]])
+def test_a_foreign_card_of_any_shape(
+    value: object, server: HubServer, bob: Hub, here: Registry, watched: Registry
+) -> None:
+    from tiregistry.embeddings.writing import writer_for
+    from tiregistry.exchange.exporting import word_of
+
+    files = writer_for("diffusers").write(word_of(here, learn(here)), "learned_embeds")
+    server.add_repo("bob/card", files)
+    lie = {"base_model": value, "license": value}
+    server.faults = [Fault.edit("GET /api/models/bob/card$", lambda info: {**info, "cardData": lie})]
+    (pulled,) = pull_repository(watched, "bob/card", bob)
+    assert pulled.version.base_name.isprintable()
+    assert watched.concept("gnome").licence.isprintable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import Self
@@ -9,18 +10,22 @@ from typing import Self
 import click
 
 from tireg_cli.messages import say
+from tireg_cli.output import fit
 from tiregistry.text import safe
 
 _WIDTH = 20
 
 
 class TransferProgress:
-    """A line that is written over: bar, step, what is being done. Nothing is shown where stderr is no terminal."""
+    """A line that is written over: bar, step, what is being done.
+
+    Where lines cannot be written over (a pipe, a dumb terminal) only a rate limit is told, once.
+    """
 
     def __init__(self) -> None:
         self._shown = False
         self._said_waiting = False
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __enter__(self) -> Self:
         return self
@@ -34,8 +39,9 @@ class TransferProgress:
         """One step; fits the callbacks of `tiregistry.hub`."""
         if not self._live:
             return
-        filled = _WIDTH * done // max(1, total)
-        self._write(f"{'█' * filled}{'░' * (_WIDTH - filled)} {safe(what, limit=60)}")
+        width = min(_WIDTH, max(4, _columns() // 4))
+        filled = width * done // max(1, total)
+        self._write(f"{'█' * filled}{'░' * (width - filled)} {safe(what, limit=60)}")
 
     def waiting(self, seconds: float) -> None:
         """A rate limit is being waited out."""
@@ -52,5 +58,13 @@ class TransferProgress:
             self._shown = False
 
     def _write(self, line: str) -> None:
-        click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+        click.echo(f"\r\x1b[K{fit(line, _columns() - 1)}", err=True, nl=False)
         self._shown = True
+
+
+def _columns() -> int:
+    """Cells of the terminal that stderr is."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import threading
+import time
 from pathlib import Path
 
 from tests.hub_server.faults import Fault, Request, Response
@@ -25,9 +26,12 @@ _FAULTS = {
 
 
 class _Talkative(HubServer):
-    """Shows each request as it comes."""
+    """Shows each request as it comes, and takes its time."""
+
+    delay = 0.0
 
     def respond(self, request: Request) -> Response:
+        time.sleep(self.delay)
         response = super().respond(request)
         print(f"{response.status} {request.line}", flush=True)
         return response
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("--member", action="append", default=[], metavar="REPO=NAME", help="who else may change a repo")
     parser.add_argument("--xet", type=Path, metavar="FOLDER", help="have xet, with this folder as its storage")
     parser.add_argument("--repo", action="append", default=[], metavar="ID=FOLDER", help="a public repository")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="before every answer")
     parser.add_argument(
         "--fault",
         action="append",
@@ -51,6 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     users = dict(reversed(user.split("=", 1)) for user in options.user or ["alice=alices-word", "bob=bobs-word"])
     with _Talkative(users, options.xet, options.port) as server:
+        server.delay = options.delay
         for item in options.repo:
             repo_id, _, folder = item.partition("=")
             files = {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}

@@ -26,6 +26,8 @@ MANIFEST = "tireg.json"
 CARD = "README.md"
 IMAGES = "concept_images"
 PREVIEWS = "previews"
+PICTURE_PATH = rf"(?:{IMAGES}|{PREVIEWS})/[^/]+"
+"""Where pictures lie; a regular expression."""
 
 MAX_TEXT = 2 * 2**20
 """Largest card, manifest or other text that is read."""
@@ -48,15 +50,23 @@ class RepositoryFiles:
         files: path to bytes.
         word: what `tireg.json` says.
         public: what a reader of the repository learns, in words.
+        notes: what was asked for and is not here, in words.
     """
 
     files: dict[str, bytes]
     word: SharedWord
     public: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
 
 def repository_files(
-    registry: Registry, version: Version, number: int, *, with_images: bool = False, with_previews: bool = False
+    registry: Registry,
+    version: Version,
+    number: int,
+    *,
+    with_images: bool = False,
+    with_previews: bool = False,
+    there: SharedWord | None = None,
 ) -> RepositoryFiles:
     """The files for a version.
 
@@ -66,6 +76,8 @@ def repository_files(
         number: the version's number in the repository, which counts for itself.
         with_images: add the source pictures, without their metadata.
         with_previews: add the preview pictures.
+        there: the same version as the repository holds it; pictures that are with it stay, also those that are not
+            here.
 
     Raises:
         InvalidInput: no prompt could use this word.
@@ -77,18 +89,25 @@ def repository_files(
     files["type_of_concept.txt"] = version.concept_type.encode()
     pictures = _pictures(registry, version, files) if with_images else ()
     previews = _previews(registry, version, files) if with_previews else ()
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    kept = _kept(there, hashes) if there is not None else ((), ())
     shared = shared_word(
         registry,
         version,
         number,
-        pictures=pictures,
-        previews=previews,
-        files={path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())},
+        pictures=tuple(sorted([*pictures, *kept[0]], key=lambda picture: picture.position)),
+        previews=(*previews, *kept[1]),
+        files=dict(sorted(hashes.items())),
     )
     assert word.provenance is not None
     part = next(iter(word.embedding.tensors)) if len(word.embedding.tensors) == 1 else ""
     files[MANIFEST] = shared.to_json(replace(word.provenance, part=part)).encode()
-    return RepositoryFiles(files, shared, _what_becomes_public(version, shared))
+    notes = []
+    if with_images and len(pictures) < max(1, len(version.images)):
+        notes.append(f"{len(pictures) or 'none'} of its {len(version.images)} source pictures are here to send")
+    if with_previews and not previews:
+        notes.append("it has no previews to send")
+    return RepositoryFiles(files, shared, _what_becomes_public(version, shared), tuple(notes))
 
 
 def _word_for_others(registry: Registry, version: Version, number: int) -> Word:
@@ -134,6 +153,14 @@ def _pictures(registry: Registry, version: Version, files: dict[str, bytes]) -> 
         width, height = decode_picture(data, path).image.size
         shared.append(SharedPicture(path, position, hashlib.sha256(data).hexdigest(), width, height))
     return tuple(shared)
+
+
+def _kept(there: SharedWord, hashes: dict[str, str]) -> tuple[list[SharedPicture], list[str]]:
+    """Pictures and previews that are in the repository and stay there; their hashes are added."""
+    stated = [*(picture.path for picture in there.pictures), *there.previews]
+    stay = {p for p in stated if p not in hashes and p in there.files and re.fullmatch(PICTURE_PATH, p)}
+    hashes |= {path: there.files[path] for path in stay}
+    return [p for p in there.pictures if p.path in stay], [path for path in there.previews if path in stay]
 
 
 def _is_image(role: str) -> bool:

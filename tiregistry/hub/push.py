@@ -52,6 +52,8 @@ class PushResult:
     """Paths that were written or removed."""
     public: tuple[str, ...] = ()
     """What a reader of the repository learns."""
+    notes: tuple[str, ...] = ()
+    """What was asked for and could not be sent, in words."""
     pull_request: str = ""
     """`refs/pr/N`, when it is in a pull request."""
     removed: tuple[str, ...] = ()
@@ -120,6 +122,7 @@ def push_version(
         tags=plan.tags,
         files=tuple(sorted([*plan.add, *plan.delete])),
         public=plan.public,
+        notes=plan.notes,
         pull_request=made.pull_request,
         removed=plan.delete,
         replaced=0 if plan.is_empty or made.pull_request else plan.replaces,

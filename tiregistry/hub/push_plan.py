@@ -13,7 +13,7 @@ from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id, slug
 from tiregistry.hub.heads import Head, check_known, conflict, head_at, open_proposal, seen_before
 from tiregistry.hub.labels import Labels
-from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, repository_files
+from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, PICTURE_PATH, repository_files
 from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import RepositoryNotFound
@@ -23,7 +23,7 @@ from tiregistry.registry.registry import Registry
 STEPS = 100
 """A push is told in per cent."""
 # What a push may remove, whatever a tireg.json claims to have written.
-_LAYOUT = re.compile(r"(?:concept_images|previews)/[^/]+|[^/]+\.(?:safetensors|bin)")
+_LAYOUT = re.compile(rf"{PICTURE_PATH}|[^/]+\.(?:safetensors|bin)")
 # Readers would take them for this word.
 _OTHER_WORDS = (
     "learned_embeds.bin",
@@ -31,6 +31,7 @@ _OTHER_WORDS = (
     "learned_embeds.safetensors",
     "learned_embeds_2.safetensors",
 )
+_MOST_LOOKED_AT = 5
 _VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
@@ -70,6 +71,8 @@ class PushPlan:
     """Paths of the version's files that are there already."""
     public: tuple[str, ...]
     """What a reader of the repository learns."""
+    notes: tuple[str, ...]
+    """What was asked for and cannot be sent, in words."""
     card: str = field(repr=False)
     """The README as it would be."""
     tags: tuple[str, ...]
@@ -224,7 +227,7 @@ class _Planner:
             return None
         tagged = refs.get(digest_tag(self.version.digest))
         sent = [r.commit_sha for r in self.registry.remotes(self.version, repo_id=self.repo_id) if self._is_on_main(r)]
-        for sha in dict.fromkeys([*([tagged] if tagged else []), *sent]):
+        for sha in list(dict.fromkeys([*([tagged] if tagged else []), *sent]))[:_MOST_LOOKED_AT]:
             try:
                 there = head_at(self.hub, self.hub.info(self.repo_id, sha), forgiving=True)
             except RepositoryNotFound:
@@ -243,18 +246,18 @@ class _Planner:
         """What would have to be sent on top of a head."""
         self.progress("preparing the files", 10, STEPS)
         number = self._number(refs, head.word)
-        # Pictures that this very version has there already stay without being asked for again.
         same = head.word if head.word is not None and head.word.digest == self.version.digest else None
         mine = repository_files(
             self.registry,
             self.version,
             number,
-            with_images=self.options.with_images or bool(same and same.pictures),
-            with_previews=self.options.with_previews or bool(same and same.previews),
+            with_images=self.options.with_images,
+            with_previews=self.options.with_previews,
+            there=_with_files_that_exist(same, head) if same is not None else None,
         )
         text = self._card(mine.word, head, refs)
         wanted = {**mine.files, CARD: text.encode()}
-        stale = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
+        gone = {*(head.word.files if head.word else ()), *_OTHER_WORDS} - set(mine.word.files)
         is_proposal = self.options.create_pr
         tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
         add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
@@ -267,8 +270,9 @@ class _Planner:
             number=number,
             add=add,
             kept=tuple(sorted(set(wanted) - set(add))),
-            delete=tuple(sorted(p for p in stale & set(head.files) if p not in mine.files and _LAYOUT.fullmatch(p))),
+            delete=tuple(sorted(p for p in gone if p in head.files and _LAYOUT.fullmatch(p))),
             public=mine.public,
+            notes=mine.notes,
             card=text,
             tags=tags,
             missing_tags=tuple(tag for tag in tags if tag not in refs),
@@ -304,3 +308,8 @@ class _Planner:
             return self.hub.read(self.repo_id, tagged, then[CARD], MAX_TEXT).decode() if CARD in then else ""
 
         return card_text.compose(card.front_matter(word), card.body(word, self.repo_id), existing, as_pushed)
+
+
+def _with_files_that_exist(word: SharedWord, head: Head) -> SharedWord:
+    """The word without the files that its `tireg.json` claims and the repository lacks."""
+    return replace(word, files={path: sha256 for path, sha256 in word.files.items() if path in head.files})

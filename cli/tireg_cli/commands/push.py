@@ -119,6 +119,7 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
         "message": plan.message,
         "pull_request": plan.pull_request,
         "readable": list(plan.public),
+        "notes": list(plan.notes),
     }
 
 
@@ -137,6 +138,8 @@ def _show_plan(plan: dict[str, Any]) -> None:
             "readable": "; ".join(plan["readable"]),
         }
     )
+    for note in plan["notes"]:
+        warn(note)
     if plan["replaces"] > plan["number"]:
         warn(f"main holds version {plan['replaces']}; who pulls would get version {plan['number']}")
     emit_table(
@@ -171,6 +174,7 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
         "covered_by": result.covered_by,
         "pull_request": result.pull_request,
         "readable": list(result.public),
+        "notes": list(result.notes),
     }
 
 
@@ -187,6 +191,8 @@ def _show(result: dict[str, Any]) -> None:
             "removed": ", ".join(result["removed"]),
         }
     )
+    for note in result["notes"]:
+        warn(note)
     if result["replaced"] > result["number"]:
         warn(f"main held version {result['replaced']}; who pulls now gets version {result['number']}")
     if result["status"] == "pushed":

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.core.hub.test_faults import EXPECTED, failure
 from tests.core.hub.words import learn, vectors
-from tests.hub_server import HubServer
+from tests.hub_server import Fault, HubServer
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.pull import pull_repository
@@ -56,6 +60,37 @@ def test_xet_is_used_where_the_hub_has_it(
         assert hashlib.sha256(copy).hexdigest() == file.sha256
         (pulled,) = pull_repository(there, "alice/gnome", hub)
         assert pulled.version.digest == version.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind", [Fault.drop, Fault.lose_answer, lambda pattern: Fault.status(pattern, 500, times=None)]
+)
+def test_a_push_by_xet_with_a_fault_at_every_request(
+    kind: Callable[[str], Fault], here: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hf_xet")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    version = learn(here, pictures=0)
+    with HubServer(xet=tmp_path / "cas") as server:
+        hub = Hub(Endpoint(server.url, "alices-word"))
+        push_version(here, version, "alice/clean", hub)
+        lines = dict.fromkeys(server.lines())
+        for number, line in enumerate(lines):
+            repo_id = f"alice/try-{number}"
+            pattern = re.sub(r"[0-9a-f]{40}", "[0-9a-f]{40}", line.replace("alice/clean", repo_id)) + "$"
+            server.protocol.objects.clear()
+            server.faults = [fault := kind(pattern)]
+            error = failure(partial(push_version, here, version, repo_id, hub))
+            assert error is None or (error.exit_code in EXPECTED and "\n" not in str(error)), (line, error)
+            server.faults = []
+            assert fault.hits, line
+            assert push_version(here, version, repo_id, hub).status in ("pushed", "unchanged")
+            repo = server.repos[repo_id]
+            assert repo.head.files["learned_embeds.safetensors"].xet_hash, line
+            assert len(repo.commits) == 2, line
 
 
 def test_a_hub_without_xet_gets_ordinary_uploads(

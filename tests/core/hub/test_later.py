@@ -87,6 +87,33 @@ def test_pictures_that_are_shared_later_come_with_the_next_pull(
     assert push_version(there, other, REPO, alice).status == "unchanged"
 
 
+def test_a_push_without_pictures_leaves_those_of_the_same_version(
+    server: HubServer, alice: Hub, here: Registry, there: Registry
+) -> None:
+    push_version(here, learn(here), REPO, alice, PushOptions(with_images=True, with_previews=True))
+    pull_repository(there, REPO, alice, options=PullOptions(images=False))
+    there.describe("gnome", description="Changed.")
+    result = push_version(there, there.version("gnome"), REPO, alice)
+    assert (result.status, result.removed) == ("pushed", ())
+    head = server.repos[REPO].head.files
+    assert sum(path.startswith(("concept_images/", "previews/")) for path in head) == 3
+    text = head["README.md"].data.decode()
+    assert "Changed." in text
+    assert "concept_images/1.jpeg" in text
+    assert pull_repository(there, REPO, alice)[0].status == "completed"
+    assert push_version(here, here.version("gnome"), REPO, alice, PushOptions(force=True)).removed == ()
+
+
+def test_what_cannot_be_sent_is_said(alice: Hub, here: Registry, there: Registry) -> None:
+    push_version(here, learn(here), REPO, alice)
+    pull_repository(there, REPO, alice)
+    result = push_version(there, there.version("gnome"), REPO, alice, PushOptions(with_images=True, with_previews=True))
+    assert result.status == "unchanged"
+    assert result.notes == ("none of its 2 source pictures are here to send", "it has no previews to send")
+    everything = push_version(here, here.version("gnome"), REPO, alice, PushOptions(with_images=True))
+    assert everything.notes == ()
+
+
 # -- descriptions ----------------------------------------------------------------------------------------------------
 
 

@@ -32,10 +32,11 @@ def safe(text: object, *, limit: int = 2000, multiline: bool = False) -> str:
     if raw.isprintable():  # the usual case, decided without looking at each character
         return raw
     kept = "\n\t" if multiline else ""
-    return raw.translate({ord(c): _visible(c) for c in set(raw) if _is_unsafe(c) and c not in kept})
+    return raw.translate({ord(c): _visible(c) for c in set(raw) if is_unsafe(c) and c not in kept})
 
 
-def _is_unsafe(character: str) -> bool:
+def is_unsafe(character: str) -> bool:
+    """Whether a terminal would act on the character, or a reader could not see it."""
     return unicodedata.category(character) in _UNSAFE and character not in _VISIBLE_SIGNS
 
 

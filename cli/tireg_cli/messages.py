@@ -38,7 +38,8 @@ def warn(text: str) -> None:
 def fail(error: BaseException) -> int:
     """Show `error` as one line on stderr and return the exit code; `TIREG_DEBUG=1` adds the traceback."""
     if os.environ.get("TIREG_DEBUG") == "1":
-        traceback.print_exception(error, file=sys.stderr)
+        trace = "".join(traceback.format_exception(error))
+        click.echo(safe(trace, limit=100_000, multiline=True), err=True, nl=False)
     label = click.style("tireg:", fg="red", bold=True) if color_allowed(sys.stderr) else "tireg:"
     if isinstance(error, TiregError):
         line = safe(error.message, limit=1500) + (f" · {safe(error.hint, limit=500)}" if error.hint else "")

@@ -2,75 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from safetensors.numpy import save_file
 
 from tests.cli.running import Tireg
-from tests.core.registry.making import SD15, make_embedding
-from tests.core.test_text import HOSTILE, acts_on_a_terminal
-from tireg_cli.main import COMMANDS, run
-from tiregistry.concepts import BaseModel, NewVersion, Parent, Remote, SourceImage
+from tests.cli.test_help import ALL, IDS
+from tests.core.registry.making import make_embedding
+from tests.hostile import EVIL, EVIL_ARGUMENT, EVIL_NAME, EVIL_SHORT, check, evil_picture, fill
+from tests.hub_server import Fault, HubServer
+from tireg_cli.main import run
 from tiregistry.registry.registry import Registry
 
-# Everything at once, without what SQLite or the system cannot hold (lone surrogates in the database, NUL in names).
-EVIL = "".join(HOSTILE).replace("\udc9b", "").replace("\x00", "")
-EVIL_ARGUMENT = EVIL.replace("\n", "")
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a registry that holds hostile text in every field that takes any text."""
+    folder = tmp_path_factory.mktemp("evil")
+    with Registry.open(folder / "home") as registry:
+        fill(registry, folder)
+    return folder
+
+
 @pytest.fixture
-def evil() -> Iterator[Registry]:
-    """A registry that holds hostile text in every field that takes any text."""
+def evil(filled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Registry]:
+    """A registry of one's own that is full of hostile text, and an empty working folder."""
+    shutil.copytree(filled / "home", os.environ["TIREG_HOME"])
+    monkeypatch.chdir(tmp_path)
     with Registry.open() as registry:
-        image = SourceImage(registry.blobs.add(b"picture"), f"{EVIL}.png", 1, 1, f"a photo {EVIL}")
-        for seed in range(2):
-            new = NewVersion(
-                concept="gnome",
-                placeholder_token="<gnome>",
-                concept_type="object",
-                origin="trained",
-                fingerprint=SD15,
-                base_name=EVIL,
-                images=(image,),
-                training={EVIL: EVIL, "note": EVIL, "seed": seed},
-                parents=(Parent(EVIL, "continued"),),
-                record={"loss": [1.0, 0.5], EVIL: EVIL},
-                attachments={EVIL: registry.blobs.add(b"original")},
-                description=EVIL,
-                licence=EVIL,
-            )
-            version = registry.add_version(new, make_embedding(seed))
-            registry.set_scores(version, {EVIL: 0.5 + seed})
-            registry.set_version_notes(version, EVIL)
-            registry.add_remote(version, Remote("", "", "push", EVIL, EVIL, EVIL, EVIL))
-        registry.describe("gnome", notes=EVIL)
-        registry.set_alias("gnome@1", "best")
-        registry.add_base(BaseModel("mine", f"/models/{EVIL}", SD15, EVIL))
-        run_ = registry.create_run("gnome", {EVIL: EVIL}, 10)
-        registry.update_run(run_.id, status="failed", message=EVIL)
-        registry.add_picture(f"/{EVIL}.png", EVIL, {EVIL: EVIL}, words=[version.digest], base_name=EVIL)
         yield registry
 
 
+# -- what the registry holds ------------------------------------------------------------------------------------------
+
 LOOKS = (
-    "list", "list gnome", "list base:mine", "show gnome", "show gnome@best", "diff gnome@1 gnome@2", "history gnome",
-    "tag gnome", "alias gnome", "alias gnome --log", "note gnome", "note gnome@1", "note gnome --description",
-    "note gnome --licence", "base list", "base show mine", "runs", "runs show --last", "gallery list", "verify", "gc",
+    "list", "list gnome", "list base:mine", "list --sort score", "show gnome", "show gnome@best",
+    "diff gnome@1 gnome@2", "history gnome", "tag gnome", "alias gnome", "alias gnome --log", "note gnome",
+    "note gnome@1", "note gnome --description", "note gnome --licence", "base list", "base show mine", "runs",
+    "runs show --last", "gallery list", "gallery show 1", "gallery show 2", "verify", "gc",
 )  # fmt: skip
-
-
-def check(*texts: str) -> None:
-    """Fail when a text holds a character that a terminal would act on."""
-    for text in texts:
-        raw = [ascii(c) for c in text if acts_on_a_terminal(c) and c not in "\n\t"]
-        assert not raw, (raw[:5], ascii(text[:500]))
 
 
 @pytest.mark.parametrize("line", LOOKS)
@@ -81,24 +63,25 @@ def test_what_the_registry_holds_is_shown_safely(capsys: pytest.CaptureFixture[s
     check(caught.out, caught.err)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "list",
-        "show gnome",
-        "diff gnome@1 gnome@2",
-        "history gnome",
-        "base show mine",
-        "note gnome",
-        "gallery list",
-        "runs",
-    ],
-)
+JSON = (
+    "list", "show gnome", "diff gnome@1 gnome@2", "history gnome", "base show mine", "base list", "note gnome",
+    "gallery list", "gallery show 1", "runs", "runs show --last",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", JSON)
 def test_json_is_ascii(tireg: Tireg, evil: Registry, line: str) -> None:
     result = tireg(*line.split(), "--json")
     assert result.out.isascii()
     check(result.out)
     assert result.json
+
+
+def test_a_run_is_watched_safely(tireg: Tireg, evil: Registry) -> None:
+    (failed,) = evil.runs(status="failed")
+    result = tireg("runs", "watch", failed.id, code=1)
+    assert "owned" in result.err  # what the run said was shown
+    check(result.out, result.err)
 
 
 def test_damage_with_hostile_names_is_reported_safely(tireg: Tireg, evil: Registry) -> None:
@@ -108,76 +91,227 @@ def test_damage_with_hostile_names_is_reported_safely(tireg: Tireg, evil: Regist
     check(result.out, result.err)
 
 
-HOSTILE_ARGUMENTS = (
-    ["list", EVIL], ["list", f"since:{EVIL}"], ["list", f"from:{EVIL}"], ["list", "--fits", EVIL],
-    ["show", EVIL], ["show", f"gnome@{EVIL}"], ["diff", EVIL, EVIL], ["history", EVIL], ["tag", "gnome", EVIL],
-    ["tag", EVIL, "x"], ["alias", "gnome", EVIL], ["rename", "gnome", EVIL], ["rename", EVIL, "x"], ["note", EVIL, "x"],
-    ["remove", EVIL], ["remove", "--empty-trash", "--older-than", EVIL], ["remove", EVIL, "--purge"], ["restore", EVIL],
-    ["restore", "gnome", "--as", EVIL], ["restore", "--from", EVIL], ["verify", "--repair", "--from", EVIL],
-    ["gc", "--grace", EVIL], ["backup", f"/nowhere/{EVIL}"], ["base", "add", EVIL], ["base", "show", EVIL],
-    ["base", "default", EVIL], ["base", "remove", EVIL], ["import", EVIL], ["export", EVIL, "/nowhere/x"],
-    ["export", "gnome", f"/nowhere/{EVIL}"], ["runs", "show", EVIL], [EVIL], ["--" + EVIL],
+# -- what is typed, or comes from a script ----------------------------------------------------------------------------
+
+ORDINARY = {"gen": "a <nobody>", "demo": "nobody", "import": "nowhere.bin", "train": "nowhere"}
+"""What arguments are where another one is hostile; without these, `nobody`. Each ends before anything heavy begins."""
+LEFT_OUT = {("demo", "out"), ("tui", "images")}
+"""A demo would be made in a folder of that name, and a TUI opened; see the tests of these."""
+
+
+def hostile_calls(path: tuple[str, ...], command: click.Command) -> Iterator[list[str]]:
+    """Calls of a command with hostile text in one place after the other."""
+    usual = ORDINARY.get(path[0], "nobody")
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    for hostile in arguments:
+        yield [EVIL_ARGUMENT if p is hostile else usual for p in arguments]
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.is_flag and (path[0], option.name) not in LEFT_OUT:
+            yield [usual for _ in arguments] + [option.opts[0], EVIL_ARGUMENT]
+    yield [f"--{EVIL_ARGUMENT}"]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=IDS)
+def test_every_argument_and_option_may_be_hostile(
+    capsys: pytest.CaptureFixture[str], evil: Registry, path: tuple[str, ...], command: click.Command
+) -> None:
+    for arguments in hostile_calls(path, command):
+        capsys.readouterr()
+        code = run([*path, *arguments])
+        caught = capsys.readouterr()
+        check(caught.out, caught.err)
+        assert "unexpected" not in caught.err, (arguments, caught.err)
+        assert code in (0, 1, 2, 3, 4, 5, 6), arguments
+    assert run([*path, f"--{EVIL_ARGUMENT}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+MORE = (
+    ["list", f"since:{EVIL}"], ["list", f"from:{EVIL}"], ["show", f"gnome@{EVIL}"], ["tag", "gnome", EVIL],
+    ["alias", "gnome", EVIL], ["rename", "gnome", EVIL], ["remove", "--empty-trash", "--older-than", EVIL, "--yes"],
+    ["restore", "gnome", "--as", EVIL], ["verify", "--repair", "--from", EVIL], ["export", "gnome", f"/nowhere/{EVIL}"],
+    ["train", "gnome", f"/nowhere/{EVIL}"], ["gen", f"a photo of <{EVIL}>"], ["gen", "a photo", "--base", EVIL], [EVIL],
+    ["demo", "--out", f"/proc/{EVIL_NAME}"],
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", HOSTILE_ARGUMENTS, ids=lambda a: ascii(" ".join(a))[1:25])
-def test_errors_repeat_hostile_arguments_safely(
+@pytest.mark.parametrize("arguments", MORE, ids=lambda a: ascii(" ".join(a))[1:25])
+def test_hostile_text_where_only_a_part_is_foreign(
     capsys: pytest.CaptureFixture[str], evil: Registry, arguments: list[str]
 ) -> None:
     capsys.readouterr()
-    run([argument.replace("\n", "") for argument in arguments])
+    assert run([argument.replace("\n", "") for argument in arguments]) in (1, 2, 3, 4)
     caught = capsys.readouterr()
     check(caught.out, caught.err)
+    assert "unexpected" not in caught.err, caught.err
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_refuses_hostile_options_safely(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert run([name, f"--{EVIL_ARGUMENT}"]) == 2
-    caught = capsys.readouterr()
-    check(caught.out, caught.err)
-    assert len(caught.err.splitlines()) == 1
+# -- what files say ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["train", EVIL_ARGUMENT, "/nowhere"],
-        ["train", "gnome", f"/nowhere/{EVIL_ARGUMENT}"],
-        ["train", "gnome", "/nowhere", "--base", EVIL_ARGUMENT],
-        ["gen", f"a photo of <{EVIL_ARGUMENT}>"],
-        ["gen", "a photo", "--base", EVIL_ARGUMENT],
-    ],
-    ids=lambda a: a[0],
-)
-def test_training_and_generating_with_hostile_arguments(
-    capsys: pytest.CaptureFixture[str], evil: Registry, arguments: list[str]
-) -> None:
-    assert run(arguments) in (2, 3, 5)
-    caught = capsys.readouterr()
-    check(caught.out, caught.err)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a hostile name, full of files with hostile names, contents and metadata."""
+    folder = tmp_path / EVIL_NAME
+    folder.mkdir()
+    for suffix in ("png", "safetensors", "pt", "bin", "zip", "webp"):
+        (folder / f"{EVIL_NAME}.{suffix}").write_bytes(f"not what it says {EVIL}".encode("utf-8", "replace"))
+    save_file({EVIL_ARGUMENT: make_embedding().tensors["clip_l"]}, folder / "good.safetensors", {EVIL: EVIL})
+    (folder / "sharing.json").write_text(json.dumps({"name": EVIL}))
+    (folder / "README.md").write_text(f"---\ntags: [{json.dumps(EVIL)}]\n---\n{EVIL}\n")
+    (folder / "learned_embeds.json").write_text(json.dumps({"description": EVIL}))
+    return folder
 
 
-def test_files_with_hostile_names_and_contents(tireg: Tireg, tmp_path: Path) -> None:
-    name = EVIL_ARGUMENT.replace("/", "")[:60]
-    bad = tmp_path / name
-    bad.mkdir()
-    for file in (bad / f"{name}.png", bad / f"{name}.safetensors", bad / f"{name}.pt"):
-        file.write_bytes(f"not what it says {EVIL}".encode("utf-8", "replace"))
-    save_file({EVIL_ARGUMENT: make_embedding().tensors["clip_l"]}, bad / "good.safetensors", {EVIL: EVIL})
-    for arguments in (["import", str(bad)], ["import", str(bad / "good.safetensors")], ["base", "add", str(bad)],
-                      ["verify", "--repair", "--from", str(bad)], ["backup", str(bad)]):  # fmt: skip
+def test_files_with_hostile_names_and_contents(tireg: Tireg, folder: Path) -> None:
+    for arguments in (
+        ["import", str(folder)],
+        ["import", str(folder), "--dry-run"],
+        ["import", str(folder), "--json"],
+        ["import", str(folder / "good.safetensors")],
+        ["import", str(folder / f"{EVIL_NAME}.pt")],
+        ["show", "good"],
+        ["base", "add", str(folder)],
+        ["verify", "--repair", "--from", str(folder)],
+        ["restore", "--from", str(folder / f"{EVIL_NAME}.zip")],
+        ["gen", "--like", str(folder / f"{EVIL_NAME}.png")],
+        ["train", "gnome", str(folder)],
+        ["backup", str(folder)],
+        ["list"],
+    ):
         tireg._capture.readouterr()
         run(arguments)
         caught = tireg._capture.readouterr()
         check(caught.out, caught.err)
+        assert "unexpected" not in caught.err, (arguments, caught.err)
 
 
-@pytest.mark.parametrize("line", ["list", "show gnome", "verify", "diff gnome@1 gnome@2", "base list"])
+def test_a_home_and_an_environment_with_hostile_names(
+    tireg: Tireg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / EVIL_NAME
+    for name in ("HF_ENDPOINT", "TERM_PROGRAM", "TIREG_IMAGES", "TMUX", "EDITOR"):
+        monkeypatch.setenv(name, EVIL_ARGUMENT)
+    monkeypatch.setenv("TIREG_HOME", str(home))
+    for arguments in (
+        ["list"],
+        ["doctor", "--no-show"],
+        ["backup"],
+        ["verify"],
+        ["hub", "search", "x"],
+        ["pull", "a/b"],
+    ):
+        tireg._capture.readouterr()
+        monkeypatch.chdir(home if home.exists() else tmp_path)
+        run(arguments)
+        caught = tireg._capture.readouterr()
+        check(caught.out, caught.err)
+        assert "unexpected" not in caught.err, (arguments, caught.err)
+    (home / "settings.toml").write_text(f"base = {json.dumps(EVIL)}\nimages = {json.dumps(EVIL)}\n")
+    for arguments in (["doctor", "--no-show"], ["gen", "a house"], ["base", "default"]):
+        run(arguments)
+        caught = tireg._capture.readouterr()
+        check(caught.out, caught.err)
+    (home / "registry.db").write_bytes(b"no database")
+    assert "damaged" in tireg("list", code=6).err
+
+
+@pytest.mark.slow
+def test_learning_and_generating_with_hostile_files_and_prompts(tireg: Tireg, tmp_path: Path) -> None:
+    """The whole way with the embedded base: pictures with hostile names, EXIF and captions, then hostile prompts."""
+    photos = tmp_path / EVIL_NAME
+    photos.mkdir()
+    (photos / f"{EVIL_NAME}.jpg").write_bytes(evil_picture("JPEG"))
+    (photos / f"{EVIL_NAME}.txt").write_text(f"a photo {EVIL_SHORT}")
+    words = ["--max-steps", "1", "--init", "teapot", "--preview", f"{{}} {EVIL_SHORT}"]
+    (photos / "other.png").write_bytes(evil_picture())
+    out = tmp_path / f"{EVIL_NAME} made"
+    tireg._capture.readouterr()
+    for arguments in (
+        ["train", "gnome", str(photos), *words],
+        ["show", "gnome"],
+        ["runs", "show", "--last"],
+        ["runs", "watch", "--last"],
+        ["gen", "<gnome> abc\u202egnp", "--negative", "\u2066x", "--steps", "1", "--out", str(out)],
+        ["gallery", "list"],
+        ["gallery", "show", "1"],
+        ["export", "gnome", str(out / f"{EVIL_NAME}.safetensors")],
+    ):
+        assert run(arguments) == 0, (arguments, tireg._capture.readouterr().err)
+        caught = tireg._capture.readouterr()
+        check(caught.out, caught.err)
+        assert caught.out
+    (made,) = out.glob("*.png")
+    assert run(["gen", "--like", str(made), "--out", str(out)]) == 0
+    caught = tireg._capture.readouterr()
+    check(caught.out, caught.err)
+
+
+# -- what servers say -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub that this process may ask."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("tiregistry.hub.transport._PAUSES", (0.01, 0.02))
+    with HubServer() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        monkeypatch.setenv("TIREG_HUB_TOKEN", "alices-word")
+        monkeypatch.setenv("TIREG_HUB_TIMEOUT", "20")
+        yield running
+
+
+def test_a_hostile_hub(tireg: Tireg, evil: Registry, server: HubServer) -> None:
+    def talk(*arguments: str) -> str:
+        tireg._capture.readouterr()
+        run(list(arguments))
+        caught = tireg._capture.readouterr()
+        check(caught.out, caught.err)
+        assert "unexpected" not in caught.err, (arguments, caught.err)
+        return caught.out + caught.err
+
+    assert "alice/gnome" in talk("push", "gnome", "alice/gnome")  # cards, messages: all that the words hold
+    card = server.repos["alice/gnome"].head.files["README.md"].data.decode()
+    check(card)
+    server.faults = [Fault.edit("GET /api/models$", lambda found: [_hostile(entry) for entry in found])]
+    assert "owned" in talk("hub", "search", "gnome")
+    server.faults = []
+    talk("show", "gnome")
+    server.repos["alice/gnome"].put("README.md", f"---\nbase_model: {json.dumps(EVIL)}\n---\n{EVIL}".encode())
+    for line in ("pull alice/gnome", "pull alice/gnome --dry-run", "pull alice/gnome --json", "hub search gnome"):
+        talk(*line.split())
+    foreign = {"learned_embeds.bin": b"\x80\x02" + EVIL.encode(), f"{EVIL_NAME}.pt": EVIL.encode()}
+    foreign |= {"token_identifier.txt": EVIL.encode(), "README.md": f"{EVIL}".encode()}
+    server.add_repo("bob/foreign", foreign)
+    server.repos["bob/foreign"].commit("main", dict(server.repos["bob/foreign"].head.files), EVIL, EVIL)
+    for line in ("pull bob/foreign", f"pull bob/foreign@{EVIL_NAME}", "push gnome bob/foreign"):
+        talk(*line.split(" ", 2))
+    for path in ("/api/models", "/tree/", "/api/whoami", "/resolve/", "/preupload", "/commit/", "/api/"):
+        for status in (401, 403, 404, 409, 500):
+            server.faults = [Fault.status(path, status, error=EVIL, times=None)]
+            for line in ("pull alice/gnome", "push gnome alice/gnome", "hub search gnome")[status % 3 :]:
+                talk(*line.split())
+
+
+def _hostile(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {
+        "id": f"owned{EVIL_SHORT}{entry['id']}",
+        "author": EVIL,
+        "tags": [EVIL],
+        "cardData": {"base_model": EVIL},
+    }
+
+
+# -- on a real terminal -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", ["list", "show gnome", "verify", "diff gnome@1 gnome@2", "base list", "gallery list"])
 def test_on_a_real_terminal_only_our_own_colours_remain(evil: Registry, line: str) -> None:
     """Through a pseudo-terminal, colours on: after taking out SGR, cursor moves of the progress bar and CR, nothing."""
-    import re
-
     shown = b""
     child, terminal = pty.fork()
     if child == 0:
@@ -194,6 +328,12 @@ def test_on_a_real_terminal_only_our_own_colours_remain(evil: Registry, line: st
         shown += piece
     os.waitpid(child, 0)
     text = re.sub(r"\x1b\[(?:0|1|2|31|33|39|22)m|\x1b\[K|\r", "", shown.decode())
-    assert "gnome" in text or line in ("verify", "base list")
+    assert "gnome" in text or line in ("verify", "base list", "gallery list")
     check(text)
-    shutil.rmtree(evil.home, ignore_errors=True)
+
+
+def test_a_traceback_asked_for_is_safe_too(tireg: Tireg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIREG_DEBUG", "1")
+    result = tireg("restore", "--from", EVIL_ARGUMENT, code=3)
+    assert "Traceback" in result.err
+    check(result.err)

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hostile import HOSTILE, acts_on_a_terminal
 from tiregistry.text import safe
-
-HOSTILE = (
-    "\x1b]0;owned\x07",
-    "\x1b[2J\x1b[H",
-    "\x9b31m",
-    "\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
-    "abc\u202egnp.exe",
-    "\u2066x\u2069",
-    "a\x00b",
-    "a\rb",
-    "\x08\x08\x08",
-    "\udc9b31m",
-    "\u200b\u200e\ufeff\u00ad",
-    "\U000e0041",
-    "[@click=app.quit]x[/]",
-)
-
-
-def acts_on_a_terminal(character: str) -> bool:
-    """Whether a character is a control, a format mark (bidi, invisible), a surrogate or a line separator."""
-    visible_signs = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in visible_signs
 
 
 @given(st.text() | st.sampled_from(HOSTILE) | st.binary())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
 from textual.events import Resize
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from tireg_tui import palette, window_title
@@ -29,6 +30,7 @@ from tireg_tui.pixels import PixelLayer
 from tireg_tui.places import PLACES, screen_of
 from tireg_tui.preferences import Preferences
 from tireg_tui.remembered import Remembered
+from tireg_tui.safe_lines import SafeLines
 from tireg_tui.themes import ANSI, DARK, LIGHT, full_name, short_name
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
@@ -77,6 +79,7 @@ class TiregApp(App[None]):
 
     def __init__(self, terminal: Terminal | None = None, home: Path | None = None) -> None:
         super().__init__()
+        self._safe_lines = SafeLines()
         self.pixels = PixelLayer(self, terminal or Terminal("halfblocks"))
         self.registry: Registry | None = None
         self._home = home
@@ -187,6 +190,9 @@ class TiregApp(App[None]):
                 view.refit()
 
     # -- frames --------------------------------------------------------------------------------------------------
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._safe_lines]
 
     def _display(self, screen: Screen[object], renderable: object) -> None:
         self.pixels.frame(renderable)

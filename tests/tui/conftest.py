@@ -104,8 +104,8 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-_LONG = ("make", "follow", "doctor")
-"""Groups of workers that wait for other processes."""
+_LONG = ("make", "follow", "doctor", "_loader")
+"""Groups of workers that wait for other processes, and that of a tree of folders, which waits for the next folder."""
 
 
 def app_of(pilot: Pilot[None]) -> TiregApp:

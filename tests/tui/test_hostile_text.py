@@ -22,14 +22,24 @@ from textual.widgets import Input, TabbedContent, TabPane
 
 import tireg_tui.screens
 from tests.hostile import EVIL, EVIL_ARGUMENT, EVIL_NAME, check, evil_picture, fill
-from tests.tui.conftest import app_of, drive, settle
+from tests.hub_server import Fault, HubServer
+from tests.tui.conftest import app_of, drive, screen_text, settle
+from tests.tui.test_hub import server, until
+from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
+from tireg_tui.screens.pick_pictures import PickPictures
 from tireg_tui.screens.place import Place
+from tireg_tui.screens.press_key import PressKey
+from tireg_tui.screens.pull import PullDialog
+from tireg_tui.screens.push import PushPage
 from tireg_tui.screens.trouble import Trouble
+from tireg_tui.screens.type_name import TypeName
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
 from tiregistry.graphics.terminal import Terminal
 from tiregistry.registry.registry import Registry
+
+__all__ = ["server"]  # a fixture
 
 WITHOUT_PICTURES = Terminal("off")
 """Pictures hold no text, but drawing them takes time."""
@@ -120,8 +130,8 @@ async def training(pilot: Pilot[None], watched: Watched, photos: Path) -> None:
     await watched.look(pilot)
     for field in ("name", "init", "token", "base", "pictures"):
         pilot.app.screen.query_one(f"#{field}", Input).value = str(photos) if field == "pictures" else EVIL
-        await pilot.pause(0.25)
-        assert "owned" in await watched.look(pilot)
+    await pilot.pause(0.25)
+    assert "owned" in await watched.look(pilot)
     await pilot.press("ctrl+g")
     await watched.look(pilot)
     await pilot.press("escape", "escape")
@@ -156,9 +166,39 @@ async def composing(pilot: Pilot[None], watched: Watched) -> None:
     await watched.look(pilot)
     history = screen.query_one("#history", Table)
     history.focus()
-    for key in ("down", "enter", "R", "c", "y"):
+    for key in ("enter", "R", "y"):
         await pilot.press(key)
         await watched.look(pilot)
+
+
+async def settings_and_queue(pilot: Pilot[None], watched: Watched) -> None:
+    await pilot.press("escape", "5")
+    assert "owned" in await watched.look(pilot)
+    await pilot.press("6")
+    await watched.look(pilot)
+    for _ in range(4):
+        await pilot.press("down", "enter")
+        await watched.look(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+        if pilot.app.screen.is_modal:
+            await pilot.press("escape")
+
+
+async def dialogs(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
+    """Those that are hard to come by otherwise."""
+    for dialog in (
+        Choose(EVIL, [EVIL, "other"], EVIL),
+        PressKey(EVIL),
+        TypeName(EVIL, EVIL, EVIL, "Push"),
+        PickPictures(folder),
+    ):
+        await pilot.app.push_screen(dialog)
+        assert "owned" in await watched.look(pilot)
+        await pilot.press("j" if isinstance(dialog, PickPictures) else "down")
+        await watched.look(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
 
 
 async def messages(pilot: Pilot[None], watched: Watched) -> None:
@@ -169,6 +209,8 @@ async def messages(pilot: Pilot[None], watched: Watched) -> None:
     assert "owned" in await watched.look(pilot)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_screen_shows_hostile_text_safely(evil: Path, tmp_path: Path) -> None:
     photos = tmp_path / EVIL_NAME
     photos.mkdir()
@@ -181,9 +223,11 @@ def test_every_screen_shows_hostile_text_safely(evil: Path, tmp_path: Path) -> N
         await training(pilot, watched, photos)
         await runs(pilot, watched)
         await composing(pilot, watched)
-        await pilot.press("escape", "4")
+        await settings_and_queue(pilot, watched)
+        await pilot.press("escape", "7")
         await pilot.pause(0.1)
         assert "owned" in await watched.look(pilot)
+        await dialogs(pilot, watched, photos.parent)
         await messages(pilot, watched)
 
     drive(evil, story, terminal=WITHOUT_PICTURES)
@@ -196,8 +240,52 @@ def test_every_screen_shows_hostile_text_safely(evil: Path, tmp_path: Path) -> N
     broken.mkdir(parents=True)
     (broken / "registry.db").write_bytes(b"no database")
     drive(broken, trouble)
-    missing = {screen.__name__ for screen in all_screens()} - watched.screens
+    missing = {screen.__name__ for screen in all_screens()} - watched.screens - ON_THE_HUB
     assert not missing, f"nobody has looked at {missing} with hostile text: add a visit to this test"
+
+
+ON_THE_HUB = {"HubScreen", "PullDialog", "PushPage"}
+"""Looked at by the next test."""
+
+
+@pytest.mark.slow
+def test_the_hubs_screens_show_hostile_text_safely(evil: Path, server: HubServer) -> None:
+    card = {"tags": ["textual_inversion", EVIL], "license": EVIL, "base_model": EVIL, "tireg": {"token": EVIL}}
+    repo = server.repos["bob/lantern"]
+    repo.put("README.md", f"---\n{json.dumps(card)}\n---\n# {EVIL}\n\n{EVIL}\n".encode())
+    repo.commit("main", {**repo.head.files, f"{EVIL_NAME}.png": repo.head.files["README.md"]}, EVIL, EVIL)
+    watched = Watched()
+
+    async def story(pilot: Pilot[None]) -> None:
+        app_of(pilot).action_go("hub")
+        await watched.look(pilot)
+        await pilot.press("slash")
+        pilot.app.screen.query_one(Input).value = "lan"
+        await pilot.press("enter")
+        await until(pilot, lambda: "bob/lantern" in screen_text(pilot))
+        await watched.look(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "owned" in screen_text(pilot))
+        await watched.look(pilot)
+        await pilot.press("U")
+        await watched.look(pilot)
+        assert isinstance(pilot.app.screen, PullDialog)
+        await pilot.press("escape")
+        app_of(pilot).push_word("gnome@2")
+        await pilot.pause()
+        page = pilot.app.screen
+        assert isinstance(page, PushPage)
+        await until(pilot, lambda: page._plan is not None)
+        await watched.look(pilot)
+        await pilot.press("escape")
+        server.faults = [Fault.status("/api/", 403, error=EVIL, times=None)]
+        pilot.app.screen.query_one(Input).value = "other"
+        await pilot.press("slash", "enter")
+        await until(pilot, lambda: "owned" in screen_text(pilot))
+        await watched.look(pilot)
+
+    drive(evil, story, size=(150, 45), terminal=WITHOUT_PICTURES)
+    assert watched.screens >= ON_THE_HUB
 
 
 def all_screens() -> set[type[Screen[object]]]:
@@ -228,16 +316,6 @@ def test_what_a_widget_forgets_is_caught_before_the_terminal(home: Path) -> None
     drive(home, story)
 
 
-def test_a_small_terminal(evil: Path) -> None:
-    async def story(pilot: Pilot[None]) -> None:
-        watched = Watched()
-        for key in ("escape", "enter", "escape", "n", "escape", "2", "3", "escape", "4"):
-            await pilot.press(key)
-            await watched.look(pilot)
-
-    drive(evil, story, size=(24, 8), terminal=WITHOUT_PICTURES)
-
-
 NEEDLES = (
     "\x1b]0;owned",
     "\x1b]8;;http://evil",
@@ -261,7 +339,26 @@ def test_what_a_real_terminal_is_sent(evil: Path) -> None:
         os.execv(sys.executable, [sys.executable, "-m", "tireg_cli", "tui", "--images", "off"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     sent = read_until_quiet(terminal, first=60.0)
-    for keys in ("\x1b", "\r", "=", "e", "\x1b", "\x1b", "2", "\x1b[B", "3", "\x1b", "4", "1", "y", "?", "\x1b", "q"):
+    for keys in (
+        "\x1b",
+        "\r",
+        "=",
+        "e",
+        "\x1b",
+        "\x1b",
+        "2",
+        "\x1b[B",
+        "3",
+        "\x1b",
+        "4",
+        "5",
+        "6",
+        "1",
+        "y",
+        "?",
+        "\x1b",
+        "q",
+    ):
         os.write(terminal, keys.encode())
         sent += read_until_quiet(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

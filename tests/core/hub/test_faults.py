@@ -147,7 +147,7 @@ def test_a_commit_between_looking_and_committing_is_a_conflict(server: HubServer
         server.repos["alice/gnome"].put("notes.txt", b"mine")
 
     server.faults = [Fault("POST .*/commit/", before=somebody_else)]  # type: ignore[arg-type]
-    with pytest.raises(HeadMoved, match="somebody committed") as caught:
+    with pytest.raises(HeadMoved, match="somebody made during this push") as caught:
         push_version(here, second, "alice/gnome", alice)
     assert caught.value.exit_code == ExitCode.CONFLICT
     assert push_version(here, second, "alice/gnome", alice).status == "pushed"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +14,7 @@ from tiregistry.embeddings.containers.safetensors_file import write_safetensors
 from tiregistry.embeddings.containers.torch_writer import MAX_COMMENT, write_torch
 from tiregistry.embeddings.embedding import Embedding, Matrix
 from tiregistry.embeddings.families import USUAL
+from tiregistry.embeddings.placing import place_files, place_folder
 from tiregistry.embeddings.provenance import KEY, PARTS, Provenance
 from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput
 from tiregistry.text import safe
@@ -123,28 +121,13 @@ def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = Fal
         raise FileMissing(f"the folder {safe(target.parent)} does not exist", "create it first")
     files = writer.write(word, target.stem)
     if writer.suffix == "/":
-        return [_place_folder(files, target, force)]
+        return [place_folder(files, target, force)]
     paths = [target.parent / name for name in files]
     for existing in paths:
         if existing.exists() and not force:
             raise AlreadyExists(f"{safe(existing)} exists", "choose another path, or add --force to replace it")
-    _place(dict(zip(paths, files.values(), strict=True)))
+    place_files(dict(zip(paths, files.values(), strict=True)))
     return paths
-
-
-def write_bytes(content: bytes, path: Path, *, force: bool = False) -> Path:
-    """Write one file atomically.
-
-    Raises:
-        AlreadyExists: something is there and `force` is not given.
-        FileMissing: the folder does not exist.
-    """
-    if not path.parent.is_dir():
-        raise FileMissing(f"the folder {safe(path.parent)} does not exist", "create it first")
-    if path.exists() and not force:
-        raise AlreadyExists(f"{safe(path)} exists", "choose another path, or add --force to replace it")
-    _place({path: content})
-    return path
 
 
 def writer_for(format_id: str) -> Writer:
@@ -170,57 +153,6 @@ def default_path(name: str, format_id: str, path: Path) -> Path:
     return path
 
 
-def _place(contents: Mapping[Path, bytes]) -> None:
-    """Write files so that a reader sees the old content or the new, never half; all are ready before one shows."""
-    waiting: list[tuple[str, Path]] = []
-    try:
-        for path, content in contents.items():
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tireg-")
-            waiting.append((temporary, path))
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-        while waiting:
-            os.replace(*waiting[0])
-            waiting.pop(0)
-    finally:
-        for temporary, _ in waiting:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _place_folder(files: Files, target: Path, force: bool) -> Path:
-    """Write a folder beside `target` and move it into place."""
-    if target.exists() and not force:
-        raise AlreadyExists(f"{safe(target)} exists", "choose another path, or add --force to replace it")
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tireg-"))
-    try:
-        for name, content in files.items():
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).write_bytes(content)
-        os.chmod(temporary, 0o777 & ~_umask())
-        if target.exists():
-            if not target.is_dir():
-                raise AlreadyExists(f"{safe(target)} is a file", "choose another path")
-            old = target.with_name(f"{target.name}.replaced-{os.getpid()}")
-            target.rename(old)
-            temporary.rename(target)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target
-
-
-def _umask() -> int:
-    """The process's file-mode mask; reading it means setting it for a moment."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
 # -- what goes into the files ---------------------------------------------------------------------------------------
 
 
@@ -229,9 +161,18 @@ def _only(word: Word, format_id: str) -> tuple[str, Matrix]:
     if len(word.embedding.tensors) != 1:
         raise InvalidInput(
             f"{format_id} holds one text encoder, {safe(word.name)} has {', '.join(word.embedding.tensors)}",
-            "use --format comfyui, sdxl, sd3 or flux",
+            f"use --format {_formats_for(word)}",
         )
     return next(iter(word.embedding.tensors.items()))
+
+
+def _formats_for(word: Word) -> str:
+    """The formats that hold the word's encoders, for a hint."""
+    roles = set(word.embedding.tensors)
+    if len(roles) == 1:
+        return "diffusers, comfyui or emb-params"
+    named = {"sdxl": {"clip_l", "clip_g"}, "sd3": {"clip_l", "clip_g", "t5"}, "flux": {"clip_l", "t5"}}
+    return " or ".join([*(format_id for format_id, wanted in named.items() if wanted == roles), "comfyui"])
 
 
 def _metadata(word: Word, part: str = "") -> dict[str, str]:
@@ -286,7 +227,7 @@ def _diffusers(word: Word, stem: str) -> Files:
     tensors = word.embedding.tensors
     if len(tensors) > 1 and set(tensors) != {"clip_l", "clip_g"}:
         raise InvalidInput(
-            f"diffusers has no file for the encoders {', '.join(tensors)}", "use --format comfyui, sd3 or flux"
+            f"diffusers has no file for the encoders {', '.join(tensors)}", f"use --format {_formats_for(word)}"
         )
     roles = ["clip_l", "clip_g"] if len(tensors) > 1 else list(tensors)
     return {
@@ -339,7 +280,7 @@ def _by_encoder(roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
         if roles and set(tensors) != set(roles):
             raise InvalidInput(
                 f"this format holds {' and '.join(roles)}, {safe(word.name)} has {', '.join(tensors)}",
-                "use --format comfyui" if len(tensors) > 1 else "use --format diffusers or emb-params",
+                f"use --format {_formats_for(word)}",
             )
         if "t5" in tensors:
             tensors["t5xxl"] = tensors["t5"]

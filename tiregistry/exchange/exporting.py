@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
+from tiregistry.embeddings.placing import write_bytes
 from tiregistry.embeddings.provenance import Provenance
-from tiregistry.embeddings.writing import WRITERS, Word, write_bytes, write_embedding
+from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
 from tiregistry.errors import InvalidInput, TiregError
 from tiregistry.images import decode_picture
 from tiregistry.registry.registry import Registry

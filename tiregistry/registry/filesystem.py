@@ -16,7 +16,8 @@ from tiregistry.errors import Busy
 _NETWORK = frozenset([
     "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "ceph", "lustre", "gpfs", "beegfs",
     "glusterfs", "fuse.glusterfs", "fuse.sshfs", "sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "davfs",
-    "fuse.davfs2", "webdav", "afpfs", "panfs", "orangefs", "pvfs2",
+    "fuse.davfs2", "webdav", "afpfs", "panfs", "orangefs", "pvfs2", "ocfs2", "gfs2", "fuse.ceph", "fuse.juicefs",
+    "fuse.goofys", "fuse.smbnetfs", "fuse.mfs", "vboxsf", "fuse.vmhgfs-fuse", "prl_fs",
 ])
 # fmt: on
 

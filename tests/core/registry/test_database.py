@@ -242,6 +242,38 @@ def test_a_registry_that_came_to_lie_on_a_network_mount_changes_its_journal(monk
         add_version(registry, seed=2)
 
 
+def test_a_whole_process_on_a_network_mount_uses_the_rollback_journal(tmp_path: Path) -> None:
+    """No part is replaced: the kernel's list of mounts, as this one process sees it, says that its home is on NFS."""
+    home = tmp_path / "share" / "home"
+    home.mkdir(parents=True)
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        Path("/proc/self/mountinfo").read_text() + f"999 1 0:99 / {home.parent} rw,relatime - nfs4 server:/export rw\n"
+    )
+    script = (
+        "from tests.core.registry.making import add_version\n"
+        "from tiregistry.registry.registry import Registry\n"
+        "with Registry.open() as r:\n"
+        "    print(r.database.value('PRAGMA journal_mode'), add_version(r).reference, len(r.verify().damages))\n"
+    )
+    # The shell's own list of mounts is covered by our file, in a mount namespace of its own; exec keeps its pid.
+    shell = f'mount --bind "{mounts}" /proc/$$/mountinfo && exec "{sys.executable}" -c "$0"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", shell, script],
+        env=os.environ | {"TIREG_HOME": str(home)},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip("a mount namespace needs root")
+    assert (done.stdout, done.stderr) == ("delete gnome@1 0\n", "")
+    assert not list(home.glob("registry.db-*"))
+    with Registry.open(home) as registry:  # back on a local disk: it works as it is
+        add_version(registry, seed=2)
+        assert registry.verify().damages == []
+
+
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:40 / /home rw - nfs4 server:/home rw

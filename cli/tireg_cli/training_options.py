@@ -20,7 +20,7 @@ def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> Training
     """A checked configuration from named options (None: not given) and `--set name=value` pairs.
 
     Raises:
-        InvalidConfig: a value is out of range, or a setting is unknown.
+        InvalidConfig: a value is out of range, or a setting is unknown or given twice.
     """
     values = {key: value for key, value in options.items() if value is not None}
     for pair in settings:
@@ -28,6 +28,8 @@ def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> Training
         if not mark:
             raise InvalidConfig(f"--set {pair!r} has no value", "write --set min_snr_gamma=5")
         name = name.strip().replace("-", "_")
+        if name in values:
+            raise InvalidConfig(f"{name} is given twice", "once, as an option or with --set")
         try:
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

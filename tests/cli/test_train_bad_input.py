@@ -27,6 +27,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     code = run(["train", *arguments])
     captured = capsys.readouterr()
     assert captured.out == ""
+    assert "loading" not in captured.err
     lines = [line for line in captured.err.splitlines() if line.startswith("tireg:")]
     assert len(lines) == 1, captured.err
     assert "Traceback" not in captured.err
@@ -69,6 +70,13 @@ def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixtur
         (["--lr", "-1"], 2, "learning_rate"),
         (["--recipe", "magic"], 2, "magic"),
         (["--base", "no-such-model"], 3, "no base model"),
+        (["--init", "tepot"], 2, "not a word of the base model's vocabulary · did you mean teapot"),
+        (["--precision", "fp16", "--device", "cpu"], 2, "fp16 does not work on a CPU"),
+        (["--device", "toaster"], 2, "device 'toaster' cannot be used here"),
+        (["--recipe", "quick", "--set", "weight_decay=0.1"], 2, "weight_decay only works with the recipe classic"),
+        (["--max-steps", "3", "--set", "gradient_accumulation=4"], 2, "gradient_accumulation 4 is more than max_steps"),
+        (["--lr", "0.1", "--set", "learning_rate=0.2"], 2, "learning_rate is given twice"),
+        (["--no-stop", "--set", "stopping=dvar"], 2, "stopping is given twice"),
     ],
 )
 def test_bad_options(

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from tiregistry.bases.vocabulary import check_initializer
 from tiregistry.bases.word_rows import WordRows
-from tiregistry.errors import InvalidConfig, InvalidPrompt
-from tiregistry.text import safe
+from tiregistry.errors import InvalidPrompt
 
 Segment = str | tuple[int, ...]
 """A piece of a prompt: plain text, or the token ids of a learned word."""
@@ -124,16 +124,10 @@ class TextTower:
         """Token embeddings float32 `[words, dim]` of a phrase of vocabulary words, on the CPU.
 
         Raises:
-            InvalidConfig: the phrase is empty, or a word of it is not one token. A misspelt word would otherwise be
-                spelled in pieces, and give a word of several meaningless vectors.
+            InvalidConfig: see `vocabulary.check_initializer`.
         """
-        ids = self.text_ids(phrase)
-        for word in phrase.split() or [phrase]:
-            if not self.is_word(word):
-                raise InvalidConfig(
-                    f"the initializer {safe(word)!r} is not a word of the base model's vocabulary", self._closest(word)
-                )
-        return self.words.table.weight[torch.tensor(ids)].detach().float().cpu()
+        check_initializer(phrase, self.tokenizer.get_vocab())
+        return self.words.table.weight[torch.tensor(self.text_ids(phrase))].detach().float().cpu()
 
     def places_of(self, phrase: str) -> list[range]:
         """Where in the window the words of a phrase stand that is a prompt by itself."""
@@ -142,14 +136,6 @@ class TextTower:
             places.append(range(start, start + len(self.text_ids(word))))
             start = places[-1].stop
         return places
-
-    def _closest(self, word: str) -> str:
-        """What to write instead of a word that is not in the vocabulary."""
-        from difflib import get_close_matches
-
-        whole = [token.removesuffix("</w>") for token in self.tokenizer.get_vocab() if token.endswith("</w>")]
-        close = get_close_matches(word.lower(), whole, n=3, cutoff=0.7)
-        return f"did you mean {' or '.join(close)}?" if close else "use an ordinary word, such as toy or object"
 
     def mean_norm(self) -> float:
         """Mean L2 norm of the vocabulary's token embeddings."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.locating import VISION_PARTS, locate_base
+from tiregistry.bases.vocabulary import check_initializer
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
 from tiregistry.placeholders import check_free
@@ -28,7 +29,8 @@ def check_base(registry: Registry, request: TrainingRequest) -> str:
     Raises:
         BaseModelNotFound, HubError: it is not there.
         InvalidInput: no model, of a family that cannot be trained, without a part that is needed.
-        InvalidConfig: more vectors than the token window has room for; a resolution the model cannot have.
+        InvalidConfig: more vectors than the token window has room for; a resolution the model cannot have; an
+            initializer that is no word of its vocabulary.
         WrongBaseModel: the version to continue belongs to another.
     """
     name, source, revision = identify_base(registry, request.base, request.revision)
@@ -63,7 +65,10 @@ def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {config.resolution // factor * factor}",
         )
-    check_free(request.placeholder_token, request.concept, {}, _read(folder / "tokenizer", "vocab.json"))
+    vocabulary = _read(folder / "tokenizer", "vocab.json")
+    check_free(request.placeholder_token, request.concept, {}, vocabulary)
+    if vocabulary and config.initializer and not config.initializer.startswith("sha256:"):
+        check_initializer(config.initializer, vocabulary)
     roles = [role for role, _ in encoders]
     unknown = sorted(set(config.encoders) - set(roles))
     if unknown:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
+from tiregistry.bases.devices import choose_device, choose_dtype
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import (
     AlreadyExists,
@@ -74,6 +75,7 @@ def train_many(
     """
     checked = check_requests(registry, requests)
     names = [check_base(registry, request) for request in checked]
+    choose_dtype(checked[0].config.precision, choose_device(checked[0].device))
     watch = BusyWatch()
     yield Preparing(f"loading the base model {names[0]}")
     base = _open(registry, checked[0])
@@ -169,7 +171,9 @@ def _take_up_held(
     for request, _ in requests:
         # What cannot be registered in the end is said now, not after the training.
         check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
-    yield Preparing(f"loading the base model {check_base(registry, first)}")
+    name = check_base(registry, first)
+    choose_dtype(first.config.precision, choose_device(first.device))
+    yield Preparing(f"loading the base model {name}")
     base = _open(registry, first)
     for note in base.notes:
         yield Notice(note)

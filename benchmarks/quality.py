@@ -1,6 +1,6 @@
 """How good the words of each recipe are, and how long they take: held-out concepts of the embedded world, with seeds.
 
-Each recipe learns each concept with each seed, from the same base model and pictures. At seven points of a training the
+Each recipe learns each concept with each seed, from the same base model and pictures. At five points of a training the
 word as it would be registered is judged:
 
 image   mean cosine between features of generated pictures of the plain prompt and of the training pictures
@@ -83,7 +83,9 @@ def main() -> None:
                 train(base, folder, records, part, is_over)
         for training in group:
             for point in trail(records.folder / training.key):
-                if is_over() or point.step in records.scores.get(training.key, {}):
+                end = records.ends.get(training.key, {"step": -1})["step"]
+                wanted = point.step == end or point.step in training.looks
+                if is_over() or not wanted or point.step in records.scores.get(training.key, {}):
                     continue
                 rows = {role: torch.from_numpy(array.copy()) for role, array in point.embedding().tensors.items()}
                 image, text = judge.score(rows, training.concept, list(training.pictures))

@@ -8,6 +8,8 @@ tireg      this engine, recipe classic, no stopping rule
 diffusers  examples/textual_inversion/textual_inversion.py, path in --peer, with --mixed_precision and --allow_tf32
 words      N words in one pass against N runs of one
 
+On a CPU that does other things, too, `--clock cpu --threads 1` counts the CPU seconds of one thread.
+
 Examples:
   python benchmarks/training.py --peer textual_inversion.py --pictures photos --batch 8
   python benchmarks/training.py --base sd15 --resolution 256 --steps 4 --batch 1 --words 4
@@ -39,6 +41,9 @@ WARM = 2
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.clock == "cpu":
+        global _clock
+        _clock = time.process_time
     if arguments.part:
         print(json.dumps(_PARTS[arguments.part](arguments)))
         return
@@ -61,6 +66,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="on both sides")
     parser.add_argument("--compile", action="store_true", help="on our side")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of every side; 0: torch's own number")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a CPU that is busy")
     parser.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -137,11 +144,23 @@ def _measure(arguments: argparse.Namespace, part: str, batch: int, count: int = 
     command += ["--batch", str(batch), "--steps", str(arguments.steps), "--device", arguments.device]
     command += ["--precision", arguments.precision, "--peer", arguments.peer]
     command += ["--gradient-checkpointing"] * arguments.gradient_checkpointing + ["--compile"] * arguments.compile
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += ["--clock", arguments.clock]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(arguments))
     if done.returncode:
         sys.exit(f"{part} failed:\n{done.stderr[-3000:]}")
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def _environment(arguments: argparse.Namespace) -> dict[str, str]:
+    """The same number of CPU threads on every side, whatever else the machine does."""
+    import torch
+
+    return (
+        {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        | os.environ
+        | ({"OMP_NUM_THREADS": str(arguments.threads)} if arguments.threads else {})
+    )
 
 
 def _device_line(arguments: argparse.Namespace) -> str:
@@ -152,7 +171,9 @@ def _device_line(arguments: argparse.Namespace) -> str:
         "name = torch.cuda.get_device_name(d) if d.type == 'cuda' else f'{torch.get_num_threads()} threads'\n"
         "print(f'{d} ({name}), {str(t)[6:]}, torch {torch.__version__}')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment(arguments)
+    )
     machine = f", {platform.machine()}, {os.cpu_count()} cores" if "cuda" not in done.stdout else ""
     return done.stdout.strip() + machine
 
@@ -174,12 +195,15 @@ def _median(times: list[float]) -> float:
     return statistics.median(b - a for a, b in zip(times[WARM:], times[WARM + 1 :], strict=False))
 
 
+_clock = time.perf_counter
+
+
 def _now(device: Any) -> float:
     if device.type == "cuda":
         import torch
 
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return _clock()
 
 
 def _load(arguments: argparse.Namespace) -> Any:
@@ -256,11 +280,7 @@ def _tireg(arguments: argparse.Namespace) -> dict[str, float]:
     size = 0
     with tempfile.TemporaryDirectory() as home, Registry.open(Path(home)) as registry:
         for event in train_many(registry, requests):
-            if isinstance(event, Started) and not times:
-                times.append(_now(device))
-                if device.type == "cuda":
-                    torch.cuda.reset_peak_memory_stats()
-            elif isinstance(event, StepDone) and event.step == len(times):
+            if (isinstance(event, Started) and not times) or (isinstance(event, StepDone) and event.step == len(times)):
                 times.append(_now(device))
             elif isinstance(event, CheckpointSaved):
                 size = event.path.stat().st_size
@@ -277,7 +297,7 @@ def _diffusers(arguments: argparse.Namespace) -> dict[str, float]:
 
     device = choose_device(arguments.device)
     _provide_torchvision()
-    times: list[float] = [time.perf_counter()]
+    times: list[float] = [_now(device)]
     step = torch.optim.AdamW.step
 
     def timed(self: Any, *rest: Any, **options: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.quality_parts.recipes import Concept, config_of, key_of
 from benchmarks.quality_parts.records import Records
 
-LOOKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-"""Shares of a recipe's steps at which its word is judged, and at the start."""
+LOOKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+"""Shares of a recipe's steps at which its word is judged."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Training:
     @property
     def looks(self) -> tuple[int, ...]:
         """Steps at which the word is kept for judging."""
-        return (0, *sorted({max(1, round(share * self.config.max_steps)) for share in LOOKS}))
+        return tuple(sorted({max(1, round(share * self.config.max_steps)) for share in LOOKS}))
 
 
 def plan(base: Any, recipe: str, concept: Concept, seed: int) -> Training:
@@ -77,10 +77,7 @@ def train(
         inside = records.folder / training.key
         checkpoint = load_checkpoint(inside / FILE)
         word = make(base, folder, training, fresh=checkpoint is None)
-        if checkpoint is None:
-            _keep(inside, word)
-            _checkpoint(inside, word)
-        else:
+        if checkpoint is not None:
             word.vectors.load_state(checkpoint.state)
             if word.rule is not None:
                 word.rule.load_state(checkpoint.state)

@@ -134,7 +134,8 @@ class TrainingConfig:
     precision: str = "auto"
     """Type of the frozen parts: `auto`, `fp32`, `bf16` or `fp16`. Vectors and their optimiser are always fp32."""
     gradient_checkpointing: bool = False
-    """Recompute the denoiser's activations in the backward pass: about a third slower, a fraction of the memory."""
+    """Recompute the activations of denoiser and text encoders in the backward pass: about a third slower, a fraction of
+    the memory."""
     compile: bool = False
     """Compile the denoiser with torch.compile: minutes of waiting first, then faster steps."""
     seed: int = 0

@@ -145,9 +145,23 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
     if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
     if any(word.config.gradient_checkpointing for word in words):
-        # A frozen UNet still keeps all activations on the way to the text input; this is what frees them.
+        # A frozen denoiser still keeps all activations on the way to the text input; this is what frees them.
         denoiser.enable_gradient_checkpointing()
+        for tower in base.towers:
+            _checkpoint_encoder(tower.model)
     return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+
+
+def _checkpoint_encoder(model: Any) -> None:
+    """Let a text encoder recompute its layers, without the dropout that training mode would bring."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    # Newer versions of transformers call it by the first name, and warn of the second.
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.training = True  # the layer's own flag, which it asks; its parts stay as they are
 
 
 def _micro_batch(words: Sequence[Word]) -> int:

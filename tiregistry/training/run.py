@@ -79,8 +79,7 @@ def train_many(
     watch = BusyWatch()
     yield Preparing(f"loading the base model {names[0]}")
     base = _open(registry, checked[0])
-    for note in base.notes:
-        yield Notice(note)
+    yield from _notices(base)
     taken = registry.placeholders()
     vocabulary = base.vocabulary()
     for request in checked:
@@ -175,8 +174,7 @@ def _take_up_held(
     choose_dtype(first.config.precision, choose_device(first.device))
     yield Preparing(f"loading the base model {name}")
     base = _open(registry, first)
-    for note in base.notes:
-        yield Notice(note)
+    yield from _notices(base)
     for run in runs:
         recorded = run.config["base"]["fingerprint"]
         if base.identity.fingerprint.as_dict() != recorded:
@@ -348,6 +346,14 @@ def _end_all(states: Sequence[RunState], status: RunStatus, message: str) -> Non
     for state in states:
         if not state.ended:
             state.end(status, message=message)
+
+
+def _notices(base: LoadedBase) -> Iterator[Notice]:
+    """What a user should know before the first step."""
+    for note in base.notes:
+        yield Notice(note)
+    if base.is_flow:
+        yield Notice(f"learning words on {base.family} models is experimental: nobody has measured how well they take")
 
 
 def device_name(device: str) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from tiregistry.images import read_pictures
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import Finished
+from tiregistry.training.events import Finished, Notice
 from tiregistry.training.run import TrainingRequest, train
 
 
@@ -46,8 +46,11 @@ def test_a_word_of_each_family(
         preview_prompts=("{} on the beach",),
     )
     request = TrainingRequest("pot", read_pictures([pictures])[0], config, base=str(tiny(family, prediction)))
-    last = list(train(registry, request))[-1]
+    events = list(train(registry, request))
+    last = events[-1]
     assert isinstance(last, Finished)
+    warned = any(isinstance(event, Notice) and "experimental" in event.what for event in events)
+    assert warned == (prediction == "flow")
     version = registry.version(last.reference)
     assert {shape.encoder: (shape.num_vectors, shape.dim) for shape in version.encoders} == {
         role: (2, dim) for role, dim in roles.items()

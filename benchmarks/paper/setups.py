@@ -14,7 +14,7 @@ Examples:
 
 from __future__ import annotations
 
-from benchmarks.paper.lab import LONG_CAPTIONS, Lab, Row, arguments, say, timed
+from benchmarks.paper.lab import LONG_CAPTIONS, Concept, Lab, Row, arguments, say, timed
 from benchmarks.paper.report import grid, plot, table, verdict, write
 from tiregistry.evaluation.subjects import Subject
 from tiregistry.training.config import TrainingConfig
@@ -37,78 +37,95 @@ def setups(steps: int) -> dict[str, dict[str, object]]:
     }
 
 
+PLAIN = {
+    "initializer word": lambda concept: concept.initializer,
+    "short caption": lambda concept: _bare(concept.caption),
+    "long caption": lambda concept: _bare(LONG_CAPTIONS.get(concept.name, concept.caption)),
+    "prompt only": lambda concept: "",
+}
+FINDINGS = (
+    # The paper's finding, the row it is about, the row it is compared with, the measure, the expected sign.
+    ("Two vectors reconstruct better", "two vectors", "single word", "image_alignment", 1),
+    ("Three vectors reconstruct better", "three vectors", "single word", "image_alignment", 1),
+    ("Three vectors are less editable", "three vectors", "single word", "text_alignment", -1),
+    ("Regularisation keeps editability", "regularised", "single word", "text_alignment", 1),
+    ("Per-image tokens reconstruct less", "per-image tokens", "single word", "image_alignment", -1),
+    ("A lower rate is more editable", "low learning rate", "single word", "text_alignment", 1),
+    ("A lower rate reconstructs less", "low learning rate", "single word", "image_alignment", -1),
+    ("A higher rate is less editable", "high learning rate", "single word", "text_alignment", -1),
+    ("A learned word is more like it than its initializer", "single word", "initializer word", "image_alignment", 1),
+    ("A learned word is more like it than a short caption", "single word", "short caption", "image_alignment", 1),
+    ("A learned word is more like it than a long caption", "single word", "long caption", "image_alignment", 1),
+)
+
+
 def main() -> None:
     options = arguments(__doc__).parse_args()
     lab = Lab(options)
     concepts = lab.concepts()
-    rows: dict[str, Row] = {}
-    shown: dict[str, list[Subject]] = {}
-    for label, changes in setups(options.steps).items():
-        row = rows[label] = Row(label, group="ours" if "ours" in label else "word")
-        with timed(label):
-            for seed in range(options.seeds):
-                for concept in concepts:
-                    settings = {"recipe": "classic", "batch_size": 4, "stopping": "none"} | changes
-                    config = TrainingConfig(
-                        concept_type="object",
-                        initializer=concept.initializer,
-                        max_steps=options.steps,
-                        seed=seed,
-                        **settings,  # type: ignore[arg-type]
-                    )
-                    subject = lab.learn(concept, config)
-                    row.evaluations.append(lab.measure(concept, subject))
-                    shown.setdefault(label, []).append(subject)
-    plain = {
-        "initializer word": lambda c: c.initializer,
-        "short caption": lambda c: c.caption.removeprefix("a ").removeprefix("an "),
-        "long caption": lambda c: LONG_CAPTIONS.get(c.name, c.caption).removeprefix("a ").removeprefix("an "),
-        "prompt only": lambda c: "",
-    }
-    for label, words in plain.items():
-        row = rows[label] = Row(label, group="baseline")
+    rows: dict[str, Row] = {"source pictures": lab.sources_row(concepts)}
+    shown: dict[str, Subject] = {}
+    for label, words in PLAIN.items():
         with timed(label):
             measured = [lab.measure(c, Subject(label, phrase=words(c))) for c in concepts]
-            row.evaluations = measured * options.seeds
-        shown[label] = [Subject(label, phrase=words(c)) for c in concepts]
-    rows["source pictures"] = lab.sources_row(concepts)
-    single = rows["single word"]
-    verdicts = [
-        verdict("Two vectors reconstruct better", rows["two vectors"], single, "image_alignment", 1),
-        verdict("Three vectors reconstruct better", rows["three vectors"], single, "image_alignment", 1),
-        verdict("Three vectors are less editable", rows["three vectors"], single, "text_alignment", -1),
-        verdict("Regularisation keeps editability", rows["regularised"], single, "text_alignment", 1),
-        verdict("Per-image tokens reconstruct less", rows["per-image tokens"], single, "image_alignment", -1),
-        verdict("A lower rate is more editable", rows["low learning rate"], single, "text_alignment", 1),
-        verdict("A lower rate reconstructs less", rows["low learning rate"], single, "image_alignment", -1),
-        verdict("A higher rate is less editable", rows["high learning rate"], single, "text_alignment", -1),
-        verdict(
-            "A learned word beats its initializer in likeness", single, rows["initializer word"], "image_alignment", 1
-        ),
-        verdict(
-            "A learned word beats a short caption in likeness", single, rows["short caption"], "image_alignment", 1
-        ),
-        verdict("A learned word beats a long caption in likeness", single, rows["long caption"], "image_alignment", 1),
-    ]
+        rows[label] = Row(label, measured * options.seeds, "baseline")
+        shown[label] = Subject(label, phrase=words(concepts[0]))
+    wanted = setups(options.steps)
+    for label, changes in wanted.items():
+        with timed(label):
+            row = Row(label, group="ours" if "ours" in label else "word")
+            for seed in range(options.seeds):
+                for concept in concepts:
+                    subject = lab.learn(concept, _config(concept, options.steps, seed, changes))
+                    row.evaluations.append(lab.measure(concept, subject))
+                    shown.setdefault(label, subject)
+        rows[label] = row
+        _report(lab, rows, [one for one in wanted if one not in rows])
+    _pictures(lab, concepts[0], shown)
+    say(f"results in {options.out}")
+
+
+def _config(concept: Concept, steps: int, seed: int, changes: dict[str, object]) -> TrainingConfig:
+    settings = {"recipe": "classic", "batch_size": 4, "stopping": "none"} | changes
+    return TrainingConfig(
+        concept_type="object",
+        initializer=concept.initializer,
+        max_steps=steps,
+        seed=seed,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def _report(lab: Lab, rows: dict[str, Row], missing: list[str]) -> None:
+    """Written after every setup: whoever stops the experiment has what is done."""
+    options = lab.options
     everything = list(rows.values())
+    said = [
+        verdict(claim, rows[first], rows[second], measure, sign)
+        for claim, first, second, measure, sign in FINDINGS
+        if first in rows and second in rows
+    ]
     text = (
         "# The paper's setups on the embedded world\n\n"
-        f"{', '.join(c.name for c in concepts)}; {options.seeds} training(s) of {options.steps} steps each; means over "
-        "concepts, in brackets the difference from the single word, a star where its 95 % interval leaves out zero.\n\n"
-        f"{table(everything, single)}\n\nThe paper's findings:"
+        f"{', '.join(c.name for c in lab.concepts())}; {options.seeds} training(s) of {options.steps} steps each; means "
+        "over concepts, in brackets the difference from the single word, a star where its 95 % interval leaves out "
+        f"zero.\n\n{table(everything, rows['single word'])}\n\n"
+        + (f"Not run yet: {', '.join(missing)}.\n\n" if missing else "")
+        + "The paper's findings:"
     )
-    write("setups", lab, text, everything, verdicts)
+    write("setups", lab, text, everything, said)
     plot(everything, options.out / "setups.png", "Reconstruction against editability, embedded world")
-    first = concepts[0]
-    pictures = [first.pictures()[: len(SHOWN)]]
-    pictures += [lab.pictures(subjects[0], SHOWN) for label, subjects in shown.items()]
-    grid(
-        pictures,
-        ["source pictures", *shown],
-        [s.replace("{}", "…") for s in SHOWN],
-        options.out / "setups-pictures.png",
-    )
-    say(f"results in {options.out}")
+
+
+def _pictures(lab: Lab, concept: Concept, shown: dict[str, Subject]) -> None:
+    pictures = [concept.pictures()[: len(SHOWN)]]
+    pictures += [lab.pictures(subject, SHOWN) for subject in shown.values()]
+    columns = [template.replace("{}", "…") for template in SHOWN]
+    grid(pictures, ["source pictures", *shown], columns, lab.options.out / "setups-pictures.png")
+
+
+def _bare(caption: str) -> str:
+    return caption.removeprefix("a ").removeprefix("an ")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ class SpaceMap:
             index = {word: number for number, word in enumerate(vocabulary.words) if word}
             places = [place for place in space.vectors if place.encoder == encoder]
             starts = list(dict.fromkeys(p.initializer for p in places if p.initializer in index))
-            near = [word for place in places for word, _ in (*place.nearest, *place.nearest_outputs)]
+            told = [word for place in places for word, _ in (*place.nearest, *place.nearest_outputs)]
+            near = [*told, *(word for found in vocabulary.nearest(own[:4], 10) for word, _ in found)]
             near = [word for word in dict.fromkeys(near) if word in index and word not in starts][:MOST_NEIGHBOURS]
             for word in (*starts, *near):
                 rows.append(vocabulary.rows([index[word]])[0])

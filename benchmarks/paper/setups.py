@@ -105,9 +105,10 @@ def _report(lab: Lab, rows: dict[str, Row], missing: list[str]) -> None:
         for claim, first, second, measure, sign in FINDINGS
         if first in rows and second in rows
     ]
+    names = ", ".join(concept.name for concept in lab.concepts())
     text = (
         "# The paper's setups on the embedded world\n\n"
-        f"{', '.join(c.name for c in lab.concepts())}; {options.seeds} training(s) of {options.steps} steps each; means "
+        f"{names}; {options.seeds} training(s) of {options.steps} steps each; means "
         "over concepts, in brackets the difference from the single word, a star where its 95 % interval leaves out "
         f"zero.\n\n{table(everything, rows['single word'])}\n\n"
         + (f"Not run yet: {', '.join(missing)}.\n\n" if missing else "")

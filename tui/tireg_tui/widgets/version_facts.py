@@ -11,6 +11,7 @@ from tireg_tui import shown
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
+    from tiregistry.concepts import Measurement
     from tiregistry.registry.difference import Difference
     from tiregistry.registry.handles import RegisteredVersion
 
@@ -32,13 +33,20 @@ def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object
         "learned from": shown.count(len(version.images), "picture") if version.images else "",
         "took": shown.duration(seconds) if isinstance(seconds, int | float) else "",
         "device": record.get("device", ""),
-        "scores": ", ".join(f"{name} {value:.3f}" for name, value in version.scores.items()),
+        "scores": "; ".join(map(_measured, version.measurements)),
         "parents": ", ".join(f"{parent.relation} {parent.digest[7:19]}" for parent in version.parents),
         "run": version.run_id or "",
         "digest": version.digest,
         "notes": version.notes,
         "made": shown.ago(version.created_at),
     }
+
+
+def _measured(measurement: Measurement) -> str:
+    """`score (quick, embedded) 0.557 [0.542, 0.573]`."""
+    low, high = measurement.low, measurement.high
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{measurement.label} {measurement.value:.3f}{interval}"
 
 
 def difference_table(difference: Difference) -> Table:

@@ -1,0 +1,17 @@
+"""The facts of a version, as the concept's screen lists them."""
+
+from __future__ import annotations
+
+from tests.core.registry.making import add_version
+from tireg_tui.widgets.version_facts import facts_of
+from tiregistry.concepts import Measurement
+from tiregistry.registry.registry import Registry
+
+
+def test_scores_stand_there_with_their_intervals() -> None:
+    with Registry.open() as registry:
+        version = registry.add_measurements(
+            add_version(registry),
+            [Measurement("score", 0.557, 0.542, 0.573, "quick", "embedded"), Measurement("image", 0.75)],
+        )
+        assert facts_of(version, [])["scores"] == "score (quick, embedded) 0.557 [0.542, 0.573]; image 0.750"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -37,3 +38,17 @@ def test_every_table_is_explained(registry: Registry) -> None:
         "AND name NOT LIKE 'sqlite%' AND name NOT LIKE '!_sqlite%' ESCAPE '!'"
     )
     assert [row["name"] for row in tables if f"`{row['name']}`" not in page] == []
+
+
+def test_what_a_command_is_in_python_exists() -> None:
+    """Every name of the table can be imported, is explained, and no command that works on the registry is left out."""
+    page = PAGE.read_text(encoding="utf-8").split("| command | in Python |")[1].split("\n\nOne `Registry`")[0]
+    names = set(re.findall(r"`((?:Registry|tiregistry)\.[\w.]+)`", page))
+    assert len(names) > 30
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        owner = Registry if module == "Registry" else importlib.import_module(module)
+        found = getattr(owner, attribute)
+        assert found.__doc__, name
+    told = set(re.findall(r"`(\w+)(?: \w+)?`", page))
+    assert {"list", "show", "train", "gen", "import", "export", "push", "pull", "verify", "base", "runs"} <= told

@@ -4,6 +4,7 @@ pixels again."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import io
 import os
@@ -18,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
+
+from tests.terminal.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,29 @@ class TerminalDouble:
     environment: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before each answer, as over a slow line."""
+    ignores_hangups: bool = False
+    """As under nohup."""
 
     def __post_init__(self) -> None:
         self.received = b""
+        self.screen = Screen(self.columns, self.rows, self.cell)
         self.ended = False
         self._status: int | None = None
+        self._closed = False
         self._answered_to = 0
         self._due: list[tuple[float, bytes]] = []
         self.pid, self._handle = pty.fork()
         if self.pid == 0:  # pragma: no cover (the child)
-            for name in _NOT_INHERITED:
-                os.environ.pop(name, None)
-            os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **self.environment})
-            time.sleep(0.05)  # until the size is set
-            # With an environment of our own: readline, which pytest imports, sets COLUMNS behind os.environ's back.
-            os.execvpe(self.command[0], list(self.command), dict(os.environ))
+            try:
+                for name in _NOT_INHERITED:
+                    os.environ.pop(name, None)
+                os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **self.environment})
+                signal.signal(signal.SIGHUP, signal.SIG_IGN if self.ignores_hangups else signal.SIG_DFL)
+                time.sleep(0.05)  # until the size is set
+                # With an environment of our own: readline, which pytest imports, sets COLUMNS behind os.environ's back.
+                os.execvpe(self.command[0], list(self.command), dict(os.environ))
+            finally:
+                os._exit(127)  # or a second pytest would go on from here
         self.resize(self.columns, self.rows)
 
     def __enter__(self) -> TerminalDouble:
@@ -81,15 +92,21 @@ class TerminalDouble:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def resize(self, columns: int, rows: int) -> None:
-        """Change the window's size; the program gets SIGWINCH."""
-        self.columns, self.rows = columns, rows
+    def resize(self, columns: int, rows: int, cell: tuple[int, int] | None = None) -> None:
+        """Change the window's size, or the font's; the program gets SIGWINCH."""
+        self.columns, self.rows, self.cell = columns, rows, cell or self.cell
+        self.screen.cell = self.cell
+        self.screen.resize(columns, rows)
         size = struct.pack("HHHH", rows, columns, columns * self.cell[0], rows * self.cell[1])
         fcntl.ioctl(self._handle, termios.TIOCSWINSZ, size)
 
     def type(self, keys: str) -> None:
         """Send keys."""
         os.write(self._handle, keys.encode())
+
+    def send(self, data: bytes) -> None:
+        """Send what is no key."""
+        os.write(self._handle, data)
 
     def pump(self, seconds: float, *, until: bytes | None = None) -> bool:
         """Receive and answer for some time, or until the output holds `until` (as text, without escapes).
@@ -112,6 +129,7 @@ class TerminalDouble:
             if not data:
                 self.ended = True
             self.received += data
+            self.screen.feed(data)
         return until is None or until in self.text(start)
 
     def text(self, start: int = 0) -> bytes:
@@ -122,21 +140,56 @@ class TerminalDouble:
             self.received[start:],
         )
 
-    def close(self) -> int:
-        """End the program and return its exit status (or minus the signal)."""
-        if self._status is not None:
-            return self._status
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    def hang_up(self) -> None:
+        """Close the window: the program's terminal is gone."""
+        os.close(self._handle)
+        self._handle = -1
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for the program to end by itself; its exit status (or minus the signal), None when it goes on."""
+        end = time.monotonic() + seconds
+        while self._status is None and time.monotonic() < end:
+            if self._handle >= 0 and not self.ended:
+                self.pump(0.05)
+            else:
+                time.sleep(0.02)
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def close(self) -> int:
+        """End the program and whatever it left in its session, and return its exit status (or minus the signal).
+
+        Raises:
+            AssertionError: it ended by itself and left children behind.
+        """
+        if self._closed:
+            assert self._status is not None
+            return self._status
+        self._closed = True
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.wait(0.02) is not None:
                 break
             os.kill(self.pid, number)
-            self.pump(2.0)
-        else:
-            done, status = os.waitpid(self.pid, 0)
-        os.close(self._handle)
-        self._status = os.waitstatus_to_exitcode(status)
+            self.wait(10.0)
+        if self._handle >= 0:
+            self.hang_up()
+        left = self._end_group()
+        assert self._status is not None
+        assert not left or self._status == -signal.SIGKILL, "children outlived the program"
         return self._status
+
+    def _end_group(self) -> bool:
+        """Kill what is left of the program's process group after a moment of grace; whether there was anything."""
+        end = time.monotonic() + 5
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < end:
+                os.killpg(self.pid, 0)
+                time.sleep(0.02)
+            os.killpg(self.pid, signal.SIGKILL)
+            return True
+        return False
 
     def _answer(self) -> None:
         for match in _QUESTIONS.finditer(self.received, self._answered_to):

@@ -35,14 +35,20 @@ def difference(a: Image.Image, b: Image.Image, blur: float = 0.0) -> float:
 
 def test_kitty_is_exact() -> None:
     image = photo()
-    [(number, back)] = kitty_pictures("".join(kitty.transmit(image, 7)).encode())
+    [(number, back)] = kitty_pictures("".join(kitty.transmit(kitty.encode(image), 7)).encode())
     assert number == 7
     assert back.tobytes() == image.tobytes()
 
 
 def test_kitty_never_asks_for_an_answer() -> None:
-    sequences = [*kitty.transmit(photo(), 7), kitty.place_virtual(7, 3, 2), kitty.hide(7), kitty.delete(7)]
-    sequences += [kitty.place_direct(7, 3, 2, (0, 0, 9, 9)), *kitty.show_here(photo(8, 8), 2, 2)]
+    payload = kitty.encode(photo())
+    sequences = [
+        *kitty.transmit(payload, 7),
+        kitty.place_virtual(7, 3, 2),
+        kitty.hide(7, 1),
+        kitty.delete(7),
+    ]
+    sequences += [kitty.place_direct(7, 1, 3, 2, (0, 0, 9, 9)), *kitty.show_here(payload, 2, 2)]
     assert all("q=2" in sequence for sequence in sequences)
     assert all(len(sequence) < 4200 for sequence in sequences)
 

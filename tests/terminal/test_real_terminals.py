@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.terminal.running import LAUNCH, expected
 from tests.terminal.test_encoders import difference
-from tests.terminal.test_tui_pixels import LAUNCH, expected
 from tests.tui.conftest import add_version
 from tiregistry.registry.registry import Registry
 
@@ -110,7 +110,7 @@ def test_the_screen_shows_the_picture(terminal: list[str], display: str, tmp_pat
                 continue
             half = (box[2] - box[0]) // 2, (box[3] - box[1]) // 2
             whole = shot.crop((box[0] - half[0], box[1] - half[1], box[2] + half[0], box[3] + half[1]))
-            best = min(best, difference(whole, expected(whole.size), blur=1.0))
+            best = min(best, difference(whole, expected("red", whole.size), blur=1.0))
     finally:
         window.terminate()
         window.wait()

@@ -1,11 +1,9 @@
-"""The TUI on a terminal double: the pixels that arrive are the picture's, and late answers are no keys."""
+"""Every screen of the TUI on a terminal double: the pixels on the screen are the picture's, and go when they should."""
 
 from __future__ import annotations
 
-import io
-import json
-import sys
-import time
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,84 +11,199 @@ from PIL import Image
 
 from tests.terminal import double
 from tests.terminal.double import Brand, TerminalDouble
+from tests.terminal.running import a_picture_for_every_screen, await_that, expected, launched, one_word
 from tests.terminal.test_encoders import difference
-from tests.tui.conftest import add_version, picture
 from tiregistry.graphics.fitting import Box, scaled
-from tiregistry.registry.registry import Registry
+from tiregistry.graphics.testcard import make_testcard
 
-LAUNCH = "import json, sys\nsys.path[:0] = json.loads(sys.argv[1])\nfrom tireg_tui.launch import run\nsys.exit(run())\n"
-PATIENCE = 60.0
-
-
-def launched(home: Path, brand: Brand, *, delay: float = 0.0, remote: bool = True) -> TerminalDouble:
-    command = [sys.executable, "-c", LAUNCH, json.dumps([entry for entry in sys.path if entry])]
-    # As over ssh, detection is more patient: the machine that runs the tests may be busy.
-    environment = {"TIREG_HOME": str(home)} | ({"SSH_TTY": "/dev/pts/9"} if remote else {})
-    return TerminalDouble(command, brand, environment=environment, delay=delay)
+BRANDS = pytest.mark.parametrize(
+    "brand", [double.KITTY, double.OLD_KITTY, double.XTERM_SIXEL], ids=["placeholders", "direct", "sixel"]
+)
 
 
-def await_that(terminal: TerminalDouble, condition: object) -> bool:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and not condition():  # type: ignore[operator]
-        terminal.pump(0.2)
-    return bool(condition())  # type: ignore[operator]
+def showing(terminal: TerminalDouble, *sources: Image.Image | str) -> bool:
+    """Whether the screen shows these pictures whole, from left to right, and no other."""
+    shown = terminal.screen.shown()
+    if len(shown) != len(sources) or not all(picture.whole for picture in shown):
+        return False
+    for picture, source in zip(shown, sources, strict=True):
+        size = picture.image.size
+        wanted = expected(source, size) if isinstance(source, str) else scaled(source, Box(1, 1, *size))
+        if terminal.brand.kitty and wanted.tobytes() != picture.image.tobytes():
+            return False
+        if not terminal.brand.kitty and difference(wanted, picture.image, blur=2.0) > 4.0:
+            return False
+    return True
+
+
+def leave(terminal: TerminalDouble) -> int:
+    """Quit, and the exit status."""
+    terminal.type("q")
+    await_that(terminal, lambda: terminal.ended)
+    return terminal.close()
+
+
+@BRANDS
+def test_every_screen_shows_its_pictures(tmp_path: Path, brand: Brand) -> None:
+    home = a_picture_for_every_screen(tmp_path / "home")
+    with launched(home, brand) as terminal:
+
+        def expect(text: str, *sources: Image.Image | str) -> None:
+            """Wait for a screen with this text and these pictures."""
+            done = await_that(terminal, lambda: text in terminal.screen.text() and showing(terminal, *sources))
+            where = [(p.x, p.y, p.columns, p.rows, p.whole) for p in terminal.screen.shown()]
+            assert done, f"{text!r} with {sources}; there are {where} on\n{terminal.screen.text()}"
+
+        expect("1 word", "lime")
+        terminal.type("D")  # nothing lies over a dialog
+        expect("Move to trash")
+        terminal.type("\x1b")
+        expect("1 word", "lime")
+        terminal.type("\r")
+        expect("Learned from", "lime")
+        terminal.type("n")
+        expect("mirror")
+        terminal.type(f"{tmp_path / 'photos'}")
+        expect("1 picture", "yellow")
+        terminal.type("\x1b")
+        expect("Learned from", "lime")
+        terminal.type("2")
+        expect("30/60", "blue")
+        terminal.type("3")
+        expect("negative", "lime")
+        terminal.type("\x1b")  # out of the prompt
+        terminal.pump(0.5)  # or it would be Alt+4
+        terminal.type("4")
+        expect("circle round", make_testcard(512, 320))
+        terminal.type("1")
+        expect("Learned from", "lime")
+        terminal.type("\x1b")
+        expect("1 word", "lime")
+        kept = set(terminal.screen.pictures)
+        assert leave(terminal) == 0
+        assert kept <= terminal.screen.deleted
 
 
 @pytest.fixture
-def gnome(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    with Registry.open(folder) as registry:
-        add_version(registry, "gnome", 1, color="red")
-    return folder
+def gnome(tmp_path: Path) -> Iterator[Path]:
+    return one_word(tmp_path / "home")
 
 
-def expected(size: tuple[int, int]) -> Image.Image:
-    return scaled(Image.open(io.BytesIO(picture("red"))), Box(1, 1, *size))
+@BRANDS
+def test_toasts_storms_and_other_fonts(gnome: Path, brand: Brand) -> None:
+    with launched(gnome, brand, size=(90, 20)) as terminal:
+        assert await_that(terminal, lambda: showing(terminal, "red"))
+        before = terminal.screen.shown()[0]
+        terminal.type("u")  # a message comes up over the picture's corner, or not; it goes again
+        assert await_that(terminal, lambda: "Nothing was removed" in terminal.screen.text())
+        for columns, rows in [(20, 5), (1, 1), (200, 60), (80, 24), (3, 50), (150, 8), (90, 20), (130, 44)]:
+            terminal.resize(columns, rows)
+            terminal.pump(0.05)
+        assert await_that(terminal, lambda: showing(terminal, "red") and terminal.screen.shown()[0].rows > before.rows)
+        after = terminal.screen.shown()[0]
+        terminal.resize(130, 44, cell=(14, 28))
+        assert await_that(terminal, lambda: showing(terminal, "red") and terminal.screen.shown()[0] != after)
+        zoomed = terminal.screen.shown()[0]
+        assert zoomed.image.width <= zoomed.columns * 14
+        assert zoomed.image.width > (zoomed.columns - 1) * 14
+        assert leave(terminal) == 0
+
+
+# An app whose key u fails in a way that nobody foresaw.
+CRASHING = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from tireg_tui.app import TiregApp
+from tireg_tui.launch import run
+TiregApp.action_undo = lambda self: 1 / 0
+sys.exit(run())
+"""
 
 
 @pytest.mark.parametrize("brand", [double.KITTY, double.OLD_KITTY], ids=["placeholders", "direct"])
-def test_kitty_gets_the_very_pixels_and_is_left_clean(gnome: Path, brand: Brand) -> None:
-    with launched(gnome, brand) as terminal:
-        assert await_that(terminal, lambda: any(c.get("a") == "p" for c in terminal.kitty_commands()))
-        [(number, image)] = terminal.kitty_pictures().items()
-        assert image.tobytes() == expected(image.size).tobytes()
-        if brand.placeholders:
-            assert await_that(terminal, lambda: "\U0010eeee".encode() in terminal.received)
-        terminal.type("q")
-        await_that(terminal, lambda: terminal.ended)
-        last = [command for command in terminal.kitty_commands() if command.get("a") == "d"][-1]
-        assert (last["d"], last["i"]) == ("I", str(number))
-        assert terminal.close() == 0
+@pytest.mark.parametrize("how", ["crash", "TERM"])
+def test_no_picture_stays_in_the_terminal(gnome: Path, brand: Brand, how: str) -> None:
+    with launched(gnome, brand, code=CRASHING) as terminal:
+        assert await_that(terminal, lambda: showing(terminal, "red"))
+        [number] = terminal.screen.pictures
+        if how == "crash":
+            terminal.type("u")
+            await_that(terminal, lambda: terminal.ended)
+        status = terminal.close()
+        assert status == (1 if how == "crash" else 128 + 15)
+        assert number in terminal.screen.deleted
+        assert not terminal.screen.in_alternate
+        # While its screen is still there: kitty keeps the pictures of each screen apart.
+        assert terminal.received.index(b"a=d,d=I") < terminal.received.rindex(b"\x1b[?1049l")
 
 
-def test_sixel_is_close_and_comes_back_after_a_dialog(gnome: Path) -> None:
-    with launched(gnome, double.XTERM_SIXEL) as terminal:
-        assert await_that(terminal, terminal.sixels)
-        image = terminal.sixels()[0]
-        assert difference(image, expected(image.size), blur=2.0) < 4.0
-        count = len(terminal.sixels())
-        terminal.type("D")  # a dialog lies over it
-        assert await_that(terminal, lambda: b"Move to trash" in terminal.text())
-        terminal.type("\x1b")
-        assert await_that(terminal, lambda: len(terminal.sixels()) > count)
-        terminal.resize(100, 30)
-        changed = await_that(terminal, lambda: terminal.sixels()[-1].size != image.size)
-        assert changed, [shown.size for shown in terminal.sixels()]
-        terminal.type("q")
-        await_that(terminal, lambda: terminal.ended)
-        assert terminal.close() == 0
+def test_pictures_come_back_after_an_editor(gnome: Path) -> None:
+    with launched(gnome, double.KITTY, environment={"EDITOR": "true"}) as terminal:
+        assert await_that(terminal, lambda: showing(terminal, "red"))
+        terminal.type("\r")
+        assert await_that(terminal, lambda: "Learned from" in terminal.screen.text() and showing(terminal, "red"))
+        start = len(terminal.received)
+        terminal.type("E")
+        assert await_that(terminal, lambda: b"\x1b[?1049h" in terminal.received[start:])
+        assert await_that(terminal, lambda: showing(terminal, "red"))
+        assert leave(terminal) == 0
 
 
-def test_late_answers_are_swallowed(gnome: Path) -> None:
+# An app that no hang-up reaches, as when it was ignored before the app began.
+DEAF = """
+import json, signal, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from tireg_tui import launch
+launch._ENDINGS.remove(signal.SIGHUP)
+sys.exit(launch.run())
+"""
+
+
+@pytest.mark.parametrize("moment", ["at the start", "while it is used"])
+def test_a_window_that_is_closed_ends_the_app(gnome: Path, moment: str) -> None:
+    with launched(gnome, double.KITTY, code=DEAF, ignores_hangups=True) as terminal:
+        if moment == "at the start":
+            assert await_that(terminal, lambda: b"\x1b[c" in terminal.received)
+        else:
+            assert await_that(terminal, lambda: "1 word" in terminal.screen.text())
+        terminal.hang_up()
+        assert terminal.wait(60) == 129
+
+
+def test_late_answers_and_rubbish_are_swallowed(gnome: Path) -> None:
     # The answers hold an i, which would hide the picture, and a D, which would ask to remove the word.
     brand = Brand(name=b"kitty(0.41.1) iDiDi", kitty=True, placeholders=True)
     with launched(gnome, brand, delay=4.0, remote=False) as terminal:
-        assert await_that(terminal, lambda: b"1 word" in terminal.text())
+        assert await_that(terminal, lambda: "1 word" in terminal.screen.text())
         terminal.pump(5.0)
-        start = len(terminal.received)
+        terminal.send(b"\x1b]11;rgb:DDDD/iiii/DDDD\x1b\\\xff\xfe\x1bP1$rD\x1b\\\x1b[>41;379;0c")
         terminal.resize(121, 41)
-        assert await_that(terminal, lambda: b"base model" in terminal.text(start))
-        assert b"Move to trash" not in terminal.text()
-        terminal.type("q")
-        await_that(terminal, lambda: terminal.ended)
-        assert terminal.close() == 0
+        terminal.pump(1.0)
+        assert await_that(terminal, lambda: "base model" in terminal.screen.text())
+        assert "Move to trash" not in terminal.screen.text()
+        assert leave(terminal) == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "colors", "pictures"),
+    [
+        (
+            {"TIREG_IMAGES": "kitty", "NO_COLOR": "1"},
+            r"2;(\d+);\1;\1",
+            1,
+        ),
+        ({"TIREG_IMAGES": "kitty", "COLORTERM": ""}, r"2;.*", 1),
+        ({"COLORTERM": "", "TIREG_IMAGES": "halfblocks"}, r"5;\d+", 0),
+        ({"NO_COLOR": "1"}, r"2;(\d+);\1;\1", 0),
+    ],
+    ids=["kitty without colour", "kitty in 256 colours", "half blocks in 256 colours", "characters without colour"],
+)
+def test_fewer_colours(gnome: Path, environment: dict[str, str], colors: str, pictures: int) -> None:
+    with launched(gnome, double.KITTY, environment=environment) as terminal:
+        if pictures:
+            assert await_that(terminal, lambda: showing(terminal, "red"))
+        else:
+            mark = "▀" if "NO_COLOR" not in environment else "@"
+            assert await_that(terminal, lambda: mark in terminal.screen.text())
+        seen = terminal.screen.colors()
+        assert all(re.fullmatch(colors, color) for color in seen), seen

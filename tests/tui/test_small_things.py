@@ -50,17 +50,39 @@ def test_words_of_a_prompt(home: Path) -> None:
         assert not known.knows("gnome@9")
 
 
-def test_answers_are_no_keys() -> None:
-    answers = "\x1bP>|kitty(0.41.1)\x1b\\\x1b_Gi=32;OK\x1b\\\x1b_Gi=31;ENOENT:x\x1b\\\x1b[6;18;9t\x1b[?62;4c"
-    assert ReplyFilter().feed(f"a{answers}b") == "ab"
-    slow = ReplyFilter()
-    assert "".join(slow.feed(piece) for piece in ["j", answers[:9], answers[9:30], answers[30:], "k"]) == "jk"
+ANSWERS = (
+    "\x1bP>|kitty(0.41.1)\x1b\\\x1b_Gi=32;OK\x1b\\\x1b_Gi=31;ENOENT:x\x1b\\\x1b[6;18;9t\x1b[?62;4c"
+    "\x1b]11;rgb:0000/0000/0000\x1b\\\x1bP!|00000000\x1b\\\x1b[>41;379;0c"
+)
 
 
-def test_keys_are_not_held_back() -> None:
-    keys = ["\x1b", "\x1bP", "\x1b_", "\x1b[A", "\x1b[<0;1;1M", "x", "\x1b[200~text\x1b[201~", "\x1b[6~"]
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_answers_are_no_keys_however_they_are_cut(size: int) -> None:
+    stream = f"j{ANSWERS}k\x1b[B{ANSWERS}"
     replies = ReplyFilter()
-    assert [replies.feed(key) for key in keys] == keys
+    typed = "".join(replies.feed(stream[at : at + size]) for at in range(0, len(stream), size))
+    assert typed + replies.flush() == "jk\x1b[B"
+
+
+def test_keys_are_only_held_back_until_nothing_follows() -> None:
+    keys = [
+        "\x1b",
+        "\x1bP",
+        "\x1b_",
+        "\x1b[A",
+        "\x1b[<0;1;1M",
+        "x",
+        "\x1b[200~text\x1b[201~",
+        "\x1b[6~",
+        "\x1b[?2026;2$y",
+    ]
+    replies = ReplyFilter()
+    for key in keys:
+        typed = replies.feed(key)
+        assert replies.holds is (key in ("\x1b", "\x1bP", "\x1b_"))
+        assert typed + replies.flush() == key
+    # An answer that has certainly begun is awaited, silence or not.
+    assert replies.feed("\x1b_Gi=31;O") + replies.flush() + replies.feed("K\x1b\\x") == "x"
 
 
 def test_a_broken_memory_is_no_memory(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tiregistry.graphics import queries, tmux
 from tiregistry.graphics.queries import Answers
@@ -16,6 +16,7 @@ LOCAL_SECONDS = 0.5
 REMOTE_SECONDS = 1.0
 """Longest wait for the answers, on this machine and over ssh."""
 _QUIET_SECONDS = 0.05
+_LONGEST_ANSWER = 1024
 
 
 def patience(environment: Mapping[str, str]) -> float:
@@ -65,39 +66,50 @@ def _raw_terminal() -> Iterator[int | None]:
         yield None
         return
     try:
-        # Changing the terminal's mode from the background would stop the process.
-        if os.tcgetpgrp(handle) != os.getpgrp():
+        before = None
+        with suppress(OSError, termios.error):
+            # Changing the terminal's mode from the background would stop the process.
+            if os.tcgetpgrp(handle) == os.getpgrp():
+                before = termios.tcgetattr(handle)
+                tty.setraw(handle, termios.TCSANOW)
+        if before is None:
             yield None
             return
-        before = termios.tcgetattr(handle)
-        tty.setraw(handle, termios.TCSANOW)
         try:
             yield handle
         finally:
-            termios.tcsetattr(handle, termios.TCSANOW, before)
-    except (OSError, termios.error):
-        yield None
+            with suppress(termios.error):  # its window may have been closed
+                termios.tcsetattr(handle, termios.TCSANOW, before)
     finally:
         os.close(handle)
 
 
 def _dialogue(terminal: int, question: str, answers: Answers, deadline: float) -> bool:
-    """Send a question that ends in DA1 and read until its answer; False when the time is over."""
-    os.write(terminal, question.encode())
+    """Send a question that ends in DA1 and read until its answer; False when the time is over or the terminal gone."""
     pending = b""
-    while not answers.attributes_seen:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([terminal], [], [], left)[0]:
-            return False
-        pending = answers.read(pending + os.read(terminal, 65536))
+    try:
+        os.write(terminal, question.encode())
+        while not answers.attributes_seen:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([terminal], [], [], left)[0]:
+                return False
+            data = os.read(terminal, 65536)
+            if not data:
+                return False
+            # Answers are short; a terminal that sends something else for ever is not collected.
+            pending = answers.read(pending[-_LONGEST_ANSWER:] + data)
+    except OSError:
+        return False
     return True
 
 
 def _drain(terminal: int) -> None:
     """Swallow what else arrives, until the line is quiet for a moment."""
     until = time.monotonic() + 5 * _QUIET_SECONDS
-    while time.monotonic() < until and select.select([terminal], [], [], _QUIET_SECONDS)[0]:
-        os.read(terminal, 65536)
+    with suppress(OSError):
+        while time.monotonic() < until and select.select([terminal], [], [], _QUIET_SECONDS)[0]:
+            if not os.read(terminal, 65536):
+                return
 
 
 def cell_size() -> tuple[int, int] | None:

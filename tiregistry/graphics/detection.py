@@ -31,7 +31,13 @@ def wish(option: str = "", environment: Mapping[str, str] | None = None) -> tupl
     return parse_protocol(Settings.load().images, "settings.toml, images"), "settings.toml"
 
 
-def detect(option: str = "", *, environment: Mapping[str, str] | None = None, seconds: float | None = None) -> Terminal:
+def detect(
+    option: str = "",
+    *,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    in_ui: bool = False,
+) -> Terminal:
     """Find out how this process's terminal (on stderr) can show pictures.
 
     Takes a few milliseconds where the terminal answers, at most half a second (one second over ssh)
@@ -40,6 +46,7 @@ def detect(option: str = "", *, environment: Mapping[str, str] | None = None, se
     Args:
         option: what the user gave as `--images`; wins over `TIREG_IMAGES` and the settings.
         seconds: longest wait for answers.
+        in_ui: the pictures stand in a full-screen UI, whose text obeys `NO_COLOR`.
 
     Raises:
         InvalidConfig: the wish names no protocol.
@@ -64,13 +71,25 @@ def detect(option: str = "", *, environment: Mapping[str, str] | None = None, se
     name = (outer or here).name
     in_tmux = outer is not None
     if wanted is not None:
-        return Terminal(wanted, colors, cell, f"asked for by {source}", name, in_tmux, answered, facts)
+        protocol, reason = _possible(wanted, f"asked for by {source}", in_tmux, in_ui and "NO_COLOR" in environment)
+        return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts)
     protocol, reason = choose(here, outer, colors != "none")
     if protocol == "halfblocks" and not answered:
         reason = "the terminal did not answer in time"
     if protocol in ("kitty", "kitty-direct"):
         colors = "truecolor"
     return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts)
+
+
+def _possible(wanted: Protocol, reason: str, in_tmux: bool, colorless: bool) -> tuple[Protocol, str]:
+    """The wish, or the next best where it cannot work whatever the terminal is."""
+    if wanted == "kitty" and colorless:
+        if in_tmux:
+            return "ascii", "NO_COLOR takes away the colours that name kitty's pictures in tmux"
+        return "kitty-direct", f"{reason}, without placeholders since NO_COLOR takes away the colours that name them"
+    if wanted == "kitty-direct" and in_tmux:
+        return "halfblocks", "pictures placed directly do not follow tmux's panes"
+    return wanted, reason
 
 
 def choose(here: Answers, outer: Answers | None, has_color: bool) -> tuple[Protocol, str]:

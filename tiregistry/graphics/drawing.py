@@ -47,10 +47,10 @@ def _pixels(image: Image, box: Box, terminal: Terminal) -> str:
     if terminal.protocol == "sixel":
         return sixel(picture)
     if not terminal.in_tmux:
-        return "".join(kitty.show_here(picture, box.columns, box.rows))
+        return "".join(kitty.show_here(kitty.encode(picture), box.columns, box.rows))
     # Inside tmux only placeholders follow the text when it scrolls.
     number = new_id()
-    sequences = [*kitty.transmit(picture, number), kitty.place_virtual(number, box.columns, box.rows)]
+    sequences = [*kitty.transmit(kitty.encode(picture), number), kitty.place_virtual(number, box.columns, box.rows)]
     return "".join(map(tmux.passthrough, sequences)) + placeholders(number, box.columns, box.rows)
 
 

@@ -39,14 +39,23 @@ def diacritics() -> tuple[str, ...]:
     return tuple(found)
 
 
-def transmit(image: Image, picture_id: int) -> list[str]:
-    """Sequences that hand `image` to the terminal under `picture_id` without showing it."""
-    return _chunks(image, f"a=t,f=100,i={picture_id},q=2")
+def encode(image: Image) -> str:
+    """The payload of a picture: a PNG in base64. The part of the work that takes time."""
+    file = io.BytesIO()
+    # Level 1 costs a few percent of size and saves most of the time.
+    image.convert("RGB").save(file, "PNG", compress_level=1)
+    return base64.standard_b64encode(file.getvalue()).decode()
 
 
-def show_here(image: Image, columns: int, rows: int) -> list[str]:
-    """Sequences that hand over `image` and show it at the cursor, which stays; the terminal keeps it as scrollback."""
-    return _chunks(image, f"a=T,f=100,c={columns},r={rows},C=1,q=2")
+def transmit(payload: str, picture_id: int) -> list[str]:
+    """Sequences that hand an encoded picture to the terminal under `picture_id` without showing it."""
+    return _chunks(payload, f"a=t,f=100,i={picture_id},q=2")
+
+
+def show_here(payload: str, columns: int, rows: int) -> list[str]:
+    """Sequences that hand over an encoded picture and show it at the cursor, which stays; the terminal keeps it as
+    scrollback."""
+    return _chunks(payload, f"a=T,f=100,c={columns},r={rows},C=1,q=2")
 
 
 def place_virtual(picture_id: int, columns: int, rows: int) -> str:
@@ -68,19 +77,20 @@ def id_color(picture_id: int) -> tuple[int, int, int]:
     return picture_id >> 16 & 255, picture_id >> 8 & 255, picture_id & 255
 
 
-def place_direct(picture_id: int, columns: int, rows: int, source: tuple[int, int, int, int]) -> str:
-    """Show a part of a transmitted picture at the cursor, moving an earlier placement of it.
+def place_direct(picture_id: int, place: int, columns: int, rows: int, source: tuple[int, int, int, int]) -> str:
+    """Show a part of a transmitted picture at the cursor, moving an earlier placement of the same number.
 
     Args:
+        place: number of the placement, from 1; a picture may be shown at several places.
         source: left, top, width and height of the part, in the picture's pixels.
     """
     x, y, width, height = source
-    return f"\x1b_Ga=p,i={picture_id},p=1,x={x},y={y},w={width},h={height},c={columns},r={rows},C=1,q=2\x1b\\"
+    return f"\x1b_Ga=p,i={picture_id},p={place},x={x},y={y},w={width},h={height},c={columns},r={rows},C=1,q=2\x1b\\"
 
 
-def hide(picture_id: int) -> str:
-    """Take a picture's placements away; the terminal keeps the picture."""
-    return f"\x1b_Ga=d,d=i,i={picture_id},q=2\x1b\\"
+def hide(picture_id: int, place: int) -> str:
+    """Take one placement of a picture away; the terminal keeps the picture."""
+    return f"\x1b_Ga=d,d=i,i={picture_id},p={place},q=2\x1b\\"
 
 
 def delete(picture_id: int) -> str:
@@ -88,12 +98,8 @@ def delete(picture_id: int) -> str:
     return f"\x1b_Ga=d,d=I,i={picture_id},q=2\x1b\\"
 
 
-def _chunks(image: Image, keys: str) -> list[str]:
-    file = io.BytesIO()
-    # Level 1 costs a few percent of size and saves most of the time.
-    image.convert("RGB").save(file, "PNG", compress_level=1)
-    data = base64.standard_b64encode(file.getvalue()).decode()
-    parts = [data[i : i + _CHUNK] for i in range(0, len(data), _CHUNK)]
+def _chunks(payload: str, keys: str) -> list[str]:
+    parts = [payload[i : i + _CHUNK] for i in range(0, len(payload), _CHUNK)]
     last = len(parts) - 1
     return [
         f"\x1b_G{keys + ',' if number == 0 else ''}m={int(number < last)}{',q=2' if number else ''};{part}\x1b\\"

@@ -28,8 +28,8 @@ def sixel(image: Image, colors: int = 256) -> str:
     pixels = indexed.tobytes()
     # P2=1: pixels that are not drawn stay as they are. Raster attributes: square pixels, the picture's size.
     out = [b'\x1bP0;1;0q"1;1;%d;%d' % (width, height), _palette(indexed.getpalette() or [], set(pixels))]
-    for top in range(0, height, 6):
-        out.append(_band(pixels, width, top, min(6, height - top)))
+    # No new line after the last band: at the end of the screen it would scroll.
+    out.append(b"-".join(_band(pixels, width, top, min(6, height - top)) for top in range(0, height, 6)))
     out.append(b"\x1b\\")
     return b"".join(out).decode("ascii")
 
@@ -55,7 +55,7 @@ def _band(pixels: bytes, width: int, top: int, rows: int) -> bytes:
                 line = lines[color] = bytearray(b"?") * width
             line[x] += bit
     parts = [b"#%d%s" % (color, _RUN.sub(_count, bytes(line.rstrip(b"?")))) for color, line in lines.items()]
-    return b"$".join(parts) + b"-"
+    return b"$".join(parts)
 
 
 def _count(match: re.Match[bytes]) -> bytes:

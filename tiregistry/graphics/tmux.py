@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 
 
@@ -18,6 +17,8 @@ def passthrough(sequence: str) -> str:
 
 def outer_name(seconds: float = 0.5) -> str:
     """What tmux knows of the outer terminal's name, such as `kitty(0.41.1)`; empty when it cannot say."""
+    import subprocess  # only needed inside tmux
+
     try:
         answer = subprocess.run(
             ["tmux", "display-message", "-p", "#{client_termtype}"],

@@ -16,6 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
+from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -52,6 +53,7 @@ class TiregApp(App[None]):
     Args:
         terminal: how pictures are shown, as detection found it.
         home: the registry's folder; default as everywhere.
+        driver_class: how Textual reaches the terminal; its own choice by default.
     """
 
     TITLE = "tireg"
@@ -77,8 +79,14 @@ class TiregApp(App[None]):
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", key_display="q"),
     ]
 
-    def __init__(self, terminal: Terminal | None = None, home: Path | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        terminal: Terminal | None = None,
+        home: Path | None = None,
+        *,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
         self._safe_lines = SafeLines()
         self.pixels = PixelLayer(self, terminal or Terminal("halfblocks"))
         self.registry: Registry | None = None
@@ -101,6 +109,8 @@ class TiregApp(App[None]):
         for theme in (DARK, LIGHT, ANSI):
             self.register_theme(theme)
         self.theme = DARK.name
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
         self.preferences = Preferences(self, self.home)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -160,6 +170,11 @@ class TiregApp(App[None]):
         text = f"Under way in this window: {what}{more}\nIt ends with the window. Trainings go on."
         self.push_screen(Confirm("Quit and cancel?", text, "Quit"), answered)
 
+    def _handle_exception(self, error: Exception) -> None:
+        # Screens that are closed before they are whole do not find their own parts; by then that is no matter.
+        if not self._exit:
+            super()._handle_exception(error)
+
     def _look_for_changes(self) -> None:
         """Tell the screens when another process has changed the registry."""
         if self.registry is None:
@@ -193,6 +208,18 @@ class TiregApp(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._safe_lines]
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """As Textual's, which parses all CSS again whenever a screen comes up; only another theme needs that."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables or self.css_monitor is not None:
+            self._css_variables = variables
+            super().refresh_css(animate)
+            return
+        for screen in self.screen_stack:
+            if screen._css_update_count != self._css_update_count:
+                self.stylesheet.update(screen, animate=animate)
+                screen._css_update_count = self._css_update_count
 
     def _display(self, screen: Screen[object], renderable: object) -> None:
         self.pixels.frame(renderable)

@@ -1,12 +1,46 @@
-"""Starting the TUI: the terminal is asked first, then Textual is imported, and the terminal is left clean whatever
-happens."""
+"""Starting the TUI: the terminal is asked while Textual is imported, and left clean whatever happens."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+    from tiregistry.graphics.terminal import Terminal
+
+
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class _Asking(threading.Thread):
+    """Detection beside the imports, which take longer than a terminal that answers."""
+
+    def __init__(self, images: str) -> None:
+        super().__init__(name="tireg-detection")
+        self._images = images
+        self._found: Terminal | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        from tiregistry.graphics.detection import detect
+
+        try:
+            self._found = detect(self._images, in_ui=True)
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Terminal:
+        """What was found out; raises what detection raised."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        assert self._found is not None
+        return self._found
 
 
 def run(images: str = "") -> int:
@@ -18,31 +52,41 @@ def run(images: str = "") -> int:
     Raises:
         InvalidConfig: `images`, `TIREG_IMAGES` or the settings name no way to show pictures.
     """
-    from tiregistry.graphics.detection import detect
-
-    # Textual reads the terminal from its start on, so all questions must be asked before.
-    terminal = detect(images)
-    if terminal.protocol == "kitty":
-        # A placeholder's colour is the picture's number, which fewer colours would round; Textual reads this when it
-        # is imported.
-        os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
-    from tireg_tui.app import TiregApp
-    from tireg_tui.terminal_replies import swallow_replies
-
-    swallow_replies()
-    app = TiregApp(terminal)
+    app: TiregApp | None = None
 
     def leave(number: int, frame: FrameType | None) -> None:
+        if app is None:
+            raise SystemExit(128 + number)
         app.exit(return_code=128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, leave) for number in _ENDINGS}
+    if os.environ.get("NO_COLOR") == "":
+        del os.environ["NO_COLOR"]  # by its definition an empty one asks for nothing; Textual takes it for a wish
+    asking = _Asking(images)
+    # Textual reads the terminal from its start on, so all answers must have come before.
+    asking.start()
     try:
+        from textual import constants
+
+        from tireg_tui.app import TiregApp
+
+        terminal = asking.result()
+        if terminal.protocol == "kitty":
+            # A placeholder's colour is the picture's number, which fewer colours would round.
+            setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  (it is declared final)
+        app = TiregApp(terminal, driver_class=_driver())
         app.run()
     finally:
+        asking.join()
         for number, handler in before.items():
             signal.signal(number, handler)
-        farewell = app.pixels.farewell()
-        if farewell and sys.__stderr__ is not None:
-            sys.__stderr__.write(farewell)
-            sys.__stderr__.flush()
     return app.return_code or 0
+
+
+def _driver() -> type | None:
+    """The driver that is kind to terminals; None where Textual has another one (Windows)."""
+    if sys.platform == "win32":
+        return None
+    from tireg_tui.terminal_driver import TerminalDriver
+
+    return TerminalDriver

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 from textual.errors import NoWidget
 from textual.geometry import Region
 
+from tireg_tui.drawn import Drawer, Drawn
 from tiregistry.graphics import kitty, tmux
 from tiregistry.graphics.ids import new_id
 from tiregistry.graphics.terminal import Terminal
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from textual.app import App
 
     from tireg_tui.widgets.picture import PictureView
 
 MAX_KEPT = 64
 """Pictures that the terminal is asked to keep at once (kitty)."""
-_OVERLAYS = "Toast, Tooltip, SelectOverlay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,9 @@ class PixelLayer:
 
     def __init__(self, app: App[None], terminal: Terminal) -> None:
         self.app, self.terminal = app, terminal
+        self.drawer = Drawer()
         self._views: dict[PictureView, Placement | None] = {}
-        self._kept: OrderedDict[tuple[str, int, int], int] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._touched: list[tuple[int, int, int]] | Region | None = None
 
     def add(self, view: PictureView) -> None:
@@ -59,7 +59,7 @@ class PixelLayer:
         """Forget a widget that goes away, and hide its picture."""
         placement = self._views.pop(view, None)
         if placement is not None and self.terminal.protocol == "kitty-direct" and view.picture_id:
-            self._write(kitty.hide(view.picture_id))
+            self._write(kitty.hide(view.picture_id, view.place))
 
     def frame(self, update: object) -> None:
         """Note what the frame being drawn covers."""
@@ -73,7 +73,7 @@ class PixelLayer:
         touched, self._touched = self._touched, None
         for view in list(self._views):
             before = self._views[view]
-            now = self.placement(view) if view.can_show_pixels else None
+            now = self.placement(view)
             if now is not None and not view.pixels_ready(now):
                 now = None
             self._views[view] = now
@@ -93,26 +93,30 @@ class PixelLayer:
             clip = view.screen.find_widget(view).clip
         except NoWidget:  # it has no place in the layout at the moment
             return None
-        visible = picture.intersection(clip).intersection(view.screen.region)
+        visible = picture.intersection(view.content_region).intersection(clip).intersection(view.screen.region)
         if not visible:
             return None
         if self.terminal.protocol != "kitty" and self._covered(view, visible):
             return None
         return Placement(visible, visible.translate(-picture.offset))
 
-    def keep(self, view: PictureView, image: Image, columns: int, rows: int) -> int:
-        """Hand a picture to the terminal once, and return the id it is known by from then on."""
-        assert view.source is not None
-        key = (view.source.key, image.width, image.height)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+    def id_of(self, drawn: Drawn) -> int:
+        """The id that kitty knows a picture by; 0 when it must be handed over first."""
+        if drawn.key in self._kept:
+            self._kept.move_to_end(drawn.key)
+            return self._kept[drawn.key]
+        return 0
+
+    def keep(self, drawn: Drawn, payload: str) -> int:
+        """Hand an encoded picture to kitty, and return the id it is known by from then on."""
+        if number := self.id_of(drawn):
+            return number
         number = new_id()
-        sequences = kitty.transmit(image, number)
+        sequences = kitty.transmit(payload, number)
         if self.terminal.protocol == "kitty":
-            sequences.append(kitty.place_virtual(number, columns, rows))
+            sequences.append(kitty.place_virtual(number, drawn.box.columns, drawn.box.rows))
         self._write("".join(map(self._wrapped, sequences)))
-        self._kept[key] = number
+        self._kept[drawn.key] = number
         while len(self._kept) > MAX_KEPT:
             _, old = self._kept.popitem(last=False)
             self._write(self._wrapped(kitty.delete(old)))
@@ -122,16 +126,23 @@ class PixelLayer:
         return number
 
     def farewell(self) -> str:
-        """What frees everything the terminal keeps for this app; empty when it keeps nothing."""
+        """What frees everything the terminal keeps for this app; empty when it keeps nothing.
+
+        Whoever comes back, as after an editor, hands it over again.
+        """
         sequences = [self._wrapped(kitty.delete(number)) for number in self._kept.values()]
         self._kept.clear()
+        for view in self._views:
+            view.shows_pixels = False
+            view.forget_pixels()
+            self._views[view] = None
         return "".join(sequences)
 
     def _switch(self, view: PictureView, now: Placement | None) -> None:
         """Turn a picture's pixels on or off; its cells are drawn anew, blank or as half blocks."""
         view.shows_pixels = now is not None
         if now is None and self.terminal.protocol == "kitty-direct" and view.picture_id:
-            self._write(kitty.hide(view.picture_id))
+            self._write(kitty.hide(view.picture_id, view.place))
         self._views[view] = None
         view.refresh()
 
@@ -141,11 +152,13 @@ class PixelLayer:
         self._write(f"\x1b7\x1b[{y + 1};{x + 1}H{sequence}\x1b8")
 
     def _covered(self, view: PictureView, visible: Region) -> bool:
-        return any(
-            other.display and other.region.overlaps(visible)
-            for other in view.screen.query(_OVERLAYS)
-            if other is not view
-        )
+        """Whether anything that is drawn after the view, a toast or an open list, lies over it."""
+        for other, (region, clip) in view.screen._compositor.visible_widgets.items():  # the topmost first
+            if other is view:
+                return False
+            if region.intersection(clip).overlaps(visible):
+                return True
+        return False
 
     def _wrapped(self, sequence: str) -> str:
         return tmux.passthrough(sequence) if self.terminal.in_tmux else sequence

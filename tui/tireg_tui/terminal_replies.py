@@ -1,53 +1,43 @@
-"""Late answers of a slow terminal: taken out of what is typed, so that they never become key presses."""
+"""What a terminal says on its own or too late: taken out of what is typed, so that it never becomes key presses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from textual._xterm_parser import XTermParser
-from textual.message import Message
-
-from tiregistry.graphics.queries import REPLY
-
-_REPLY = re.compile(REPLY.pattern.decode("ascii"))
-# The beginning of an answer at the end of what was read; a lone Escape, or Alt with a letter, is not one.
-_BEGINNING = re.compile(r"\x1b(?:_G[^\x1b]*|P>[^\x1b]*|\[\?[\d;]+|\[6;[\d;]*)\x1b?\Z")
+# Control strings (answers about the name, kitty's pictures, colours, the clipboard …), and reports of attributes and
+# sizes. No key sends any of them. Textual itself needs the reports that begin with `CSI 48` and end in `$y`.
+_REPLY = re.compile(
+    r"\x1b[P_\]X^][^\x1b\x07]*(?:\x1b\\|\x07)"
+    r"|\x1b\[[?>=][\d;]*c"
+    r"|\x1b\[[4689];[\d;]*t"
+)
+# The beginning of one at the end of what was read: certainly one, or perhaps only a key (Escape, or Alt with a letter).
+_BEGUN = re.compile(r"\x1b(?:_G|P[>!01]|\]\d)[^\x1b\x07]*\x1b?\Z|\x1b\[(?:[?>=][\d;]*|[4689];[\d;]*)\Z")
+_PERHAPS = re.compile(r"\x1b(?:[P_\]X^]|\[[4689]?)?\Z")
+_LONGEST = 4096
 
 
 class ReplyFilter:
-    """Removes the answers to the questions of detection from a stream of text that comes in pieces."""
+    """Removes the terminal's own words from a stream of text that comes in pieces of any length."""
 
     def __init__(self) -> None:
-        self._pending = ""
+        self._held = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether something that may be a key waits for what comes next; then ask `flush` after a short silence."""
+        return bool(self._held) and _BEGUN.search(self._held) is None
 
     def feed(self, data: str) -> str:
-        """The part of `data` that was typed."""
-        text = _REPLY.sub("", self._pending + data)
-        beginning = _BEGINNING.search(text)
-        self._pending = beginning.group() if beginning and len(beginning.group()) < 200 else ""
-        return text[: len(text) - len(self._pending)] if self._pending else text
+        """The part of what was read so far that was typed."""
+        text = _REPLY.sub("", self._held + data)
+        begun = _BEGUN.search(text) or _PERHAPS.search(text)
+        self._held = begun.group() if begun and len(begun.group()) <= _LONGEST else ""
+        return text[: len(text) - len(self._held)] if self._held else text
 
-
-class _QuietParser(XTermParser):
-    """Textual's input parser behind a `ReplyFilter`."""
-
-    def __init__(self, debug: bool = False) -> None:
-        super().__init__(debug)
-        self._replies = ReplyFilter()
-
-    def feed(self, data: str) -> Iterable[Message]:
-        typed = self._replies.feed(data)
-        # An empty text would mean the end of the input.
-        return super().feed(typed) if typed or not data else ()
-
-
-def swallow_replies() -> None:
-    """Make Textual's driver use the quiet parser. Textual itself would hand unknown answers on as keys."""
-    import sys
-
-    if sys.platform == "win32":
-        return
-    from textual.drivers import linux_driver
-
-    setattr(linux_driver, "XTermParser", _QuietParser)  # noqa: B010  (a name that the driver has not made public)
+    def flush(self) -> str:
+        """What was held back and is no answer after all, since nothing followed it."""
+        if not self.holds:
+            return ""
+        held, self._held = self._held, ""
+        return held

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
+from tireg_tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -46,7 +46,7 @@ class Place(Screen[None]):
         yield TopBar(self.HERE)
         yield from self.body()
         yield JobLine()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def body(self) -> ComposeResult:
         """What stands between the top line and the footer."""

@@ -150,7 +150,9 @@ class Runs(Place):
 
     def _poll(self) -> None:
         run = self.current
-        if self.is_current and run is not None and run.status in ("running", "queued"):
+        # On a busy machine a look may take longer than until the next; it must not be cut short each time.
+        looking = any(worker.group == "follow" and not worker.is_finished for worker in self.workers)
+        if self.is_current and run is not None and run.status in ("running", "queued") and not looking:
             self._follow()
 
     def _show(self) -> None:

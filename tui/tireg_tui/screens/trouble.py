@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
+from tireg_tui.widgets.key_line import KeyLine
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -31,4 +32,4 @@ class Trouble(Screen[None]):
             yield Static("The registry cannot be opened", classes="dialog-title", markup=False)
             yield Static(safe(self._error.message), id="trouble-message", markup=False)
             yield Static(safe(self._error.hint), classes="dialog-hint", markup=False)
-        yield Footer()
+        yield KeyLine()

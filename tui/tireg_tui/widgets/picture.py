@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from itertools import count
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.color import Color
 from rich.segment import Segment
@@ -16,25 +16,27 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tireg_tui.drawn import Drawn, pixel_box
 from tireg_tui.pixels import PixelLayer, Placement
 from tireg_tui.sources import PictureSource
 from tiregistry.errors import TiregError
 from tiregistry.graphics import kitty
-from tiregistry.graphics.fitting import Box, fit, scaled
+from tiregistry.graphics.fitting import Box
 from tiregistry.graphics.terminal import Terminal
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from tireg_tui.app import TiregApp
 
 _DEBOUNCE = 0.08
+_PLACES = count(1)
 
 
 class PictureView(Widget):
     """Shows one picture, whole, as large as the widget; posts `Ready` or `Failed`."""
 
+    # A selection would change the colours that name a picture.
+    ALLOW_SELECT: ClassVar[bool] = False
     DEFAULT_CSS = "PictureView { width: 1fr; height: 1fr; min-height: 2; }"
 
     source: reactive[PictureSource | None] = reactive[PictureSource | None](None)
@@ -62,15 +64,15 @@ class PictureView(Widget):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.set_reactive(PictureView.source, source)
-        self.box: Box | None = None
-        """Cells and pixels of the picture; None while nothing is shown."""
+        self.drawn: Drawn | None = None
+        """The picture in its cells; None while nothing is shown."""
         self.shows_pixels = False
         """Whether the terminal shows pixels over the cells; the pixel layer decides."""
         self.picture_id = 0
-        self._image: Image | None = None
-        self._encoded: tuple[Region, str] | None = None
-        self._encoding: Region | None = None
-        self._lines: list[Strip] = []
+        """What kitty knows the picture by; 0 while it does not know it."""
+        self.place = next(_PLACES)
+        self._encoded: tuple[Region | None, str] | None = None
+        self._encoding: tuple[Region | None] | None = None
         self._message = ""
 
     @property
@@ -93,7 +95,7 @@ class PictureView(Widget):
             self._prepare(0.0 if before is None else _DEBOUNCE)
 
     def on_resize(self) -> None:
-        self._prepare(0.0)
+        self._prepare(0.0 if self.drawn is None else _DEBOUNCE)  # a window is dragged through many sizes
 
     def refit(self) -> None:
         """Fit the picture again, after the size of the terminal's cells has changed."""
@@ -107,35 +109,39 @@ class PictureView(Widget):
         await asyncio.sleep(wait)  # while a cursor moves quickly, pictures on its way are not decoded
         source, size, terminal = self.source, self.content_size, self.terminal
         if source is None or terminal.protocol == "off" or not size.width or not size.height:
-            self._show(None, None, [], safe(source.caption) if source and terminal.protocol == "off" else "")
+            self._show(None, safe(source.caption) if source and terminal.protocol == "off" else "")
             return
         try:
-            image, box, lines = await asyncio.to_thread(_drawn, source, size.width, size.height, terminal)
+            drawn = await asyncio.to_thread(self._layer.drawer.draw, source, size.width, size.height, terminal)
         except Exception as error:  # a damaged picture must not end the app
             reason = error.message if isinstance(error, TiregError) else f"{type(error).__name__}: {error}"
-            self._show(None, None, [], safe(f"cannot be shown: {reason}", limit=300))
+            self._show(None, safe(f"cannot be shown: {reason}", limit=300))
             self.post_message(self.Failed(self, reason))
             return
-        self._show(image, box, lines, "")
+        self._show(drawn, "")
         self.post_message(self.Ready(self))
 
     @work(exclusive=True, group="encoding", exit_on_error=False)
-    async def _encode(self, part: Region) -> None:
-        image, box, cell = self._image, self.box, self.terminal.cell
-        if image is not None and box is not None:
-            sequence = await asyncio.to_thread(_sixel_part, image, box, part, cell)
-            if image is self._image:
+    async def _encode(self, part: Region | None) -> None:
+        """Encode a part as sixel, or the whole for kitty."""
+        drawn, cell = self.drawn, self.terminal.cell
+        if drawn is not None:
+            if part is None:
+                sequence = await asyncio.to_thread(self._layer.drawer.for_kitty, drawn)
+            else:
+                sequence = await asyncio.to_thread(self._layer.drawer.sixel, drawn, part, cell)
+            if drawn is self.drawn:
                 self._encoded = (part, sequence)
         self._encoding = None
         self.refresh()
 
-    def _show(self, image: Image | None, box: Box | None, lines: list[Strip], message: str) -> None:
+    def _show(self, drawn: Drawn | None, message: str) -> None:
         if self.shows_pixels:
             # The old picture goes; the layer turns the pixels on again when the new ones are ready.
             self._layer.drop(self)
             self._layer.add(self)
         self.shows_pixels = False
-        self._image, self.box, self._lines, self._message = image, box, lines, message
+        self.drawn, self._message = drawn, message
         self.forget_pixels()
 
     def forget_pixels(self) -> None:
@@ -146,9 +152,9 @@ class PictureView(Widget):
     # -- for the pixel layer -------------------------------------------------------------------------------------
 
     @property
-    def can_show_pixels(self) -> bool:
-        """Whether there is a picture."""
-        return self._image is not None and self.box is not None
+    def box(self) -> Box | None:
+        """Cells and pixels of the picture; None while nothing is shown."""
+        return None if self.drawn is None else self.drawn.box
 
     @property
     def picture_region(self) -> Region:
@@ -165,17 +171,20 @@ class PictureView(Widget):
 
     def pixels_ready(self, placement: Placement) -> bool:
         """Whether the pixels of this part can be shown now; where they must be encoded first, that begins."""
-        assert self._image is not None
-        assert self.box is not None
-        if self.terminal.protocol != "sixel":
-            if not self.picture_id:
-                self.picture_id = self._layer.keep(self, self._image, self.box.columns, self.box.rows)
+        assert self.drawn is not None
+        sixel = self.terminal.protocol == "sixel"
+        if not sixel and not self.picture_id:
+            self.picture_id = self._layer.id_of(self.drawn)
+        if self.picture_id:
             return True
-        if self._encoded is not None and self._encoded[0] == placement.part:
+        part = placement.part if sixel else None
+        if self._encoded is not None and self._encoded[0] == part:
+            if not sixel:
+                self.picture_id, self._encoded = self._layer.keep(self.drawn, self._encoded[1]), None
             return True
-        if self._encoding != placement.part:
-            self._encoding = placement.part
-            self._encode(placement.part)
+        if self._encoding != (part,):
+            self._encoding = (part,)
+            self._encode(part)
         return False
 
     def pixel_sequence(self, placement: Placement) -> str:
@@ -185,9 +194,10 @@ class PictureView(Widget):
             return self._encoded[1]
         return kitty.place_direct(
             self.picture_id,
+            self.place,
             placement.part.width,
             placement.part.height,
-            _pixel_box(placement.part, self.box, self.terminal.cell),
+            pixel_box(placement.part, self.box, self.terminal.cell),
         )
 
     # -- cells ---------------------------------------------------------------------------------------------------
@@ -198,74 +208,17 @@ class PictureView(Widget):
         if self._message and y == self.content_size.height // 2:
             text = self._message[:width]
             return Strip([Segment(text.center(width), background + Style(dim=True))]).adjust_cell_length(width)
-        row = y - self._offset.y
-        if self.box is None or not 0 <= row < self.box.rows or (not self._lines and not self.shows_pixels):
+        row, drawn = y - self._offset.y, self.drawn
+        if drawn is None or not 0 <= row < drawn.box.rows:
             return Strip.blank(width, background)
         left = self._offset.x
         if self.shows_pixels and self.terminal.protocol == "kitty":
             color = Color.from_rgb(*kitty.id_color(self.picture_id))
             style = Style(color=color, bgcolor=background.bgcolor)
-            cells = [Segment(kitty.placeholder_row(row, column, 1), style) for column in range(self.box.columns)]
-            line = Strip(cells, self.box.columns)
-        elif self.shows_pixels or row >= len(self._lines):
+            cells = [Segment(kitty.placeholder_row(row, column, 1), style) for column in range(drawn.box.columns)]
+            line = Strip(cells, drawn.box.columns)
+        elif self.shows_pixels or row >= len(drawn.lines):
             return Strip.blank(width, background)
         else:
-            line = self._lines[row]
+            line = drawn.lines[row]
         return Strip.join([Strip.blank(left, background), line]).extend_cell_length(width, background)
-
-
-def _drawn(source: PictureSource, columns: int, rows: int, terminal: Terminal) -> tuple[Image, Box, list[Strip]]:
-    """Decode a source and draw it as text; the image returned has the pixels of the box."""
-    original = source.load()
-    if terminal.protocol == "kitty":
-        columns, rows = min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS)
-    box = fit(original.size, columns, rows, terminal.cell)
-    if terminal.protocol == "sixel" and box.height > 6:
-        # Whole bands of six, so that nothing reaches below the box: at the screen's end that would scroll it.
-        box = Box(box.columns, box.rows, box.width, box.height // 6 * 6)
-    image = scaled(original, box)
-    return image, box, _text_lines(image, box, terminal)
-
-
-def _text_lines(image: Image, box: Box, terminal: Terminal) -> list[Strip]:
-    from PIL import Image as Pillow
-
-    if terminal.protocol == "ascii" or terminal.colors == "none":
-        from tiregistry.graphics.halfblocks import halfblocks
-
-        return [Strip([Segment(line)]) for line in halfblocks(image, box.columns, box.rows, "none")]
-    small = image.resize((box.columns, 2 * box.rows), Pillow.Resampling.BOX)
-    data, stride = small.tobytes(), 3 * box.columns
-    lines = []
-    for row in range(box.rows):
-        upper = 2 * row * stride
-        segments = []
-        for x in range(upper, upper + stride, 3):
-            segments.append(Segment("▀", _cell_style(data[x : x + 3], data[x + stride : x + stride + 3])))
-        lines.append(Strip(segments, box.columns).simplify())
-    return lines
-
-
-@lru_cache(maxsize=8192)
-def _cell_style(upper: bytes, lower: bytes) -> Style:
-    return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
-
-
-def _pixel_box(part: Region, box: Box, cell: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, width and height in pixels of some cells of a picture."""
-    left, top = part.x * cell[0], part.y * cell[1]
-    return (
-        left,
-        top,
-        max(1, min(box.width - left, part.width * cell[0])),
-        max(1, min(box.height - top, part.height * cell[1])),
-    )
-
-
-def _sixel_part(image: Image, box: Box, part: Region, cell: tuple[int, int]) -> str:
-    from tiregistry.graphics.sixel import sixel
-
-    left, top, width, height = _pixel_box(part, box, cell)
-    if (width, height) != image.size:
-        image = image.crop((left, top, left + width, top + max(1, height // 6 * 6 if height > 6 else height)))
-    return sixel(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -58,15 +59,18 @@ class PictureStrip(Widget, can_focus=True):
         self._per_page = 1
         self._columns = 1
         self._single = False
+        self._laid_out = True
+        self._laying_out = asyncio.Lock()
+        self._count = Static("", markup=False)
 
     def compose(self) -> ComposeResult:
         yield Grid()
-        yield Static("", markup=False)
+        yield self._count
 
     async def show(self, sources: Sequence[PictureSource]) -> None:
         """Show these pictures; a strip that follows stays at the newest while the cursor is there."""
         at_end = self.index >= len(self.sources) - 1
-        if [source.key for source in sources] == [source.key for source in self.sources]:
+        if self._laid_out and [source.key for source in sources] == [source.key for source in self.sources]:
             return
         self.sources = list(sources)
         self.index = len(sources) - 1 if self._follow and at_end else min(self.index, len(sources) - 1)
@@ -102,6 +106,13 @@ class PictureStrip(Widget, can_focus=True):
         await self._lay_out()
 
     async def _lay_out(self) -> None:
+        self._laid_out = False  # who waits for it may be cancelled in between
+        async with self._laying_out:
+            await self._fill()
+        self._laid_out = True
+
+    async def _fill(self) -> None:
+        """Put the pictures of the page that the cursor is on into as many places as there is room for."""
         columns, rows = (1, 1) if self._single else _shape(self.size.width, self.size.height - 1, len(self.sources))
         self._columns = columns
         self._per_page = max(1, min(columns * rows, len(self.sources)))
@@ -119,7 +130,7 @@ class PictureStrip(Widget, can_focus=True):
             captioned.show(self.sources[first + offset])
             captioned.set_class(first + offset == self.index and len(captions) > 1, "-current")
         more = len(self.sources) > self._per_page
-        self.query_one(Static).update(f"{self.index + 1} of {len(self.sources)} · ← →" if more else "")
+        self._count.update(f"{self.index + 1} of {len(self.sources)} · ← →" if more else "")
 
 
 def _shape(width: int, height: int, count: int) -> tuple[int, int]:

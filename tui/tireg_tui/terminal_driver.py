@@ -1,0 +1,93 @@
+"""Textual's driver for terminals that answer late, cannot be read, or go away while the app runs."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import selectors
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+from tireg_tui.terminal_replies import ReplyFilter
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+
+_IDLE_SECONDS = 0.1
+_SILENCE_SECONDS = 0.03
+"""How long an Escape waits for the rest of what may be an answer; a person does not notice it."""
+
+
+class _Forgiving:
+    """A stream that drops what can no longer be written: the terminal's window may have been closed."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        try:
+            return self._file.write(text)
+        except (OSError, ValueError):
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except (OSError, ValueError):
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class TerminalDriver(LinuxDriver):
+    """Reads keys and only keys, leaves no picture behind, and ends the app when its terminal is gone."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # The thread that writes would die of an error, and its queue then block the app for ever.
+        self._file = cast("Any", _Forgiving(cast("IO[str]", self._file)))
+
+    def write(self, data: str) -> None:
+        if self._writer_thread is not None and self._writer_thread.is_alive():
+            super().write(data)
+
+    def stop_application_mode(self) -> None:
+        # Before the alternate screen is left: kitty keeps the pictures of each screen apart.
+        self.write(cast("TiregApp", self._app).pixels.farewell())
+        super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """As Textual's, but what the terminal says is no key, bytes that are no UTF-8 do no harm, and an end is one."""
+        parser, replies = XTermParser(self._debug), ReplyFilter()
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                typed = ""
+                if selector.select(_SILENCE_SECONDS if replies.holds else _IDLE_SECONDS):
+                    try:
+                        data = os.read(self.fileno, 4096)
+                    except OSError:
+                        data = b""
+                    if not data:
+                        self._terminal_is_gone()
+                        return
+                    typed = replies.feed(decode(data))
+                else:
+                    typed = replies.flush()
+                for event in parser.feed(typed) if typed else ():
+                    self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
+
+    def _terminal_is_gone(self) -> None:
+        """End the app. Where hang-ups are ignored (nohup), no signal does it."""
+        leave = partial(self._app.exit, return_code=129)  # as after SIGHUP
+        try:
+            self._loop.call_soon_threadsafe(leave)
+        except RuntimeError:  # it has ended already
+            return

@@ -13,6 +13,7 @@ from tests.terminal import double
 from tests.terminal.double import Brand, TerminalDouble
 from tests.terminal.running import a_picture_for_every_screen, await_that, expected, launched, one_word
 from tests.terminal.test_encoders import difference
+from tireg_tui.places import PLACES
 from tiregistry.graphics.fitting import Box, scaled
 from tiregistry.graphics.testcard import make_testcard
 
@@ -34,6 +35,11 @@ def showing(terminal: TerminalDouble, *sources: Image.Image | str) -> bool:
         if not terminal.brand.kitty and difference(wanted, picture.image, blur=2.0) > 4.0:
             return False
     return True
+
+
+def digit(place: str) -> str:
+    """The key that leads to a place."""
+    return next(known.digit for known in PLACES if known.id == place)
 
 
 def leave(terminal: TerminalDouble) -> int:
@@ -67,15 +73,15 @@ def test_every_screen_shows_its_pictures(tmp_path: Path, brand: Brand) -> None:
         expect("1 picture", "yellow")
         terminal.type("\x1b")
         expect("Learned from", "lime")
-        terminal.type("2")
+        terminal.type(digit("runs"))
         expect("30/60", "blue")
-        terminal.type("3")
+        terminal.type(digit("compose"))
         expect("negative", "lime")
         terminal.type("\x1b")  # out of the prompt
         terminal.pump(0.5)  # or it would be Alt+4
-        terminal.type("4")
+        terminal.type(digit("doctor"))
         expect("circle round", make_testcard(512, 320))
-        terminal.type("1")
+        terminal.type(digit("library"))
         expect("Learned from", "lime")
         terminal.type("\x1b")
         expect("1 word", "lime")

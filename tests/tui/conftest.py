@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,6 +103,14 @@ async def settle(pilot: Pilot[None]) -> None:
         while any(not worker.is_finished for worker in pilot.app.workers if worker.group not in _LONG):
             await asyncio.sleep(0.005)
     await pilot.pause()
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something is so; fail when it does not come to be."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"it did not come to be; on the screen:\n{screen_text(pilot)}"
+        await pilot.pause(0.02)
 
 
 _LONG = ("make", "follow", "doctor", "_loader")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.conftest import app_of, drive, picture, screen_text, settle
+from tests.tui.conftest import app_of, drive, picture, screen_text, settle, until
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.watching import Watcher
@@ -60,11 +60,9 @@ def test_a_run_as_it_goes_on(home: Path, run_id: str) -> None:
         journal.add(StepDone(31, 0.5, 0.01, 2.0, run_id))
         blob = registry.blobs.add(picture("green"))
         journal.add(PreviewMade(31, "a photo of {}", 8, blob, "preview/0031.png", run_id))
-        screen._follow()
-        await pilot.pause(0.5)
-        assert len(screen.query_one(LossChart).values) == 31
+        await until(pilot, lambda: len(screen.query_one(LossChart).values) == 31)
         strip = screen.query_one("#previews", PictureStrip)
-        assert (len(strip.sources), strip.index) == (2, 1)  # it follows the newest
+        await until(pilot, lambda: (len(strip.sources), strip.index) == (2, 1))  # it follows the newest
         await pilot.press("L")
         assert screen.query_one(LossChart).logarithmic
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -101,8 +102,10 @@ class Watcher:
         self._registry = registry
         self._reader = JournalReader(registry.home / "runs" / run_id)
         self.looked_at = 0.0
+        self._lock = threading.Lock()  # a look that was given up goes on in its thread
 
     def look(self) -> bool:
         """Read what is new; whether there was anything."""
-        self.looked_at = time.monotonic()
-        return self.watched.take(self._reader.new(), self._registry)
+        with self._lock:
+            self.looked_at = time.monotonic()
+            return self.watched.take(self._reader.new(), self._registry)

@@ -316,3 +316,22 @@ def test_a_reader_that_goes_away_ends_it_quietly(model: Path, tmp_path: Path) ->
     assert process.wait(timeout=240) in (141, -signal.SIGPIPE)
     assert err == b""
     assert len(list((tmp_path / "o").iterdir())) < 200
+
+
+@pytest.mark.slow
+def test_a_shell_loop_of_200_prompts_with_a_broken_one_in_the_middle(model: Path, tmp_path: Path) -> None:
+    loop = (
+        "for i in $(seq 200); do"
+        ' if [ "$i" = 100 ]; then echo "a red (cat $i"; else echo "a {red|blue} cat $i"; fi;'
+        f' done | "{sys.executable}" -m tireg_cli gen - --random 1 --steps 1 --size 16 --out "{tmp_path}/o" --base "{model}"'
+    )
+    result = subprocess.run(
+        loop, shell=True, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert result.returncode == 1
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [entry["line"] for entry in entries] == list(range(1, 201))
+    assert [entry["line"] for entry in entries if "error" in entry] == [100]
+    assert len({entry["path"] for entry in entries if "path" in entry}) == len(list((tmp_path / "o").iterdir())) == 199
+    assert result.stderr.splitlines()[0].startswith("tireg: line 100: the ( at character 7 is not closed")
+    assert result.stderr.splitlines()[1] == "tireg: 1 of 200 prompts failed"

@@ -319,14 +319,21 @@ def test_a_reader_that_goes_away_ends_it_quietly(model: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_shell_loop_of_200_prompts_with_a_broken_one_in_the_middle(model: Path, tmp_path: Path) -> None:
     loop = (
         "for i in $(seq 200); do"
         ' if [ "$i" = 100 ]; then echo "a red (cat $i"; else echo "a {red|blue} cat $i"; fi;'
-        f' done | "{sys.executable}" -m tireg_cli gen - --random 1 --steps 1 --size 16 --out "{tmp_path}/o" --base "{model}"'
+        f' done | "{sys.executable}" -m tireg_cli gen - --random 1 --steps 1 --size 16 --out o --base "{model}"'
     )
     result = subprocess.run(
-        loop, shell=True, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        loop,
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert result.returncode == 1
     entries = [json.loads(line) for line in result.stdout.splitlines()]

@@ -2,8 +2,9 @@
 
 **Long prompts.** A prompt with more tokens than one window holds is cut into chunks of `window - 2` tokens; each is
 encoded on its own between begin and end tokens, and the hidden states are joined along the tokens, as
-AUTOMATIC1111's web UI does it. A word of several vectors is never torn apart. SDXL's pooled vector is the first
-chunk's. The window is the tokenizer's, whatever its length.
+AUTOMATIC1111's web UI does it. A word of several vectors is never torn apart. The pooled vector of SDXL, SD3 and FLUX
+is the first chunk's; FLUX reads nothing else of CLIP. The window is the tokenizer's, whatever its length; T5's has an
+end token only.
 
 **Weights.** A token's hidden states `h` become `e + weight * (h - e)`, where `e` is what the encoder says at the same
 place of the empty prompt: weight 1 changes nothing (not a bit of it), 0 leaves the token as silent as an empty
@@ -17,7 +18,7 @@ happens to be beside it; that also makes it worth remembering.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ import torch
 
 from tiregistry.bases.denoisers import Conditioning
 from tiregistry.bases.loaded import LoadedBase
+from tiregistry.bases.towers import Encoded, TextTower
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.mixing import mix
 from tiregistry.errors import InvalidPrompt
@@ -33,8 +35,8 @@ from tiregistry.generation.prompts import PromptPart, words_in
 if TYPE_CHECKING:
     from tiregistry.generation.grammar import WordName
 
-CACHED_CHUNKS = 256
-"""Encoded chunks that are remembered; one of SDXL's is 0.3 MB in half precision, one of SD1's 0.1 MB."""
+CACHE_BYTES = 128 << 20
+"""Of encoded chunks that are remembered; in half precision one of CLIP takes 0.1 MB, one of T5 2 to 4 MB."""
 
 EmbeddingOf = Callable[["WordName"], tuple[str, Embedding]]
 """Gives the digest of a word's version, and its vectors."""
@@ -53,13 +55,14 @@ class TokenisedPrompt:
     """A prompt as token ids.
 
     Attributes:
-        chunks: per chunk, encoder role to at most `window - 2` tokens.
+        chunks: encoder role to its chunks, each of as many tokens as its window has room for; encoders whose hidden
+            states stand side by side have equally many.
         rows: encoder role to float32 `[n, dim]` on the device, the vectors of the words; empty without words.
         key: what distinguishes `rows`: the digests of the words in their order.
-        length: number of tokens, begin and end not counted.
+        length: number of tokens, special ones not counted.
     """
 
-    chunks: tuple[Mapping[str, tuple[Token, ...]], ...]
+    chunks: Mapping[str, tuple[tuple[Token, ...], ...]]
     rows: Mapping[str, torch.Tensor]
     key: tuple[str, ...]
     length: int
@@ -74,12 +77,13 @@ class PromptEncoder:
 
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
-        self._cache: OrderedDict[object, Conditioning] = OrderedDict()
+        self._cache: OrderedDict[object, Encoded] = OrderedDict()
+        self._cached = 0  # bytes
 
     @property
     def room(self) -> int:
-        """Tokens that fit one window beside its begin and end tokens."""
-        return min(tower.room for tower in self.base.towers)
+        """Tokens that fit one window beside its special tokens."""
+        return min(tower.room for tower in self.base.towers if not self._is_pooled_only(tower))
 
     def tokenise(self, parts: tuple[PromptPart, ...], embedding_of: EmbeddingOf) -> TokenisedPrompt:
         """Token ids of a prompt, in chunks that fit the window.
@@ -105,7 +109,7 @@ class PromptEncoder:
                 embeddings.append(embedding)
                 digests.append(digest)
         rows, places = self.base.place_words(embeddings)
-        by_tower: dict[str, list[tuple[Token, ...]]] = {}
+        chunks: dict[str, tuple[tuple[Token, ...], ...]] = {}
         length = 0
         for tower in self.base.towers:
             pieces: list[tuple[Token, ...]] = []
@@ -115,66 +119,70 @@ class PromptEncoder:
                 else:
                     place = places[index[part.content.text]][tower.role]
                     pieces.append(tuple(Token(i, part.weight) for i in place))
-            by_tower[tower.role] = _chunks(pieces, tower.room)
+            chunks[tower.role] = _chunks(pieces, tower.room)
+            if self._is_pooled_only(tower):
+                chunks[tower.role] = chunks[tower.role][:1]
             length = max(length, sum(map(len, pieces)))
-        count = max(map(len, by_tower.values()))
-        chunks = tuple(
-            {role: chunks[i] if i < len(chunks) else () for role, chunks in by_tower.items()} for i in range(count)
-        )
-        return TokenisedPrompt(chunks, rows, tuple(digests), length)
+        return TokenisedPrompt(_side_by_side(chunks), rows, tuple(digests), length)
 
-    def encode(self, prompt: TokenisedPrompt, num_chunks: int = 1) -> Conditioning:
-        """What the denoiser is told: `states [1, chunks * window, dim]`, and SDXL's `pooled [1, dim]`.
+    def encode(self, prompt: TokenisedPrompt, num_chunks: Mapping[str, int] | None = None) -> Conditioning:
+        """What the denoiser is told: `states [1, tokens, dim]`, and `pooled [1, dim]` where the family has it.
 
         Args:
-            num_chunks: at least so many chunks; empty ones are added (positive and negative must be equally long).
+            num_chunks: encoder role to the least number of chunks; empty ones are added (positive and negative must
+                be equally long).
         """
-        empty: Mapping[str, tuple[Token, ...]] = {tower.role: () for tower in self.base.towers}
-        chunks = [*prompt.chunks, *[empty] * (num_chunks - len(prompt.chunks))]
-        encoded = [self._chunk(chunk, prompt) for chunk in chunks]
-        if len(encoded) == 1:
-            return encoded[0]
-        return Conditioning(torch.cat([chunk.states for chunk in encoded], dim=1), encoded[0].pooled)
+        encoded = {}
+        for tower in self.base.towers:
+            chunks = prompt.chunks[tower.role]
+            chunks += ((),) * ((num_chunks or {}).get(tower.role, 0) - len(chunks))
+            parts = [self._chunk(tower, chunk, prompt) for chunk in chunks]
+            states = parts[0].states if len(parts) == 1 else torch.cat([part.states for part in parts], dim=1)
+            encoded[tower.role] = Encoded(states, parts[0].pooled)
+        return self.base.join(encoded)
 
-    def _chunk(self, chunk: Mapping[str, tuple[Token, ...]], prompt: TokenisedPrompt) -> Conditioning:
-        has_words = any(t.id >= tower.words.first_id for tower in self.base.towers for t in chunk[tower.role])
-        key = (tuple(chunk[tower.role] for tower in self.base.towers), prompt.key if has_words else ())
+    def _is_pooled_only(self, tower: TextTower) -> bool:
+        """Whether the denoiser reads nothing but the pooled vector of an encoder."""
+        return self.base.family == "flux" and tower.role != "t5"
+
+    def _chunk(self, tower: TextTower, chunk: tuple[Token, ...], prompt: TokenisedPrompt) -> Encoded:
+        has_words = any(token.id >= tower.words.first_id for token in chunk)
+        key = (tower.role, chunk, prompt.key if has_words else ())
         known = self._cache.get(key)
         if known is not None:
             self._cache.move_to_end(key)
             return known
-        ids = {t.role: torch.tensor([t.framed([token.id for token in chunk[t.role]])]) for t in self.base.towers}
+        ids = torch.tensor([tower.framed([token.id for token in chunk])]).to(tower.device)
         if has_words:
             with self.base.using_rows(prompt.rows):
-                encoded = self.base.encode(ids)
+                encoded = tower.encode(ids)
         else:
-            encoded = self.base.encode(ids)
-        if any(token.weight != 1 for tokens in chunk.values() for token in tokens):
-            encoded = Conditioning(self._weigh(encoded.states, chunk, prompt), encoded.pooled)
+            encoded = tower.encode(ids)
+        if any(token.weight != 1 for token in chunk):
+            silent = self._chunk(tower, (), prompt).states
+            encoded = Encoded(_weigh(encoded.states, silent, chunk, tower.first_place), encoded.pooled)
         self._cache[key] = encoded
-        if len(self._cache) > CACHED_CHUNKS:
-            self._cache.popitem(last=False)
+        self._cached += encoded.states.nbytes
+        while self._cached > CACHE_BYTES and len(self._cache) > 1:
+            self._cached -= self._cache.popitem(last=False)[1].states.nbytes
         return encoded
 
-    def _weigh(
-        self, states: torch.Tensor, chunk: Mapping[str, tuple[Token, ...]], prompt: TokenisedPrompt
-    ) -> torch.Tensor:
-        """`states [1, window, dim]` with the tokens' weights applied; each encoder has its slice of the width."""
-        nothing = self._chunk({tower.role: () for tower in self.base.towers}, prompt).states
-        out, start = [], 0
-        for tower in self.base.towers:
-            end = start + int(tower.model.config.hidden_size)
-            weights = torch.ones(states.shape[1])
-            for place, token in enumerate(chunk[tower.role], 1):
-                weights[place] = token.weight
-            factor = weights.to(states.device, states.dtype)[None, :, None]
-            said, silent = states[..., start:end], nothing[..., start:end]
-            out.append(torch.where(factor == 1, said, silent + factor * (said - silent)))
-            start = end
-        return torch.cat(out, dim=-1)
+
+def longest(prompts: Sequence[TokenisedPrompt]) -> dict[str, int]:
+    """The largest number of chunks among prompts, by encoder role."""
+    return {role: max(len(prompt.chunks[role]) for prompt in prompts) for role in prompts[0].chunks}
 
 
-def _chunks(pieces: list[tuple[Token, ...]], room: int) -> list[tuple[Token, ...]]:
+def _weigh(said: torch.Tensor, silent: torch.Tensor, chunk: Sequence[Token], first_place: int) -> torch.Tensor:
+    """Hidden states `[1, window, dim]` with the tokens' weights applied; `silent` are those of an empty chunk."""
+    weights = torch.ones(said.shape[1])
+    for place, token in enumerate(chunk, first_place):
+        weights[place] = token.weight
+    factor = weights.to(said.device, said.dtype)[None, :, None]
+    return torch.where(factor == 1, said, silent + factor * (said - silent))
+
+
+def _chunks(pieces: list[tuple[Token, ...]], room: int) -> tuple[tuple[Token, ...], ...]:
     """Pieces laid into chunks of at most `room` tokens, none torn apart; at least one chunk."""
     chunks: list[tuple[Token, ...]] = [()]
     for piece in pieces:
@@ -186,4 +194,10 @@ def _chunks(pieces: list[tuple[Token, ...]], room: int) -> list[tuple[Token, ...
         if len(chunks[-1]) + len(piece) > room:
             chunks.append(())
         chunks[-1] += piece
-    return chunks
+    return tuple(chunks)
+
+
+def _side_by_side(chunks: Mapping[str, tuple[tuple[Token, ...], ...]]) -> dict[str, tuple[tuple[Token, ...], ...]]:
+    """The same with CLIP encoders filled up to equally many chunks: their hidden states are joined along the width."""
+    most = max(len(of_one) for role, of_one in chunks.items() if role != "t5")
+    return {role: c if role == "t5" else c + ((),) * (most - len(c)) for role, c in chunks.items()}

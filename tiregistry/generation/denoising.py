@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tiregistry.generation.conditioning import longest
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -41,21 +43,23 @@ def denoise(
     first = batch[0][0]
     settings, start = first.settings, first.start
     sources = [torch.Generator().manual_seed(seed) for _, seed in batch]
-    options: dict[str, Any] = _conditions(encoder, [item for item, _ in batch]) | {
+    options: dict[str, Any] = {
+        **_conditions(encoder, [item for item, _ in batch]),
+        **_guidance(base, first),
         "generator": sources[0] if len(sources) == 1 else sources,
         "num_inference_steps": settings.num_inference_steps,
-        "guidance_scale": settings.guidance_scale,
         "output_type": "pil",
     }
+    if base.is_flow:
+        # Their pipelines fall back to the usual size, whatever picture they start from.
+        options |= {"width": settings.width, "height": settings.height}
     mask = None
     if start is None:
-        shape = (
-            1,
-            int(base.denoiser.config.in_channels),
-            settings.height // base.vae_factor,
-            settings.width // base.vae_factor,
-        )
-        noise = torch.cat([torch.randn(shape, generator=source) for source in sources])
+        rows, columns = settings.height // base.vae_factor, settings.width // base.vae_factor
+        channels = base.latent_channels if base.is_flow else int(base.denoiser.config.in_channels)
+        noise = torch.cat([torch.randn((1, channels, rows, columns), generator=source) for source in sources])
+        if base.family == "flux":
+            noise = pipeline._pack_latents(noise, len(batch), channels, rows, columns)
         options |= {"latents": noise.to(base.device, base.dtype), "width": settings.width, "height": settings.height}
     else:
         before, mask = start.image_at(settings.width, settings.height), start.mask_at(settings.width, settings.height)
@@ -75,15 +79,30 @@ def denoise(
         from tiregistry.generation.steps import decode, watching
 
         def report(number: int, total: int, latents: torch.Tensor) -> None:
+            if base.family == "flux":
+                size = (settings.height, settings.width)
+                latents = pipeline._unpack_latents(latents, *size, base.vae_factor)
             on_step(number, total, lambda: finished(decode(base, latents, tiny)))
 
         options |= watching(pipeline, report)
     return finished(pipeline(**options).images)
 
 
+def _guidance(base: LoadedBase, item: Prepared) -> dict[str, Any]:
+    """The pipeline's arguments for guidance.
+
+    FLUX was distilled to be told its guidance. It can follow a negative prompt only by the real, twice as expensive
+    guidance, and is then told 1, which is none.
+    """
+    scale = item.settings.guidance_scale
+    if base.family == "flux" and item.negative_parts:
+        return {"guidance_scale": 1.0, "true_cfg_scale": scale}
+    return {"guidance_scale": scale}
+
+
 def _conditions(encoder: PromptEncoder, items: Sequence[Prepared]) -> dict[str, torch.Tensor]:
     """The pipeline's arguments for positive and negative prompts, all of the same number of chunks."""
-    count = max(max(len(item.tokens.chunks), len(item.negative_tokens.chunks)) for item in items)
+    count = longest([tokens for item in items for tokens in (item.tokens, item.negative_tokens)])
     positive = [encoder.encode(item.tokens, count) for item in items]
     negative = [encoder.encode(item.negative_tokens, count) for item in items]
     options = {"prompt_embeds": _stack(positive), "negative_prompt_embeds": _stack(negative)}

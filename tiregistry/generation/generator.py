@@ -13,6 +13,7 @@ from tiregistry.generation.grammar import WordName
 from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt
 from tiregistry.generation.recipe import make_recipe
 from tiregistry.generation.settings import GenerationSettings
+from tiregistry.generation.sizes import check_size, size_multiple
 from tiregistry.generation.start import StartPicture
 from tiregistry.generation.templates import Wildcards, expand
 from tiregistry.generation.words import check_fit, resolve_words
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.embeddings.embedding import Embedding
     from tiregistry.generation.conditioning import PromptEncoder, TokenisedPrompt
-    from tiregistry.generation.pipelines import Pipelines
+    from tiregistry.generation.pipelines import Pipelines, Task
     from tiregistry.generation.steps import Step
     from tiregistry.generation.tiny_decoder import TinyDecoder
     from tiregistry.registry.registry import Registry
@@ -49,7 +50,7 @@ class Prepared:
     """A prompt that was parsed and whose words were found and fit the base model.
 
     Attributes:
-        settings: with the picture's size filled in.
+        settings: with everything filled in that was left to the base model, and the picture's size.
         tokens, negative_tokens: as token ids, in chunks that fit the window.
         notes: what the user should know, e.g. that the prompt is longer than the window.
     """
@@ -189,6 +190,7 @@ class Generator:
             InvalidPrompt, ConceptNotFound, VersionNotFound, WrongBaseModel, InvalidConfig: what is wrong with it.
         """
         settings.check()
+        settings = settings.resolved(self.base)
         parts = parse_prompt(prompt)
         negative = parse_prompt(settings.negative_prompt, "the negative prompt")
         versions = resolve_words(self.registry, [*names_in(parts), *names_in(negative)], pinned)
@@ -199,11 +201,13 @@ class Generator:
                 self.warnings.append(warning)
         native = self.base.resolution
         width, height = native, native
+        assert settings.num_inference_steps is not None
         if start is not None:
             start.check(settings.num_inference_steps)
-            width, height = start.size_for(native)
+            width, height = start.size_for(native, size_multiple(self.base))
         sized = replace(settings, width=settings.width or width, height=settings.height or height)
-        self._pipeline(sized, start)
+        check_size(self.base, sized.width, sized.height)
+        self._all_pipelines().check(settings.scheduler, settings.num_inference_steps)
         encoder = self._prompt_encoder()
 
         def embedding_of(name: WordName) -> tuple[str, Embedding]:
@@ -213,9 +217,9 @@ class Generator:
         negative_tokens = encoder.tokenise(negative, embedding_of)
         notes = [
             f"{what} has {one.length} tokens, the base model reads {encoder.room} at a time: "
-            f"it is encoded in {len(one.chunks)} pieces"
+            f"it is encoded in {pieces} pieces"
             for what, one in (("the prompt", tokens), ("the negative prompt", negative_tokens))
-            if len(one.chunks) > 1
+            if (pieces := max(len(chunks) for chunks in one.chunks.values())) > 1
         ]
         return Prepared(prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes))
 
@@ -298,12 +302,16 @@ class Generator:
             yield Picture(image, make_recipe(item, self.base, seed, len(batch)))
 
     def _pipeline(self, settings: GenerationSettings, start: StartPicture | None) -> Any:
+        task: Task = "text" if start is None else "image" if start.mask is None else "inpaint"
+        assert settings.num_inference_steps is not None
+        return self._all_pipelines().get(task, settings.scheduler, settings.num_inference_steps)
+
+    def _all_pipelines(self) -> Pipelines:
         from tiregistry.generation.pipelines import Pipelines
 
         if self._pipelines is None:
             self._pipelines = Pipelines(self.base)
-        task = "text" if start is None else "image" if start.mask is None else "inpaint"
-        return self._pipelines.get(task, settings.scheduler, settings.num_inference_steps)  # type: ignore[arg-type]
+        return self._pipelines
 
     def _prompt_encoder(self) -> PromptEncoder:
         from tiregistry.generation.conditioning import PromptEncoder
@@ -323,5 +331,8 @@ class Generator:
 
 def _kind(item: Prepared) -> tuple[object, ...]:
     """What two pictures must have in common to be denoised together."""
+    from tiregistry.generation.conditioning import longest
+
     settings = replace(item.settings, negative_prompt="")
-    return settings, id(item.start), max(len(item.tokens.chunks), len(item.negative_tokens.chunks))
+    lengths = tuple(longest([item.tokens, item.negative_tokens]).values())
+    return settings, id(item.start), lengths, bool(item.negative_parts)

@@ -200,7 +200,9 @@ def find_base(registry: Registry, recipe: Mapping[str, Any]) -> str:
 
 def _settings(recipe: Mapping[str, Any]) -> GenerationSettings:
     types: dict[str, type] = {"int": int, "float": float, "str": str}
-    values: dict[str, Any] = {f.name: _value(recipe, f.name, types[str(f.type)]) for f in fields(GenerationSettings)}
+    values: dict[str, Any] = {
+        f.name: _value(recipe, f.name, types[str(f.type).partition(" ")[0]]) for f in fields(GenerationSettings)
+    }
     return GenerationSettings(**values)
 
 

@@ -52,11 +52,12 @@ class StartPicture:
             if not any(self.mask.image.convert("L").histogram()[128:]):
                 raise InvalidInput(f"the mask {self.mask.filename} is black all over", "paint white what shall change")
 
-    def size_for(self, native: int) -> tuple[int, int]:
-        """Width and height to work at: the picture's proportions, the shorter side `native`, multiples of 8."""
-        width, height = self.picture.size
-        scale = native / min(width, height)
-        return max(16, round(width * scale / 8) * 8), max(16, round(height * scale / 8) * 8)
+    def size_for(self, native: int, multiple: int = 8) -> tuple[int, int]:
+        """Width and height to work at: the picture's proportions, the shorter side `native`, both fit `multiple`."""
+        width, height = (
+            round(side * native / min(self.picture.size) / multiple) * multiple for side in self.picture.size
+        )
+        return max(16, width), max(16, height)
 
     def image_at(self, width: int, height: int) -> Image:
         """The picture filling `width` x `height`: scaled, the overhang cut off evenly."""

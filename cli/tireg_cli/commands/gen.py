@@ -19,11 +19,11 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.option("--base", default="", metavar="BASE", help="Default: the base model of the words in the prompts.")
 @click.option("-n", "count", type=int, help="Pictures per prompt. [default: 1]")
 @click.option("--seed", type=int, help="Seed of the first picture; the next ones count up. [default: 0]")
-@click.option("--steps", type=int, help="Denoising steps. [default: 30]")
-@click.option("--guidance", type=float, help="How strongly the prompt is followed. [default: 5]")
+@click.option("--steps", type=int, help="Denoising steps. [default: usually 30]")
+@click.option("--guidance", type=float, help="How strongly the prompt is followed. [default: usually 5]")
 @click.option("--negative", metavar="PROMPT", help="What to steer away from.")
 @click.option("--size", metavar="WxH", help="Pixels, e.g. 512x512; default the base model's own.")
-@click.option("--scheduler", type=click.Choice(tuple(SCHEDULERS)), help="[default: ddim]")
+@click.option("--scheduler", type=click.Choice(tuple(SCHEDULERS)), help="[default: usually ddim]")
 @click.option("--random", "sample", type=int, metavar="N", help="N random ones of all combinations of {a|b} and __c__.")
 @click.option(
     "--wildcards",

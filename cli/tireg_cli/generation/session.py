@@ -15,6 +15,7 @@ from tiregistry.generation.metadata import save_image
 from tiregistry.generation.plan import Variant
 from tiregistry.generation.requests import PictureRequest
 from tiregistry.generation.saving import Target, save_and_log
+from tiregistry.generation.settings import USUAL_STEPS
 from tiregistry.generation.start import StartPicture, read_start
 from tiregistry.generation.words import base_of_words
 
@@ -111,7 +112,7 @@ class Session:
         negative = request.settings.negative_prompt
         start = start or self._start(request)
         if start is not None:
-            start.check(request.settings.num_inference_steps)
+            start.check(request.settings.num_inference_steps or USUAL_STEPS)
         prompts = [variant.prompt for variant in variants]
         if not pinned:
             # Everything a user can get wrong is looked at before the model, and its seconds of loading, are needed.

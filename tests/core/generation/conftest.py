@@ -8,18 +8,26 @@ from typing import Any
 
 import pytest
 
+from tests.flow_models import tiny_flow
 from tests.learned import register_word
 from tests.models import tiny_sd
 from tiregistry.generation.generator import Generator
 from tiregistry.generation.settings import GenerationSettings
 from tiregistry.registry.registry import Registry
 
+FLOW: dict[str, dict[str, bool]] = {
+    "sd3": {},
+    "sd3-without-t5": {"t5": False},
+    "flux": {},
+    "flux-distilled": {"guidance": False},
+}
+"""Kinds of flow models, with what `tiny_flow` takes."""
 QUICK = GenerationSettings(num_inference_steps=2)
 
 
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """A tiny model in memory, of a family; tests may not change it."""
+    """A tiny model in memory, of a family (or a kind of `FLOW`); tests may not change it."""
     import torch
 
     from tiregistry.bases.loading import load_base
@@ -29,7 +37,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 
     def load(family: str = "sd1", seed: int = 0) -> Any:
         if (family, seed) not in bases:
-            folder = tiny_sd(tmp_path_factory.mktemp("base") / f"{family}-{seed}", family, seed=seed)
+            folder = tmp_path_factory.mktemp("base") / f"{family}-{seed}"
+            if family in FLOW:
+                tiny_flow(folder, family.partition("-")[0], seed=seed, **FLOW[family])
+            else:
+                tiny_sd(folder, family, seed=seed)
             bases[family, seed] = load_base(str(folder), device="cpu")
         return bases[family, seed]
 

@@ -1,8 +1,9 @@
-"""The same promises on every family: sd1, sd2 and sdxl with their real classes, shrunken."""
+"""The same promises on every family: sd1, sd2, sdxl, sd3 and flux with their real classes, shrunken."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.core.generation.conftest import QUICK, bytes_of
+from tests.core.generation.conftest import FLOW, QUICK, bytes_of
 from tests.learned import register_word
 from tiregistry.errors import FileMissing, InvalidConfig, InvalidInput
 from tiregistry.generation.generator import Generator
 from tiregistry.generation.start import read_start
 from tiregistry.registry.registry import Registry
 
-FAMILIES = ("sd1", "sd2", "sdxl")
+SMALL = replace(QUICK, width=64, height=64)  # FLUX's configuration says no size
+FAMILIES = ("sd1", "sd2", "sdxl", *FLOW)
 
 
 @pytest.fixture
@@ -37,19 +39,23 @@ def test_text_image_and_mask(
     registry: Registry, loaded: Callable[..., Any], pictures: tuple[Path, Path], family: str
 ) -> None:
     base = loaded(family)
-    register_word(registry, base, "gnome", num_vectors=2)
+    for seed in (1, 2):
+        register_word(registry, base, "gnome", num_vectors=2, seed=seed)
     generator = Generator(base, registry)
     picture, mask = pictures
-    text = bytes_of(generator.generate("a (red:1.2) <gnome>", QUICK, seeds=[0, 1]))
-    assert text[1:] == bytes_of(generator.generate("a (red:1.2) <gnome>", QUICK, seeds=[1]))
+    text = list(generator.generate("a (red:1.2) <gnome>", SMALL, seeds=[0, 1]))
+    assert bytes_of(text)[1:] == bytes_of(generator.generate("a (red:1.2) <gnome>", SMALL, seeds=[1]))
+    assert text[0].image.size == (64, 64)
+    (other,) = generator.generate("a (red:1.2) <gnome@1>", SMALL)
+    assert other.image.tobytes() != text[0].image.tobytes()
 
     start = read_start(picture, strength=0.9)
-    changed = list(generator.generate("a <gnome>", QUICK, start=start, seeds=[0, 1]))
-    assert bytes_of(changed)[1:] == bytes_of(generator.generate("a <gnome>", QUICK, start=start, seeds=[1]))
+    changed = list(generator.generate("a <gnome>", SMALL, start=start, seeds=[0, 1]))
+    assert bytes_of(changed)[1:] == bytes_of(generator.generate("a <gnome>", SMALL, start=start, seeds=[1]))
     assert changed[0].recipe["start"]["picture"]["digest"] == start.picture.digest
 
     inside = read_start(picture, strength=1.0, mask=mask)
-    (painted,) = generator.generate("a <gnome>", QUICK, start=inside)
+    (painted,) = generator.generate("a <gnome>", SMALL, start=inside)
     before, after = np.asarray(start.picture.image), np.asarray(painted.image)
     assert np.array_equal(before[:, 32:], after[:, 32:])
     assert not np.array_equal(before[:, :32], after[:, :32])
@@ -63,8 +69,8 @@ def test_the_pooled_vector_of_a_learned_word_is_that_of_the_end_token(
     generator = Generator(base, registry)
     item = generator.prepare("a <gnome> of red", QUICK)
     tower = base.towers[1]
-    end = len(item.tokens.chunks[0][tower.role]) + 1
-    ids = [tower.tokenizer.bos_token_id, *(t.id for t in item.tokens.chunks[0][tower.role])]
+    end = len(item.tokens.chunks[tower.role][0]) + 1
+    ids = [tower.tokenizer.bos_token_id, *(t.id for t in item.tokens.chunks[tower.role][0])]
     ids += [tower.tokenizer.eos_token_id] + [tower.tokenizer.pad_token_id] * (tower.window - end - 1)
     with torch.no_grad(), base.using_rows(item.tokens.rows):
         out = tower.model(torch.tensor([ids]))

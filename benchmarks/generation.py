@@ -88,7 +88,7 @@ def _compare(arguments: argparse.Namespace, scratch: Path) -> None:
         plain = _plain(arguments, generator)
         for name, file in zip(names, files, strict=True):
             plain.load_textual_inversion(str(file), token=f"<{name}>")
-        settings = GenerationSettings(num_inference_steps=arguments.steps)
+        settings = GenerationSettings(num_inference_steps=arguments.steps, guidance_scale=5.0)
         print(
             f"torch {torch.__version__}, {generator.base.device}, {generator.base.dtype}, {torch.get_num_threads()} "
             f"threads, {arguments.steps} steps, {generator.base.resolution} px, batches of {arguments.batch_size}"

@@ -155,11 +155,12 @@ def protocol(name: str, concept_type: ConceptType, base: str) -> Protocol:
     """
     if name == "quick":
         prompt, edits = _QUICK[concept_type]
-        return Protocol(name, prompt, edits, 8, 2, GenerationSettings(num_inference_steps=30))
+        return Protocol(name, prompt, edits, 8, 2, GenerationSettings(num_inference_steps=30, guidance_scale=5.0))
     if name == "paper":
         is_small_world = base == EMBEDDED and concept_type == "object"
         prompt, edits = _PAPER_EMBEDDED if is_small_world else _PAPER[concept_type]
-        return Protocol(name, prompt, edits, 64, 64, GenerationSettings(num_inference_steps=50))
+        settings = GenerationSettings(num_inference_steps=50, guidance_scale=5.0, scheduler="ddim")
+        return Protocol(name, prompt, edits, 64, 64, settings)
     raise InvalidConfig(f"there is no protocol {safe(name)!r}", f"one of: {', '.join(PROTOCOLS)}")
 
 

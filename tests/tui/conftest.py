@@ -105,15 +105,16 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something is so; fail when it does not come to be."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"it did not come to be; on the screen:\n{screen_text(pilot)}"
-        await pilot.pause(0.02)
+        await pilot.pause(0.05)
+    await pilot.pause()
 
 
-_LONG = ("make", "follow", "doctor", "_loader")
+_LONG = ("make", "follow", "doctor", "needs", "hub", "transfer", "_loader")
 """Groups of workers that wait for other processes, and that of a tree of folders, which waits for the next folder."""
 
 

@@ -13,8 +13,10 @@ import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
 
-from tests.tui.conftest import drive, notices, screen_text, settle
+from tests.tui.conftest import drive, notices, screen_text, settle, until
+from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.compose import Compose
+from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.help import Help
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
@@ -26,7 +28,8 @@ def test_no_size_is_too_odd(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         for size in ((1, 1), (20, 5), (40, 12), (80, 24), (300, 100), (120, 36)):
             await pilot.resize_terminal(*size)
-            for key in ("2", "3", "escape", "escape", "1", "n", "escape", "enter", "escape"):
+            keys = "2 3 escape escape 4 escape 5 6 tab 7 1 n escape P escape I escape enter escape"
+            for key in keys.split():
                 await pilot.press(key)
             await settle(pilot)
         for width in range(30, 130, 20):  # a storm
@@ -144,6 +147,26 @@ def test_places_by_digit_mouse_and_palette(home: Path) -> None:
             "New training",
             "Undo removal",
         } <= commands
+
+    drive(home, story)
+
+
+def test_the_palette_finds_acts_and_words(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"tags")
+        await until(pilot, lambda: "key t" in screen_text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
+        await pilot.press("escape", "ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"inkw")
+        await until(pilot, lambda: "Open the word inkwash" in screen_text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConceptScreen))
+        await settle(pilot)
+        assert "<inkwash>" in screen_text(pilot)
 
     drive(home, story)
 

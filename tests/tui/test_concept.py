@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import TabbedContent
+from textual.widgets import Input, TabbedContent
 
-from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.screens.concept import ConceptScreen
+from tireg_tui.screens.export_word import ExportWord
+from tireg_tui.screens.runs import Runs
+from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.registry.registry import Registry
@@ -43,6 +46,52 @@ def test_versions_with_their_pictures_and_losses(home: Path) -> None:
         screen.query_one(TabbedContent).active = "tab-loss"
         await settle(pilot)
         assert "step 60" in screen_text(pilot)
+
+    drive(home, story)
+
+
+def test_its_runs_and_its_card(home: Path) -> None:
+    with Registry.open(home) as registry:
+        run = registry.create_run("gnome", {"training": {"recipe": "quick"}}, 60)
+        registry.update_run(run.id, status="failed", step=7)
+        registry.create_run("mug", {}, 60)
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        tabs = screen.query_one(TabbedContent)
+        tabs.active = "tab-card"
+        await until(pilot, lambda: "instance_prompt: a photo of <gnome>" in screen_text(pilot))
+        tabs.active = "tab-runs"
+        await settle(pilot)
+        text = screen_text(pilot)
+        assert "✗ failed" in text
+        assert "7/60" in text
+        assert "quick" in text
+        screen.query_one(ConceptRuns).focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        runs = pilot.app.screen
+        assert isinstance(runs, Runs)
+        assert runs.current is not None
+        assert runs.current.id == run.id
+
+    drive(home, story, size=(130, 44))
+
+
+def test_a_version_is_exported_and_replaces_nothing(home: Path, tmp_path: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        for _ in range(2):
+            await pilot.press("x")
+            await pilot.pause()
+            screen = pilot.app.screen
+            assert isinstance(screen, ExportWord)
+            screen.query_one("#export-path", Input).value = str(tmp_path / "out.safetensors")
+            await pilot.press("ctrl+g")
+            await settle(pilot)
+        assert (tmp_path / "out.safetensors").stat().st_size > 64
+        assert "Exported" in notices(pilot)
+        assert "exists" in notices(pilot)
 
     drive(home, story)
 

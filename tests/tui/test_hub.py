@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from textual.widgets import Checkbox, Input
 from tests.core.hub.words import learn
 from tests.hub_server import HubServer
 from tests.hub_server.faults import Fault
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
 from tireg_tui import hub_texts
 from tireg_tui.screens.hub import HubScreen
 from tireg_tui.screens.pull import PullDialog
@@ -24,8 +23,6 @@ from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.looking import look_at
 from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.registry.registry import Registry
-
-_PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -46,15 +43,6 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServe
                 version = learn(theirs, seed, "lantern")
                 push_version(theirs, version, "bob/lantern", hub, PushOptions(private=False, with_images=True))
         yield running
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait for something that another process brings about."""
-    end = asyncio.get_running_loop().time() + _PATIENCE
-    while not holds():
-        assert asyncio.get_running_loop().time() < end, screen_text(pilot)
-        await pilot.pause(0.1)
-    await pilot.pause()
 
 
 async def searched(pilot: Pilot[None], words: str) -> HubScreen:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import add_version, app_of, drive, screen_text, settle
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.library import Library
 from tireg_tui.widgets.concept_table import PAGE, ConceptTable
 from tiregistry.errors import NotFound
@@ -248,3 +251,30 @@ def test_what_was_set_is_there_at_the_next_start(home: Path) -> None:
 
     drive(home, first)
     assert drive(home, second) == ("name", ["gnome"], "tireg-light")
+
+
+def test_words_are_imported_after_saying_what_files_hold(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old words"
+    folder.mkdir()
+    save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, folder / "troll.safetensors")
+    (folder / "broken.pt").write_bytes(b"PK nothing")
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("I")
+        await pilot.pause()
+        screen = pilot.app.screen
+        assert isinstance(screen, ImportWords)
+        await pilot.press("ctrl+g")
+        assert pilot.app.screen is screen  # there is nothing to import yet
+        screen.query_one(Input).value = f"'{folder}'"
+        await until(pilot, lambda: "troll" in screen_text(pilot))
+        registry = app_of(pilot).registry
+        assert registry is not None
+        assert "troll" not in registry.placeholders().values()
+        assert "✗ broken.pt" in screen_text(pilot)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "1 word imported" in notices(pilot))
+        await settle(pilot)
+        assert "troll" in table(pilot).names
+
+    drive(home, story)

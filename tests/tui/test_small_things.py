@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tireg_tui import shown
+from tireg_tui.braille import Canvas
 from tireg_tui.remembered import Remembered
 from tireg_tui.terminal_replies import ReplyFilter
+from tireg_tui.widgets.loss_chart import smoothed
+from tireg_tui.widgets.picture_strip import _shape
 from tireg_tui.words import Known, begun, completions, words_of
 from tiregistry.registry.registry import Registry
 
@@ -29,6 +33,28 @@ def test_durations_and_bars() -> None:
     assert shown.curve([], 9) == ""
     assert shown.curve([1, 0], 9) == "█▁"
     assert len(shown.curve([1.0] * 500, 40)) == 40
+
+
+def test_a_curve_of_dots_goes_where_the_values_go() -> None:
+    canvas = Canvas(2, 1)
+    canvas.curve([0, 0, 1, 1])
+    assert [ord(character) - 0x2800 for character in canvas.row(0)] == [0b11100100, 0b00011111]
+    for far in (-1, 9):
+        canvas.dot(far, far)
+    assert Canvas(3, 1).row(0) == [" ", " ", " "]
+    falling = smoothed([1 / (n + 1) + (n % 2) * 0.1 for n in range(200)])
+    assert len(falling) == 200
+    assert all(a > b - 0.02 for a, b in pairwise(falling))
+
+
+def test_as_many_pictures_as_fit_and_as_large_as_can_be() -> None:
+    each = (26, 13)
+    assert _shape((120, 20), each, 4) == (4, 1)
+    assert _shape((60, 40), each, 4) == (2, 2)
+    assert _shape((30, 60), each, 3) == (1, 3)
+    assert _shape((20, 5), each, 9) == (1, 1)
+    assert _shape((120, 60), each, 100) == (4, 4)
+    assert _shape((120, 60), each, 0) == (4, 4)
 
 
 def test_words_of_a_prompt(home: Path) -> None:

@@ -6,13 +6,18 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
-from tests.tui.conftest import app_of, drive, picture, screen_text, settle
+from tests.tui.conftest import app_of, drive, picture, screen_text, settle, until
 from tireg_tui.drafts import Draft, check
+from tireg_tui.path_suggester import completed
+from tireg_tui.screens.pick_pictures import PickPictures
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.train import TrainForm
+from tireg_tui.widgets.picture_strip import PictureStrip
+from tiregistry.bases.device_facts import Device
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control
 
@@ -89,6 +94,65 @@ def test_typed_checked_and_queued(home: Path, photos: Path, monkeypatch: pytest.
         assert (run.concept, run.status, started) == ("teapot", "queued", [run.id])
 
     drive(home, story, size=(130, 40))
+
+
+def test_what_it_needs_is_said_before_it_starts(home: Path, photos: Path) -> None:
+    Image.new("RGB", (40, 300)).save(photos / "long.png")
+
+    async def story(pilot: Pilot[None]) -> None:
+        app_of(pilot).devices._known["auto"] = Device("cpu", "CPU, 2 threads", "fp32", 10**8, 10**9, 5e10)
+        await pilot.press("n")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, TrainForm)
+        await pilot.press(*"teapot")
+        screen.query_one("#pictures", Input).value = shlex.quote(str(photos))
+        screen.query_one("#previews-of", Input).value = "{} at sea | a photo of {}"
+        said = screen.query_one("#train-needs", Static)
+        await until(pilot, lambda: "≈ about" in str(said.content))
+        text = str(said.content)
+        for expected in ("≈ on CPU, 2 threads", "of memory of 100 MB free", "0.1 GB is free", "reckoned for"):
+            assert expected in text, expected
+        captions = [source.caption for source in screen.query_one("#train-pictures", PictureStrip).sources]
+        assert "smaller than 64" in captions[-1]
+        assert "only its middle" in captions[-1]
+        assert "--preview '{} at sea' --preview 'a photo of {}'" in screen.draft.command()
+
+    drive(home, story, size=(150, 48))
+
+
+def test_pictures_are_picked_from_a_tree(home: Path, photos: Path) -> None:
+    (photos / "notes.txt").write_text("not a picture")
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await settle(pilot)
+        form = pilot.app.screen
+        form.query_one("#pictures", Input).value = shlex.quote(str(photos))
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "2.png" in screen_text(pilot))
+        assert isinstance(pilot.app.screen, PickPictures)
+        assert "notes.txt" not in screen_text(pilot)
+        await pilot.press("j", "space", "space")
+        await pilot.pause()
+        assert "2 marked: 0.png, 1.png" in screen_text(pilot)
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        assert pilot.app.screen is form
+        value = form.query_one("#pictures", Input).value
+        assert shlex.split(value) == [str(photos / "0.png"), str(photos / "1.png")]
+
+    drive(home, story, size=(130, 40))
+
+
+def test_paths_are_completed(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "my photos" / "it's.png").touch()
+    assert completed(f"{tmp_path}/my") == f"{tmp_path}/my\\ photos/"
+    assert completed(f"x.png '{tmp_path}/my photos/0") == f"x.png '{tmp_path}/my photos/0.png"
+    assert completed(f"'{tmp_path}/my photos/i") is None  # a quote inside quotes
+    assert completed(f"{tmp_path}/my\\ photos/i") == f"{tmp_path}/my\\ photos/it\\'s.png"
+    assert completed("/nowhere/at/all") is None
+    assert completed("") is None
 
 
 def test_nothing_starts_while_something_is_wrong(home: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -146,6 +145,7 @@ class TiregApp(App[None]):
     async def on_unmount(self) -> None:
         self.write_to_terminal(window_title.RESTORE)
         await self.hub.stop()
+        await self.devices.stop()
         if self.registry is not None:
             if not self.registry.readonly:
                 self.remembered.save()
@@ -442,16 +442,6 @@ class TiregApp(App[None]):
 
     def edit_text(self, text: str, suffix: str = ".md") -> str | None:
         """Let the user's `$VISUAL` or `$EDITOR` change a text; None when there is no editor or it failed."""
-        import shlex
-        import subprocess
-        import tempfile
+        from tireg_tui.editor import edited
 
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-        if not editor:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"note{suffix}"
-            path.write_text(text, encoding="utf-8")
-            with self.suspend():
-                done = subprocess.run([*shlex.split(editor), str(path)], check=False)
-            return path.read_text(encoding="utf-8") if done.returncode == 0 else None
+        return edited(self, text, suffix)

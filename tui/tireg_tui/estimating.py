@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ class DeviceAsker:
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}
+        self._asking: dict[str, asyncio.Task[Device]] = {}
 
     def known(self, wanted: str) -> Device | None:
         """The device, where it has been asked for."""
@@ -36,12 +38,29 @@ class DeviceAsker:
             OSError: no process started.
         """
         if wanted not in self._known:
-            command = [sys.executable, "-m", "tiregistry.bases.device_facts", wanted]
+            if wanted not in self._asking:
+                self._asking[wanted] = asyncio.create_task(_look(wanted, home))
             try:
-                self._known[wanted] = Device(**json.loads(await output_of_command(command, home)))
-            except (ValueError, TypeError) as error:
-                raise ChildFailed(f"the device could not be examined: {error}") from None
+                # Whoever no longer waits, because something else was typed, must not end the question.
+                self._known[wanted] = await asyncio.shield(self._asking[wanted])
+            except (TiregError, OSError):
+                self._asking.pop(wanted, None)  # it may well be answered later
+                raise
         return self._known[wanted]
+
+    async def stop(self) -> None:
+        """End what is still being asked."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+
+async def _look(wanted: str, home: Path) -> Device:
+    command = [sys.executable, "-m", "tiregistry.bases.device_facts", wanted]
+    try:
+        return Device(**json.loads(await output_of_command(command, home)))
+    except (ValueError, TypeError) as error:
+        raise ChildFailed(f"the device could not be examined: {error}") from None
 
 
 def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple[list[str], list[str]]:

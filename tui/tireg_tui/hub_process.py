@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tireg_tui.processes import ChildFailed, environment, last_line
+from tireg_tui.processes import ChildFailed, end, environment, last_line
 from tiregistry.errors import TiregError
 
 Progress = Callable[[str, int, int], None]
@@ -93,16 +93,8 @@ class HubProcess:
         if self._talk is not None:
             self._talk.cancel()
             self._talk = None
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 2)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if process is not None:
+            await end(process)
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:

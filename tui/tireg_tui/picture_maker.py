@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tireg_tui.processes import ChildFailed, command_line, environment, last_line
+from tireg_tui.processes import ChildFailed, command_line, end, environment, last_line
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,8 @@ class PictureMaker:
         if self._talk is not None:
             self._talk.cancel()
             self._talk = None
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 3)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is not None:
+            await end(process)
 
     async def _start(self, base: str) -> None:
         options = ["gen", "-", "--out", str(self._folder), *(["--base", base] if base else [])]

@@ -60,9 +60,21 @@ async def output_of_command(command: Sequence[str], home: Path) -> str:
     try:
         out, talk = await process.communicate()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        await end(process)
     if process.returncode:
         raise ChildFailed(last_line(talk.decode("utf-8", "replace")))
     return out.decode("utf-8", "replace")
+
+
+async def end(process: asyncio.subprocess.Process, patience: float = 3.0) -> None:
+    """End a child that still runs, and wait until it is gone."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), patience)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -22,11 +22,13 @@ class PictureSource:
         key: the same key means the same pixels.
         caption: what it is; shown below it, and instead of it where pictures are off.
         load: decodes it; any error is shown in its place.
+        path: its file, where it is one that others can open.
     """
 
     key: str
     caption: str
     load: Callable[[], Image] = field(compare=False)
+    path: Path | None = None
 
 
 def from_blob(registry: Registry, image: SourceImage) -> PictureSource:
@@ -65,4 +67,4 @@ def from_file(path: Path, caption: str) -> PictureSource:
         key = f"{path}:{status.st_mtime_ns}:{status.st_size}"
     except OSError:
         key = str(path)
-    return PictureSource(key, caption, load)
+    return PictureSource(key, caption, load, path)

@@ -8,7 +8,7 @@ import click
 
 from tireg_cli import forms
 from tireg_cli.found_facts import found_facts
-from tireg_cli.output import emit_fields, emit_json
+from tireg_cli.output import emit, emit_fields, emit_json
 from tiregistry.references import Reference
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 from tiregistry.registry.registry import Registry
@@ -16,8 +16,9 @@ from tiregistry.registry.registry import Registry
 
 @click.command("show")
 @click.argument("reference", metavar="REF")
+@click.option("--card", is_flag=True, help="Print the model card that a push would write, instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with the manifest and the record.")
-def command(reference: str, as_json: bool) -> None:
+def command(reference: str, card: bool, as_json: bool) -> None:
     """Show a word or one of its versions: how to use it, what it is made of, how it was learned.
 
     REF is a name, name@3, name@alias or name@sha256:ab12.
@@ -32,6 +33,11 @@ def command(reference: str, as_json: bool) -> None:
         concept = registry.concept(parsed.name)
         has_version = concept.latest_number is not None or not parsed.selects_latest
         version = registry.version(parsed) if has_version else None
+        if card:
+            from tiregistry.hub.card_preview import card_of
+
+            emit(card_of(registry, registry.version(parsed)))
+            return
         record = version.record() if version else {}
         if as_json:
             data = {"concept": forms.concept_data(concept), "version": None}

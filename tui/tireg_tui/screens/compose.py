@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import shlex
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,25 +16,23 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Input, Label, Static
 
 from tireg_tui import shown
+from tireg_tui.jobs import Job
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.picture_maker import Made, PictureMaker, Refused
+from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource, from_file
+from tireg_tui.widgets.drawing_fields import DrawingFields
+from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
-from tireg_tui.widgets.table import Table
 from tireg_tui.words import Known, words_of
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.settings import Settings
 from tiregistry.text import safe
 
-_NUMBERS: tuple[tuple[str, str, str, type], ...] = (
-    ("count", "pictures", "4", int),
-    ("seed", "seed", "0", int),
-    ("steps", "steps", "30", int),
-    ("guidance", "guidance", "5", float),
-)
-_HISTORY = 50
+_HINT = "Ctrl+G makes the pictures"
+_SHOWN_AT_FIRST = 6
 
 
 class Compose(Place):
@@ -44,8 +43,8 @@ class Compose(Place):
         Binding("ctrl+g,f5", "make", "Make pictures", key_display="^g", id="compose.make", priority=True),
         Binding("slash", "prompt", "Prompt", key_display="/", id="compose.prompt"),
         Binding("escape", "leave", "Stop / leave field", show=False, id="compose.leave"),
-        Binding("c", "side_by_side", "Compare with", id="compose.compare"),
-        Binding("R", "repeat", "Repeat", id="compose.repeat"),
+        Binding("c", "side_by_side", "Compare", id="compose.compare", tooltip="Compare two versions side by side"),
+        Binding("R", "repeat", "Repeat", id="compose.repeat", tooltip="Take prompt and settings of an earlier picture"),
         Binding("N", "new_seed", "Next seeds", id="compose.seeds"),
         Binding("y", "copy", "Copy command", id="compose.copy"),
     ]
@@ -53,8 +52,8 @@ class Compose(Place):
     def __init__(self) -> None:
         super().__init__()
         self._maker: PictureMaker | None = None
-        self._history: list[tuple[Path, dict[str, Any]]] = []
-        self._busy = False
+        self._job: Job | None = None
+        self._begun = False
 
     def body(self) -> ComposeResult:
         remembered = self.tireg.remembered
@@ -65,24 +64,42 @@ class Compose(Place):
                 yield PromptInput(remembered.text("prompt"), known, id="prompt")
             with Horizontal(classes="form-row", id="compose-negative"):
                 yield Label("negative", markup=False)
-                yield Input(placeholder="what to steer away from", id="negative", compact=True)
-            with Horizontal(classes="form-row", id="compose-numbers"):
-                for key, label, default, _ in _NUMBERS:
-                    yield Label(label, markup=False, classes="number-label")
-                    yield Input(default, id=key, compact=True, classes="number")
-            yield Static("", id="compose-line", markup=False)
-            yield PictureStrip(id="results")
-            yield Table(id="history", header=False)
+                yield Input(
+                    remembered.text("negative"), placeholder="what to steer away from", id="negative", compact=True
+                )
+            yield DrawingFields(id="compose-fields")
+            yield Static(_HINT, id="compose-line", markup=False)
+            with Horizontal(id="compose-lower"):
+                yield PictureStrip(id="results")
+                yield History(id="history")
 
     @property
     def prompt(self) -> PromptInput:
         """The prompt's field."""
         return self.query_one("#prompt", PromptInput)
 
+    @property
+    def fields(self) -> DrawingFields:
+        """The settings."""
+        return self.query_one(DrawingFields)
+
+    @property
+    def strip(self) -> PictureStrip:
+        """The results."""
+        return self.query_one("#results", PictureStrip)
+
+    @property
+    def history(self) -> History:
+        """The pictures of before."""
+        return self.query_one(History)
+
     def on_mount(self) -> None:
-        self.query_one("#history", Table).add_columns("when", "prompt", "seed")
+        with contextlib.suppress(ValueError):
+            values = json.loads(self.tireg.remembered.text("drawing", "{}"))
+            if isinstance(values, dict):
+                self.fields.restore(values)
         self.prompt.focus()
-        self._look_at_history(show=True)
+        self.history.read(self.registry)
 
     async def on_unmount(self) -> None:
         if self._maker is not None:
@@ -102,7 +119,7 @@ class Compose(Place):
         with contextlib.suppress(TiregError):
             self.prompt.known = Known.read(self.registry)
             self.prompt.refresh()
-        self._look_at_history(show=False)
+        self.history.read(self.registry)
 
     @on(PromptInput.Begun)
     def show_completions(self, event: PromptInput.Begun) -> None:
@@ -113,7 +130,7 @@ class Compose(Place):
             if "@" in event.part and concept is not None and concept not in self.prompt.known.selectors:
                 with contextlib.suppress(TiregError):
                     self.prompt.known = self.prompt.known.with_selectors(concept, self.registry)
-                    self.prompt._tell()
+                    self.prompt.tell()
                 return
             found = "  ".join(f"<{word}>" for word in event.found)
             line.update(safe(f"Tab: {found}" if found else "no word begins like this"))
@@ -123,57 +140,84 @@ class Compose(Place):
             line.update(
                 safe(f"not in the registry: {', '.join(f'<{word}>' for word in unknown)} · \\<x> is plain text")
             )
-        elif not self._busy:
-            line.update("Ctrl+G makes the pictures")
+        elif self._job is None:
+            line.update(_HINT)
 
     # -- making --------------------------------------------------------------------------------------------------
 
     def action_make(self) -> None:
         """Make the pictures of the prompt."""
+        request = self._request()
+        if request is not None:
+            seed, count = request["seed"], self.fields.count
+            self._make([request | {"seed": seed + number} for number in range(count)], pairs=False)
+
+    def _request(self) -> dict[str, Any] | None:
+        """What is asked for, as `tireg gen -` reads it; None where that has been answered with a message."""
         prompt = self.prompt.value.strip()
         if not prompt:
             self.tireg.say("Write a prompt first")
-            return
-        self.tireg.remembered.set("prompt", prompt)
+            return None
+        negative = self.query_one("#negative", Input).value.strip()
+        remembered = self.tireg.remembered
+        remembered.set("prompt", prompt)
+        remembered.set("negative", negative)
+        remembered.set("drawing", json.dumps(self.fields.values()))
         try:
-            numbers = {
-                key: kind(self.query_one(f"#{key}", Input).value or default) for key, _, default, kind in _NUMBERS
-            }
+            request = {"prompt": prompt, **self.fields.request()}
+            self.fields.count  # noqa: B018  (a number, or it says so)
         except ValueError as error:
             self.tireg.say(f"One of the settings is no number: {error}")
-            return
-        request: dict[str, Any] = {"prompt": prompt, "steps": numbers["steps"], "guidance": float(numbers["guidance"])}
-        if negative := self.query_one("#negative", Input).value.strip():
-            request["negative"] = negative
-        count = max(1, min(64, int(numbers["count"])))
-        self._make([request | {"seed": int(numbers["seed"]) + number} for number in range(count)])
+            return None
+        except TiregError as error:
+            self.tireg.report(error)
+            return None
+        return request | ({"negative": negative} if negative else {})
 
     @work(exclusive=True, group="make", exit_on_error=False)
-    async def _make(self, requests: list[dict[str, Any]]) -> None:
+    async def _make(self, requests: list[dict[str, Any]], *, pairs: bool) -> None:
         line = self.query_one("#compose-line", Static)
-        self._busy = True
+        what = f"draw {shown.count(len(requests), 'picture')}: {requests[0]['prompt']}"
+        job = self._job = self.tireg.start_job(Job(what, cancel=self._stop))
+        job.tell("", 0, len(requests))
         made: list[PictureSource] = []
         try:
             texts = [text for request in requests for text in (request["prompt"], request.get("negative", ""))]
             base = await asyncio.to_thread(self._base_of, texts)
             if self._maker is None:
                 self._maker = PictureMaker(self.registry.home, self._folder)
-            warm = self._maker.is_warm
-            line.update("drawing …" if warm else "loading the model …")
+            line.update("drawing … · Esc stops" if self._maker.is_warm else "loading the model … · Esc stops")
             async for result in self._maker.make(base, requests):
                 if isinstance(result, Refused):
                     line.update(safe(f"{result.message} · {result.hint}"))
+                    job.end("failed", result.message)
                     continue
+                self._begun = True
                 made.append(from_file(result.path, _caption(result)))
-                await self.query_one("#results", PictureStrip).show(made)
+                self.strip.pairs = pairs
+                await self.strip.show(made)
+                job.tell(str(result.path), len(made), len(requests))
+                self.tireg.jobs_changed()
                 line.update(f"{len(made)} of {len(requests)} · Esc stops")
             if made:
                 line.update(safe(f"{shown.count(len(made), 'picture')} in {self._folder}"))
+                job.end("done", str(self._folder))
+        except asyncio.CancelledError:
+            job.end("cancelled")
+            raise
         except (TiregError, OSError) as error:
             line.update("")
+            job.end("failed", str(error))
             self.tireg.report(error)
         finally:
-            self._busy = False
+            if self._job is job:
+                self._job = None
+            self.tireg.jobs_changed()
+
+    def _stop(self) -> None:
+        """Stop what is being made."""
+        self.workers.cancel_group(self, "make")
+        self.query_one("#compose-line", Static).update("stopped")
 
     @property
     def _folder(self) -> Path:
@@ -189,12 +233,10 @@ class Compose(Place):
 
     def action_leave(self) -> None:
         """Stop what is being made; else leave the field; else go back to the library."""
-        if self._busy:
-            self.workers.cancel_group(self, "make")
-            self._busy = False
-            self.query_one("#compose-line", Static).update("stopped")
+        if self._job is not None:
+            self._stop()
         elif isinstance(self.focused, Input):
-            self.query_one("#results", PictureStrip).focus()
+            self.strip.focus()
         else:
             self.tireg.action_go("library")
 
@@ -204,94 +246,78 @@ class Compose(Place):
 
     def action_new_seed(self) -> None:
         """The same prompt with the next seeds."""
-        seed, count = self.query_one("#seed", Input), self.query_one("#count", Input)
         with contextlib.suppress(ValueError):
-            seed.value = str(int(seed.value or 0) + int(count.value or 1))
+            self.fields.next_seeds()
         self.action_make()
 
+    # -- two versions side by side -------------------------------------------------------------------------------
+
     def action_side_by_side(self) -> None:
-        """The same prompt and seed with the word's latest version and the one before, side by side."""
+        """The same prompt and seeds with another version of its word, side by side."""
         words = [word for _, _, word in words_of(self.prompt.value) if self.prompt.known.knows(word)]
         if not words:
             self.tireg.say("The prompt names no word to compare versions of")
             return
         name, _, selector = words[0].partition("@")
+        concept = self.prompt.known.tokens[name]
         try:
-            versions = self.registry.versions(self.prompt.known.tokens[name])
-            now = self.registry.version(f"{self.prompt.known.tokens[name]}{'@' + selector if selector else ''}").number
+            versions = self.registry.versions(concept)
+            now = self.registry.version(f"{concept}{'@' + selector if selector else ''}").number
         except NotFound as error:
             self.tireg.report(error)
             return
-        others = [version.number for version in versions if version.number != now]
+        others = [version.number for version in versions if version.number != now][::-1]
         if not others:
             self.tireg.say(f"<{name}> has one version only")
             return
-        other = max((number for number in others if number < now), default=max(others))
-        prompts = [self.prompt.value.replace(f"<{words[0]}>", f"<{name}@{number}>") for number in (now, other)]
-        seed = self.query_one("#seed", Input).value or "0"
-        steps = self.query_one("#steps", Input).value or "30"
-        if seed.isdigit() and steps.isdigit():
-            self._make([{"prompt": prompt, "seed": int(seed), "steps": int(steps)} for prompt in prompts])
+
+        def with_other(choice: str | None) -> None:
+            request = self._request() if choice is not None else None
+            if request is None:
+                return
+            both = [request["prompt"].replace(f"<{words[0]}>", f"<{name}@{number}>") for number in (now, choice)]
+            seeds = range(request["seed"], request["seed"] + min(self.fields.count, 16))
+            self._make([request | {"prompt": prompt, "seed": seed} for seed in seeds for prompt in both], pairs=True)
+
+        before = max((number for number in others if number < now), default=others[0])
+        if len(others) == 1:
+            with_other(str(before))
+        else:
+            title = f"Compare <{name}@{now}> with version"
+            self.app.push_screen(Choose(title, [str(number) for number in others], str(before)), with_other)
 
     def action_copy(self) -> None:
         """Copy the command that makes these pictures."""
-        import shlex
-
-        arguments = ["tireg", "gen", self.prompt.value]
-        options = {"count": "-n", "seed": "--seed", "steps": "--steps", "guidance": "--guidance"}
-        for key, _, default, _ in _NUMBERS:
-            value = self.query_one(f"#{key}", Input).value.strip()
-            if value and (value != default or key == "count"):
-                arguments += [options[key], value]
+        arguments = ["tireg", "gen", self.prompt.value, *self.fields.arguments()]
         if negative := self.query_one("#negative", Input).value.strip():
             arguments += ["--negative", negative]
         self.tireg.copy(shlex.join(arguments))
 
     # -- before --------------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="history", exit_on_error=False)
-    async def _look_at_history(self, *, show: bool) -> None:
-        try:
-            pictures = await asyncio.to_thread(self.registry.pictures, limit=_HISTORY)
-        except TiregError:
-            return
-        table = self.query_one("#history", Table)
-        self._history = [(Path(picture.path), dict(picture.recipe)) for picture in pictures]
-        table.clear()
-        for picture in pictures:
-            seed = str(picture.recipe.get("seed", ""))
-            table.add_row(_plain(shown.ago(picture.created_at)), _plain(picture.prompt), _plain(f"seed {seed}"))
-        table.display = bool(pictures)
-        if show:
-            made = [from_file(p, _recipe_caption(recipe)) for p, recipe in self._history[:6] if p.is_file()]
-            await self.query_one("#results", PictureStrip).show(made)
+    @on(History.Read)
+    async def history_read(self) -> None:
+        self.history.display = bool(self.history.pictures)
+        if not self._begun and not self.strip.sources:
+            await self.strip.show(self.history.sources(_SHOWN_AT_FIRST))
 
     @on(DataTable.RowSelected, "#history")
-    async def show_from_history(self, event: DataTable.RowSelected) -> None:
-        path, recipe = self._history[event.cursor_row]
-        await self.query_one("#results", PictureStrip).show([from_file(path, _recipe_caption(recipe))])
+    async def show_from_history(self) -> None:
+        current = self.history.current
+        if current is not None:
+            self.strip.pairs = False
+            await self.strip.show([source_of(*current)])
 
     def action_repeat(self) -> None:
         """Take prompt and settings of the picture under the history's cursor."""
-        row = self.query_one("#history", Table).cursor_row
-        if not 0 <= row < len(self._history):
+        current = self.history.current
+        if current is None:
             return
-        recipe = self._history[row][1]
+        recipe = current[1]
         self.take_prompt(str(recipe.get("prompt", "")))
         self.query_one("#negative", Input).value = str(recipe.get("negative_prompt", ""))
-        for key, name in (("seed", "seed"), ("steps", "num_inference_steps"), ("guidance", "guidance_scale")):
-            if name in recipe:
-                self.query_one(f"#{key}", Input).value = f"{recipe[name]:g}" if key != "seed" else str(recipe[name])
+        self.fields.fill(recipe)
 
 
 def _caption(made: Made) -> str:
     return f"{made.prompt} · seed {made.seed}"
-
-
-def _recipe_caption(recipe: dict[str, Any]) -> str:
-    return f"{recipe.get('prompt', '')} · seed {recipe.get('seed', '?')}"
-
-
-def _plain(text: str) -> Text:
-    """Foreign text for a cell, which would read a string as markup."""
-    return Text(safe(text, limit=300), no_wrap=True, overflow="ellipsis")

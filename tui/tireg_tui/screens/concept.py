@@ -18,6 +18,8 @@ from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_file
+from tireg_tui.widgets.card import CardPane
+from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -53,6 +55,7 @@ class ConceptScreen(Place):
         Binding("p", "prompt", "Compose", id="concept.prompt"),
         Binding("n", "train", "Train again", id="concept.train"),
         Binding("y", "copy", "Copy word", show=False, id="concept.copy"),
+        Binding("x", "export", "Export", show=False, id="concept.export", tooltip="Export this version as a file"),
         Binding("P", "push", "Push", id="concept.push", tooltip="Push this version to the Hub"),
         Binding("D,delete", "remove", "Remove", key_display="D", id="concept.remove"),
     ]
@@ -64,6 +67,7 @@ class ConceptScreen(Place):
         self._concept: RegisteredConcept | None = None
         self._versions: list[RegisteredVersion] = []
         self._marked: int | None = None
+        self._card_of = ""
 
     def body(self) -> ComposeResult:
         yield Static("", id="concept-title", markup=False)
@@ -81,6 +85,10 @@ class ConceptScreen(Place):
                     yield LossChart()
                 with TabPane("Diff", id="tab-diff"), VerticalScroll():
                     yield Static("Mark a version with Space, move to another, then press =", id="diff", markup=False)
+                with TabPane("Runs", id="tab-runs"):
+                    yield ConceptRuns(id="concept-runs")
+                with TabPane("Card", id="tab-card"):
+                    yield CardPane(id="concept-card")
                 with TabPane("Notes", id="tab-notes"), VerticalScroll():
                     yield Static("", id="notes", markup=False)
 
@@ -141,6 +149,7 @@ class ConceptScreen(Place):
             mark = Text("●" if number == self._marked else " ")
             self.table.add_row(mark, *(Text(safe(cell, limit=60)) for cell in cells), key=str(number))
         self.table.move_cursor(row=min(max(0, row), len(rows) - 1), animate=False)
+        self.query_one(ConceptRuns).read(self.registry, self.concept_name)
         self._show_version()
 
     @on(DataTable.RowHighlighted, "#versions")
@@ -160,10 +169,36 @@ class ConceptScreen(Place):
         except TiregError as error:
             self.tireg.report(error)
             return
+        self._card_of = ""
+        self._show_card()
         self.query_one("#version-fields", Fields).show(facts)
         self.query_one(LossChart).values = tuple(losses)
         await self.query_one("#made", PictureStrip).show(made or images)
         await self.query_one("#images", PictureStrip).show(images)
+
+    @on(TabbedContent.TabActivated, "#concept-right")
+    def tab_changed(self) -> None:
+        self._show_card()
+
+    @work(exclusive=True, group="card", exit_on_error=False)
+    async def _show_card(self) -> None:
+        """The card that the version would be pushed with; made when it is looked at."""
+        version = self.current
+        is_seen = self.query_one("#concept-right", TabbedContent).active == "tab-card"
+        if version is None or not is_seen or self._card_of == version.digest:
+            return
+        from tiregistry.hub.card_preview import card_of
+
+        self._card_of = version.digest
+        try:
+            text = await asyncio.to_thread(card_of, self.registry, version)
+        except TiregError as error:
+            text = f"It could not be pushed: {error.message}"
+        await self.query_one("#concept-card", CardPane).show(text)
+
+    @on(ConceptRuns.Chosen)
+    def run_chosen(self, event: ConceptRuns.Chosen) -> None:
+        self.tireg.show_run(event.run_id)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
@@ -241,7 +276,11 @@ class ConceptScreen(Place):
         """Write the concept's notes in the user's editor."""
         if self._concept is None:
             return
-        text = self.tireg.edit_text(self._concept.notes)
+        try:
+            text = self.tireg.edit_text(self._concept.notes)
+        except (TiregError, OSError) as error:
+            self.tireg.report(error)
+            return
         if text is None:
             self.tireg.say("No editor: set VISUAL or EDITOR, or press e")
         elif text != self._concept.notes:
@@ -259,6 +298,24 @@ class ConceptScreen(Place):
             latest = version.number == self._concept.latest_number
             token = version.placeholder_token
             self.tireg.compose_prompt(f"a photo of {token if latest else token[:-1] + f'@{version.number}>'}")
+
+    def action_export(self) -> None:
+        """Write this version as a file for another program."""
+        from tireg_tui.screens.export_word import ExportWish, ExportWord
+        from tiregistry.exchange.exporting import FORMATS, export_version
+
+        version, registry = self.current, self.registry
+        if version is None:
+            return
+
+        def answered(wish: ExportWish | None) -> None:
+            if wish is not None:
+                self.tireg.change(
+                    lambda: export_version(registry, version, wish.path, wish.format_id),
+                    lambda paths: self.tireg.say("\n".join(str(path) for path in paths[:4]), title="Exported"),
+                )
+
+        self.app.push_screen(ExportWord(version.reference, list(FORMATS)), answered)
 
     def action_push(self) -> None:
         """Show what pushing this version would send."""

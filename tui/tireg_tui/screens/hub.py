@@ -20,7 +20,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.screens.pull import PullDialog, PullWish
 from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
-from tireg_tui.widgets.card import Card
+from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
@@ -68,8 +68,8 @@ class HubScreen(Place):
                 yield Static("", id="hub-title", markup=False)
                 yield Fields(id="hub-facts")
                 with TabbedContent(id="hub-tabs"):
-                    with TabPane("Card", id="tab-card"), VerticalScroll():
-                        yield Card(id="hub-card")
+                    with TabPane("Card", id="tab-card"):
+                        yield CardPane(id="hub-card")
                     with TabPane("Files", id="tab-files"), VerticalScroll():
                         yield Static("", id="hub-files", markup=False)
                     with TabPane("Difference", id="tab-difference"), VerticalScroll():
@@ -192,9 +192,9 @@ class HubScreen(Place):
         looked = await self._ask(f"looking at {repo_id}", "look", repo=repo_id)
         if looked is not None:
             self._say("")
-            self._show(looked)
+            await self._show(looked)
 
-    def _show(self, looked: dict[str, Any]) -> None:
+    async def _show(self, looked: dict[str, Any]) -> None:
         self._looked = looked
         self.query_one("#hub-title", Static).update(safe(looked["repo_id"], limit=120))
         versions = ", ".join(f"v{number}" for number in looked["versions"][-12:])
@@ -210,7 +210,7 @@ class HubScreen(Place):
                 "here": ", ".join(looked["here"]),
             }
         )
-        self.query_one("#hub-card", Card).show(looked["card"] or "no card")
+        await self.query_one("#hub-card", CardPane).show(looked["card"] or "no card")
         self.query_one("#hub-files", Static).update(self._files(looked["files"]))
         self.query_one("#hub-difference", Static).update(self._difference(looked))
         self.query_one("#hub-tabs").display = True
@@ -291,7 +291,7 @@ class HubScreen(Place):
             if looked is None:
                 return
             self._say("")
-            self._show(looked)
+            await self._show(looked)
 
         def answered(wish: PullWish | None) -> None:
             if wish is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,11 +20,16 @@ from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import SORTS, ConceptTable
 
+if TYPE_CHECKING:
+    from tiregistry.exchange.importing import Outcome
+
 EMPTY = """No words yet.
 
-n        teach one from your own pictures
-tireg demo     learns two bundled ones in a few minutes
-tireg import   reads embeddings you already have"""
+n    teach one from your own pictures
+I    import embeddings you already have
+4    find some on the Hub
+
+tireg demo, in a shell, learns two bundled ones in a few minutes"""
 
 
 class Library(Place):
@@ -37,6 +43,7 @@ class Library(Place):
         Binding("p", "prompt", "Compose", id="library.prompt"),
         Binding("t", "tags", "Tags", id="library.tags"),
         Binding("y", "copy", "Copy word", id="library.copy"),
+        Binding("I", "import", "Import", show=False, id="library.import", tooltip="Import words from files"),
         Binding("P", "push", "Push", id="library.push", tooltip="Push to the Hub"),
         Binding("D,delete", "remove", "Remove", key_display="D", id="library.remove"),
         Binding("i", "picture", "Picture on/off", show=False, id="library.picture"),
@@ -166,6 +173,22 @@ class Library(Place):
         """Copy the placeholder token."""
         if self.table.current:
             self.tireg.copy(self.registry.concept(self.table.current).placeholder_token)
+
+    def action_import(self) -> None:
+        """Import words from files, after saying what they hold."""
+        from tireg_tui.screens.import_words import ImportWords, imported
+
+        registry = self.registry
+
+        def done(outcomes: list[Outcome]) -> None:
+            names = [outcome.reference for outcome in outcomes if outcome.status == "imported"]
+            self.tireg.say(", ".join(names[:8]) or "nothing new", title=f"{shown.count(len(names), 'word')} imported")
+
+        def answered(paths: list[Path] | None) -> None:
+            if paths:
+                self.tireg.change(lambda: imported(registry, paths, dry_run=False), done)
+
+        self.app.push_screen(ImportWords(registry), answered)
 
     def action_push(self) -> None:
         """Show what pushing the word under the cursor would send."""

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from tireg_tui import hub_texts
+from tireg_tui.widgets.check import Check
 from tiregistry.text import safe
 
 
@@ -58,9 +59,9 @@ class PullDialog(ModalScreen[PullWish | None]):
             with Horizontal(classes="form-row"):
                 yield Label("token here", markup=False)
                 yield Input(placeholder=safe(looked["token"] or "as in the file"), id="pull-token", compact=True)
-            yield Checkbox("its pictures too", True, id="pull-images", compact=True)
+            yield Check("its pictures too", True, id="pull-images")
             if len(looked["versions"]) > 1:
-                yield Checkbox(f"all {len(looked['versions'])} versions", False, id="pull-all", compact=True)
+                yield Check(f"all {len(looked['versions'])} versions", False, id="pull-all")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Pull", id="act", variant="primary")

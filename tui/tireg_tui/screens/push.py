@@ -20,7 +20,8 @@ from tireg_tui.screens.place import Place
 from tireg_tui.screens.type_name import TypeName
 from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
-from tireg_tui.widgets.card import Card
+from tireg_tui.widgets.card import CardPane
+from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -61,13 +62,13 @@ class PushPage(Place):
                     yield Select(_VISIBILITY, value="keep", allow_blank=False, id="push-visibility", compact=True)
                 with Horizontal(classes="form-row"):
                     yield Label("along with it", markup=False)
-                    yield Checkbox("the pictures it was learned from", False, id="push-images", compact=True)
+                    yield Check("the pictures it was learned from", False, id="push-images")
                 with Horizontal(classes="form-row"):
                     yield Label("", markup=False)
-                    yield Checkbox("its previews", False, id="push-previews", compact=True)
+                    yield Check("its previews", False, id="push-previews")
                 with Horizontal(classes="form-row"):
                     yield Label("", markup=False)
-                    yield Checkbox("as a pull request", False, id="push-request", compact=True)
+                    yield Check("as a pull request", False, id="push-request")
                 with Horizontal(classes="form-row"):
                     yield Label("message", markup=False)
                     yield Input(placeholder="of the commit", id="push-message", compact=True)
@@ -77,8 +78,8 @@ class PushPage(Place):
                 with TabbedContent(id="push-tabs"):
                     with TabPane("Files", id="tab-push-files"), VerticalScroll():
                         yield Static("", id="push-files", markup=False)
-                    with TabPane("Card", id="tab-push-card"), VerticalScroll():
-                        yield Card(id="push-card")
+                    with TabPane("Card", id="tab-push-card"):
+                        yield CardPane(id="push-card")
 
     def on_mount(self) -> None:
         self.query_one("#push-tabs").display = False
@@ -147,7 +148,7 @@ class PushPage(Place):
             shown.append(f"{safe(line, limit=400)}\n", style=style if number == 0 else "")
         plan_text.update(shown)
         self.query_one("#push-files", Static).update(_files(plan))
-        self.query_one("#push-card", Card).show(plan["card"])
+        await self.query_one("#push-card", CardPane).show(plan["card"])
         self.query_one("#push-tabs").display = True
 
     # -- keys ----------------------------------------------------------------------------------------------------

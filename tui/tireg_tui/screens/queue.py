@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static
 
 from tireg_tui import shown
+from tireg_tui.jobs import Job
 from tireg_tui.messages import JobsChanged, RegistryChanged
 from tireg_tui.queue_rows import GLYPHS, Row, State, read, rows
 from tireg_tui.screens.confirm import Confirm
@@ -201,10 +202,7 @@ class Queue(Place):
         if row is None:
             return
         if row.job is not None:
-            if row.job.state == "at work" or row.job.again is None:
-                self.tireg.say("There is nothing to do again")
-                return
-            row.job.again()
+            self._do_again(row.job)
             return
         run = row.run
         assert run is not None
@@ -219,6 +217,21 @@ class Queue(Place):
             return run.concept
 
         self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+
+    def _do_again(self, job: Job) -> None:
+        """Do a job again, after asking: it may be one that others see."""
+        again = job.again
+        if job.state == "at work" or again is None:
+            self.tireg.say("There is nothing to do again")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and again is not None:
+                again()
+
+        self.app.push_screen(
+            Confirm(f"Again: {job.what}?", "What is there already is not sent twice.", "Again"), answered
+        )
 
     def action_cancel(self) -> None:
         """Cancel what is at work or waits, after asking."""

@@ -290,7 +290,7 @@ class SettingsScreen(Place):
                 self.tireg.say(f"No editor: set VISUAL or EDITOR. The file is {path}")
             elif text != before:
                 path.write_text(text, encoding="utf-8")
-        except OSError as error:
+        except (TiregError, OSError) as error:
             self.tireg.report(error)
         self.tireg.preferences.load()
         self._show_settings()

@@ -22,7 +22,8 @@ from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
 from tireg_tui.themes import ink
-from tireg_tui.widgets.picture_strip import PictureStrip
+from tireg_tui.widgets.check import Check
+from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import NotFound
 from tiregistry.text import safe
@@ -91,9 +92,9 @@ class TrainForm(Place):
                     yield from _row(label, Input(id=key, placeholder=placeholder, compact=True))
                 hint = "a photo of {} on the beach | {} in the snow"
                 yield from _row("previews", Input(id="previews-of", placeholder=hint, compact=True))
-                yield from _row("mirror", Checkbox("learn from mirrored pictures too", True, id="flip", compact=True))
+                yield from _row("mirror", Check("learn from mirrored pictures too", True, id="flip"))
             with Vertical(id="train-side"):
-                yield PictureStrip(id="train-pictures")
+                yield PictureStrip(id="train-pictures", each=SMALL)
                 with VerticalScroll(id="train-said", can_focus=False):
                     yield Static("", id="train-check", markup=False)
                     yield Static("", id="train-needs", markup=False)
@@ -164,8 +165,9 @@ class TrainForm(Place):
         strip = self.query_one(PictureStrip)
         strip.display = bool(sources)
         await strip.show(sources)
-        await self._estimate(self._checked)
+        self._estimate(self._checked)
 
+    @work(exclusive=True, group="needs", exit_on_error=False)
     async def _estimate(self, checked: Checked) -> None:
         """Say what it will need; the first time the device must be asked for, which takes a moment."""
         shown = self.query_one("#train-needs", Static)

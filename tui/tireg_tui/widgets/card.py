@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from textual.widgets import Markdown
+from textual.containers import VerticalScroll
 
 from tiregistry.text import safe
 
@@ -12,23 +12,26 @@ _LIMIT = 20_000
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
-class Card(Markdown):
+class CardPane(VerticalScroll):
     """Shows a card's text. Its links lead nowhere: they are somebody else's."""
 
     DEFAULT_CSS = """
-    Card { padding: 0; background: transparent; height: auto; }
-    Card MarkdownH1, Card MarkdownH2, Card MarkdownH3 {
+    CardPane Markdown { padding: 0; background: transparent; height: auto; }
+    CardPane MarkdownH1, CardPane MarkdownH2, CardPane MarkdownH3 {
         color: $accent; text-style: bold; background: transparent; margin: 0 0 1 0; content-align: left middle;
     }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, open_links=False)
-
-    def show(self, text: str) -> None:
+    async def show(self, text: str) -> None:
         """Show another card."""
+        # Imported and mounted when the first card is shown: it is slow to start, and most visits need none.
+        from textual.widgets import Markdown
+
         plain = safe(text, limit=_LIMIT, multiline=True)
         front = _FRONT.match(plain)
         if front:
             plain = f"```yaml\n{front.group(1)}\n```\n\n{plain[front.end() :]}"
-        self.update(plain)
+        if not self.query(Markdown):
+            await self.mount(Markdown(open_links=False))
+        await self.query_one(Markdown).update(plain)
+        self.scroll_home(animate=False)

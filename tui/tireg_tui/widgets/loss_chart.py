@@ -1,19 +1,26 @@
-"""The course of the loss: a filled curve with its ends, as high and wide as there is room."""
+"""The course of the loss: a smooth line over the single steps, as high and wide as there is room."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
+from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
+from tireg_tui.braille import Canvas
+from tireg_tui.themes import ink
+
+_LABEL = 9
+_SMOOTHED_OVER = 12
+"""The line at a step is the mean of a twelfth of all steps around it: single losses are mostly noise."""
 
 
 class LossChart(Widget):
-    """Draws `values`; several steps that fall into one column are shown by their mean."""
+    """Draws `values`: single steps as faint dots, their moving mean as a line."""
 
     DEFAULT_CSS = "LossChart { height: 8; color: $primary; }"
 
@@ -26,30 +33,61 @@ class LossChart(Widget):
         lost = len(self.values) - len(values)
         if lost:
             return Text(f"{lost} of {len(self.values)} losses are not numbers: the training has diverged", style="bold")
-        if len(values) < 2 or width < 12 or height < 2:
+        if len(values) < 2 or width < _LABEL + 6 or height < 2:
             return Text("" if len(values) < 2 else f"loss {values[-1]:.4f}")
-        room = width - 9
-        means = _columns(values, room)
-        if self.logarithmic:
-            means = [math.log10(max(mean, 1e-9)) for mean in means]
-        low, high = min(means), max(means)
-        span = high - low or 1.0
-        rows = height - 1
-        lines = []
-        for row in range(rows, 0, -1):
-            label = high if row == rows else low if row == 1 else None
+        scaled = [math.log10(max(value, 1e-9)) for value in values] if self.logarithmic else values
+        smooth = smoothed(scaled)
+        low, high = _range(scaled, smooth)
+        columns, rows = width - _LABEL, height - 1
+        faint, line = Canvas(columns, rows), Canvas(columns, rows)
+        for x, value in enumerate(_sampled(scaled, 2 * columns)):
+            faint.dot(x, round((value - low) / (high - low) * (4 * rows - 1)))
+        line.curve([(value - low) / (high - low) for value in _sampled(smooth, 2 * columns)])
+        return self._drawn(faint, line, (low, high), values)
+
+    def _drawn(self, faint: Canvas, line: Canvas, ends: tuple[float, float], values: list[float]) -> Text:
+        dim, strong, bright = Style(dim=True), ink(self.app, "primary"), ink(self.app, "accent", bold=True)
+        text = Text(no_wrap=True)
+        for row in range(line.height):
+            label = {0: ends[1], line.height - 1: ends[0]}.get(row)
             shown = "" if label is None else f"{10**label if self.logarithmic else label:.4f}"
-            cells = []
-            for mean in means:
-                filled = (mean - low) / span * (rows * 8 - 1) + 1 - (row - 1) * 8
-                cells.append(_EIGHTHS[max(0, min(8, round(filled)))])
-            lines.append(f"{shown:>8} {''.join(cells)}")
+            text.append(f"{shown:>8} ", style=dim)
+            for over, under in zip(line.row(row), faint.row(row), strict=True):
+                text.append(over if over != " " else under, style=strong if over != " " else dim)
+            text.append("\n")
+        tail = values[-max(1, len(values) // 10) :]
         last = f"step {len(values)}"
-        lines.append(f"{'':>9}1{last:>{max(1, len(means) - 1)}}" + (" log" if self.logarithmic else ""))
-        return Text("\n".join(lines), no_wrap=True)
+        mean = f" {sum(tail) / len(tail):.4f}" + (" log" if self.logarithmic else "")
+        gap = max(1, line.width - 1 - len(last) - len(mean))
+        text.append(f"{'':>{_LABEL}}1{' ' * gap}", style=dim)
+        text.append(last, style=dim).append(mean, style=bright)
+        return text
 
 
-def _columns(values: list[float], width: int) -> list[float]:
-    count = min(width, len(values))
-    edges = [column * len(values) // count for column in range(count + 1)]
+def smoothed(values: Sequence[float]) -> list[float]:
+    """The moving mean, with windows that become smaller towards both ends."""
+    reach = max(1, len(values) // _SMOOTHED_OVER // 2)
+    sums = [0.0]
+    for value in values:
+        sums.append(sums[-1] + value)
+    out = []
+    for at in range(len(values)):
+        first, last = max(0, at - reach), min(len(values), at + reach + 1)
+        out.append((sums[last] - sums[first]) / (last - first))
+    return out
+
+
+def _range(values: Sequence[float], smooth: Sequence[float]) -> tuple[float, float]:
+    """What the chart reaches from and to: nine of ten single steps and the whole line."""
+    ordered = sorted(values)
+    edge = len(ordered) // 20
+    low, high = min(ordered[edge], *smooth), max(ordered[-edge - 1], *smooth)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _sampled(values: Sequence[float], count: int) -> list[float]:
+    """`count` values along the course: means where there are more, the nearest where there are fewer."""
+    if len(values) <= count:
+        return [values[min(len(values) - 1, at * len(values) // count)] for at in range(count)]
+    edges = [at * len(values) // count for at in range(count + 1)]
     return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]

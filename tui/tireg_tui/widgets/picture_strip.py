@@ -11,14 +11,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.message import Message
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tireg_tui.sources import PictureSource
 from tireg_tui.widgets.captioned import Captioned
 
-_WIDTH, _HEIGHT = 26, 13
-"""Cells that a picture should have at least, with its caption."""
+EACH = (26, 13)
+"""Cells that a picture should have at least, with its caption: columns and rows."""
+SMALL = (16, 8)
 
 
 class PictureStrip(Widget, can_focus=True):
@@ -42,6 +44,7 @@ class PictureStrip(Widget, can_focus=True):
         Binding("end", "move(100000)", "Newest picture", show=False, id="strip.last"),
         Binding("enter", "open", "Open picture", show=False, id="strip.open"),
         Binding("z", "zoom", "Larger", show=False, id="strip.zoom"),
+        Binding("o", "viewer", "Open in a viewer", show=False, id="strip.viewer"),
     ]
 
     class Opened(Message):
@@ -51,8 +54,18 @@ class PictureStrip(Widget, can_focus=True):
             super().__init__()
             self.strip, self.index = strip, index
 
-    def __init__(self, *, id: str | None = None, follow: bool = False) -> None:  # noqa: A002
+    pairs: reactive[bool] = reactive(False)
+    """Pictures belong together two by two, and stay side by side; the cursor moves by pairs."""
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002
+        follow: bool = False,
+        each: tuple[int, int] = EACH,
+    ) -> None:
         super().__init__(id=id)
+        self._each = each
         self.sources: list[PictureSource] = []
         self.index = 0
         self._follow = follow
@@ -82,14 +95,16 @@ class PictureStrip(Widget, can_focus=True):
 
     async def action_move(self, by: int) -> None:
         """Move the cursor."""
-        self.index = max(0, min(len(self.sources) - 1, self.index + by))
+        step = 2 if self.pairs else 1
+        self.index = max(0, min(len(self.sources) - step, self.index + step * by))
+        self.index -= self.index % step
         await self._lay_out()
 
     async def action_move_row(self, by: int) -> None:
         """Move the cursor by rows; beyond the ends the focus goes on, as where there is one row only."""
         wanted = self.index + by * self._columns
         if 0 <= wanted < len(self.sources) and self._per_page > self._columns:
-            await self.action_move(by * self._columns)
+            await self.action_move(by * self._columns // (2 if self.pairs else 1))
         elif by < 0:
             self.screen.focus_previous()
         else:
@@ -99,6 +114,12 @@ class PictureStrip(Widget, can_focus=True):
         """Choose the picture under the cursor."""
         if self.sources:
             self.post_message(self.Opened(self, self.index))
+
+    def action_viewer(self) -> None:
+        """Open the picture with the system's own viewer."""
+        path = self.sources[self.index].path if self.sources else None
+        if path is not None:
+            self.app.open_url(path.as_uri())
 
     async def action_zoom(self) -> None:
         """One large picture, or several."""
@@ -113,32 +134,37 @@ class PictureStrip(Widget, can_focus=True):
 
     async def _fill(self) -> None:
         """Put the pictures of the page that the cursor is on into as many places as there is room for."""
-        columns, rows = (1, 1) if self._single else _shape(self.size.width, self.size.height - 1, len(self.sources))
-        self._columns = columns
-        self._per_page = max(1, min(columns * rows, len(self.sources)))
-        row = self.query_one(Grid)
+        sources, row = list(self.sources), self.query_one(Grid)
+        columns, rows = _shape((self.size.width, self.size.height - 1), self._each, len(sources))
+        if self._single:
+            columns, rows = (2 if self.pairs else 1), 1
+        elif self.pairs:
+            columns = max(2, columns // 2 * 2)
+        per_page = max(1, min(columns * rows, len(sources)))
+        self._columns, self._per_page = columns, per_page
         row.styles.grid_size_columns = columns
         row.styles.grid_size_rows = rows
         captions = list(row.query(Captioned))
-        if len(captions) != (self._per_page if self.sources else 0):
+        if len(captions) != (per_page if sources else 0):
             await row.remove_children()
-            if self.sources:
-                await row.mount_all([Captioned() for _ in range(self._per_page)])
-            captions = list(row.query(Captioned))
-        first = max(0, min(self.index // self._per_page * self._per_page, len(self.sources) - self._per_page))
-        for offset, captioned in enumerate(captions):
-            captioned.show(self.sources[first + offset])
-            captioned.set_class(first + offset == self.index and len(captions) > 1, "-current")
-        more = len(self.sources) > self._per_page
-        self._count.update(f"{self.index + 1} of {len(self.sources)} · ← →" if more else "")
+            captions = [Captioned() for _ in range(per_page if sources else 0)]
+            await row.mount_all(captions)
+        step = 2 if self.pairs else 1
+        first = max(0, min(self.index // per_page * per_page, len(sources) - per_page))
+        for at, captioned in enumerate(captions, first):
+            captioned.show(sources[at])
+            captioned.set_class(at // step == self.index // step and len(captions) > step, "-current")
+        text = f"{self.index // step + 1} of {len(sources) // step} · ← →" if len(sources) > per_page else ""
+        self._count.update(text)
 
 
-def _shape(width: int, height: int, count: int) -> tuple[int, int]:
+def _shape(room: tuple[int, int], each: tuple[int, int], count: int) -> tuple[int, int]:
     """Columns and rows for `count` pictures: as large as they can be while all are shown, if there is room for all.
 
     A cell is about twice as high as wide, so the best cell for a square picture is twice as wide as high.
     """
-    most_columns, most_rows = max(1, width // _WIDTH), max(1, height // _HEIGHT)
+    width, height = room
+    most_columns, most_rows = max(1, width // each[0]), max(1, height // each[1])
     best, best_side = (most_columns, most_rows), 0.0
     for columns in range(1, most_columns + 1):
         rows = -(-count // columns)

@@ -70,15 +70,17 @@ class PromptInput(Input):
             compact=True,
             highlighter=_Marker(self),
             suggester=_Completer(self),
+            select_on_focus=False,
         )
 
     def watch_value(self, value: str) -> None:
-        self._tell()
+        self.tell()
 
     def watch_selection(self, selection: Selection) -> None:
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say which word is being typed, and what it can become."""
         part = begun(self.value, self.cursor_position)
         self.post_message(self.Begun(part, [] if part is None else completions(self.known, part)))
 

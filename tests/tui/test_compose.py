@@ -1,0 +1,163 @@
+"""Composing: pictures as they come from another process, compared, repeated, stopped, remembered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
+from tireg_tui import picture_maker
+from tireg_tui.screens.choose import Choose
+from tireg_tui.screens.compose import Compose
+from tiregistry.registry.registry import Registry
+
+# Speaks as `tireg gen -` does and draws one colour for each seed, so that no model is needed; slow when asked to be.
+PAINTER = """
+import json, sys, time
+from pathlib import Path
+from PIL import Image
+folder = Path(sys.argv[sys.argv.index("--out") + 1])
+folder.mkdir(parents=True, exist_ok=True)
+for number, line in enumerate(sys.stdin, 1):
+    request = json.loads(line)
+    if "slow" in request["prompt"] and request["seed"]:
+        time.sleep(600)
+    if "bad" in request["prompt"]:
+        answer = {"line": number, "error": "no such thing", "hint": "say something else"}
+    else:
+        path = folder / f"{number}.png"
+        Image.new("RGB", (64, 64), (request["seed"] * 40 % 256, 80, 120)).save(path)
+        answer = {"line": number, "path": str(path), "recipe": request} | {k: request[k] for k in ("prompt", "seed")}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def painter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_maker, "command_line", lambda options: [sys.executable, "-c", PAINTER, *options])
+
+
+async def composing(pilot: Pilot[None], prompt: str) -> Compose:
+    await pilot.press("3")
+    await settle(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, Compose)
+    screen.take_prompt(prompt)
+    await pilot.pause()
+    return screen
+
+
+def test_pictures_come_and_everything_is_remembered(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "<gnome> at sea")
+        screen.query_one("#count", Input).value = "3"
+        screen.query_one("#size", Input).value = "128x64"
+        screen.query_one("#negative", Input).value = "fog"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not app_of(pilot).jobs.at_work)
+        assert [source.caption for source in screen.strip.sources] == [f"<gnome> at sea · seed {n}" for n in range(3)]
+        assert screen.strip.sources[0].path is not None
+        recipe = json.loads(json.dumps(screen.fields.request()))
+        assert recipe == {"seed": 0, "steps": 30, "guidance": 5.0, "size": "128x64"}
+        assert app_of(pilot).jobs.all[0].state == "done"
+        await pilot.press("escape", "y")
+        assert pilot.app.clipboard == "tireg gen '<gnome> at sea' -n 3 --size 128x64 --negative fog"
+        await pilot.press("N")
+        await until(pilot, lambda: len(app_of(pilot).jobs.all) == 2 and not app_of(pilot).jobs.at_work)
+        assert screen.strip.sources[0].caption.endswith("seed 3")
+
+    drive(home, story)
+
+    async def again(pilot: Pilot[None]) -> None:
+        screen = pilot.app.screen  # one comes back to where one was
+        assert isinstance(screen, Compose)
+        assert screen.prompt.value == "<gnome> at sea"
+        assert (screen.fields.text("count"), screen.fields.text("seed")) == ("3", "3")
+        assert screen.query_one("#negative", Input).value == "fog"
+
+    drive(home, again)
+
+
+def test_what_is_refused_and_what_is_no_number_is_said(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "a bad <gnome>")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not app_of(pilot).jobs.at_work)
+        assert "no such thing" in screen_text(pilot)
+        for field, value, said in (("steps", "many", "no number"), ("size", "large", "not a size")):
+            screen.query_one(f"#{field}", Input).value = value
+            await pilot.press("ctrl+g")
+            await settle(pilot)
+            assert said in notices(pilot)
+            screen.query_one(f"#{field}", Input).value = ""
+        screen.prompt.value = ""
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        assert "Write a prompt first" in notices(pilot)
+
+    drive(home, story)
+
+
+def test_drawing_is_stopped(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "a slow <gnome>")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: len(screen.strip.sources) == 1)
+        assert "1 of 4" in screen_text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: not app_of(pilot).jobs.at_work)
+        assert app_of(pilot).jobs.all[0].state == "cancelled"
+        assert screen._maker is not None
+        assert not screen._maker.is_warm  # its process is gone
+        await pilot.press("escape")  # leaves the field, and only then the place
+        assert pilot.app.screen is screen
+
+    drive(home, story)
+
+
+def test_two_versions_side_by_side(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "<gnome> at sea")
+        screen.query_one("#count", Input).value = "2"
+        screen.strip.focus()
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Choose)  # three versions: with which?
+        await pilot.press("enter")
+        await until(pilot, lambda: not app_of(pilot).jobs.at_work and bool(app_of(pilot).jobs.all))
+        captions = [source.caption for source in screen.strip.sources]
+        assert captions == [f"<gnome@{v}> at sea · seed {seed}" for seed in (0, 1) for v in (3, 2)]
+        assert screen.strip.pairs
+        await pilot.press("right")
+        await pilot.pause()
+        assert screen.strip.index == 2  # both scrub together
+        await pilot.press("right")
+        await pilot.pause()
+        assert screen.strip.index == 2
+
+    drive(home, story, size=(150, 44))
+
+
+def test_an_earlier_picture_is_repeated(home: Path, tmp_path: Path) -> None:
+    recipe = {"seed": 41, "num_inference_steps": 12, "guidance_scale": 3.5, "negative_prompt": "fog", "width": 96}
+    recipe |= {"height": 64, "scheduler": "euler", "prompt": "<mug> in snow"}
+    with Registry.open(home) as registry:
+        registry.add_picture(str(tmp_path / "gone.png"), "<mug> in snow", recipe)
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "")
+        assert "<mug> in snow" in screen_text(pilot)
+        screen.strip.focus()
+        await pilot.press("R")
+        await settle(pilot)
+        assert screen.prompt.value == "<mug> in snow"
+        expected = {"seed": 41, "steps": 12, "guidance": 3.5, "size": "96x64", "scheduler": "euler"}
+        assert screen.fields.request() == expected
+        assert screen.query_one("#negative", Input).value == "fog"
+
+    drive(home, story)

@@ -202,15 +202,22 @@ def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]
         FileMissing, InvalidInput, InvalidImage: the first thing that cannot be used.
     """
     pictures: dict[str, SourcePicture] = {}
+    first: dict[str, Path] = {}
     notes: list[str] = []
     for path in find_images(paths):
         picture = read_picture(path)
         if picture.digest in pictures:
-            notes.append(f"{picture.filename} is the same picture as {pictures[picture.digest].filename}: used once")
+            notes.append(repeated(path, first[picture.digest]))
             continue
-        pictures[picture.digest] = picture
+        pictures[picture.digest], first[picture.digest] = picture, path
         notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
     return list(pictures.values()), notes
+
+
+def repeated(path: Path, first: Path) -> str:
+    """The note on a picture that was there before; with the folders where the names alone would not tell."""
+    one, other = (path.name, first.name) if path.name != first.name else (str(path), str(first))
+    return f"{safe(one)} is the same picture as {safe(other)}: used once"
 
 
 def crop_square(image: Image, resolution: int) -> Image:

@@ -159,6 +159,10 @@ def test_duplicates_are_used_once_and_named(tmp_path: Path) -> None:
     read, notes = images.read_pictures([tmp_path])
     assert [p.filename for p in read] == ["a.png"]
     assert notes == ["b.png is the same picture as a.png: used once"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.png").write_bytes((tmp_path / "a.png").read_bytes())
+    _, notes = images.read_pictures([tmp_path / "a.png", tmp_path / "other"])
+    assert notes == [f"{tmp_path / 'other' / 'a.png'} is the same picture as {tmp_path / 'a.png'}: used once"]
 
 
 def test_tiny_pictures_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiregistry.captions import read_captions
 from tiregistry.errors import InvalidImage
-from tiregistry.images import SourcePicture, find_images, find_masks, read_picture
+from tiregistry.images import SourcePicture, find_images, find_masks, read_picture, repeated
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ def gather(
     texts = read_captions(files, captions) if use_captions else [""] * len(files)
     mask_files = find_masks(files, masks) if masks is not None else [None] * len(files)
     found: dict[str, tuple[SourcePicture, str, SourcePicture | None]] = {}
+    first: dict[str, Path] = {}
     notes: list[str] = []
     for file, text, mask_file in zip(files, texts, mask_files, strict=True):
         picture = read_picture(file)
         if picture.digest in found:
-            notes.append(f"{picture.filename} is the same picture as {found[picture.digest][0].filename}: used once")
+            notes.append(repeated(file, first[picture.digest]))
             continue
         mask = None if mask_file is None else read_picture(mask_file)
         if mask is not None and abs(_shape(mask) - _shape(picture)) > 0.02:
@@ -60,6 +61,7 @@ def gather(
                 "a mask has its picture's proportions",
             )
         found[picture.digest] = (picture, text, mask)
+        first[picture.digest] = file
         notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
     all_texts = [text for _, text, _ in found.values()]
     if any(all_texts):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import DeviceError
 from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
@@ -66,7 +67,7 @@ class ModelPass:
             try:
                 return self._run(words, draws, scale)
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 reason = str(error).splitlines()[0][:120]
             # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
@@ -192,8 +193,3 @@ def _clear(words: Sequence[Word]) -> None:
     for word in words:
         for parameter in word.vectors.parameters():
             parameter.grad = None
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

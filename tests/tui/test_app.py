@@ -114,11 +114,10 @@ def test_help_is_searched_and_closed(home: Path) -> None:
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(pilot.app.screen, Help)
-        text = screen_text(pilot)
-        assert "Picture on/off" in text
-        assert "Undo removal" in text
+        assert "Picture on/off" in screen_text(pilot)
         await pilot.press(*"undo")
         await pilot.pause()
+        assert "Undo removal" in screen_text(pilot)
         assert "Picture on/off" not in screen_text(pilot)
         await pilot.press("escape")
         await pilot.pause()

@@ -176,16 +176,13 @@ def test_neighbours_and_other_processes(home: Path) -> None:
         assert screen.concept_name == "mug"
         with Registry.open(home) as other:
             add_version(other, "mug", 99, color="red")
-        app_of(pilot)._look_for_changes()
+        await until(pilot, lambda: "@2" in screen_text(pilot))
         await settle(pilot)
-        assert "mug@2" in screen_text(pilot) or "@2" in screen_text(pilot)
         await pilot.press("left_square_bracket")
         await settle(pilot)
         assert screen.concept_name == "gnome"
         with Registry.open(home) as other:
             other.remove("gnome")
-        app_of(pilot)._look_for_changes()
-        await settle(pilot)
-        assert not isinstance(pilot.app.screen, ConceptScreen)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ConceptScreen))
 
     drive(home, story)

@@ -146,9 +146,8 @@ def test_changes_of_another_process_are_followed(home: Path) -> None:
         with Registry.open(home) as other:
             add_version(other, "teapot", 50)
             other.remove("inkwash")
-        app_of(pilot)._look_for_changes()
+        await until(pilot, lambda: table(pilot).names == ["teapot", "gnome", "mug"])
         await settle(pilot)
-        assert table(pilot).names == ["teapot", "gnome", "mug"]
         assert table(pilot).current == "mug"  # the cursor stays on its word
 
     drive(home, story)

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
 from tireg_tui import keymap
 from tireg_tui.jobs import Job, Jobs
 from tireg_tui.screens.choose import Choose
@@ -249,9 +249,8 @@ def test_the_end_of_a_training_is_told_wherever_one_is(home: Path, queued: list[
         with Registry.open(home) as registry:
             run = next(run for run in registry.runs() if run.concept == "now")
             registry.update_run(run.id, status="finished", step=100, pid=None, finished_at=time.time())
-        app_of(pilot)._look_for_changes()
+        await until(pilot, lambda: "now is learned, 100 steps" in notices(pilot))
         await settle(pilot)
-        assert "now is learned, 100 steps" in notices(pilot)
         assert "now ━" not in screen_text(pilot)
 
     drive(home, story)

@@ -63,7 +63,8 @@ class Database:
         """This thread's connection; opened on first use."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._connect()
+            with translated(self.path):
+                connection = self._connect()
             self._local.connection = connection
             self._local.depth = 0
             with self._lock:

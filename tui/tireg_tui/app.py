@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter
@@ -29,6 +30,7 @@ from tireg_tui.messages import JobsChanged, RegistryChanged
 from tireg_tui.pixels import PixelLayer
 from tireg_tui.places import PLACES, screen_of
 from tireg_tui.preferences import Preferences
+from tireg_tui.registry_watch import RegistryWatch, WatchTold
 from tireg_tui.remembered import Remembered
 from tireg_tui.safe_lines import SafeLines
 from tireg_tui.themes import ANSI, DARK, LIGHT, full_name, short_name
@@ -42,7 +44,7 @@ from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 T = TypeVar("T")
-_POLL_SECONDS = 0.5
+_OPENING_SECONDS = 0.3
 _NOTHING = Seen((), 0, (), 0)
 
 
@@ -90,6 +92,9 @@ class TiregApp(App[None]):
         self.pixels = PixelLayer(self, terminal or Terminal("halfblocks"))
         self.registry: Registry | None = None
         self._home = home
+        self._watch: RegistryWatch | None = None
+        self._opened: list[Registry] = []
+        self._trouble: TiregError | None = None
         self._seen_changes = 0
         self.times_changed = 0
         """How often the registry has changed since the start, for screens that were not looking."""
@@ -119,37 +124,77 @@ class TiregApp(App[None]):
         self.write_to_terminal(window_title.SAVE)
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
         self.action_open_registry()
-        self.set_interval(_POLL_SECONDS, self._look_for_changes)
 
     def action_open_registry(self) -> None:
         """Open the registry, or show what keeps it from opening."""
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = RegistryWatch(self._home, lambda watch: self.post_message(WatchTold(watch)))
+        self._watch.start()
+        # Nearly always it takes milliseconds, and nothing else needs to be shown meanwhile.
+        if self._watch.wait_opened(_OPENING_SECONDS):
+            self._follow_watch(self._watch)
+        else:
+            busy = TiregError("another program is at work on it", "it opens as soon as that is done")
+            self._show_trouble(busy, "Waiting for the registry")
+
+    @on(WatchTold)
+    def watch_told(self, event: WatchTold) -> None:
+        self._follow_watch(event.watch)
+
+    def _follow_watch(self, watch: RegistryWatch) -> None:
+        """Follow what the watch has seen."""
+        if watch is not self._watch or self._exit:
+            return
+        if watch.registry is None:
+            assert watch.error is not None
+            if not (self.registry is None and self._trouble is watch.error):
+                self.registry = None
+                self._show_trouble(watch.error)
+            return
+        if watch.registry is not self.registry:
+            self.registry, self._seen_changes = watch.registry, watch.changes
+            self._opened.append(watch.registry)
+            self._trouble = None
+            if self._has_trouble_screen:
+                self.pop_screen()
+            place = self.remembered.text("place", "library")
+            self.action_go(place if place in {known.id for known in PLACES} else "library")
+            self.registry_changed()
+        elif watch.replaced:
+            self.say("The registry's file was replaced; it is opened anew")
+            self.action_open_registry()
+        elif watch.error is not None:
+            self.report(watch.error)
+        elif watch.changes != self._seen_changes:
+            self._seen_changes = watch.changes
+            self.registry_changed()
+
+    @property
+    def _has_trouble_screen(self) -> bool:
         from tireg_tui.screens.trouble import Trouble
 
-        trouble = isinstance(self.screen, Trouble)
-        try:
-            self.registry = Registry.open(self._home)
-            self._seen_changes = self.registry.changes()
-        except TiregError as error:
-            self.registry = None
-            if trouble:
-                self.switch_screen(Trouble(error))
-            else:
-                self.push_screen(Trouble(error))
-            return
-        if trouble:
-            self.pop_screen()
-        place = self.remembered.text("place", "library")
-        self.action_go(place if place in {known.id for known in PLACES} else "library")
-        self._announce()
+        return isinstance(self.screen, Trouble)
+
+    def _show_trouble(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
+        from tireg_tui.screens.trouble import Trouble
+
+        self._trouble = error
+        if self._has_trouble_screen:
+            self.switch_screen(Trouble(error, title))
+        else:
+            self.push_screen(Trouble(error, title))
 
     async def on_unmount(self) -> None:
         self.write_to_terminal(window_title.RESTORE)
         await self.hub.stop()
         await self.devices.stop()
-        if self.registry is not None:
-            if not self.registry.readonly:
-                self.remembered.save()
-            self.registry.close()
+        if self._watch is not None:
+            self._watch.stop()
+        if self.registry is not None and not self.registry.readonly:
+            self.remembered.save()
+        for registry in self._opened:
+            registry.close()
 
     async def action_quit(self) -> None:
         """Leave; what would end with the window is asked about first. Trainings go on."""
@@ -170,23 +215,17 @@ class TiregApp(App[None]):
         text = f"Under way in this window: {what}{more}\nIt ends with the window. Trainings go on."
         self.push_screen(Confirm("Quit and cancel?", text, "Quit"), answered)
 
+    async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
+        try:
+            return await super()._dispatch_action(namespace, action_name, params)
+        except TiregError as error:  # a word that another process has just removed, a disk that fails
+            self.report(error)
+            return True
+
     def _handle_exception(self, error: Exception) -> None:
         # Screens that are closed before they are whole do not find their own parts; by then that is no matter.
         if not self._exit:
             super()._handle_exception(error)
-
-    def _look_for_changes(self) -> None:
-        """Tell the screens when another process has changed the registry."""
-        if self.registry is None:
-            return
-        try:
-            changes = self.registry.changes()
-        except TiregError as error:
-            self.report(error)
-            return
-        if changes != self._seen_changes:
-            self._seen_changes = changes
-            self.registry_changed()
 
     def registry_changed(self) -> None:
         """Let every living screen look again."""

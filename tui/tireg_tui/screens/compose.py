@@ -57,7 +57,7 @@ class Compose(Place):
 
     def body(self) -> ComposeResult:
         remembered = self.tireg.remembered
-        known = Known.read(self.registry)
+        known = self.ask(Known.read, Known({}, {}))
         with Vertical(id="compose"):
             with Horizontal(classes="form-row"):
                 yield Label("prompt", markup=False)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual.app import ComposeResult
+from textual.message import Message
 from textual.screen import Screen
 
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
 from tireg_tui.widgets.key_line import KeyLine
+from tiregistry.errors import TiregError
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
     from tiregistry.registry.registry import Registry
+
+T = TypeVar("T")
 
 
 class Place(Screen[None]):
@@ -41,6 +46,20 @@ class Place(Screen[None]):
         if before not in (-1, self._seen_changes):
             self.post_message(RegistryChanged())
         self.call_after_refresh(self.tireg.show_under_way)
+
+    async def _dispatch_message(self, message: Message) -> None:
+        try:
+            await super()._dispatch_message(message)
+        except TiregError as error:  # what cannot be read or written is said; the place goes on
+            self.tireg.report(error)
+
+    def ask(self, question: Callable[[Registry], T], otherwise: T) -> T:
+        """What the registry answers; where it cannot, that is said, and the place does without."""
+        try:
+            return question(self.registry)
+        except TiregError as error:
+            self.tireg.report(error)
+            return otherwise
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HERE)

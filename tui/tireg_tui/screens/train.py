@@ -67,7 +67,9 @@ class TrainForm(Place):
         self._checked = Checked()
 
     def body(self) -> ComposeResult:
-        bases = ["embedded", *(base.name for base in self.registry.bases() if base.name != "embedded")]
+        none: list[str] = []
+        known = self.ask(lambda registry: [base.name for base in registry.bases()], none)
+        bases = ["embedded", *(name for name in known if name != "embedded")]
         with Horizontal(id="train"):
             with VerticalScroll(id="train-form", can_focus=False):
                 yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
@@ -78,7 +80,7 @@ class TrainForm(Place):
                 types = [(kind, kind) for kind in CONCEPT_TYPES]
                 yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
                 yield from _row("initializer", Input(id="init", placeholder="what it is, e.g. teapot", compact=True))
-                default = self.registry.default_base
+                default = self.ask(lambda registry: registry.default_base, "")
                 suggest = SuggestFromList(bases, case_sensitive=False)
                 yield from _row(
                     "base model", Input(id="base", placeholder=safe(default), suggester=suggest, compact=True)

@@ -16,20 +16,25 @@ from tiregistry.text import safe
 
 
 class Trouble(Screen[None]):
-    """What is wrong with the registry and what helps; `r` tries again."""
+    """What is wrong with the registry and what helps; `r` tries again.
+
+    Args:
+        error: what is wrong.
+        title: in a few words.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "app.open_registry", "Try again", id="trouble.retry"),
         Binding("q", "app.quit", "Quit", id="app.quit"),
     ]
 
-    def __init__(self, error: TiregError) -> None:
+    def __init__(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
         super().__init__()
-        self._error = error
+        self._error, self._heading = error, title
 
     def compose(self) -> ComposeResult:
         with Vertical(id="trouble"):
-            yield Static("The registry cannot be opened", classes="dialog-title", markup=False)
+            yield Static(self._heading, classes="dialog-title", markup=False)
             yield Static(safe(self._error.message), id="trouble-message", markup=False)
             yield Static(safe(self._error.hint), classes="dialog-hint", markup=False)
         yield KeyLine()

@@ -1,0 +1,125 @@
+"""A registry that is locked, damaged, replaced or only readable, and words that vanish: the app lives on, and tells."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
+from tireg_tui.screens.library import Library
+from tireg_tui.screens.trouble import Trouble
+from tiregistry.registry.registry import Registry
+
+# Holds the file so that nobody can even read it.
+HOLDER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def held(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that has the registry to itself."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(home / "registry.db")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    try:
+        yield holder
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+def test_a_locked_registry_is_waited_for_with_the_keys_alive(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app.screen, Trouble)
+        assert "Waiting for the registry" in screen_text(pilot)
+        for key in ("1", "n", "question_mark", "escape"):
+            await pilot.press(key)
+        holder.kill()
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+
+    with held(home) as holder:
+        drive(home, story)
+
+
+def test_a_registry_that_is_replaced_is_opened_anew(home: Path) -> None:
+    other = home.parent / "other"
+    with Registry.open(other) as registry:
+        add_version(registry, "windmill", 77)
+    for extra in ("-wal", "-shm"):
+        Path(f"{other}/registry.db{extra}").unlink(missing_ok=True)
+
+    async def story(pilot: Pilot[None]) -> None:
+        assert "<gnome>" in screen_text(pilot)
+        shutil.rmtree(home)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" not in screen_text(pilot))
+        shutil.rmtree(home)
+        shutil.copytree(other, home)
+        await until(pilot, lambda: "<windmill>" in screen_text(pilot))
+
+    drive(home, story)
+
+
+def test_damage_while_it_is_open_is_said_and_not_the_end(home: Path) -> None:
+    with Registry.open(home) as registry:
+        for number in range(300):
+            registry.create_concept(f"word-{number:03d}", f"<word-{number:03d}>", "object")
+
+    async def story(pilot: Pilot[None]) -> None:
+        database = home / "registry.db"
+        size = database.stat().st_size
+        with database.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        (home / "registry.db-wal").unlink(missing_ok=True)
+        for key in ("r", "enter", "escape", "p", "escape", "2", "3", "escape", "1", "n", "escape", "t", "escape", "D"):
+            await pilot.press(key)
+            await settle(pilot)
+        assert "damaged" in notices(pilot)
+        await pilot.press("escape", "escape", "q")
+        await pilot.pause()
+
+    drive(home, story)
+
+
+def test_a_word_that_has_just_gone_does_no_harm(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        registry.remove("gnome")  # nobody has been told yet
+        for key in ("y", "p", "1", "t", "escape", "D", "escape", "enter"):
+            await pilot.press(key)
+        await until(pilot, lambda: "gnome" in notices(pilot))
+        await settle(pilot)
+
+    drive(home, story)
+
+
+def test_a_registry_that_can_only_be_read_refuses_each_change(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        assert "<gnome>" in screen_text(pilot)
+        await pilot.press("D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "cannot be written" in notices(pilot))
+        await settle(pilot)
+        assert "<gnome>" in screen_text(pilot)
+
+    read_only = Registry.open
+    try:
+        Registry.open = classmethod(lambda cls, home=None, **_: read_only(home, readonly=True))  # type: ignore
+        drive(home, story)
+    finally:
+        Registry.open = read_only  # type: ignore[method-assign]

@@ -1,0 +1,96 @@
+"""The registry as another thread opens and watches it: a lock, or a slow disk, never stops the keys."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.message import Message
+
+from tiregistry.errors import TiregError
+from tiregistry.registry.registry import Registry
+
+_POLL_SECONDS = 0.5
+
+
+class WatchTold(Message):
+    """There is something new to be seen in a watch's attributes."""
+
+    def __init__(self, watch: RegistryWatch) -> None:
+        super().__init__()
+        self.watch = watch
+
+
+class RegistryWatch(threading.Thread):
+    """Opens a registry, then looks twice a second whether it was changed, and whether it is still the same file.
+
+    One thread does both, since SQLite tells each connection of changes by the others.
+
+    Args:
+        home: the registry's folder; default as everywhere.
+        tell: called in this thread, with the watch, when there is something new to be seen in its attributes.
+    """
+
+    def __init__(self, home: Path | None, tell: Callable[[RegistryWatch], object]) -> None:
+        super().__init__(name="tireg-watch", daemon=True)
+        self._home, self._tell = home, tell
+        self._ended = threading.Event()
+        self._opened = threading.Event()
+        self.registry: Registry | None = None
+        """The open registry; None while it is being opened, and when that failed."""
+        self.error: TiregError | None = None
+        """Why it could not be opened, or cannot be read at the moment."""
+        self.replaced = False
+        """The file is gone, or another one stands in its place: it must be opened anew."""
+        self.changes = 0
+        """How many changes were noticed."""
+
+    def wait_opened(self, seconds: float) -> bool:
+        """Wait until it is known whether the registry can be opened; whether that is known."""
+        return self._opened.wait(seconds)
+
+    def stop(self) -> None:
+        """Look no longer. The registry stays open."""
+        self._ended.set()
+
+    def run(self) -> None:
+        try:
+            self.registry = registry = Registry.open(self._home)
+            seen = registry.changes()
+        except TiregError as error:
+            self.registry, self.error = None, error
+        except Exception as error:  # a disk can fail in ways that nobody named
+            self.registry, self.error = None, TiregError(f"the registry cannot be opened: {error}", "tireg doctor")
+        self._opened.set()
+        self._say()
+        if self.registry is None:
+            return
+        file = _identity(registry)
+        while not self._ended.wait(_POLL_SECONDS):
+            before = (self.changes, str(self.error or ""), self.replaced)
+            try:
+                now, self.error = registry.changes(), None
+            except TiregError as error:
+                now, self.error = seen, error
+            except Exception as error:
+                now, self.error = seen, TiregError(f"the registry cannot be read: {error}", "tireg verify")
+            self.changes += now != seen
+            seen, self.replaced = now, _identity(registry) != file
+            if before != (self.changes, str(self.error or ""), self.replaced):
+                self._say()
+            if self.replaced:
+                return
+
+    def _say(self) -> None:
+        if not self._ended.is_set():
+            self._tell(self)
+
+
+def _identity(registry: Registry) -> tuple[int, int] | None:
+    """Which file it is; None when it is gone. A copy that is read instead of the original never changes."""
+    try:
+        status = (registry.home / "registry.db").stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -9,6 +9,7 @@ import os
 import pkgutil
 import pty
 import select
+import shlex
 import struct
 import sys
 import termios
@@ -27,6 +28,8 @@ from tests.tui.conftest import app_of, drive, screen_text, settle
 from tests.tui.test_hub import server, until
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
+from tireg_tui.screens.export_word import ExportWord
+from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.pick_pictures import PickPictures
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.press_key import PressKey
@@ -192,6 +195,7 @@ async def dialogs(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
         PressKey(EVIL),
         TypeName(EVIL, EVIL, EVIL, "Push"),
         PickPictures(folder),
+        ExportWord(EVIL, [EVIL]),
     ):
         await pilot.app.push_screen(dialog)
         assert "owned" in await watched.look(pilot)
@@ -199,6 +203,19 @@ async def dialogs(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
         await watched.look(pilot)
         await pilot.press("escape")
         await settle(pilot)
+
+
+async def importing(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
+    registry = app_of(pilot).registry
+    assert registry is not None
+    for name in ("emb.safetensors", "emb.pt"):
+        (folder / f"{EVIL_NAME}.{name}").write_bytes(b"no embedding")
+    await pilot.app.push_screen(ImportWords(registry))
+    pilot.app.screen.query_one(Input).value = shlex.quote(str(folder))
+    await pilot.pause(0.5)
+    assert "owned" in await watched.look(pilot)
+    await pilot.press("escape")
+    await settle(pilot)
 
 
 async def messages(pilot: Pilot[None], watched: Watched) -> None:
@@ -228,6 +245,7 @@ def test_every_screen_shows_hostile_text_safely(evil: Path, tmp_path: Path) -> N
         await pilot.pause(0.1)
         assert "owned" in await watched.look(pilot)
         await dialogs(pilot, watched, photos.parent)
+        await importing(pilot, watched, photos)
         await messages(pilot, watched)
 
     drive(evil, story, terminal=WITHOUT_PICTURES)
@@ -268,8 +286,8 @@ def test_the_hubs_screens_show_hostile_text_safely(evil: Path, server: HubServer
         await until(pilot, lambda: "owned" in screen_text(pilot))
         await watched.look(pilot)
         await pilot.press("U")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PullDialog))
         await watched.look(pilot)
-        assert isinstance(pilot.app.screen, PullDialog)
         await pilot.press("escape")
         app_of(pilot).push_word("gnome@2")
         await pilot.pause()

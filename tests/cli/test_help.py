@@ -69,3 +69,11 @@ def test_every_option_is_explained(path: tuple[str, ...], command: click.Command
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_overview_has_a_sentence_for_every_command(name: str) -> None:
     assert COMMANDS[name][1].endswith(".")
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=IDS)
+def test_an_empty_path_is_refused_everywhere(path: tuple[str, ...], command: click.Command) -> None:
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Path):
+            with pytest.raises(click.BadParameter, match="the path is empty"):
+                parameter.type.convert("", parameter, click.Context(command))

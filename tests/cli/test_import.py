@@ -100,7 +100,7 @@ def test_what_was_passed_over_is_said(folder, capsys):
         (folder / name).write_text("x")
     code, _, err = tireg(capsys, "import", folder)
     assert code == 0
-    assert "passed over: 1 hidden file (.DS_Store); 4 text (a.md, b.md, c.md, …)\n" in err
+    assert "passed over: 1 hidden file (.DS_Store); 4 texts (a.md, b.md, c.md, …)\n" in err
     document = json.loads(tireg(capsys, "import", folder, "--json")[1])
     assert {Path(entry["path"]).name: entry["reason"] for entry in document["passed_over"]} == {
         ".DS_Store": "hidden file", "a.md": "text", "b.md": "text", "c.md": "text", "notes.txt": "text",
@@ -201,3 +201,27 @@ def test_import_loads_no_torch(folder, tmp_path):
     environment = dict(os.environ, TIREG_HOME=str(tmp_path / "h"), PYTHONPATH=os.pathsep.join(sys.path))
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_empty_path_is_not_the_current_folder(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    for arguments in (("import", ""), ("import", "gnome.pt", ""), ("train", "x", "", "--init", "cat")):
+        code, out, err = tireg(capsys, *arguments)
+        assert (code, out) == (2, "")
+        assert 'the path is empty; "." is the current folder' in err
+    assert tireg(capsys, "list")[1] == ""
+
+
+def test_a_registry_among_the_folders_is_passed_over(folder, capsys, monkeypatch):
+    monkeypatch.setenv("TIREG_HOME", str(folder / "home"))
+    tireg(capsys, "import", folder / "gnome.pt")
+    assert (folder / "home" / "registry.db").is_file()
+    code, out, err = tireg(capsys, "import", folder, "--json")
+    assert code == 0
+    assert {Path(entry["path"]).name: entry["reason"] for entry in json.loads(out)["passed_over"]} == {
+        "home": "registry", "notes.txt": "text",
+    }  # fmt: skip
+    code, out, err = tireg(capsys, "import", folder)
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert "passed over: 1 registry (home); 1 text (notes.txt)\n" in err
+    assert "tireg restore --from" in err

@@ -156,7 +156,12 @@ def _lora_tokens(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> 
 
 
 def _per_layer(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> list[Draft] | None:
-    """kohya's XTI (16 layer names) and P+ (`<token>-0` to `<token>-15`): one vector per attention layer."""
+    """kohya's XTI (16 layer names) and P+ (`<token>-0` to `<token>-15`): one vector per attention layer.
+
+    The registry's own file of either has the layer's name behind the encoder's (`clip_l.IN01`).
+    """
+    if set(tensors) == {f"clip_l.{layer}" for layer in XTI_LAYERS}:
+        tensors = {key.removeprefix("clip_l."): tensor for key, tensor in tensors.items()}
     if set(tensors) == set(XTI_LAYERS):
         layers = {layer: [(layer, tensors[layer])] for layer in XTI_LAYERS}
         token, kind = "", "xti"

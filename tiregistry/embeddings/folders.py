@@ -34,6 +34,8 @@ _TEXTS = frozenset({".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".
 _MAPPERS = frozenset({".pt", ".bin", ".ckpt"})
 _COMPANIONS = frozenset({"token_identifier.txt", "type_of_concept.txt", "special_params.json", "tireg.json"})
 """Texts that are read together with the embedding beside them."""
+REGISTRY = "registry"
+"""What a registry's home is when it is passed over: its blobs are parts of words, which only it can put together."""
 _SECOND = re.compile(r"(?P<head>.+?)_2(?P<tail>(?:[-_]steps?[-_]\d+)?)$")
 _ROW_TOKENS = re.compile(r"<s(\d{1,4})>")
 
@@ -73,9 +75,10 @@ def read_path(path: Path) -> list[FoundEmbedding]:
 def read_folder(folder: Path) -> Iterator[FileResult]:
     """Read every embedding below `folder`, in natural order.
 
-    Hidden and system files, optimizer states, texts, ordinary pictures, previews, files of other kinds, linked folders
-    and the component folders of whole pipelines are passed over, each with a result that says so. Files that look like
-    embeddings and cannot be used come as errors.
+    Hidden and system files, optimizer states, texts, ordinary pictures, previews, files of other kinds, linked folders,
+    registries and the component folders of whole pipelines are passed over, each with a result that says so. Linked
+    files are followed: the Hugging Face cache consists of them. Files that look like embeddings and cannot be used come
+    as errors.
     """
     for path, other in _files(folder):
         if other:
@@ -106,6 +109,10 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         while closed:
             yield Path(closed.pop().filename), ""  # opening it will say why it cannot be read
         here = Path(parent)
+        if "registry.db" in names and "blobs" in folders:
+            folders.clear()
+            yield here, REGISTRY
+            continue
         components = _pipeline_components(here) if "model_index.json" in names else set()
         entered: list[str] = []
         for name in sorted(folders, key=natural):

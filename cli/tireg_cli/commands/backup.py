@@ -10,12 +10,13 @@ from tireg_cli import forms
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import say, warn
 from tireg_cli.output import emit, emit_json
+from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode
 from tiregistry.registry.registry import Registry
 
 
 @click.command("backup")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=PathParam())
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(path: Path | None, force: bool, as_json: bool) -> int:

@@ -12,6 +12,7 @@ import click
 from tireg_cli.interrupts import StopRequest, polite_stop
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit
+from tireg_cli.paths import PathParam
 from tiregistry.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("demo")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathParam(file_okay=False),
     default=Path("tireg-demo"),
     show_default=True,
     help="Folder for the grid and its pictures.",

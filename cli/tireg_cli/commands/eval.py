@@ -9,6 +9,7 @@ import click
 
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit_json, emit_table
+from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -42,7 +43,7 @@ HEADERS = {
 @click.option(
     "--images",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PathParam(),
     metavar="PATH",
     help="Compare with these pictures instead of the word's own.",
 )
@@ -57,8 +58,8 @@ HEADERS = {
 @click.option("--most", type=click.IntRange(1), metavar="N", help="With --run: at most N checkpoints, evenly spread.")
 @click.option("--base", default="", metavar="BASE", help="Default: the base model of the word.")
 @click.option("--allow-compatible", is_flag=True, help="Take words of another model with the same vocabulary.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Save the pictures.")
-@click.option("--grid", type=click.Path(path_type=Path), metavar="FILE", help="Save them as one labelled grid.")
+@click.option("--keep", type=PathParam(file_okay=False), metavar="FOLDER", help="Save the pictures.")
+@click.option("--grid", type=PathParam(), metavar="FILE", help="Save them as one labelled grid.")
 @click.option("--show", is_flag=True, help="Draw the grid in the terminal.")
 @click.option("--no-save", is_flag=True, help="Do not add the results to the versions.")
 @click.option("--batch-size", type=click.IntRange(1, 256), default=8, show_default=True, help="Pictures at a time.")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tireg_cli.output import emit, emit_json
+from tireg_cli.paths import PathParam
 
 _FORMATS = (
     "diffusers", "diffusers-bin", "sd-concepts", "a1111", "a1111-png", "emb-params", "invokeai", "comfyui", "sdxl",
@@ -16,7 +17,7 @@ _FORMATS = (
 
 @click.command("export")
 @click.argument("reference", metavar="REF")
-@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@click.argument("path", metavar="PATH", type=PathParam())
 @click.option(
     "--format",
     "format_id",

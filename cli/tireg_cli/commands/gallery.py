@@ -12,6 +12,7 @@ from tireg_cli import forms
 from tireg_cli.confirm import confirm
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tireg_cli.paths import PathParam
 from tiregistry.concepts import Picture
 from tiregistry.errors import Damaged, FileMissing, InvalidInput, NotFound
 from tiregistry.registry.registry import Registry
@@ -119,7 +120,7 @@ def show(number: int, as_json: bool) -> None:
 
 @command.command("save")
 @click.argument("number", type=int, metavar="ID")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PathParam())
 def save(number: int, path: Path) -> None:
     """Write a picture's file anew, from the registry or from where it was.
 
@@ -176,7 +177,7 @@ def remove(numbers: tuple[int, ...], files: bool, yes: bool) -> None:
 
 @command.command("sheet")
 @click.argument("reference", metavar="REF_OR_RUN")
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=PathParam(), required=False)
 def sheet(reference: str, path: Path | None) -> None:
     """The contact sheet of a training: its previews by step, for a version (gnome@2) or a run's id.
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tireg_cli.generation.options import Options, wildcards_of, with_settings
+from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
 from tiregistry.generation.settings import SCHEDULERS
 
@@ -15,7 +16,7 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.command("gen")
 @click.argument("prompts", nargs=-1, metavar="PROMPT...")
 @click.option("--from", "source", metavar="FILE", help="Read prompts, text or JSON, one per line.")
-@click.option("--like", type=click.Path(path_type=Path), metavar="PICTURE", help="Repeat a picture from its own file.")
+@click.option("--like", type=PathParam(), metavar="PICTURE", help="Repeat a picture from its own file.")
 @click.option("--base", default="", metavar="BASE", help="Default: the base model of the words in the prompts.")
 @click.option("-n", "count", type=int, help="Pictures per prompt. [default: 1]")
 @click.option("--seed", type=int, help="Seed of the first picture; the next ones count up. [default: 0]")
@@ -28,20 +29,20 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.option(
     "--wildcards",
     multiple=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathParam(file_okay=False),
     metavar="FOLDER",
     help="Where __name__ finds name.txt. [default: ./wildcards]",
 )
 @click.option("--words", default="", metavar="A,B,...", help="Fill <> in the prompts with each word; gnome@* for all.")
 @click.option("--blend", nargs=2, metavar="A B", help="Fill <> with words on the way from A to B.")
 @click.option("--frames", type=int, default=5, show_default=True, help="Steps of --blend.")
-@click.option("--init", type=click.Path(path_type=Path), metavar="PICTURE", help="Start from a picture.")
-@click.option("--mask", type=click.Path(path_type=Path), metavar="PICTURE", help="Change only what is white here.")
+@click.option("--init", type=PathParam(), metavar="PICTURE", help="Start from a picture.")
+@click.option("--mask", type=PathParam(), metavar="PICTURE", help="Change only what is white here.")
 @click.option("--strength", type=float, help="How much of --init may change, up to 1. [default: 0.7]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder, or a file name ending in .png, .webp, .jpg.")
+@click.option("--out", type=PathParam(), help="Folder, or a file name ending in .png, .webp, .jpg.")
 @click.option("--format", "file_format", type=click.Choice(("png", "webp", "jpg")), help="[default: png]")
 @click.option("--keep/--no-keep", default=None, help="Keep the pictures in the registry too.")
-@click.option("--grid", type=click.Path(path_type=Path), metavar="FILE", help="Also save them as one labelled grid.")
+@click.option("--grid", type=PathParam(), metavar="FILE", help="Also save them as one labelled grid.")
 @click.option("--show", is_flag=True, help="Draw the pictures in the terminal.")
 @click.option("--previews", type=click.IntRange(1), metavar="STEPS", help="Save and draw what it looks like so far.")
 @click.option("--taesd", default="", metavar="SOURCE", help="TAESD that decodes previews: folder, file or Hub id.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import click
 from tireg_cli.found_facts import found_facts, short_families, short_shapes
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
 from tiregistry.text import safe
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PathParam())
 @click.option("--name", default="", help="Concept name; default from the file.")
 @click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token; default from the file.")
 @click.option("--type", "concept_type", type=click.Choice(CONCEPT_TYPES), help="A thing, or a style.")
@@ -106,6 +108,8 @@ def _show(outcomes: list[Outcome], paths: Sequence[Path], dry_run: bool) -> None
     outcomes = [outcome for outcome in outcomes if outcome.status != "passed over"]
     if passed_over:
         say(f"passed over: {_by_kind(passed_over)}")
+        if any(outcome.other == "registry" for outcome in passed_over):
+            hint("the words of another registry come with tireg backup there and tireg restore --from here")
     if len(outcomes) == 1 and outcomes[0].error is None:
         _show_one(outcomes[0], dry_run)
     elif outcomes:
@@ -168,14 +172,21 @@ def _columns() -> int:
 
 
 def _by_kind(outcomes: list[Outcome]) -> str:
-    """`2 text (a.txt, b.md); 5 hidden file (.x, .y, .z, …)`."""
+    """`1 text (a.txt); 5 hidden files (.x, .y, .z, …)`."""
     kinds: dict[str, list[str]] = {}
     for outcome in outcomes:
         kinds.setdefault(outcome.other, []).append(safe(outcome.path.name, limit=60))
     return "; ".join(
-        f"{len(names)} {kind} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        f"{len(names)} {kind if len(names) == 1 else _plural(kind)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
         for kind, names in sorted(kinds.items())
     )
+
+
+def _plural(kind: str) -> str:
+    """`files of another kind`: the noun is what stands before the first preposition."""
+    if kind == "registry":
+        return "registries"
+    return re.sub(r"(?= of | without )|$", "s", kind, count=1)
 
 
 def _show_one(outcome: Outcome, dry_run: bool) -> None:

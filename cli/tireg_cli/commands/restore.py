@@ -11,6 +11,7 @@ from tireg_cli import forms
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import say, warn
 from tireg_cli.output import emit, emit_json
+from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode, InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -18,9 +19,7 @@ from tiregistry.registry.registry import Registry
 @click.command("restore")
 @click.argument("references", nargs=-1, metavar="REF...")
 @click.option("--as", "new_name", default="", metavar="NAME", help="The name a word gets when its own is taken.")
-@click.option(
-    "--from", "backup", type=click.Path(path_type=Path), metavar="FILE", help="Read a backup instead of the trash."
-)
+@click.option("--from", "backup", type=PathParam(), metavar="FILE", help="Read a backup instead of the trash.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_json: bool) -> int:
     """Bring words or versions back from the trash; or add what is missing here from a backup.

@@ -11,6 +11,7 @@ import click
 
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     "--nearest", "count", type=click.IntRange(1, 50), default=5, show_default=True, help="Neighbours of each vector."
 )
 @click.option("--outputs", is_flag=True, help="Also neighbours behind the text encoder; encodes the whole vocabulary.")
-@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Save a map of the neighbourhood.")
+@click.option("--picture", type=PathParam(), metavar="FILE", help="Save a map of the neighbourhood.")
 @click.option("--show", is_flag=True, help="Draw the map in the terminal.")
 @click.option("--duplicates", is_flag=True, help="Instead of one word: all pairs of words that are nearly the same.")
 @click.option("--above", type=click.FloatRange(-1, 1), default=0.98, show_default=True, help="Cosine for --duplicates.")

@@ -10,6 +10,7 @@ import click
 from tireg_cli.interrupts import polite_stop
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
+from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.settings import Settings
 from tiregistry.training.config import LR_SCHEDULERS, RECIPES
@@ -24,7 +25,7 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
 
 @click.command("train")
 @click.argument("name", required=False, default="")
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, type=PathParam())
 @click.option("--type", "concept_type", type=click.Choice(CONCEPT_TYPES), help="A thing (default), or a style.")
 @click.option("--init", "initializer", metavar="WORDS", help="Words to start from (teapot), or a version (gnome@2).")
 @click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token; default <NAME>.")
@@ -39,9 +40,12 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
 @click.option("--resolution", type=int, help="Side of training pictures in pixels; default the base model's.")
 @click.option("--flip/--no-flip", default=None, help="Learn from mirrored pictures too (default), or not.")
 @click.option(
-    "--mask", default="", metavar="alpha|FOLDER", help="Learn only what is opaque, or white in FOLDER's masks."
+    "--mask",
+    type=PathParam(as_text=True),
+    metavar="alpha|FOLDER",
+    help="Learn only what is opaque, or white in FOLDER's masks.",
 )
-@click.option("--captions", type=click.Path(path_type=Path), metavar="FOLDER", help="Text files with the captions.")
+@click.option("--captions", type=PathParam(), metavar="FOLDER", help="Text files with the captions.")
 @click.option("--no-captions", is_flag=True, help="Take no notice of .txt files beside the pictures.")
 @click.option(
     "--preview", "previews", multiple=True, metavar="PROMPT", help="Picture this while training; {} is the word."
@@ -54,7 +58,7 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
 @click.option("--checkpoint-every", type=int, metavar="STEPS", help="Default 50.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of docs/training.md.")
 @click.option("--each", is_flag=True, help="Every argument is a folder of one concept; all are learned in one pass.")
-@click.option("--from", "plan", type=click.Path(path_type=Path), metavar="PLAN.TOML", help="Learn a plan's concepts.")
+@click.option("--from", "plan", type=PathParam(), metavar="PLAN.TOML", help="Learn a plan's concepts.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what it will need; train nothing.")
 @click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of references.")
@@ -64,7 +68,7 @@ def command(
     token: str,
     base: str,
     no_stop: bool,
-    mask: str,
+    mask: str | None,
     captions: Path | None,
     no_captions: bool,
     previews: tuple[str, ...],
@@ -111,9 +115,9 @@ def command(
             "use_captions": not no_captions,
         }
         if each:
-            requests = requests_for_each([Path(name), *images], config, mask=mask, **shared)
+            requests = requests_for_each([Path(name), *images], config, mask=mask or "", **shared)
         else:
-            config, masks = mask_of(mask, config)
+            config, masks = mask_of(mask or "", config)
             requests = [request_for(name, images, config, token=token, masks=masks, **shared)]
     from tiregistry.registry.registry import Registry
 

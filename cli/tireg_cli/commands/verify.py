@@ -11,6 +11,7 @@ from tireg_cli import forms
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit_json, emit_table
+from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode, InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -22,7 +23,7 @@ from tiregistry.registry.registry import Registry
 @click.option(
     "--from",
     "copies",
-    type=click.Path(path_type=Path),
+    type=PathParam(),
     multiple=True,
     metavar="PATH",
     help="With --repair: a backup, another registry's folder, or a folder with the original files; may be repeated.",

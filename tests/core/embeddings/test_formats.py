@@ -226,6 +226,8 @@ def test_per_layer_words_are_kept_but_not_usable():
     found = only(safetensors(layers), "gnome.safetensors")
     assert (found.format, found.usable, len(found.embedding.tensors)) == ("xti", False, 16)
     assert np.array_equal(found.embedding.tensors["clip_l.OUT11"][0], layers["OUT11"])
+    own = only(safetensors({f"clip_l.{layer}": row[None] for layer, row in layers.items()}), "7f3a")
+    assert (own.format, own.usable, own.embedding.digest) == ("xti", False, found.embedding.digest)
     plus = only(torch_zip({f"<g>-{n}": Tensor(vectors(1, 768, n)[0]) for n in range(16)}))
     assert (plus.format, plus.usable, plus.placeholder_token) == ("p-plus", False, "<g>")
 

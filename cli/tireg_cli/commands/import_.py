@@ -177,13 +177,15 @@ def _by_kind(outcomes: list[Outcome]) -> str:
     for outcome in outcomes:
         kinds.setdefault(outcome.other, []).append(safe(outcome.path.name, limit=60))
     return "; ".join(
-        f"{len(names)} {kind if len(names) == 1 else _plural(kind)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        f"{len(names)} {_noun(kind, len(names))} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
         for kind, names in sorted(kinds.items())
     )
 
 
-def _plural(kind: str) -> str:
-    """`files of another kind`: the noun is what stands before the first preposition."""
+def _noun(kind: str, number: int) -> str:
+    """`files of another kind` for several: the noun is what stands before the first preposition."""
+    if number == 1:
+        return kind
     if kind == "registry":
         return "registries"
     return re.sub(r"(?= of | without )|$", "s", kind, count=1)

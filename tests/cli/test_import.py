@@ -127,7 +127,13 @@ def test_one_refused_file_is_one_line(tmp_path, capsys):
     bad.write_bytes(safetensors({"model.a.weight": vectors(), "model.a.bias": vectors(1)[0]}))
     code, out, err = tireg(capsys, "import", bad)
     assert (code, out) == (2, "")
-    assert err == "tireg: this is a model's weights, not a learned word · give an embedding file\n"
+    assert err == "tireg: model.safetensors: this is a model's weights, not a learned word · give an embedding file\n"
+    evil = tmp_path / "evil.pt"
+    evil.write_bytes(b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.")
+    assert tireg(capsys, "import", evil)[2].startswith("tireg: evil.pt asks for posix.system, which could run code")
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(torch_zip(a1111(vectors(1), "gnome", 300))[:-40])
+    assert tireg(capsys, "import", cut)[2].startswith("tireg: cut.pt")
     code, out, err = tireg(capsys, "import", tmp_path / "nothing.pt")
     assert (code, out) == (3, "")
     assert "does not exist" in err
@@ -225,3 +231,17 @@ def test_a_registry_among_the_folders_is_passed_over(folder, capsys, monkeypatch
     assert (code, len(out.splitlines())) == (0, 2)
     assert "passed over: 1 registry (home); 1 text (notes.txt)\n" in err
     assert "tireg restore --from" in err
+
+
+def test_what_is_no_word_is_not_offered_as_one(tmp_path, capsys):
+    plus = tmp_path / "plus.bin"
+    plus.write_bytes(torch_zip({f"<plus>-{n}": Tensor(vectors(1, 768, n)[0]) for n in range(16)}))
+    assert tireg(capsys, "import", plus)[0] == 0
+    shown = tireg(capsys, "show", "plus")[1]
+    assert "tireg gen" not in shown
+    assert "no prompt can: it has one vector per attention layer (P+/XTI)" in shown
+    for prompt in ("a photo of <plus>", "a photo of <plus@1>"):
+        code, _, err = tireg(capsys, "gen", prompt)
+        assert (code, len(err.splitlines())) == (4, 1)
+        assert err.startswith("tireg: plus@1 is kept, but no prompt can use it: it has one vector per attention layer")
+        assert "tireg export plus@1 FILE --format original" in err

@@ -104,10 +104,10 @@ class LoadedBase:
             for tower in self.towers:
                 array = embedding.tensors.get(tower.role)
                 if array is None or array.shape[1] != tower.dim:
-                    found = "none" if array is None else f"width {array.shape[1]}"
+                    found = "no vectors" if array is None else f"vectors of width {array.shape[1]}"
                     raise WrongBaseModel(
-                        f"the word has {found} for {tower.role}, this base model needs width {tower.dim}",
-                        "use the base model that the word was learned on",
+                        f"a word has {found} for {tower.role}, this base model needs vectors of width {tower.dim}",
+                        "it belongs to another base model: tireg show says which may fit, --base chooses one",
                     )
                 start = tower.words.first_id + sum(len(r) for r in rows[tower.role])
                 place[tower.role] = range(start, start + len(array))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tiregistry.embeddings.families import role_of_width
+from tiregistry.embeddings.families import role_of_width, why_no_word
 from tiregistry.embeddings.limits import MAX_EMBEDDINGS
 from tiregistry.embeddings.pickle_ops import Module, module_items
 from tiregistry.embeddings.provenance import KEY
@@ -178,7 +178,7 @@ def _per_layer(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> li
             kind,
             {f"clip_l.{layer}": parts for layer, parts in layers.items()},
             token=token,
-            reason="it has one vector per attention layer (P+/XTI), which only its own pipeline can use",
+            reason=why_no_word(f"clip_l.{layer}" for layer in layers),
             named_encoders=True,
         )
     ]
@@ -223,7 +223,6 @@ def _encoder_names(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -
     """Files whose keys name the encoders: SDXL, SD 3, Flux, ComfyUI, OneTrainer."""
     parts: dict[str, list[Part]] = {}
     warnings: list[str] = []
-    foreign: list[str] = []
     for key, tensor in tensors.items():
         role = ROLE_KEYS.get(key) or (key if _OTHER_ENCODER.fullmatch(key) else "")
         if not role:
@@ -236,7 +235,6 @@ def _encoder_names(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -
                 )
         else:
             parts[role] = [(key, tensor)]
-            foreign += [role] if role == key and role not in ROLE_KEYS else []
     if not parts:
         return None
     roles = set(parts)
@@ -246,8 +244,7 @@ def _encoder_names(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -
         else "flux" if roles == {"clip_l", "t5"}
         else "encoder-keys"
     )  # fmt: skip
-    reason = f"no supported model family has the encoder {', '.join(foreign)}" if foreign else ""
-    return [Draft(kind, parts, warnings=warnings, reason=reason, named_encoders=True)]
+    return [Draft(kind, parts, warnings=warnings, reason=why_no_word(parts), named_encoders=True)]
 
 
 def _params(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> list[Draft] | None:
@@ -354,7 +351,7 @@ def _a1111(value: dict[Any, Any]) -> list[Draft]:
         draft.details = dict(details)
         if official and is_module and tensor.dim == 1280:
             draft.parts = {"bert": draft.parts[next(iter(draft.parts))]}
-            draft.reason = "it belongs to the first latent diffusion model (LDM-BERT), which is not supported"
+            draft.reason = why_no_word(draft.parts)
         drafts.append(draft)
     return drafts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tiregistry.embeddings.found import Candidate
 
@@ -68,6 +68,17 @@ def _stated(details: Mapping[str, str]) -> list[Candidate]:
     if name := details.get("tireg.base_name", ""):
         found.append(Candidate(details.get("tireg.family", "unknown"), f"exported by tireg from the base model {name}"))
     return found
+
+
+def why_no_word(encoders: Iterable[str]) -> str:
+    """Why vectors of these encoder roles can stand in no prompt, as a sentence's end; empty when they can."""
+    roles = list(encoders)
+    if any("." in role for role in roles):
+        return "it has one vector per attention layer (P+/XTI), which only its own pipeline can use"
+    if "bert" in roles:
+        return "it belongs to the first latent diffusion model (LDM-BERT), which is not supported"
+    foreign = [role for role in roles if role not in USUAL]
+    return f"no supported model family has the encoder {', '.join(foreign)}" if foreign else ""
 
 
 def base_role(encoder: str) -> str:

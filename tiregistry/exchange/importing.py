@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,7 +151,16 @@ def _read(path: Path) -> FileResult:
     try:
         return FileResult(path, tuple(read_path(path)))
     except TiregError as error:
-        return FileResult(path, error=error)
+        return FileResult(path, error=_naming(path, error))
+
+
+def _naming(path: Path, error: TiregError) -> TiregError:
+    """The error of a file given by name, with that name in its message."""
+    name = safe(path.name, limit=120)
+    if name and name not in error.message:
+        about = re.sub(r"^(?:the|this) file(?='s| )", "", error.message)
+        error.message = f"{name}{about}" if about != error.message else f"{name}: {error.message}"
+    return error
 
 
 def _register(

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tiregistry.bases.families import ENCODER_ROLES
 from tiregistry.concepts import BaseModel, Version
+from tiregistry.embeddings.families import why_no_word
 from tiregistry.errors import ConceptNotFound, WrongBaseModel
 from tiregistry.generation.grammar import WordName
 from tiregistry.generation.prompts import names_in, parse_prompt
@@ -31,6 +33,7 @@ def resolve_words(
     Raises:
         ConceptNotFound: unknown word; the closest known ones are named.
         VersionNotFound: the concept has no such version or alias.
+        WrongBaseModel: it is kept, but no base model can use it (P+/XTI, foreign encoders).
     """
     pinned = pinned or {}
     if all(name.text in pinned for name, _ in names):
@@ -52,7 +55,21 @@ def resolve_words(
                     f"{advice} · \\<{name.name}> is plain text",
                 )
             found[name] = registry.version(f"{concept}@{name.selector}" if name.selector else concept)
+            refuse_no_word(found[name])
     return found
+
+
+def refuse_no_word(version: Version) -> None:
+    """Refuse vectors that were kept though no prompt can use them.
+
+    Raises:
+        WrongBaseModel: says why.
+    """
+    if reason := why_no_word(shape.encoder for shape in version.encoders):
+        raise WrongBaseModel(
+            f"{version.reference} is kept, but no prompt can use it: {reason}",
+            f"tireg export {version.reference} FILE --format original gives its file back",
+        )
 
 
 def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, *, allow_compatible: bool) -> list[str]:
@@ -69,6 +86,7 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
     """
     warnings = []
     for version in versions:
+        refuse_no_word(version)
         fit = version.fingerprint.fit(base.fingerprint) if version.fingerprint else "unknown"
         if fit == "exact":
             continue
@@ -78,6 +96,7 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
             )
             continue
         if fit == "unknown":
+            _check_encoders(registry, version, base)
             warnings.append(f"{version.reference}: its base model is not recorded, so it may not fit {base.name}")
             continue
         fitting = [
@@ -93,6 +112,21 @@ def check_fit(registry: Registry, versions: Sequence[Version], base: BaseModel, 
             advice += f" · {base.name} has the same vocabulary: --allow-compatible uses it all the same"
         raise WrongBaseModel(f"{version.reference} was not learned on {base.name}", advice)
     return warnings
+
+
+def _check_encoders(registry: Registry, version: Version, base: BaseModel) -> None:
+    """Refuse a word of unknown origin that lacks vectors for one of the base model's text encoders."""
+    has = {shape.encoder for shape in version.encoders}
+    missing = [role for role in ENCODER_ROLES.get(base.family, ()) if role not in has]
+    if missing:
+        fitting = [known.name for known in registry.bases() if set(ENCODER_ROLES.get(known.family, ())) == has]
+        raise WrongBaseModel(
+            f"{version.reference} has vectors for {' and '.join(sorted(has))} and none for {' and '.join(missing)}, "
+            f"which {base.name} needs",
+            f"it may fit: {', '.join(f'--base {name}' for name in fitting)}"
+            if fitting
+            else "no base model with these encoders is registered here · tireg base add adds one",
+        )
 
 
 def base_of_words(registry: Registry, prompts: Sequence[str]) -> str:

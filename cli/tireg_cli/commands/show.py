@@ -9,6 +9,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.found_facts import found_facts
 from tireg_cli.output import emit, emit_fields, emit_json
+from tiregistry.embeddings.families import why_no_word
 from tiregistry.references import Reference
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 from tiregistry.registry.registry import Registry
@@ -51,7 +52,7 @@ def command(reference: str, card: bool, as_json: bool) -> None:
             emit_json(data)
             return
         emit_fields(
-            _concept_fields(registry, concept)
+            _concept_fields(registry, concept, version)
             | (_version_fields(registry, concept, version, record) if version else {})
         )
 
@@ -63,14 +64,17 @@ def vars_of(remote: Any) -> dict[str, Any]:
     return asdict(remote) | {"at": forms.moment(remote.at)}
 
 
-def _concept_fields(registry: Registry, concept: RegisteredConcept) -> dict[str, object]:
+def _concept_fields(
+    registry: Registry, concept: RegisteredConcept, version: RegisteredVersion | None
+) -> dict[str, object]:
     aliases = ", ".join(f"{alias} = {number}" for alias, number in concept.aliases.items())
-    numbers = [version.number for version in concept.versions] if concept.num_versions <= 100 else []
+    numbers = [each.number for each in concept.versions] if concept.num_versions <= 100 else []
+    reason = why_no_word(shape.encoder for shape in version.encoders) if version else ""
+    place = "a photo of" if concept.concept_type == "object" else "a house in the style of"
+    use = f'tireg gen "{place} {concept.placeholder_token}"'
     return {
         "concept": f"{concept.name} ({concept.concept_type})",
-        "use it": f'tireg gen "a photo of {concept.placeholder_token}"'
-        if concept.concept_type == "object"
-        else f'tireg gen "a house in the style of {concept.placeholder_token}"',
+        "use it": f"no prompt can: {reason}" if reason else use,
         "description": concept.description,
         "notes": concept.notes,
         "licence": concept.licence,

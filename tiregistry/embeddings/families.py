@@ -48,11 +48,22 @@ def candidates(dims: Mapping[str, int], details: Mapping[str, str], named: bool)
         details: the file's metadata (`modelspec.architecture`, `sd_checkpoint`, `sd_checkpoint_name`, …).
         named: whether the file itself named the encoders.
     """
-    found = [*_stated(details), *_by_width(dims, named)]
+    stated, widths = _stated(details), _by_width(dims, named)
+    against = contradicted(dims, details)
+    found = [*(c for c in stated if c.family not in against), *widths]
+    found += [Candidate(c.family, f"{c.evidence}, which the width contradicts") for c in stated if c.family in against]
     unique: dict[str, Candidate] = {}
     for candidate in found:
         unique.setdefault(candidate.family, candidate)
     return tuple(unique.values())
+
+
+def contradicted(dims: Mapping[str, int], details: Mapping[str, str]) -> set[str]:
+    """The families that the file states though its vectors have the widths of others."""
+    by_width = {candidate.family for candidate in _by_width(dims, True)}
+    if by_width & {"unknown", "ldm"} == by_width or "tireg.base_name" in details:
+        return set()
+    return {candidate.family for candidate in _stated(details)} - by_width
 
 
 def _stated(details: Mapping[str, str]) -> list[Candidate]:

@@ -16,7 +16,7 @@ from tiregistry.embeddings.containers.safetensors_file import looks_like_safeten
 from tiregistry.embeddings.containers.source import Source, open_source
 from tiregistry.embeddings.containers.torch_file import looks_like_pickle, read_pickle_file, read_torch_zip
 from tiregistry.embeddings.embedding import Embedding, Matrix
-from tiregistry.embeddings.families import USUAL, candidates
+from tiregistry.embeddings.families import USUAL, candidates, contradicted
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.limits import MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
 from tiregistry.embeddings.provenance import KEY, Provenance
@@ -81,6 +81,10 @@ def _open_container(source: Source) -> tuple[Any, Mapping[str, str], str]:
         return file.tensors, file.metadata, "safetensors"
     if looks_like_pickle(head):
         return read_pickle_file(source.all()), {}, "pickle"
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise UnreadableEmbedding(
+            f"{source.shown} is a Git LFS pointer, not the file itself", "git lfs pull brings the file"
+        )
     if head[257:262] == b"ustar":
         raise UnreadableEmbedding(f"{source.shown} is a tar archive", "unpack it first")
     raise UnreadableEmbedding(
@@ -129,6 +133,9 @@ def _finish(draft: Draft, source: Source, container: str, provenance: Provenance
         details |= {"tireg.base_name": provenance.base_name, "tireg.family": provenance.fingerprint.family}
     dims = {shape.encoder: shape.dim for shape in embedding.shapes}
     _check_shapes(embedding, draft, warnings, provenance is not None)
+    if against := contradicted(dims, details):
+        stated = ", ".join(sorted(against))
+        warnings.append(f"what it says of its base model ({stated}) contradicts its width; the width is believed")
     return FoundEmbedding(
         format=kind,
         embedding=embedding,
@@ -160,6 +167,8 @@ def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str], ours:
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{role} {count}" for role, count in counts.items())
         warnings.append(f"its encoders have different numbers of vectors: {shown}")
+    if empty := [role for role, rows in embedding.tensors.items() if not rows.any(axis=1).all()]:
+        warnings.append(f"it has vectors of nothing but zeros ({', '.join(empty)}), which mean nothing in a prompt")
     for shape in embedding.shapes:
         usual = USUAL.get(shape.encoder)
         if draft.named_encoders and not ours and usual is not None and shape.dim != usual:

@@ -66,6 +66,8 @@ class RawTensor:
 
     def refusal(self) -> str:
         """Why these cannot be learned vectors, or an empty string."""
+        if self.dtype.startswith("F8_"):
+            return f"its values are {self.dtype}, and 8-bit floats are not read"
         if self.dtype not in FLOATS:
             return f"its values are {self.dtype}, not floating point"
         if len(self.shape) not in (1, 2) and not (len(self.shape) == 3 and self.shape[0] == 1):

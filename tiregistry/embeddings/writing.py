@@ -253,7 +253,11 @@ def _a1111(word: Word, stem: str) -> Files:
 
 
 def _a1111_png(word: Word, stem: str) -> Files:
-    return {f"{stem}.png": write_picture_embedding(_a1111_document(word), word.preview)}
+    return {
+        f"{stem}.png": write_picture_embedding(
+            _a1111_document(word), word.preview, safe(word.placeholder_token, limit=60)
+        )
+    }
 
 
 def _emb_params(word: Word, stem: str) -> Files:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
+from tiregistry.embeddings.folders import natural
 from tiregistry.embeddings.placing import write_bytes
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
@@ -160,7 +161,7 @@ def _created_at(version: Version, record: Mapping[str, Any]) -> float:
 
 def _preview(registry: Registry, version: Version) -> Image | None:
     """A picture of the word: its last preview, else nothing (source pictures stay private)."""
-    roles = sorted(role for role in registry.attachments(version) if role.startswith("preview"))
+    roles = sorted((role for role in registry.attachments(version) if role.startswith("preview")), key=natural)
     for role in reversed(roles):
         try:
             return decode_picture(registry.blobs.read(registry.attachments(version)[role]), safe(role)).image

@@ -368,3 +368,24 @@ def test_metadata_is_kept_short():
     assert len(found.details) <= 100
     assert "modelspec.thumbnail" not in found.details
     assert max(len(text) for text in found.details.values()) <= 500
+
+
+def test_a_width_that_contradicts_the_stated_base_wins_and_is_said():
+    found = only(torch_zip(a1111(vectors(1, 1024), "gnome", 300)))
+    assert [c.family for c in found.families] == ["sd2", "sd1"]
+    assert "contradicts" in found.families[1].evidence
+    assert any("sd1" in warning and "contradicts its width" in warning for warning in found.warnings)
+    assert not only(torch_zip(a1111(vectors(1), "gnome", 300))).warnings
+
+
+def test_vectors_of_zeros_get_a_warning():
+    rows = vectors(2)
+    rows[1] = 0
+    assert any("nothing but zeros" in warning for warning in only(safetensors({"<a>": rows})).warnings)
+
+
+def test_a_git_lfs_pointer_is_told():
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 3819\n"
+    with pytest.raises(UnreadableEmbedding, match="Git LFS pointer") as caught:
+        read_embedding(pointer, filename="gnome.safetensors")
+    assert caught.value.hint == "git lfs pull brings the file"

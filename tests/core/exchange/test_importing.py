@@ -276,6 +276,29 @@ def test_a_preview_is_the_face_of_the_a1111_picture(registry, tmp_path):
     (path,) = export_version(registry, version, tmp_path, "a1111-png")
     picture = Image.open(path).convert("RGB")
     assert picture.getpixel((picture.width // 2, 150)) == (200, 30, 60)
+    later = image_bytes(np.full((300, 300, 3), (20, 130, 60), np.uint8))
+    registry.attach(version, "preview/10000.png", registry.blobs.add(later))
+    registry.attach(version, "preview/9000.png", registry.blobs.add(preview))
+    (path,) = export_version(registry, version, tmp_path, "a1111-png", force=True)
+    assert Image.open(path).convert("RGB").getpixel((picture.width // 2, 150)) == (20, 130, 60)
+
+
+def test_without_a_preview_the_a1111_picture_is_a_card_and_comes_back_the_same(registry, tmp_path):
+    from PIL import Image
+
+    from tiregistry.embeddings.containers.picture import read_picture_embedding
+
+    version = trained(registry)
+    (path,) = export_version(registry, version, tmp_path, "a1111-png")
+    picture = Image.open(path).convert("RGB")
+    middle = np.asarray(picture)[200:312, picture.width // 2 - 200 : picture.width // 2 + 200]
+    assert len(np.unique(middle.reshape(-1, 3), axis=0)) > 2
+    bare = image_bytes(np.asarray(picture))  # without the text chunk
+    value, from_pixels = read_picture_embedding(bare, "PNG")
+    assert from_pixels
+    assert value
+    (outcome,) = bring(registry, file(tmp_path, "bare.png", bare))
+    assert (outcome.status, outcome.version) == ("already there", version)
 
 
 def test_the_format_follows_the_extension_and_the_encoders(tmp_path):

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 _SMALLEST, _LARGEST = 256, 1024
 
 
-def write_picture_embedding(document: Mapping[str, Any], preview: Image | None) -> bytes:
+def write_picture_embedding(document: Mapping[str, Any], preview: Image | None, title: str = "") -> bytes:
     """A PNG that carries `document`.
 
     Args:
         document: nested dicts of text, numbers, None and float32 arrays `[num_vectors, dim]`.
-        preview: the picture to show in the middle; None draws the vectors themselves as stripes.
+        preview: the picture to show in the middle; None makes a card with the title.
+        title: what the card says, safe to show.
     """
     from PIL import Image as Pillow
     from PIL.PngImagePlugin import PngInfo
@@ -32,7 +33,7 @@ def write_picture_embedding(document: Mapping[str, Any], preview: Image | None) 
     plain = json.loads(json.dumps(document, default=_tensor))
     text = json.dumps(plain).encode()
     first = next(_arrays(document))
-    middle = np.asarray(_fitted(preview) if preview is not None else _stripes(first))
+    middle = np.asarray(_fitted(preview) if preview is not None else _card(title))
     height = middle.shape[0]
     gap = np.zeros((height, 1, 3), np.uint8)
     low, high = _blocks(text, height, first)
@@ -65,12 +66,19 @@ def _fitted(preview: Image) -> Image:
     return picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
 
 
-def _stripes(vectors: np.ndarray[Any, Any]) -> Pixels:
-    """A picture of the values: one column per part of the vector, brighter where it is larger."""
-    values = np.abs(vectors[0])
-    columns = np.interp(np.linspace(0, len(values) - 1, 512), np.arange(len(values)), values)
-    bright = (64 + 160 * columns / max(float(columns.max()), 1e-12)).astype(np.uint8)
-    return np.broadcast_to(bright[None, :, None], (512, 512, 3)).copy()
+def _card(title: str) -> Image:
+    """A plain card with the title, as large as fits; never black, which would be taken for the border of a block."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFont
+
+    card = Pillow.new("RGB", (512, 512), (34, 40, 52))
+    draw = ImageDraw.Draw(card)
+    for size in range(72, 11, -4):
+        font = ImageFont.load_default(size)
+        if draw.textlength(title, font) <= 464:
+            break
+    draw.text((256, 256), title, (236, 232, 220), font, anchor="mm")
+    return card
 
 
 def _blocks(text: bytes, height: int, vectors: np.ndarray[Any, Any]) -> tuple[Pixels, Pixels]:

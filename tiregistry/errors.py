@@ -75,6 +75,10 @@ class UnreadableEmbedding(InvalidInput):
     """A file holds no embedding that can be used, or asks for something unsafe."""
 
 
+class DamagedEmbedding(UnreadableEmbedding):
+    """A file breaks the rules of its own format, or asks to run code: it is not what an embedding file may be."""
+
+
 class NotFound(TiregError):
     """Base of everything that was named but does not exist."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tiregistry.embeddings.tensors import ITEM_SIZE, RawTensor, damaged
-from tiregistry.errors import UnreadableEmbedding
+from tiregistry.errors import DamagedEmbedding
 from tiregistry.text import safe
 
 
@@ -89,9 +89,9 @@ def is_allowed(wanted: Global) -> bool:
     )
 
 
-def refuse(wanted: Global) -> UnreadableEmbedding:
+def refuse(wanted: Global) -> DamagedEmbedding:
     """The error for a pickle that asked for something an embedding has no need of."""
-    return UnreadableEmbedding(
+    return DamagedEmbedding(
         f"the file asks for {safe(wanted, limit=120)}, which could run code; it was not run",
         "open it nowhere unless you trust it; ask its author for a .safetensors file",
     )

@@ -20,7 +20,7 @@ from tiregistry.embeddings.families import USUAL, candidates, contradicted
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.limits import MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
 from tiregistry.embeddings.provenance import KEY, Provenance
-from tiregistry.errors import UnreadableEmbedding
+from tiregistry.errors import DamagedEmbedding, UnreadableEmbedding
 from tiregistry.text import safe
 
 GENERIC_STEMS = re.compile(
@@ -87,7 +87,7 @@ def _open_container(source: Source) -> tuple[Any, Mapping[str, str], str]:
         )
     if head[257:262] == b"ustar":
         raise UnreadableEmbedding(f"{source.shown} is a tar archive", "unpack it first")
-    raise UnreadableEmbedding(
+    raise DamagedEmbedding(
         f"{source.shown} is no embedding file", "safetensors, torch files and A1111 pictures are read"
     )
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tiregistry.embeddings.embedding import Matrix
 from tiregistry.embeddings.limits import MAX_DIM, MAX_VECTORS, MIN_DIM
-from tiregistry.errors import UnreadableEmbedding
+from tiregistry.errors import DamagedEmbedding, UnreadableEmbedding
 from tiregistry.text import safe
 
 ITEM_SIZE = {
@@ -24,9 +24,9 @@ FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2"}
 """The dtypes that learned vectors come in; bfloat16 is read as 16-bit integers and widened."""
 
 
-def damaged(what: str) -> UnreadableEmbedding:
+def damaged(what: str) -> DamagedEmbedding:
     """The error for a file that breaks the rules of its own format."""
-    return UnreadableEmbedding(f"the file is damaged: {what}", "download or export it again")
+    return DamagedEmbedding(f"the file is damaged: {what}", "download or export it again")
 
 
 @dataclass(slots=True, eq=False)
@@ -119,7 +119,7 @@ class RawTensor:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = np.ascontiguousarray(view).astype(np.float32)
         if not np.isfinite(values).all():
-            raise UnreadableEmbedding(f"{label} contains NaN or infinite values", "its training diverged; train again")
+            raise DamagedEmbedding(f"{label} contains NaN or infinite values", "its training diverged; train again")
         return values.reshape(-1, self.dim)
 
 

@@ -48,7 +48,13 @@ def front_matter(word: SharedWord) -> dict[str, Any]:
         "tags": [*tags, str(word.manifest["concept_type"])],
         "instance_prompt": _prompt(word),
         "widget": [{"text": _prompt(word), "output": {"url": path}} for path in word.previews[:4]] or None,
-        "tireg": {"token": word.placeholder_token, "version": word.number, "digest": word.digest},
+        "tireg": {
+            "token": word.placeholder_token,
+            "version": word.number,
+            "digest": word.digest,
+            # What a search by name compares; a base model of the Hub stands in `base_model`.
+            **({"base": word.base_name} if word.base_name and not word.base_model else {}),
+        },
     }
     return {key: value for key, value in fields.items() if value is not None}
 

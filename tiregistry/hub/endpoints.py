@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tiregistry.errors import HubError, InvalidInput
 from tiregistry.text import safe
@@ -18,6 +18,7 @@ TOKEN_VARIABLE = "TIREG_HUB_TOKEN"
 
 _PART = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9](?:[\w.\-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.\-/]{0,199}", re.ASCII)
+_ALIASES = (("www.huggingface.co", 443), ("hf.co", 443))
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 
@@ -104,13 +105,17 @@ def check_repo_id(text: str) -> str:
     )
 
 
-def split_revision(text: str) -> tuple[str, str]:
+def split_revision(text: str, endpoint: str = DEFAULT) -> tuple[str, str]:
     """`owner/name@revision` (also pasted as a page's address) as repository and revision; empty means main.
 
+    Args:
+        text: what the user wrote.
+        endpoint: address of the Hub that will be asked; a page of another one is not looked for there.
+
     Raises:
-        InvalidInput: it is neither.
+        InvalidInput: it is neither, or a page of another Hub.
     """
-    plain = re.sub(r"^(?:https?://[^/]+/|hf://)(?:models/)?", "", text.strip())
+    plain = re.sub(r"^(?:hf://)?(?:models/)?", "", _without_host(text.strip(), endpoint))
     plain = re.sub(r"/(?:tree|blob|resolve)/([^/]+)/?$", r"@\1", plain.rstrip("/"))
     repo_id, at, revision = plain.partition("@")
     if at and (not _REVISION.fullmatch(revision) or revision.endswith(("/", ".lock"))):
@@ -118,6 +123,34 @@ def split_revision(text: str) -> tuple[str, str]:
             f"{safe(revision, limit=100)!r} is not a revision", "give a branch, a tag such as v3, or a commit"
         )
     return check_repo_id(repo_id), revision
+
+
+def _without_host(text: str, endpoint: str) -> str:
+    """What a page's address says after the Hub's own.
+
+    Raises:
+        InvalidInput: it is the address of another Hub's page.
+    """
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        return text
+    try:
+        page, hub = urlsplit(text), urlsplit(endpoint)
+        is_same = _place(page) == _place(hub) or (endpoint == DEFAULT and _place(page) in _ALIASES)
+        folder = hub.path.rstrip("/") + "/"
+    except ValueError as error:
+        raise InvalidInput(f"{safe(text, limit=120)!r} is not an address", "write owner/name") from error
+    if not is_same or not page.path.startswith(folder):
+        origin = f"{page.scheme}://{page.netloc.rpartition('@')[2]}"
+        raise InvalidInput(
+            f"that page is of {safe(origin, limit=120)}, and the Hub in use is {safe(endpoint, limit=120)}",
+            f"to ask the other one: --endpoint {safe(origin, limit=120)}",
+        )
+    return page.path[len(folder) :]
+
+
+def _place(parts: SplitResult) -> tuple[str, int]:
+    """Host and port; http and https without a port are one place."""
+    return (parts.hostname or "").lower(), parts.port or 443 if parts.port != 80 else 443
 
 
 def slug(name: str) -> str:

@@ -37,6 +37,7 @@ MAX_IMAGES = 64
 MAX_WORDS = 32
 """Most embedding files taken from one repository."""
 
+WORD_SUFFIXES = (".safetensors", ".bin", ".pt")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\:*?\"<>|]{1,150}")
 _STEP = re.compile(r"[-_](?:steps?[-_]?)\d+$")
@@ -214,7 +215,7 @@ def word_paths(files: dict[str, RemoteFile]) -> list[str]:
     Where there is a `learned_embeds` file, that is the word. Otherwise every embedding file is one (A1111's are called
     like their word). Snapshots of a training (`-steps-500`) count only where there is no final file.
     """
-    tame = [path for path in files if is_tame(path) and path.lower().endswith((".safetensors", ".bin", ".pt"))]
+    tame = [path for path in files if is_tame(path) and path.lower().endswith(WORD_SUFFIXES)]
     components = {str(PurePosixPath(path).parent) for path in files if path.endswith("/config.json")}
     tame = [path for path in tame if str(PurePosixPath(path).parent) not in components and files[path].size <= MAX_FILE]
     final = [path for path in tame if not _STEP.search(PurePosixPath(path).stem)] or tame

@@ -12,13 +12,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tiregistry.concepts import Remote, Version
-from tiregistry.errors import HubError, UnreadableEmbedding
+from tiregistry.errors import HubError, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
 from tiregistry.hub.labels import take_labels
@@ -27,6 +27,7 @@ from tiregistry.hub.layout import (
     MAX_IMAGES,
     MAX_TEXT,
     MAX_TOTAL,
+    WORD_SUFFIXES,
     is_tame,
     picture_paths,
     texts_beside,
@@ -39,12 +40,14 @@ from tiregistry.hub.receiving import (
     missing_pictures,
     register_foreign,
     register_shared,
+    unused_name,
 )
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.watch import Progress, ignore
 from tiregistry.images import MAX_BYTES
 from tiregistry.registry.filesystem import make_folder
+from tiregistry.registry.gc import GRACE_SECONDS, STAGING
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
@@ -52,7 +55,6 @@ Status = Literal["pulled", "completed", "already here"]
 """`completed`: the version was here, and got pictures that were shared later."""
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
-_STALE_SECONDS = 24 * 3600.0
 _VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
@@ -66,6 +68,9 @@ class PullOptions:
     """Placeholder token to use here; another one makes another version, with the pulled one as its parent."""
     images: bool = True
     """Also fetch the pictures."""
+
+    file: str = ""
+    """Of a repository with several embedding files that tireg did not write: the path of the one to take."""
 
     @property
     def naming(self) -> Naming:
@@ -108,6 +113,7 @@ def pull_repository(
         Damaged: what was fetched is not what was promised; nothing is kept.
         Conflict: the word's name or token belongs to another word here.
         HubError: the Hub does not answer, or sends what cannot be.
+        NotFound: it has not the file that `options` names.
         Interrupted: `hub` was told to stop; nothing half is kept.
     """
     return _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress).run(revision)
@@ -159,9 +165,12 @@ class _Pull:
             in_order: older revisions were pulled before, so that this one's description is the newer.
         """
         self.hub.watch.begin()
+        _remove_stale(self.registry.home / STAGING)
         info = self.hub.info(self.repo_id, revision)
         files = self.hub.files(self.repo_id, info.sha)
         word = self._shared_word(info, files)
+        if word is not None and self.options.file:
+            raise InvalidInput(f"{self.repo_id} holds one word, so --file does not choose", "leave out --file")
         found = self._foreign(info, files) if word is None else [self._shared(info, files, word)]
         if word is not None and (not revision or (in_order and found[0].status == "pulled")):
             found = [self._with_labels(found[0], word)]
@@ -186,11 +195,12 @@ class _Pull:
         if known is not None:
             missing = missing_pictures(self.registry, word, known)
             later = [path for path in with_it if path in missing]
+            unused = unused_name(known, self.options.naming)
             if not later:
-                return self._result("already here", known, info, ())
+                return self._result("already here", known, info, unused)
             with self._fetched(info, files, later) as folder:
                 add_pictures(self.registry, word, known, folder, later)
-            return self._result("completed", known, info, (f"{len(later)} pictures came with it since",))
+            return self._result("completed", known, info, (f"{len(later)} pictures came with it since", *unused))
         words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
         if not words:
             raise UnreadableEmbedding(f"{self.repo_id} says it holds a word, but no file of it", "ask its owner")
@@ -207,7 +217,7 @@ class _Pull:
     # -- any other repository ------------------------------------------------------------------------------------
 
     def _foreign(self, info: RepositoryInfo, files: dict[str, RemoteFile]) -> list[PullResult]:
-        words = word_paths(files)
+        words = self._wanted(word_paths(files), files)
         if not words:
             raise UnreadableEmbedding(
                 f"{self.repo_id} holds no learned word ({len(files)} files, none of them an embedding)",
@@ -215,11 +225,26 @@ class _Pull:
             )
         pictures = picture_paths(files) if self.options.images else []
         with self._fetched(info, files, [*words, *texts_beside(files), *pictures]) as folder:
-            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming, info.card)
+            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming, info.card, words)
         return [
             self._result("already here" if was_known else "pulled", version, info, notes)
             for version, was_known, notes in found
         ]
+
+    def _wanted(self, words: list[str], files: Mapping[str, RemoteFile]) -> list[str]:
+        """The embedding files to fetch: all, or the one that the user named with what belongs to it.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        wanted = self.options.file
+        if not wanted:
+            return words
+        if wanted not in words and not (wanted in files and is_tame(wanted) and wanted.endswith(WORD_SUFFIXES)):
+            there = ", ".join(safe(path, limit=100) for path in words[:8]) or "none"
+            raise NotFound(f"{self.repo_id} has no embedding file {safe(wanted, limit=100)!r}", f"it has: {there}")
+        stem, dot, suffix = wanted.rpartition(".")
+        return [wanted, *(path for path in words if path == f"{stem}_2{dot}{suffix}")]
 
     # -- fetching ------------------------------------------------------------------------------------------------
 
@@ -236,9 +261,8 @@ class _Pull:
                 f"{self.repo_id} would fetch {total >> 20} MiB, more than {MAX_TOTAL >> 20}",
                 "--no-images leaves the pictures out",
             )
-        staging = self.registry.home / "staging"
+        staging = self.registry.home / STAGING
         make_folder(staging)
-        _remove_stale(staging)
         with tempfile.TemporaryDirectory(prefix="pull-", dir=staging) as parent:
             # Named after the repository, because readers name a word by its folder where nothing else does.
             folder = Path(parent) / self.repo_id.rpartition("/")[2]
@@ -286,6 +310,7 @@ class _Pull:
 
 def _remove_stale(staging: Path) -> None:
     """Remove what pulls left behind that were killed; of others that are at work, nothing is older than a day."""
-    for entry in staging.iterdir():
-        if entry.name.startswith("pull-") and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(entry, ignore_errors=True)
+    for entry in staging.glob("pull-*"):
+        with suppress(FileNotFoundError):  # its own pull has just removed it
+            if time.time() - entry.stat().st_mtime > GRACE_SECONDS:
+                shutil.rmtree(entry, ignore_errors=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ from typing import Any
 from tiregistry.concepts import NewVersion, Parent, SourceImage, Version
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.folders import read_folder
-from tiregistry.errors import AlreadyExists, ConceptNotFound, Damaged, InvalidReference, TiregError, UnreadableEmbedding
+from tiregistry.errors import (
+    AlreadyExists,
+    ConceptNotFound,
+    Damaged,
+    DamagedEmbedding,
+    InvalidInput,
+    InvalidReference,
+    TiregError,
+    UnreadableEmbedding,
+)
 from tiregistry.exchange.importing import ImportOptions, import_path
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
@@ -33,13 +43,19 @@ class Naming:
 
 
 def known_version(registry: Registry, word: SharedWord, naming: Naming) -> Version | None:
-    """The living version here that has the word's digest (and the name and token that are asked for)."""
+    """The living version here that has the word's digest (and the token that is asked for)."""
     if naming.placeholder_token not in ("", word.placeholder_token):
         return None
-    for version in registry.versions_with(digest=word.digest):
-        if version.digest == word.digest and naming.name in ("", version.concept):
-            return version
-    return None
+    found = [version for version in registry.versions_with(digest=word.digest) if version.digest == word.digest]
+    return next((v for v in found if name_key(naming.name) == name_key(v.concept)), found[0] if found else None)
+
+
+def unused_name(version: Version, naming: Naming) -> tuple[str, ...]:
+    """What to say when the user wants a name for a version that is here under another one: a digest is here once."""
+    if not naming.name or name_key(naming.name) == name_key(version.concept):
+        return ()
+    name = safe(naming.name, limit=100)
+    return (f"already here as {version.reference}, so the name {name} was not used; --token makes a word of its own",)
 
 
 def register_shared(
@@ -234,7 +250,7 @@ def _add_labels(registry: Registry, version: Version, word: SharedWord) -> None:
 
 
 def register_foreign(
-    registry: Registry, folder: Path, repo_id: str, naming: Naming, card: Mapping[str, Any]
+    registry: Registry, folder: Path, repo_id: str, naming: Naming, card: Mapping[str, Any], words: Container[str] = ()
 ) -> list[tuple[Version, bool, tuple[str, ...]]]:
     """Register the words of a repository that tireg did not write; pickles are read without being executed.
 
@@ -245,16 +261,18 @@ def register_foreign(
         naming: what the user wants.
         card: the front matter of the repository's README; its base model and licence are believed where the files say
             nothing, because nobody else knows.
+        words: those of the files that should be embeddings, relative to `folder`.
 
     Returns:
         Per word its version, whether it was here already, and what the user should know.
 
     Raises:
-        UnreadableEmbedding: none of the files can be used; the message says why the first cannot.
+        Damaged: none of the files can be used, and the first is damaged or asks to run code.
+        UnreadableEmbedding: none of the files holds a word that can be used; the message says why the first does not.
         InvalidInput, Conflict: the names that the user gave do not fit.
     """
     options = ImportOptions(
-        name=naming.name,
+        name="" if _is_here(registry, _sole(folder, repo_id, naming), naming) else naming.name,
         placeholder_token=naming.placeholder_token,
         origin="pulled",
         base_name=_first_text(card.get("base_model"), 200),
@@ -264,11 +282,18 @@ def register_foreign(
     refused: list[str] = []
     first: TiregError | None = None
     for outcome in import_path(registry, folder, options):
+        inside = safe(outcome.path.relative_to(folder), limit=120)
         if outcome.version is not None:
-            found.append((outcome.version, outcome.status == "already there", outcome.notes))
-        elif outcome.error is not None:
-            first = first or outcome.error
-            refused.append(f"{safe(outcome.path.name, limit=100)} was left out: {outcome.error.message}")
+            unused = unused_name(outcome.version, naming)
+            was_known = outcome.status == "already there" or bool(unused)
+            found.append((outcome.version, was_known, (*outcome.notes, *unused)))
+            continue
+        error = outcome.error
+        if outcome.status == "passed over" and inside in words:
+            error = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
+        if error is not None:
+            first = first or _of_repository(error, repo_id, inside)
+            refused.append(f"{inside} was left out: {error.message}")
     if not found:
         if first is not None:
             raise first
@@ -277,6 +302,44 @@ def register_foreign(
         version, was_known, notes = found[-1]
         found[-1] = (version, was_known, (*notes, *refused))
     return found
+
+
+def _is_here(registry: Registry, embedding: Embedding | None, naming: Naming) -> bool:
+    """Whether the word to be named is here already; with a token of its own it would be another version."""
+    if embedding is None or naming.placeholder_token:
+        return False
+    return bool(registry.versions_with(embedding_digest=embedding.digest))
+
+
+def _sole(folder: Path, repo_id: str, naming: Naming) -> Embedding | None:
+    """The one embedding that a name or token is given for; None without either, and where there is none.
+
+    Raises:
+        InvalidInput: the repository holds several.
+    """
+    if not naming.name and not naming.placeholder_token:
+        return None
+    results = [result for result in read_folder(folder) if result.found]
+    count = sum(len(result.found) for result in results)
+    if count > 1:
+        names = [safe(result.path.relative_to(folder), limit=100) for result in results]
+        one = f"tireg pull {repo_id} --file {shlex.quote(names[0])} takes one of them"
+        raise InvalidInput(
+            f"{repo_id} holds {count} embeddings, which cannot share one name or token: "
+            f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''}",
+            one if len(names) > 1 else "leave out --name and --token",
+        )
+    return results[0].found[0].embedding if results else None
+
+
+def _of_repository(error: TiregError, repo_id: str, path: str) -> TiregError:
+    """The same error, told of a file in a repository; one that is damaged there counts as damage."""
+    message = f"{repo_id}/{path}: {error.message}"
+    if isinstance(error, DamagedEmbedding):
+        return Damaged(message, "nothing was kept; open it nowhere, and ask its owner")
+    if isinstance(error, UnreadableEmbedding):
+        return UnreadableEmbedding(message, error.hint)
+    return error
 
 
 def _first_text(value: object, most: int) -> str:

@@ -50,36 +50,44 @@ def check_updates(registry: Registry, hub: Hub, repo_id: str = "", progress: Pro
     Raises:
         HubError: the Hub does not answer at all.
     """
-    last: dict[str, Remote] = {}
+    last: dict[tuple[str, str], Remote] = {}
     for remote in registry.remotes(repo_id=repo_id or None):
         if remote.endpoint == hub.endpoint.url and not remote.revision.startswith("refs/pr/"):
-            last.setdefault(remote.repo_id, remote)
-    found = []
-    for done, remote in enumerate(last.values()):
-        hub.watch.begin()
-        if progress is not None:
-            progress(remote.repo_id, done, len(last))
-        found.append(_check(registry, hub, remote))
+            last.setdefault((remote.repo_id, remote.version.rpartition("@")[0]), remote)
+    found: list[Update] = []
+    asked: dict[str, Update] = {}
+    repositories = list(dict.fromkeys(repository for repository, _ in last))
+    for (repository, concept), remote in last.items():
+        if repository not in asked:
+            hub.watch.begin()
+            if progress is not None:
+                progress(repository, repositories.index(repository), len(repositories))
+            asked[repository] = _check(registry, hub, repository)
+        found.append(_of_concept(asked[repository], concept, remote))
     return found
 
 
-def _check(registry: Registry, hub: Hub, remote: Remote) -> Update:
-    concept = remote.version.rpartition("@")[0]
+def _of_concept(update: Update, concept: str, remote: Remote) -> Update:
+    """What was found about a repository, said of one of the words from it."""
+    is_held = update.here.rpartition("@")[0] == concept
+    return replace(update, concept=concept, here=update.here if is_held else remote.version)
+
+
+def _check(registry: Registry, hub: Hub, repo_id: str) -> Update:
+    """State of a repository; `here` is the version that it holds, where that is here."""
 
     def update(state: State, there: str = "", commit: str = "") -> Update:
-        return Update(
-            repo_id=remote.repo_id, concept=concept, state=state, here=remote.version, there=there, commit=commit
-        )
+        return Update(repo_id=repo_id, concept="", state=state, here="", there=there, commit=commit)
 
     try:
-        info = hub.info(remote.repo_id)
-        known = {r.commit_sha for r in registry.remotes(repo_id=remote.repo_id) if r.endpoint == hub.endpoint.url}
+        info = hub.info(repo_id)
+        known = {r.commit_sha for r in registry.remotes(repo_id=repo_id) if r.endpoint == hub.endpoint.url}
         if info.sha in known:
             return update("up to date", commit=info.sha)
-        files = hub.files(remote.repo_id, info.sha)
+        files = hub.files(repo_id, info.sha)
         if MANIFEST not in files:
             return update("changed", commit=info.sha)
-        word = SharedWord.parse(hub.read(remote.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+        word = SharedWord.parse(hub.read(repo_id, info.sha, files[MANIFEST], MAX_TEXT))
     except RepositoryNotFound:
         return update("gone")
     except NotAllowed:
@@ -96,5 +104,4 @@ def _check(registry: Registry, hub: Hub, remote: Remote) -> Update:
     held = registry.versions_with(digest=word.digest)
     if not held:
         return update("newer", there, info.sha)
-    same = next((version for version in held if version.concept == concept), held[0])
-    return replace(update("changed", there, info.sha), here=same.reference)
+    return replace(update("changed", there, info.sha), here=held[0].reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from tiregistry.registry.sharing import blobs_of_pictures
 GRACE_SECONDS = 24 * 3600.0
 """How old an unreferenced file must be: longer than any work that adds files first and registers them later."""
 
+STAGING = "staging"
+"""Folder of the registry in which pulls work, each in a folder of its own."""
 _BATCH = 200  # files removed while the write lock is held once; other writers wait that long
 _DIGEST_IN_JSON = re.compile(r"(?:sha256:)?\b([0-9a-f]{64})\b")
 
@@ -28,7 +31,7 @@ class GcReport:
     files: tuple[tuple[str, int], ...]
     """Digest and size of blobs nothing refers to."""
     temporary: tuple[tuple[str, int], ...]
-    """Name and size of files left behind by processes that were killed while writing."""
+    """Name and size of files, and of folders of pulls, left behind by processes that were killed while writing."""
     young: int
     """Unreferenced files that are kept because they are younger than the grace period."""
     applied: bool
@@ -63,15 +66,18 @@ def collect(
         else:
             young += 1
     temporary = _temporary(blobs, grace, now)
+    staged = _staged(db.path.parent / STAGING, max(grace, GRACE_SECONDS), now)
     if not apply:
-        return GcReport(tuple(orphans), tuple(temporary), young, applied=False)
+        return GcReport(tuple(orphans), (*temporary, *staged), young, applied=False)
     with folder_lock(db.path.parent, exclusive=True):
         removed = []
         for start in range(0, len(orphans), _BATCH):
             removed += _remove(db, blobs, orphans[start : start + _BATCH], grace, now)
         for name, _ in temporary:
             (blobs.temporary / name).unlink(missing_ok=True)
-    return GcReport(tuple(removed), tuple(temporary), young + len(orphans) - len(removed), applied=True)
+        for name, _ in staged:
+            shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
+    return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), applied=True)
 
 
 def _referenced(db: Database) -> set[str]:
@@ -129,6 +135,17 @@ def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, in
                 found.append((entry.name, status.st_size))
     except FileNotFoundError:
         pass
+    return sorted(found)
+
+
+def _staged(staging: Path, grace: float, now: float) -> list[tuple[str, int]]:
+    """Folders of pulls that were killed; a pull that is at work is never as old as the full grace period."""
+    found = []
+    for entry in staging.glob("pull-*"):
+        status = _stat(entry)
+        if status is not None and now - status.st_mtime >= grace and not entry.is_symlink():
+            sizes = (file.stat().st_size for file in entry.rglob("*") if file.is_file() and not file.is_symlink())
+            found.append((entry.name, sum(sizes)))
     return sorted(found)
 
 

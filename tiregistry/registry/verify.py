@@ -47,7 +47,7 @@ class VerifyReport:
     versions: int = 0
     damages: list[Damage] = field(default_factory=list)
     known_losses: int = 0
-    """Files that an earlier `--repair` gave up."""
+    """Files known to be missing: given up by an earlier `--repair`, or originals that were not shared with a word."""
     seconds: float = 0.0
 
     @property

@@ -65,7 +65,7 @@ def _look(registry: Registry, hub: Hub, request: dict[str, Any], tell: Tell) -> 
     from tiregistry.hub.endpoints import split_revision
     from tiregistry.hub.looking import look_at
 
-    repo_id, revision = split_revision(request["repo"])
+    repo_id, revision = split_revision(request["repo"], hub.endpoint.url)
     return look_at(registry, hub, repo_id, revision).as_dict()
 
 
@@ -95,7 +95,7 @@ def _pull(registry: Registry, hub: Hub, request: dict[str, Any], tell: Tell) -> 
     from tiregistry.hub.endpoints import split_revision
     from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
 
-    repo_id, revision = split_revision(request["repo"])
+    repo_id, revision = split_revision(request["repo"], hub.endpoint.url)
     options = PullOptions(
         name=request.get("name", ""),
         placeholder_token=request.get("token", ""),

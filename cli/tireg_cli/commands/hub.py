@@ -88,9 +88,10 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
     from tiregistry.hub.looking import look_at
     from tiregistry.registry.registry import Registry
 
-    repo_id, revision = split_revision(repository)
+    where = choose_endpoint(endpoint)
+    repo_id, revision = split_revision(repository, where.url)
     with TransferProgress() as progress, Registry.open() as registry:
-        hub = Hub(choose_endpoint(endpoint), progress.waiting)
+        hub = Hub(where, progress.waiting)
         progress("looking", 0, 1)
         looked = look_at(registry, hub, repo_id, revision)
     if as_json:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only say what is newer there; without REPO for all known repositories.")
 @click.option("--name", default="", help="Concept name to use here; default as its owner calls it.")
 @click.option("--token", default="", metavar="<TOKEN>", help="Placeholder token to use here.")
+@click.option("--file", default="", metavar="NAME", help="Of several embedding files in REPO, take this one.")
 @click.option("--no-images", is_flag=True, help="Leave the pictures there.")
 @click.option("--endpoint", default="", metavar="URL", help="Another Hub; default HF_ENDPOINT, else huggingface.co.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -30,6 +31,7 @@ def command(
     check: bool,
     name: str,
     token: str,
+    file: str,
     no_images: bool,
     endpoint: str,
     as_json: bool,
@@ -57,13 +59,14 @@ def command(
 
     if not repository and not check:
         raise click.UsageError("give a REPO, or --check for all that are known")
-    repo_id, revision = split_revision(repository) if repository else ("", "")
+    where = choose_endpoint(endpoint)
+    repo_id, revision = split_revision(repository, where.url) if repository else ("", "")
     if everything and (revision or check):
         raise click.UsageError(f"--all does not go together with {'--check' if check else 'a revision'}")
-    options = PullOptions(name=name, placeholder_token=token, images=not no_images)
+    options = PullOptions(name=name, placeholder_token=token, images=not no_images, file=file)
     results: list[PullResult] = []
     with TransferProgress() as progress, Registry.open() as registry:
-        hub = Hub(choose_endpoint(endpoint), progress.waiting)
+        hub = Hub(where, progress.waiting)
         if check:
             updates = check_updates(registry, hub, repo_id, progress)
             progress.clear()

@@ -54,7 +54,8 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
         f"{forms.count(report.files, 'file')} and {forms.count(report.versions, 'version')} in {report.seconds:.1f} s"
     )
     if report.known_losses:
-        hint(f"{forms.count(report.known_losses, 'file')} given up earlier · --repair --from PATH can bring them back")
+        lost = forms.count(report.known_losses, "file")
+        hint(f"originals of {lost} are not here (not shared with a word, or given up) · --repair --from PATH adds them")
     if not report.damages:
         say(f"everything is as it was: {checked}")
     elif not report.unrepaired:

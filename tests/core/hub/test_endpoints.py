@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,36 @@ def test_a_page_s_address_is_understood() -> None:
     for text in ("alice/gnome@", "alice/gnome@a..b", "alice/gnome@-x"):
         with pytest.raises(InvalidInput):
             split_revision(text)
+
+
+@pytest.mark.parametrize(
+    ("page", "endpoint"),
+    [
+        ("http://evil.example/alice/gnome", DEFAULT),
+        ("https://huggingface.co/alice/gnome", "http://127.0.0.1:8000"),
+        ("https://huggingface.co.evil.example/alice/gnome", DEFAULT),
+        ("https://huggingface.co@evil.example/alice/gnome", DEFAULT),
+        ("http://127.0.0.1:9000/alice/gnome", "http://127.0.0.1:8000"),
+        ("https://hub.example/alice/gnome", "https://hub.example/inside"),
+    ],
+)
+def test_a_page_of_another_hub_is_not_looked_for_here(page: str, endpoint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        split_revision(page, endpoint)
+    other = re.sub(r"^(https?://)(?:[^/]*@)?([^/]+).*", r"\1\2", page)
+    assert f"that page is of {other}, and the Hub in use is {endpoint}" in caught.value.message
+    assert f"--endpoint {other}" in caught.value.hint
+
+
+def test_a_page_of_the_hub_in_use() -> None:
+    for page in (
+        "http://huggingface.co/alice/gnome",
+        "https://hf.co/alice/gnome/",
+        "HTTPS://HuggingFace.co/alice/gnome",
+    ):
+        assert split_revision(page) == ("alice/gnome", "")
+    assert split_revision("http://127.0.0.1:80/a/b/tree/v2", "http://127.0.0.1") == ("a/b", "v2")
+    assert split_revision("https://hub.example/in/alice/gnome", "https://hub.example/in") == ("alice/gnome", "")
 
 
 def test_names_become_what_the_hub_accepts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -212,3 +213,15 @@ def test_a_killed_pull_leaves_nothing_that_stays(
     os.utime(stale, (0, 0))
     pull_repository(there, "alice/gnome", alice, options=PullOptions(images=False))
     assert not list((there.home / "staging").iterdir())
+
+
+def test_gc_removes_what_a_killed_pull_left_when_it_is_a_day_old(there: Registry) -> None:
+    old, new = (there.home / "staging" / name for name in ("pull-old", "pull-new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "half").write_bytes(b"xyz")
+    os.utime(old, (0, 0))
+    assert there.gc(apply=False, grace=0).temporary == (("pull-old", 3),)
+    assert old.exists()
+    there.gc(apply=True, grace=0)
+    assert (old.exists(), new.exists()) == (False, True)

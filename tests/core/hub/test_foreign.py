@@ -7,9 +7,9 @@ import pytest
 from tests.core.hub.words import BASE, learn, photo, vectors
 from tests.hub_server import HubServer
 from tiregistry.embeddings.writing import Word, writer_for
-from tiregistry.errors import UnreadableEmbedding
+from tiregistry.errors import Damaged, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
-from tiregistry.hub.pull import pull_repository
+from tiregistry.hub.pull import PullOptions, pull_repository
 from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.hub.search import search_hub
 from tiregistry.hub.updates import check_updates
@@ -92,7 +92,7 @@ def test_a_pickle_that_wants_to_run_is_not_run(server: HubServer, bob: Hub, here
             return os.system, ("echo owned",)
 
     server.add_repo("bob/evil", {"learned_embeds.bin": pickle.dumps({"<x>": Evil()})})
-    with pytest.raises(UnreadableEmbedding):
+    with pytest.raises(Damaged, match=r"bob/evil/learned_embeds\.bin: the file asks for .* it was not run"):
         pull_repository(here, "bob/evil", bob)
     assert here.concepts() == []
 
@@ -143,3 +143,66 @@ def test_check_says_what_is_newer(server: HubServer, alice: Hub, here: Registry,
         "alice/orc": ("gone", "orc@1"),
     }
     assert [u.repo_id for u in check_updates(there, alice, "alice/gnome")] == ["alice/gnome"]
+
+
+# -- several files in one repository ---------------------------------------------------------------------------------
+
+
+def two_words() -> dict[str, bytes]:
+    """Two A1111 files."""
+    return {
+        f"{name}.safetensors": writer_for("diffusers").write(word(seed, f"<{name}>"), name)[f"{name}.safetensors"]
+        for seed, name in ((1, "elf"), (2, "troll"))
+    }
+
+
+def test_one_of_several_files_can_be_pulled(server: HubServer, bob: Hub, here: Registry) -> None:
+    server.add_repo("bob/two", two_words())
+    with pytest.raises(InvalidInput) as caught:
+        pull_repository(here, "bob/two", bob, options=PullOptions(name="goblin"))
+    assert caught.value.message.startswith("bob/two holds 2 embeddings")
+    assert str(here.home) not in str(caught.value)
+    assert "--file elf.safetensors" in caught.value.hint
+    with pytest.raises(NotFound, match=r"no embedding file 'ogre\.pt'"):
+        pull_repository(here, "bob/two", bob, options=PullOptions(file="ogre.pt"))
+    (pulled,) = pull_repository(here, "bob/two", bob, options=PullOptions(file="troll.safetensors", name="goblin"))
+    assert pulled.version.reference == "goblin@1"
+    assert pulled.version.embedding_digest == word(2).embedding.digest
+
+
+def test_a_name_for_a_word_that_is_here_is_said_to_be_unused(server: HubServer, bob: Hub, here: Registry) -> None:
+    server.add_repo("bob/one", {"elf.safetensors": two_words()["elf.safetensors"]})
+    (first,) = pull_repository(here, "bob/one", bob)
+    (again,) = pull_repository(here, "bob/one", bob, options=PullOptions(name="other"))
+    assert (again.status, again.version.reference) == ("already here", first.version.reference)
+    assert again.notes == (
+        f"already here as {first.version.reference}, so the name other was not used; --token makes a word of its own",
+    )
+
+
+@pytest.mark.parametrize("name", ["troll.safetensors", "troll.bin"])
+def test_a_damaged_file_is_named(name: str, server: HubServer, bob: Hub, here: Registry) -> None:
+    server.add_repo("bob/two", {"elf.safetensors": two_words()["elf.safetensors"], name: b"no embedding at all"})
+    (pulled,) = pull_repository(here, "bob/two", bob)
+    assert [note for note in pulled.notes if note.startswith(f"{name} was left out: ")]
+    server.add_repo("bob/bad", {name: b"no embedding at all"})
+    with pytest.raises(Damaged, match=f"bob/bad/{name}: "):
+        pull_repository(here, "bob/bad", bob)
+
+
+def test_every_word_of_a_repository_is_checked(server: HubServer, bob: Hub, here: Registry) -> None:
+    repository = server.add_repo("bob/two", two_words())
+    pull_repository(here, "bob/two", bob)
+    assert {(u.here, u.state) for u in check_updates(here, bob)} == {("elf@1", "up to date"), ("troll@1", "up to date")}
+    repository.put("readme.txt", b"changed")
+    assert {(u.concept, u.state) for u in check_updates(here, bob)} == {("elf", "changed"), ("troll", "changed")}
+
+
+def test_words_for_the_embedded_base_model_are_found_by_its_name(alice: Hub, here: Registry) -> None:
+    push_version(here, learn(here, fingerprint=None, base_name="embedded"), "alice/small", alice)
+    push_version(here, learn(here, 1, "elf"), "alice/elf", alice)
+    (found,) = search_hub(here, alice, base="embedded")
+    assert (found.repo_id, found.base_models) == ("alice/small", ("embedded",))
+    assert {w.base_models for w in search_hub(here, alice)} == {("embedded",), (BASE,)}
+    with pytest.raises(InvalidInput, match="none of yours"):
+        search_hub(here, alice, base="nonsense")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tiregistry.embeddings.limits import MAX_FILE
 from tiregistry.embeddings.tensors import damaged
-from tiregistry.errors import FileMissing, UnreadableEmbedding
+from tiregistry.errors import DamagedEmbedding, FileMissing, UnreadableEmbedding
 from tiregistry.text import safe
 
 
@@ -96,7 +96,7 @@ def open_source(given: Path | bytes, filename: str = "") -> Iterator[Source]:
     """
     if isinstance(given, bytes):
         if not given:
-            raise UnreadableEmbedding(f"{safe(filename) or 'the file'} is empty (0 bytes)", "download it again")
+            raise DamagedEmbedding(f"{safe(filename) or 'the file'} is empty (0 bytes)", "download it again")
         yield Source(given, filename, len(given))
         return
     name = filename or given.name
@@ -108,7 +108,7 @@ def open_source(given: Path | bytes, filename: str = "") -> Iterator[Source]:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableEmbedding(f"{safe(given)} is not an ordinary file", "give an embedding file or a folder")
         if status.st_size == 0:
-            raise UnreadableEmbedding(f"{safe(name)} is empty (0 bytes)", "download it again")
+            raise DamagedEmbedding(f"{safe(name)} is empty (0 bytes)", "download it again")
         data = None
         if status.st_size <= MAX_FILE:
             with os.fdopen(os.dup(handle), "rb") as file:

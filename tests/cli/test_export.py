@@ -59,6 +59,15 @@ def test_every_format_that_holds_the_word(gnome, capsys, format_id, name):
     assert (gnome / name).exists()
 
 
+def test_a_folder_with_a_final_slash_is_made(gnome, capsys):
+    code, out, _ = tireg(capsys, "export", "gnome", f"{gnome}/new/deep/")
+    assert (code, out) == (0, f"{gnome}/new/deep/gnome.safetensors\n")
+    code, out, _ = tireg(capsys, "export", "gnome", f"{gnome}/words/imp/", "--format", "sd-concepts")
+    assert (code, out) == (0, f"{gnome}/words/imp\n")
+    assert (gnome / "words" / "imp" / "token_identifier.txt").is_file()
+    assert tireg(capsys, "export", "gnome", "")[0] == 2
+
+
 def test_a_pair_names_both_files(gnome, tmp_path, capsys):
     path = tmp_path / "xl.safetensors"
     path.write_bytes(safetensors({"clip_l": vectors(1), "clip_g": vectors(1, 1280)}))
@@ -76,6 +85,7 @@ def test_errors_name_the_next_step(gnome, capsys):
     code, _, err = tireg(capsys, "export", "gnome", gnome, "--format", "sdxl")
     assert code == 2
     assert "use --format diffusers" in err
+    assert "sdxl holds clip_l and clip_g, gnome has clip_l" in err
     code, _, err = tireg(capsys, "export", "gnome", gnome / "x.pt", "--format", "diffusers")
     assert code == 2
     assert ".safetensors" in err

@@ -269,21 +269,21 @@ def _invokeai(word: Word, stem: str) -> Files:
     """InvokeAI tells the base from the first dimension of an unknown key, so one vector is written 1-D."""
     tensors = word.embedding.tensors
     if set(tensors) == {"clip_l", "clip_g"}:
-        return _by_encoder(("clip_l", "clip_g"))(word, stem)
+        return _by_encoder("invokeai", ("clip_l", "clip_g"))(word, stem)
     role, vectors = _only(word, "invokeai")
     if len(vectors) > 1:
         return _emb_params(word, stem)
     return {f"{stem}.safetensors": write_safetensors({word.placeholder_token: vectors[0]}, _metadata(word, role))}
 
 
-def _by_encoder(roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
+def _by_encoder(format_id: str, roles: Sequence[str] = ()) -> Callable[[Word, str], Files]:
     """Keys that name the encoders; T5 under both names in use (`t5` diffusers, `t5xxl` ComfyUI)."""
 
     def write(word: Word, stem: str) -> Files:
         tensors: dict[str, Matrix] = dict(word.embedding.tensors)
         if roles and set(tensors) != set(roles):
             raise InvalidInput(
-                f"this format holds {' and '.join(roles)}, {safe(word.name)} has {', '.join(tensors)}",
+                f"{format_id} holds {' and '.join(roles)}, {safe(word.name)} has {', '.join(tensors)}",
                 f"use --format {_formats_for(word)}",
             )
         if "t5" in tensors:
@@ -329,9 +329,9 @@ WRITERS: Mapping[str, Writer] = {
     "a1111-png": Writer(".png", _a1111_png),
     "emb-params": Writer(".safetensors", _emb_params),
     "invokeai": Writer(".safetensors", _invokeai),
-    "comfyui": Writer(".safetensors", _by_encoder()),
-    "sdxl": Writer(".safetensors", _by_encoder(("clip_l", "clip_g"))),
-    "sd3": Writer(".safetensors", _by_encoder(("clip_l", "clip_g", "t5"))),
-    "flux": Writer(".safetensors", _by_encoder(("clip_l", "t5"))),
+    "comfyui": Writer(".safetensors", _by_encoder("comfyui")),
+    "sdxl": Writer(".safetensors", _by_encoder("sdxl", ("clip_l", "clip_g"))),
+    "sd3": Writer(".safetensors", _by_encoder("sd3", ("clip_l", "clip_g", "t5"))),
+    "flux": Writer(".safetensors", _by_encoder("flux", ("clip_l", "t5"))),
 }
 """Format id to writer; what each is proven with stands in `formats`."""

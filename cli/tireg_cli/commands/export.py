@@ -17,7 +17,7 @@ _FORMATS = (
 
 @click.command("export")
 @click.argument("reference", metavar="REF")
-@click.argument("path", metavar="PATH", type=PathParam())
+@click.argument("target", metavar="PATH", type=PathParam(as_text=True))
 @click.option(
     "--format",
     "format_id",
@@ -31,7 +31,7 @@ _FORMATS = (
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     reference: str,
-    path: Path,
+    target: str,
     format_id: str | None,
     with_images: bool,
     no_provenance: bool,
@@ -39,6 +39,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Write the word REF (gnome, gnome@3, gnome@best) to PATH, a file or a folder to choose a name in.
+
+    A folder that is not there is made when PATH ends in /.
 
     The file says where the word comes from (base model, training settings, digests and captions of the pictures, never
     the pictures themselves), so that importing it, here or in another registry, gives this very version.
@@ -54,6 +56,9 @@ def command(
 
     with Registry.open() as registry:
         version = registry.version(reference)
+        path = Path(target)
+        if target.endswith("/") and not path.exists():
+            (path.parent if format_id == "sd-concepts" else path).mkdir(parents=True, exist_ok=True)
         chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
         written = export_version(
             registry, version, path, chosen, force=force, with_images=with_images, provenance=not no_provenance

@@ -9,8 +9,9 @@ from typing import Self
 
 import click
 
-from tireg_cli.messages import say
+from tireg_cli.messages import say, warn
 from tireg_cli.output import fit
+from tiregistry.hub.transport import seconds_problem
 from tiregistry.text import safe
 
 _WIDTH = 20
@@ -28,6 +29,8 @@ class TransferProgress:
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __enter__(self) -> Self:
+        if problem := seconds_problem():
+            warn(problem)
         return self
 
     def __exit__(
@@ -60,6 +63,12 @@ class TransferProgress:
     def _write(self, line: str) -> None:
         click.echo(f"\r\x1b[K{fit(line, _columns() - 1)}", err=True, nl=False)
         self._shown = True
+
+
+def readers(repo_id: str, *, private: bool) -> str:
+    """Who may read a repository, in words."""
+    owner = safe(repo_id.partition("/")[0], limit=100)
+    return f"only {owner} (its members, if that is an organization)" if private else "everybody"
 
 
 def _columns() -> int:

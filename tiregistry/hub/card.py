@@ -45,7 +45,7 @@ def front_matter(word: SharedWord) -> dict[str, Any]:
         "pipeline_tag": "text-to-image",
         "base_model": word.base_model or None,
         "base_model_relation": "adapter" if word.base_model else None,
-        "tags": [*tags, str(word.manifest["concept_type"])],
+        "tags": list(dict.fromkeys([*tags, str(word.manifest["concept_type"]), *_own_tags(word)])),
         "instance_prompt": _prompt(word),
         "widget": [{"text": _prompt(word), "output": {"url": path}} for path in word.previews[:4]] or None,
         "tireg": {
@@ -53,6 +53,7 @@ def front_matter(word: SharedWord) -> dict[str, Any]:
             "version": word.number,
             "digest": word.digest,
             # What a search by name compares; a base model of the Hub stands in `base_model`.
+            **({"tags": _own_tags(word)} if word.tags else {}),
             **({"base": word.base_name} if word.base_name and not word.base_model else {}),
         },
     }
@@ -74,6 +75,11 @@ def body(word: SharedWord, repo_id: str) -> str:
         _record(word),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _own_tags(word: SharedWord) -> list[str]:
+    """The owner's tags as the Hub takes them; a tag with a colon would say something else there."""
+    return [tag for tag in (safe(tag, limit=64).strip() for tag in word.tags) if tag and ":" not in tag]
 
 
 def _family(word: SharedWord) -> str:

@@ -68,8 +68,9 @@ def _front(fields: dict[str, Any]) -> str:
 
 
 def _is_stale(tag: str, old_fields: dict[str, Any]) -> bool:
-    """The concept type is one of our tags and may have been another."""
-    return tag in ("object", "style") and "tireg" in old_fields
+    """The concept type and the word's tags are written by us, and may have been others."""
+    written = as_mapping(old_fields.get("tireg")).get("tags")
+    return (tag in ("object", "style") and "tireg" in old_fields) or (isinstance(written, list) and tag in written)
 
 
 def _block(text: str) -> str:

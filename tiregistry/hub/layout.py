@@ -68,6 +68,7 @@ def repository_files(
     with_images: bool = False,
     with_previews: bool = False,
     there: SharedWord | None = None,
+    without_images: bool = False,
 ) -> RepositoryFiles:
     """The files for a version.
 
@@ -77,8 +78,9 @@ def repository_files(
         number: the version's number in the repository, which counts for itself.
         with_images: add the source pictures, without their metadata.
         with_previews: add the preview pictures.
-        there: the same version as the repository holds it; pictures that are with it stay, also those that are not
-            here.
+        there: what the repository holds now. Source pictures that are there stay, also those that are not here;
+            pictures of another version give way to those that are sent. Previews stay with their own version.
+        without_images: let no source picture stay.
 
     Raises:
         InvalidInput: no prompt could use this word.
@@ -91,13 +93,15 @@ def repository_files(
     pictures = _pictures(registry, version, files) if with_images else ()
     previews = _previews(registry, version, files) if with_previews else ()
     hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-    kept = _kept(there, hashes) if there is not None else ((), ())
+    kept = _Kept()
+    if there is not None:
+        kept = _kept(there, version, pictures, hashes, with_images=with_images, without_images=without_images)
     shared = shared_word(
         registry,
         version,
         number,
-        pictures=tuple(sorted([*pictures, *kept[0]], key=lambda picture: picture.position)),
-        previews=(*previews, *kept[1]),
+        pictures=tuple(sorted([*pictures, *kept.pictures], key=lambda picture: picture.position)),
+        previews=(*previews, *kept.previews),
         files=dict(sorted(hashes.items())),
     )
     assert word.provenance is not None
@@ -108,7 +112,7 @@ def repository_files(
         notes.append(f"{len(pictures) or 'none'} of its {len(version.images)} source pictures are here to send")
     if with_previews and not previews:
         notes.append("it has no previews to send")
-    return RepositoryFiles(files, shared, _what_becomes_public(version, shared), tuple(notes))
+    return RepositoryFiles(files, shared, _what_becomes_public(version, shared, kept.others), tuple(notes))
 
 
 def _word_for_others(registry: Registry, version: Version, number: int) -> Word:
@@ -156,12 +160,45 @@ def _pictures(registry: Registry, version: Version, files: dict[str, bytes]) -> 
     return tuple(shared)
 
 
-def _kept(there: SharedWord, hashes: dict[str, str]) -> tuple[list[SharedPicture], list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is in a repository and stays there."""
+
+    pictures: tuple[SharedPicture, ...] = ()
+    """Source pictures of this version, at their positions in it."""
+    previews: tuple[str, ...] = ()
+    others: int = 0
+    """Source pictures of an earlier version of the word."""
+
+
+def _kept(
+    there: SharedWord,
+    version: Version,
+    sent: tuple[SharedPicture, ...],
+    hashes: dict[str, str],
+    *,
+    with_images: bool,
+    without_images: bool,
+) -> _Kept:
     """Pictures and previews that are in the repository and stay there; their hashes are added."""
-    stated = [*(picture.path for picture in there.pictures), *there.previews]
-    stay = {p for p in stated if p not in hashes and p in there.files and re.fullmatch(PICTURE_PATH, p)}
-    hashes |= {path: there.files[path] for path in stay}
-    return [p for p in there.pictures if p.path in stay], [path for path in there.previews if path in stay]
+    is_same = there.digest == version.digest
+    stay = {path for path in there.files if path not in hashes and re.fullmatch(PICTURE_PATH, path)}
+    previews = tuple(path for path in there.previews if path in stay) if is_same else ()
+    stated = [image["sha256"] for image in there.manifest["images"]]
+    positions = {image.digest.removeprefix("sha256:"): at for at, image in reversed([*enumerate(version.images)])}
+    taken = {picture.position for picture in sent}
+    pictures: dict[int, SharedPicture] = {}
+    for picture in there.pictures if not without_images else ():
+        original = stated[picture.position] if picture.position < len(stated) else ""
+        at = picture.position if is_same else positions.get(original, -1)
+        if picture.path in stay and at >= 0 and at not in taken:
+            pictures.setdefault(at, replace(picture, position=at))
+    ours = {picture.path for picture in pictures.values()}
+    others = set[str]()
+    if not with_images and not without_images:
+        others = {path for path in stay if _is_image(path)} - ours
+    hashes |= {path: there.files[path] for path in sorted({*ours, *previews, *others})}
+    return _Kept(tuple(pictures.values()), previews, len(others))
 
 
 def _is_image(role: str) -> bool:
@@ -183,13 +220,15 @@ def _previews(registry: Registry, version: Version, files: dict[str, bytes]) -> 
     return tuple(shared)
 
 
-def _what_becomes_public(version: Version, shared: SharedWord) -> tuple[str, ...]:
+def _what_becomes_public(version: Version, shared: SharedWord, others: int) -> tuple[str, ...]:
     said = ["the vectors, placeholder token and training settings"]
     if any(image.caption for image in version.images):
         said.append("the captions of its pictures")
     if shared.pictures:
         said.append(f"{len(shared.pictures)} source pictures, without their metadata (place, time, camera)")
-    elif version.images:
+    if others:
+        said.append(f"{others} source pictures of an earlier version, which are there and stay")
+    if version.images and not shared.pictures:
         said.append("checksums of its source pictures, not the pictures")
     if shared.previews:
         said.append(f"{len(shared.previews)} previews")

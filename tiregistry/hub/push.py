@@ -48,6 +48,9 @@ class PushResult:
     number: int
     """The version's number in the repository."""
     tags: tuple[str, ...] = ()
+    """The version's tags that are on this commit."""
+    earlier_tags: tuple[str, ...] = ()
+    """The version's tags that are on an earlier commit with the same version."""
     files: tuple[str, ...] = ()
     """Paths that were written or removed."""
     public: tuple[str, ...] = ()
@@ -119,7 +122,8 @@ def push_version(
         commit=made.sha,
         private=plan.private,
         number=plan.number,
-        tags=plan.tags,
+        tags=tuple(tag for tag in plan.tags if tag not in plan.earlier_tags),
+        earlier_tags=plan.earlier_tags,
         files=tuple(sorted([*plan.add, *plan.delete])),
         public=plan.public,
         notes=plan.notes,

@@ -42,6 +42,8 @@ class PushOptions:
     private: bool | None = None
     """Visibility; None makes a new repository private and leaves an existing one as it is."""
     with_images: bool = False
+    without_images: bool = False
+    """Take away the source pictures that are there; otherwise they stay."""
     with_previews: bool = False
     create_pr: bool = False
     """Propose a pull request instead of changing main; an open one of the same user is continued."""
@@ -79,6 +81,8 @@ class PushPlan:
     """The version's tags; none in a pull request."""
     missing_tags: tuple[str, ...]
     """Those of them that would be set."""
+    earlier_tags: tuple[str, ...]
+    """Those of them that stay where they are, on an earlier commit with the same version."""
     message: str
     head: str
     """The commit that it would go on top of; empty when the repository would be created."""
@@ -236,7 +240,8 @@ class _Planner:
             is_same = there.word is not None and there.word.digest == self.version.digest
             has_all = all(p in has and has[p].matches(data) for p, data in plan.add.items() if p not in texts)
             if is_same and has_all and all(has.get(p) == head.files[p] for p in plan.kept if p not in texts):
-                return replace(plan, add={}, delete=(), head=sha, covered_by=head.word.number)
+                earlier = tuple(tag for tag in plan.tags if refs.get(tag, sha) != sha)
+                return replace(plan, add={}, delete=(), head=sha, earlier_tags=earlier, covered_by=head.word.number)
         return None
 
     def _is_on_main(self, remote: Remote) -> bool:
@@ -253,7 +258,8 @@ class _Planner:
             number,
             with_images=self.options.with_images,
             with_previews=self.options.with_previews,
-            there=_with_files_that_exist(same, head) if same is not None else None,
+            there=_with_files_that_exist(head.word, head) if head.word is not None else None,
+            without_images=self.options.without_images,
         )
         text = self._card(mine.word, head, refs)
         wanted = {**mine.files, CARD: text.encode()}
@@ -261,6 +267,8 @@ class _Planner:
         is_proposal = self.options.create_pr
         tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
         add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
+        gone = {p for p in gone if p in head.files and _LAYOUT.fullmatch(p)}
+        at = "" if add or gone else head.info.sha
         return PushPlan(
             version=self.version,
             repo_id=self.repo_id,
@@ -270,12 +278,13 @@ class _Planner:
             number=number,
             add=add,
             kept=tuple(sorted(set(wanted) - set(add))),
-            delete=tuple(sorted(p for p in gone if p in head.files and _LAYOUT.fullmatch(p))),
+            delete=tuple(sorted(gone)),
             public=mine.public,
             notes=mine.notes,
             card=text,
             tags=tags,
             missing_tags=tuple(tag for tag in tags if tag not in refs),
+            earlier_tags=tuple(tag for tag in tags if refs.get(tag, at) != at),
             message=(self.options.message.strip() or f"{self.version.concept} version {number}")[:200],
             head=head.info.sha,
             revision=head.revision,

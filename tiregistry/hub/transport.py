@@ -18,6 +18,7 @@ from tiregistry.hub.watch import current, wait_for
 from tiregistry.text import safe
 
 _SECONDS_VARIABLE = "TIREG_HUB_TIMEOUT"
+_SECONDS, _LONGEST_SECONDS = 60.0, 1e6
 _RETRIED_STATUS = frozenset({500, 502, 503, 504})
 _PAUSES = (0.5, 1.5)
 _LONGEST_BODY = 32 * 2**20
@@ -38,10 +39,24 @@ _done = False
 
 def seconds() -> float:
     """How long one answer may take: `TIREG_HUB_TIMEOUT`, else 60 seconds."""
+    return _stated_seconds() or _SECONDS
+
+
+def seconds_problem() -> str:
+    """What is wrong with `TIREG_HUB_TIMEOUT`, in words; empty when nothing is."""
+    text = os.environ.get(_SECONDS_VARIABLE, "").strip()
+    if not text or _stated_seconds():
+        return ""
+    return f"{_SECONDS_VARIABLE}={safe(text, limit=40)} is no number of seconds above 0; {_SECONDS:g} are used"
+
+
+def _stated_seconds() -> float:
+    """What the variable says, at least a tenth; 0 where that is no time."""
     try:
-        return max(0.1, float(os.environ.get(_SECONDS_VARIABLE, "") or 60.0))
+        value = float(os.environ.get(_SECONDS_VARIABLE, ""))
     except ValueError:
-        return 60.0
+        return 0.0
+    return max(0.1, value) if 0 < value < _LONGEST_SECONDS else 0.0
 
 
 def install() -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 import click
 
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tireg_cli.transfers import TransferProgress
+from tireg_cli.transfers import TransferProgress, readers
+
+_NARROW = 50
+"""Cells below which only repository and token are shown: seven columns would be cut to nothing."""
 
 
 @click.group("hub")
@@ -49,8 +55,11 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
     if not found:
         say("nothing found; the Hub searches the names of repositories only")
         return 0
+    headers = ("REPOSITORY", "TOKEN", "BASE", "LIKES", "DOWNLOADS", "CHANGED", "HERE")
+    is_narrow = sys.stdout.isatty() and shutil.get_terminal_size((80, 24)).columns < _NARROW
+    columns = 2 if is_narrow else len(headers)
     emit_table(
-        ("REPOSITORY", "TOKEN", "BASE", "LIKES", "DOWNLOADS", "CHANGED", "HERE"),
+        headers[:columns],
         [
             (
                 word.repo_id + (" (gated)" if word.gated else ""),
@@ -60,7 +69,7 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
                 word.downloads,
                 word.updated,
                 ", ".join(word.here),
-            )
+            )[:columns]
             for word in found
         ],
     )
@@ -107,7 +116,7 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
             "version": looked.number or "",
             "versions": ", ".join(map(str, looked.versions)),
             "commit": looked.commit,
-            "visible to": "you and your organization" if looked.private else "everybody",
+            "visible to": readers(looked.repo_id, private=looked.private),
             "state": looked.relation,
             "here": ", ".join(looked.here),
             "a pull fetches": f"{looked.pull_size:,} bytes",

@@ -8,7 +8,7 @@ import click
 
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tireg_cli.transfers import TransferProgress
+from tireg_cli.transfers import TransferProgress, readers
 
 if TYPE_CHECKING:
     from tiregistry.hub.push import PushPlan, PushResult
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 @click.command("push")
 @click.argument("reference", metavar="REF")
 @click.argument("repository", metavar="[REPO]", default="")
-@click.option("--private/--public", default=None, help="Visibility of a new repository; private by default.")
+@click.option("--private", is_flag=True, help="Make a new repository private, which is the default.")
+@click.option("--public", is_flag=True, help="Let everybody read a new repository.")
 @click.option("--with-images", is_flag=True, help="Also send the source pictures, without their metadata.")
+@click.option("--without-images", is_flag=True, help="Take away the source pictures that are there; else they stay.")
 @click.option("--with-previews", is_flag=True, help="Also send the preview pictures.")
 @click.option("--all", "everything", is_flag=True, help="Send every version of the word, oldest first.")
 @click.option("--pr", "create_pr", is_flag=True, help="Propose a pull request instead of changing main.")
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 def command(
     reference: str,
     repository: str,
-    private: bool | None,
+    private: bool,
+    public: bool,
     with_images: bool,
+    without_images: bool,
     with_previews: bool,
     everything: bool,
     create_pr: bool,
@@ -66,9 +70,16 @@ def command(
 
     if everything and create_pr:
         raise click.UsageError("--all and --pr do not go together: a pull request holds one version")
+    for one, other, both in (
+        ("--private", "--public", private and public),
+        ("--with-images", "--without-images", with_images and without_images),
+    ):
+        if both:
+            raise click.UsageError(f"{one} and {other} do not go together")
     options = PushOptions(
-        private=private,
+        private=private if private or public else None,
         with_images=with_images,
+        without_images=without_images,
         with_previews=with_previews,
         create_pr=create_pr,
         message=message,
@@ -78,8 +89,7 @@ def command(
 
     def announce(readable: tuple[str, ...], is_private: bool) -> None:
         progress.clear()
-        readers = "only you and your organization" if is_private else "everybody"
-        say(f"{readers} will be able to read: {'; '.join(readable)}")
+        say(f"{readers(target, private=is_private)} will be able to read: {'; '.join(readable)}")
 
     with TransferProgress() as progress, Registry.open() as registry:
         version = registry.version(reference)
@@ -134,7 +144,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
             "pull request": plan["pull_request"],
             "message": plan["message"] if plan["status"] != "unchanged" else "",
             "tags": ", ".join(plan["tags"]),
-            "visible to": _readers(plan["private"]),
+            "visible to": readers(plan["repo_id"], private=plan["private"]),
             "readable": "; ".join(plan["readable"]),
         }
     )
@@ -154,10 +164,6 @@ def _unchanged(document: dict[str, Any]) -> str:
     return "already there, nothing to send" + (f" (main holds version {newer}, --force changes that)" if newer else "")
 
 
-def _readers(private: bool) -> str:
-    return "you and your organization" if private else "everybody"
-
-
 def _document(reference: str, result: PushResult) -> dict[str, Any]:
     return {
         "reference": reference,
@@ -168,6 +174,7 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
         "private": result.private,
         "number": result.number,
         "tags": list(result.tags),
+        "earlier_tags": list(result.earlier_tags),
         "files": list(result.files),
         "removed": list(result.removed),
         "replaced": result.replaced,
@@ -180,14 +187,16 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> None:
     emit(result["url"])
+    tags = ", ".join(result["earlier_tags"])
     emit_fields(
         {
             "word": result["reference"],
             "status": _unchanged(result) if result["status"] == "unchanged" else result["status"],
             "commit": result["commit"],
             "tags": ", ".join(result["tags"]),
+            "tags before": f"{tags} (stay on the commit that first held it)" if tags else "",
             "pull request": result["pull_request"],
-            "visible to": _readers(result["private"]),
+            "visible to": readers(result["repo_id"], private=result["private"]),
             "removed": ", ".join(result["removed"]),
         }
     )

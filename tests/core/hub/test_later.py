@@ -6,6 +6,7 @@ import pytest
 
 from tests.core.hub.words import learn, learn_history
 from tests.hub_server import HubServer
+from tiregistry.concepts import Parent
 from tiregistry.hub.client import Hub
 from tiregistry.hub.labels import Labels, merged
 from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
@@ -184,3 +185,35 @@ def test_a_check_names_the_version_that_is_there(server: HubServer, alice: Hub, 
     server.repos[REPO].put("README.md", b"edited on the web")
     (update,) = check_updates(here, alice)
     assert (update.state, update.here) == ("changed", "gnome@2")
+
+
+def test_a_later_version_without_pictures_leaves_those_that_others_sent(
+    server: HubServer, alice: Hub, here: Registry, there: Registry
+) -> None:
+    first = learn(here)
+    push_version(here, first, REPO, alice, PushOptions(with_images=True))
+    pull_repository(there, REPO, alice, options=PullOptions(images=False))
+    later = learn(there, 1, parents=(Parent(first.digest, "continued"),))
+
+    result = push_version(there, later, REPO, alice)
+    assert not [path for path in result.removed if path.startswith("concept_images/")]
+    assert any("2 source pictures of an earlier version" in said for said in result.public)
+    assert sum(path.startswith("concept_images/") for path in server.repos[REPO].head.files) == 2
+
+    push_version(there, later, REPO, alice, PushOptions(without_images=True))
+    assert not any(path.startswith("concept_images/") for path in server.repos[REPO].head.files)
+
+
+def test_tags_are_those_of_the_commit_and_tags_here_are_the_card_s(
+    server: HubServer, alice: Hub, here: Registry
+) -> None:
+    version = learn(here)
+    here.tag("gnome", add=["garden"])
+    first = push_version(here, version, REPO, alice)
+    here.tag("gnome", add=["red"], remove=["garden"])
+    second = push_version(here, version, REPO, alice)
+    assert (len(first.tags), first.earlier_tags) == (2, ())
+    assert (second.status, second.tags, second.earlier_tags) == ("pushed", (), first.tags)
+    tags = server.repos[REPO].card(server.repos[REPO].head)["tags"]
+    assert "red" in tags
+    assert "garden" not in tags

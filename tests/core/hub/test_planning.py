@@ -43,7 +43,7 @@ def test_a_plan_says_what_the_push_then_does(server: HubServer, alice: Hub, here
         assert (head.files["README.md"].data.decode(), head.title) == (plan.card, plan.message)
         assert plan_push(here, version, REPO, alice, options).is_empty
     assert plan.exists
-    assert plan.delete == ("concept_images/0.jpeg", "concept_images/1.jpeg", "previews/0.png")
+    assert plan.delete == ("previews/0.png",)
     assert plan.missing_tags == ("v2", digest_tag(second.digest))
 
 

@@ -19,6 +19,7 @@ from tiregistry.registry.sqlite_errors import FULL_DISK
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+MEND = "tireg verify names what needs it; a copy brings it back: tireg verify --repair --from BACKUP-OR-FOLDER"
 
 
 class BlobStore:
@@ -131,7 +132,7 @@ class BlobStore:
         except FileNotFoundError:
             raise _missing(digest) from None
         if hashlib.sha256(data).hexdigest() != digest[7:]:
-            raise Damaged(f"the file {digest[:19]}… is damaged", "run: tireg verify --repair")
+            raise Damaged(f"the file {digest[:19]}… is damaged", MEND)
         return data
 
     def is_intact(self, digest: str) -> bool:
@@ -199,7 +200,7 @@ def _seal(file: BinaryIO) -> None:
 
 
 def _missing(digest: str) -> Damaged:
-    return Damaged(f"the file {digest[:19]}… is missing from the registry", "run: tireg verify --repair")
+    return Damaged(f"the file {digest[:19]}… is missing from the registry", MEND)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -58,8 +59,10 @@ class BackupCopy:
 
     def blob(self, digest: str, size: int | None) -> bytes | None:
         try:
+            if size is not None and self._zip.getinfo(blob_member(digest)).file_size != size:
+                return None  # not unpacked: it could be of any size
             data = self._zip.read(blob_member(digest))
-        except (KeyError, OSError, zipfile.BadZipFile):
+        except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
             return None
         return data if hashlib.sha256(data).hexdigest() == digest[7:] else None
 
@@ -67,7 +70,7 @@ class BackupCopy:
         with tempfile.TemporaryDirectory(prefix="tireg-") as folder:
             try:
                 database = Path(self._zip.extract("registry.db", folder))
-            except (OSError, zipfile.BadZipFile):
+            except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
                 return None
             return _manifest_in(database, digest)
 

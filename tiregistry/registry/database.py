@@ -9,12 +9,12 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import Damaged, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import FULL_DISK, translated
@@ -33,25 +33,33 @@ class Database:
     Args:
         path: the database file; created, with its folder, when it is missing and `readonly` is False.
         readonly: never write, not even to create or migrate.
+        anew: create the file even where the `blobs` beside it show that there was one.
+
+    On a full disk an existing file opens for reading.
 
     Raises:
         NewerRegistry: the file was written by a newer tiregistry; it has not been touched.
-        Damaged: the file is no registry, or SQLite finds it corrupt.
+        Damaged: the file is no registry, SQLite finds it corrupt, or it is gone while its files are still there.
         RegistryReadOnly: the file must be created or migrated but its folder cannot be written.
         NotFound: `readonly`, and there is no file.
     """
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, *, readonly: bool = False, anew: bool = False) -> None:
         self.path = path
+        self._anew = anew
+        self._is_full = False
+        self._full_path: Path | None = None
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
         with translated(path):
+            if not anew:
+                self._refuse_lost(lambda: _size(path) == 0)
             self.readonly = readonly or not self._prepare_folder()
             try:
-                self._check_and_migrate()
+                self._open()
             except BaseException:
                 self.close()
                 raise
@@ -124,12 +132,48 @@ class Database:
 
     # -- opening -------------------------------------------------------------------------------------------------
 
+    def _open(self) -> None:
+        try:
+            with translated(self.path):
+                self._check_and_migrate()
+        except DiskFull:
+            # Even looking needs a little space for the -shm file; what is there can still be read without it.
+            if self.readonly or self._header()[0] != SCHEMA_VERSION:
+                raise
+            self.close()
+            self._full_path = self.path
+            self.readonly = self._is_full = True
+            self._check_and_migrate()
+
+    def _leave_full_disk(self) -> None:
+        """Open for writing again, if by now there is space for it; other threads' readings go on undisturbed."""
+        assert self._full_path is not None
+        self.path, self._immutable = self._full_path, False
+        self._local = threading.local()
+        self.readonly = self._is_full = False
+        self._open()
+
+    def _refuse_lost(self, is_lost: Callable[[], bool]) -> None:
+        """Refuse to begin anew where files show that there was a database.
+
+        Files are only written once the database is there: one that is still lost after they were seen was not made by
+        a process that is just beginning.
+        """
+        if is_lost() and _holds_files(self.path.parent / "blobs") and is_lost():
+            raise Damaged(
+                f"the database {self.path} is missing or empty, but the files of its words are there",
+                "put it back, or read a backup: tireg restore --from FILE; to begin anew, move the folder "
+                f"{self.path.parent} away",
+            )
+
     def _check_and_migrate(self) -> None:
         version, is_wal = self._header()
         self._refuse_newer(version)
         if self.readonly:
             self._open_readonly()
         version = self._version()
+        if version == 0 and not self._anew:
+            self._refuse_lost(lambda: self._version() == 0)
         if version < SCHEMA_VERSION:
             if self.readonly:
                 raise RegistryReadOnly(
@@ -300,6 +344,10 @@ class Database:
             Busy: others have held the lock for `BUSY_SECONDS`.
             Damaged: SQLite finds the file corrupt.
         """
+        if self._is_full:
+            self._leave_full_disk()
+        if self._is_full:
+            raise DiskFull(f"no space left in {self.path.parent}; nothing was lost", "free some space and try again")
         if self.readonly:
             raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
         connection = self.connection
@@ -322,6 +370,25 @@ class Database:
                 raise
             finally:
                 self._local.depth = 0
+
+
+def _size(path: Path) -> int:
+    """Size of a file in bytes; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _holds_files(blobs: Path) -> bool:
+    """Whether a folder of blobs holds any."""
+    try:
+        return any(
+            len(shard.name) == 2 and any(len(entry.name) == 64 for entry in os.scandir(shard.path))
+            for shard in os.scandir(blobs)
+        )
+    except OSError:
+        return False
 
 
 def _begin(connection: sqlite3.Connection) -> None:

@@ -26,19 +26,22 @@ class RegistryFolder:
         """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
 
     @classmethod
-    def open(cls, home: Path | None = None, *, readonly: bool = False) -> Self:
+    def open(cls, home: Path | None = None, *, readonly: bool = False, anew: bool = False) -> Self:
         """Open the registry in `home` (default: `$TIREG_HOME`, else the user-data folder); created on first use.
 
-        Where the folder cannot be written, an existing registry opens for reading.
+        Where the folder cannot be written or the disk is full, an existing registry opens for reading.
+
+        Args:
+            anew: make a new database even where files show that there was one that is lost.
 
         Raises:
             NewerRegistry: it was written by a newer tiregistry; it is left untouched.
             NotFound: `readonly`, and there is no registry.
             RegistryReadOnly: it does not exist and cannot be created.
-            Damaged: the file is no registry or is corrupt.
+            Damaged: the file is no registry, is corrupt, or is lost while the files of its words are there.
         """
         folder = home or settings.home()
-        return cls(folder, Database(folder / "registry.db", readonly=readonly))
+        return cls(folder, Database(folder / "registry.db", readonly=readonly, anew=anew))
 
     def close(self) -> None:
         """Close the database; the object cannot be used afterwards."""

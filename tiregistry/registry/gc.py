@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiregistry.errors import Damaged
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import folder_lock, make_folder
@@ -51,6 +52,9 @@ def collect(
 
     A writer adds files first and refers to them in a transaction that checks that they are still there; files are
     taken away only while the same lock is held and nothing refers to them. So no row can lose its file.
+
+    Raises:
+        Damaged: files are there, but the database has never known any: it is not the one they belong to.
     """
     now = time.time() if now is None else now
     referenced = _referenced(db)
@@ -65,6 +69,11 @@ def collect(
             orphans.append((digest, status.st_size))
         else:
             young += 1
+    if orphans and _is_blank(db):
+        raise Damaged(
+            f"the database knows no word, but {len(orphans) + young} files are there; nothing was removed",
+            f"read a backup first: tireg restore --from FILE; if nothing is missing, remove {blobs.folder} yourself",
+        )
     temporary = _temporary(blobs, grace, now)
     staged = _staged(db.path.parent / STAGING, max(grace, GRACE_SECONDS), now)
     if not apply:
@@ -78,6 +87,11 @@ def collect(
         for name, _ in staged:
             shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
     return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), applied=True)
+
+
+def _is_blank(db: Database) -> bool:
+    """Whether nothing was ever registered: what was purged still has its files' rows until gc takes these away."""
+    return not any(db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in ("versions", "concepts", "blobs", "runs"))
 
 
 def _referenced(db: Database) -> set[str]:

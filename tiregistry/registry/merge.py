@@ -36,7 +36,9 @@ class MergeReport:
     trashed: list[str] = field(default_factory=list)
     """Concepts that came into the trash because a living concept has their name or placeholder token."""
     missing: list[str] = field(default_factory=list)
-    """Digests of files that the backup does not hold or holds damaged."""
+    """Digests of files that the backup does not hold."""
+    damaged: list[str] = field(default_factory=list)
+    """Digests of files that are damaged in the backup."""
 
 
 def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:
@@ -71,12 +73,15 @@ def _add_files(
     source: Database, archive: zipfile.ZipFile, blobs: BlobStore, report: MergeReport, progress: Progress | None
 ) -> None:
     files = source.rows("SELECT digest, size FROM blobs ORDER BY digest")
+    members = set(archive.namelist())
     for done, (digest, size) in enumerate(files, 1):
         if digest not in blobs:
             data = _member(archive, digest, size)
             if hashlib.sha256(data).hexdigest() == digest[7:]:
                 blobs.add(data)
                 report.files += 1
+            elif blob_member(digest) in members:
+                report.damaged.append(digest)
             else:
                 report.missing.append(digest)
         if progress:
@@ -103,11 +108,14 @@ class _Merge:
 
     def run(self) -> None:
         for row in self.source.rows("SELECT * FROM blobs"):
-            lost = None if row["digest"] in self.blobs else (row["lost_at"] or row["added_at"])
+            is_here = row["digest"] in self.blobs
+            lost = None if is_here else (row["lost_at"] or row["added_at"])
+            size = self.blobs.size(row["digest"]) if is_here else row["size"]
             self.connection.execute(
                 "INSERT INTO blobs (digest, size, added_at, lost_at) VALUES (?, ?, ?, ?) ON CONFLICT (digest) "
-                "DO UPDATE SET lost_at = excluded.lost_at WHERE excluded.lost_at IS NULL",
-                (row["digest"], row["size"], row["added_at"], lost),
+                "DO UPDATE SET lost_at = NULL, size = excluded.size "
+                "WHERE excluded.lost_at IS NULL AND blobs.lost_at IS NOT NULL",
+                (row["digest"], size, row["added_at"], lost),
             )
         # Living concepts first: they win their names over those in the backup's trash.
         for row in self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id"):

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tiregistry.concepts import Fingerprint
 from tiregistry.errors import Damaged
@@ -19,18 +20,27 @@ from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import reindex
 
 
-def reindex_database(db: Database) -> str:
+class Outcome(NamedTuple):
+    """What a repair did."""
+
+    done: str
+    """In words; empty when nothing was or could be done."""
+    remains: bool = False
+    """Whether the next check finds the damage again."""
+
+
+def reindex_database(db: Database) -> Outcome:
     """Rebuild SQLite's indexes, which heals damage that is only in them; return what was done."""
     try:
         with db.write() as connection:
             connection.execute("REINDEX")
         rows = db.rows("PRAGMA integrity_check(1)")
     except (sqlite3.DatabaseError, Damaged):
-        return ""
-    return "rebuilt the indexes" if [str(row[0]) for row in rows] == ["ok"] else ""
+        return Outcome("")
+    return Outcome("rebuilt the indexes" if [str(row[0]) for row in rows] == ["ok"] else "")
 
 
-def rebuild_search(db: Database, concept_id: int | None) -> str:
+def rebuild_search(db: Database, concept_id: int | None) -> Outcome:
     """Rebuild the search index for one concept, or wholly."""
     with db.write() as connection:
         if concept_id is None:
@@ -41,10 +51,10 @@ def rebuild_search(db: Database, concept_id: int | None) -> str:
             ids = [concept_id]
         for found in ids:
             reindex(connection, found)
-    return "indexed again"
+    return Outcome("indexed again")
 
 
-def drop_dangling(db: Database, blobs: BlobStore, table: str, rowid: int, parent: str) -> str:
+def drop_dangling(db: Database, blobs: BlobStore, table: str, rowid: int, parent: str) -> Outcome:
     """Heal a row that refers to nothing: a file that is there is noted again, other rows go.
 
     Args:
@@ -55,23 +65,18 @@ def drop_dangling(db: Database, blobs: BlobStore, table: str, rowid: int, parent
         if parent == "blobs":
             column = "embedding_blob" if table == "versions" else "digest"
             (digest,) = connection.execute(f'SELECT {column} FROM "{table}" WHERE rowid = ?', (rowid,)).fetchone()
-            return "noted the file again" if note(connection, blobs, digest) else "noted the file as lost"
+            return Outcome("noted the file again" if note(connection, blobs, digest) else "noted the file as lost")
         connection.execute(f'DELETE FROM "{table}" WHERE rowid = ?', (rowid,))
-        return "removed the row"
+        return Outcome("removed the row")
 
 
-def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> str:
+def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> Outcome:
     """Put good bytes in place of a missing or damaged file; where there are none, set the damaged file aside.
 
     Versions that lost their embedding go to the trash, so that `latest` and listings name only what works.
     """
-    for copy in copies:
-        data = copy.blob(digest, size)
-        if data is not None:
-            blobs.add(data)
-            with db.write() as connection:
-                connection.execute("UPDATE blobs SET size = ?, lost_at = NULL WHERE digest = ?", (len(data), digest))
-            return f"copied from {copy.name}"
+    if found := fetch_file(db, blobs, digest, size, copies):
+        return Outcome(found)
     done = "given up as lost"
     path = blobs.path(digest)
     if path.exists():
@@ -87,25 +92,79 @@ def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Se
         ).rowcount
     if moved:
         done += f"; {moved} version{'s' * (moved > 1)} without embedding moved to the trash"
-    return done
+    return Outcome(done, remains=bool(living_users(db, digest)))
 
 
-def mend_manifest(db: Database, row: Row, copies: Sequence[Copy]) -> str:
+def fetch_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> str:
+    """Put good bytes from a copy in place of a missing or damaged file; return what was done, or an empty string.
+
+    Versions that went to the trash because this embedding was given up come back.
+    """
+    for copy in copies:
+        data = copy.blob(digest, size or None)
+        if data is not None:
+            blobs.add(data)
+            noted(db, digest, len(data))
+            return f"copied from {copy.name}"
+    return ""
+
+
+def noted(db: Database, digest: str, size: int) -> None:
+    """Note that a file is here (again)."""
+    with db.write() as connection:
+        connection.execute(
+            "UPDATE versions SET deleted_at = NULL WHERE embedding_blob = ? AND deleted_at = "
+            "(SELECT lost_at FROM blobs WHERE digest = ?)",
+            (digest, digest),
+        )
+        connection.execute("UPDATE blobs SET size = ?, lost_at = NULL WHERE digest = ?", (size, digest))
+
+
+def bring_back(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> Outcome:
+    """Undo that a file was given up, where it is there again or a copy has it."""
+    if blobs.is_intact(digest):
+        noted(db, digest, blobs.size(digest))
+        return Outcome("the file is there again")
+    return Outcome(fetch_file(db, blobs, digest, size, copies))
+
+
+def living_users(db: Database, digest: str) -> tuple[str, ...]:
+    """What of the versions that are not in the trash uses a blob; see `users`."""
+    return users(db, digest, "v.deleted_at IS NULL AND c.deleted_at IS NULL")
+
+
+def users(db: Database, digest: str, where: str = "1") -> tuple[str, ...]:
+    """What uses a blob: `gnome@3 (embedding)`, `gnome@3 (image cat.png)`."""
+    rows = db.rows(
+        "SELECT c.name || '@' || v.number AS version, u.what FROM ("
+        "SELECT id AS version_id, 'embedding' AS what FROM versions WHERE embedding_blob = ? UNION ALL "
+        "SELECT version_id, 'image ' || filename FROM images WHERE digest = ? UNION ALL "
+        "SELECT version_id, role FROM attachments WHERE digest = ?) u "
+        f"JOIN versions v ON v.id = u.version_id JOIN concepts c ON c.id = v.concept_id WHERE {where} "
+        "ORDER BY c.name_key, v.number",
+        digest,
+        digest,
+        digest,
+    )
+    return tuple(f"{row['version']} ({row['what']})" for row in rows)
+
+
+def mend_manifest(db: Database, row: Row, copies: Sequence[Copy]) -> Outcome:
     """Fetch a version's manifest from a copy; where there is none, move the version to the trash."""
     for copy in copies:
         manifest = copy.manifest(row["digest"])
         if manifest is not None:
             with db.write() as connection:
                 connection.execute("UPDATE versions SET manifest = ? WHERE id = ?", (manifest, row["id"]))
-            return f"copied from {copy.name}"
+            return Outcome(f"copied from {copy.name}")
     with db.write() as connection:
         connection.execute(
             "UPDATE versions SET deleted_at = coalesce(deleted_at, ?) WHERE id = ?", (time.time(), row["id"])
         )
-    return "moved to the trash, where only purging it is left"
+    return Outcome("moved to the trash, where only a copy or purging it helps", remains=True)
 
 
-def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> str:
+def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> Outcome:
     """Write a version's rows again from its manifest, which proves itself."""
     with db.write() as connection:
         row = connection.execute("SELECT * FROM versions WHERE id = ?", (version_id,)).fetchone()
@@ -152,4 +211,4 @@ def mend_rows(db: Database, blobs: BlobStore, version_id: int) -> str:
             [(version_id, n, parent["digest"], parent["relation"]) for n, parent in enumerate(manifest["parents"])],
         )
         reindex(connection, row["concept_id"])
-    return "written again from the manifest"
+    return Outcome("written again from the manifest")

@@ -39,7 +39,9 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return Damaged(f"{path} is damaged: {error}", "move it away and read a backup: tireg restore --from FILE")
+        return Damaged(
+            f"{path} is damaged: {error}", f"move {path.parent} away and read a backup: tireg restore --from FILE"
+        )
     if name.startswith("SQLITE_CANTOPEN"):
         return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
     if name.startswith("SQLITE_IOERR"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from tiregistry.concepts import Fingerprint
-from tiregistry.errors import Damaged, RegistryReadOnly
+from tiregistry.errors import Damaged, DiskFull, RegistryReadOnly
 from tiregistry.registry import repair
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
@@ -37,6 +38,8 @@ class Damage:
     """What cannot be used because of it, e.g. `gnome@3 (embedding)`."""
     repair: str = ""
     """What `--repair` did about it; empty when nothing was or could be done."""
+    remains: bool = True
+    """Whether the next check finds it again."""
 
 
 @dataclass(slots=True)
@@ -52,7 +55,7 @@ class VerifyReport:
 
     @property
     def unrepaired(self) -> list[Damage]:
-        return [damage for damage in self.damages if not damage.repair]
+        return [damage for damage in self.damages if damage.remains]
 
 
 def verify(
@@ -76,8 +79,11 @@ def verify(
     mending = repair_from is not None
     copies = repair_from or ()
 
-    def add(damage: Damage, mend: Callable[[], str]) -> None:
-        report.damages.append(replace(damage, repair=mend()) if mending else damage)
+    def add(damage: Damage, mend: Callable[[], repair.Outcome]) -> None:
+        if mending:
+            done, remains = mend()
+            damage = replace(damage, repair=done, remains=remains or not done)
+        report.damages.append(damage)
 
     structure = list(_database_damages(db))
     for damage in structure:
@@ -89,6 +95,7 @@ def verify(
         damage = Damage("rows", f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that does not exist")
         add(damage, partial(repair.drop_dangling, db, blobs, row[0], row[1], row[2]))
     _check_files(db, blobs, report, add, copies, quick=quick, resume=resume, progress=progress)
+    _check_lost(db, blobs, report, add, copies if mending else None)
     _check_versions(db, blobs, report, add, copies, progress)
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
@@ -117,6 +124,8 @@ def _search_damages(db: Database) -> Iterator[tuple[Damage, int | None]]:
         try:
             with db.write() as connection:
                 connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        except DiskFull:
+            pass  # this check needs to write; the texts below are compared all the same
         except (sqlite3.DatabaseError, Damaged) as error:
             yield Damage("search", "search index", f"its structure is damaged: {error}", ("tireg list QUERY",)), None
             return
@@ -145,7 +154,7 @@ def _check_files(
     db: Database,
     blobs: BlobStore,
     report: VerifyReport,
-    add: Callable[[Damage, Callable[[], str]], None],
+    add: Callable[[Damage, Callable[[], repair.Outcome]], None],
     copies: Sequence[Copy],
     *,
     quick: bool,
@@ -165,7 +174,7 @@ def _check_files(
         for row in todo:
             problem = _file_problem(db, blobs, row["digest"], row["size"], quick=quick)
             if problem and db.value("SELECT 1 FROM blobs WHERE digest = ?", row["digest"]):  # not removed by gc since
-                users = dependents(db, row["digest"])
+                users = repair.users(db, row["digest"])
                 add(
                     Damage("file", row["digest"], problem, users),
                     partial(repair.mend_file, db, blobs, row["digest"], row["size"], copies),
@@ -182,7 +191,7 @@ def _check_files(
         _note_good(db, good, quick=quick)
     report.files = total
     if not db.readonly:
-        with db.write() as connection:
+        with suppress(DiskFull), db.write() as connection:
             connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
 
 
@@ -193,7 +202,7 @@ def _begin_session(db: Database, *, resume: bool) -> float:
         return float(began)
     now = time.time()
     if not db.readonly:
-        with db.write() as connection:
+        with suppress(DiskFull), db.write() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES ('verify_began', ?)", (repr(now),))
     return now
 
@@ -205,8 +214,8 @@ def _note_good(db: Database, digests: list[str], *, quick: bool) -> None:
         with db.write() as connection:
             now = time.time()
             connection.executemany("UPDATE blobs SET verified_at = ? WHERE digest = ?", [(now, d) for d in digests])
-    except RegistryReadOnly:
-        return
+    except (RegistryReadOnly, DiskFull):
+        return  # the check itself needs no notes
 
 
 def _file_problem(db: Database, blobs: BlobStore, digest: str, size: int, *, quick: bool) -> str:
@@ -246,19 +255,31 @@ def _embedding_problem(data: bytes, manifest: str) -> str:
         return error.message
 
 
-def dependents(db: Database, digest: str) -> tuple[str, ...]:
-    """What uses a blob: `gnome@3 (embedding)`, `gnome@3 (image cat.png)`."""
-    rows = db.rows(
-        "SELECT c.name || '@' || v.number AS version, u.what FROM ("
-        "SELECT id AS version_id, 'embedding' AS what FROM versions WHERE embedding_blob = ? UNION ALL "
-        "SELECT version_id, 'image ' || filename FROM images WHERE digest = ? UNION ALL "
-        "SELECT version_id, role FROM attachments WHERE digest = ?) u "
-        "JOIN versions v ON v.id = u.version_id JOIN concepts c ON c.id = v.concept_id ORDER BY c.name_key, v.number",
-        digest,
-        digest,
-        digest,
-    )
-    return tuple(f"{row['version']} ({row['what']})" for row in rows)
+def _check_lost(
+    db: Database,
+    blobs: BlobStore,
+    report: VerifyReport,
+    add: Callable[[Damage, Callable[[], repair.Outcome]], None],
+    copies: Sequence[Copy] | None,
+) -> None:
+    """Files given up earlier: bring them back if a copy has them; name those that living versions need.
+
+    Pictures that never came with a word (size 0) are no damage: their owner keeps them.
+    """
+    reported = {damage.item for damage in report.damages}
+    for row in db.rows("SELECT digest, size FROM blobs WHERE lost_at IS NOT NULL ORDER BY digest"):
+        digest, size = row["digest"], row["size"]
+        if digest in reported:
+            continue  # given up just now
+        needed = [user for user in repair.living_users(db, digest) if size or "(image " not in user]
+        damage = Damage("file", digest, "the file was given up earlier", tuple(needed))
+        if copies is not None:
+            outcome = repair.bring_back(db, blobs, digest, size, copies)
+            if outcome.done or needed:
+                dependents = tuple(needed) or repair.users(db, digest)
+                add(replace(damage, dependents=dependents), lambda done=outcome: done)  # type: ignore[misc]
+        elif needed:
+            report.damages.append(damage)
 
 
 # -- versions --------------------------------------------------------------------------------------------------------
@@ -268,7 +289,7 @@ def _check_versions(
     db: Database,
     blobs: BlobStore,
     report: VerifyReport,
-    add: Callable[[Damage, Callable[[], str]], None],
+    add: Callable[[Damage, Callable[[], repair.Outcome]], None],
     copies: Sequence[Copy],
     progress: Progress | None,
 ) -> None:

@@ -9,7 +9,7 @@ import click
 
 from tireg_cli import forms
 from tireg_cli.bar import CountingBar
-from tireg_cli.messages import say, warn
+from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode, InvalidInput
@@ -38,7 +38,8 @@ def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_
         )
     if new_name and len(references) != 1:
         raise InvalidInput("--as names one word", "restore one word at a time")
-    with Registry.open() as registry:
+    # A backup may be what replaces a lost database.
+    with Registry.open(anew=backup is not None) as registry:
         if backup is None:
             done = [registry.restore(reference, new_name=new_name) for reference in references]
             if as_json:
@@ -56,7 +57,12 @@ def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_
     )
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
+    if report.damaged:
+        count = forms.count(len(report.damaged), "damaged file")
+        warn(f"{count} in {backup} did not come: {', '.join(map(forms.short, report.damaged[:3]))}")
     if report.missing:
-        warn(f"the backup lacks {forms.count(len(report.missing), 'file')} · tireg verify names what depends on them")
+        warn(f"the backup lacks {forms.count(len(report.missing), 'file')}")
+    if report.damaged or report.missing:
+        hint("tireg verify names what depends on them · tireg verify --repair --from ANOTHER-BACKUP brings them")
         return int(ExitCode.DAMAGED)
     return 0

@@ -42,6 +42,7 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
     if copies and not repair:
         raise InvalidInput("--from belongs to --repair", "tireg verify --repair --from PATH")
     with Registry.open() as registry, CountingBar("checking") as bar:
+        home = registry.home
         report = registry.verify(quick=quick, resume=resume, repair=repair, copies=copies, progress=bar)
     if as_json:
         emit_json(asdict(report))
@@ -61,7 +62,10 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
     elif not report.unrepaired:
         say(f"repaired {forms.count(len(report.damages), 'damage')}: {checked}")
     else:
-        say(f"{forms.count(len(report.unrepaired), 'damage')}: {checked}")
-        hint("mend with: tireg verify --repair --from A-BACKUP-OR-FOLDER")
+        say(f"{forms.count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
+        if any(damage.kind == "database" for damage in report.unrepaired):
+            hint(f"move {home} away and read a backup: tireg restore --from FILE")
+        else:
+            hint("mend with: tireg verify --repair --from A-BACKUP-OR-FOLDER · or remove what needs it, with --purge")
         return int(ExitCode.DAMAGED)
     return 0

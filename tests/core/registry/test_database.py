@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.core.registry.making import add_version
-from tiregistry.errors import Damaged, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry import database
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import on_network
@@ -365,3 +366,65 @@ def test_an_existing_registry_is_backed_up_before_a_migration_which_is_all_or_no
     monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION)
     with Registry.open() as restored:
         assert restored.version("gnome").number == 1
+
+
+# -- a database that is lost, a disk that is full --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["gone", "empty", "blank"])
+def test_a_lost_database_is_not_replaced_in_silence(tmp_path: Path, loss: str) -> None:
+    with Registry.open() as registry:
+        digest = add_version(registry).digest
+        path, home = registry.database.path, registry.home
+        backup = registry.backup(tmp_path / "b.zip").path
+    files = {p: p.read_bytes() for p in (home / "blobs").rglob("*") if p.is_file()}
+    path.unlink()
+    if loss == "empty":
+        path.touch()
+    elif loss == "blank":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    for readonly in (False, True):
+        with pytest.raises(Damaged, match="missing or empty") as caught:
+            Registry.open(readonly=readonly)
+        assert "tireg restore --from" in caught.value.hint
+    with Registry.open(anew=True) as registry:
+        with pytest.raises(Damaged, match="knows no word"):
+            registry.gc(apply=True, grace=0)
+        registry.merge_backup(backup)
+        assert registry.version("gnome").digest == digest
+        assert registry.verify().damages == []
+        assert registry.gc(apply=True, grace=0).files == ()
+    assert all(p.read_bytes() == content for p, content in files.items())
+
+
+def test_a_home_that_holds_no_file_yet_is_begun_however_it_was_left(tmp_path: Path) -> None:
+    home = Path(os.environ["TIREG_HOME"])
+    (home / "blobs" / "tmp").mkdir(parents=True)
+    (home / "blobs" / "tmp" / "1-ab").write_bytes(b"half")
+    (home / "registry.db").touch()  # killed between creating the file and its tables
+    with Registry.open() as registry:
+        assert registry.concepts() == []
+        assert registry.gc(apply=True, grace=0).files == ()
+
+
+def test_on_a_full_disk_everything_can_be_read(mounted: Path, tmp_path: Path) -> None:
+    home = mounted / "home"
+    with Registry.open(home) as registry:
+        version = add_version(registry)
+    filler = mounted / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while file.write(b"x" * 65536):
+            pass
+    with Registry.open(home) as registry:
+        assert registry.concept("gnome").latest.embedding() == version_embedding()
+        assert registry.verify().damages == []
+        assert registry.backup(tmp_path / "b.zip").missing == ()
+        with pytest.raises(DiskFull):
+            registry.tag("gnome", add=["new"])
+        with pytest.raises(DiskFull):
+            add_version(registry, seed=9)
+    filler.unlink()
+    with Registry.open(home) as registry:
+        registry.tag("gnome", add=["new"])
+        assert registry.version("gnome").digest == version.digest

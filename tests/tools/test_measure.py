@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from tools.embedded_base.concepts import TEST_THINGS, thing_pictures
+from tools.embedded_base.judge import Judge
 from tools.embedded_base.summary import print_summary
-from tools.embedded_base.word_quality import mutual
+from tools.embedded_base.word_quality import Eyes, mutual, text_alignment
 from tools.embedded_base.words import Lesson, _segments, draw, learn_words, open_base
 
 
@@ -38,6 +39,9 @@ def test_a_word_is_learned_and_drawn_whatever_else_is_in_the_batch():
     both = draw(base, prompts, {"<thing>": vector}, seed=3, steps=2)
     alone = draw(base, prompts[:1], {"<thing>": vector}, seed=3, steps=2)
     assert np.abs(both[0].astype(int) - alone[0]).max() <= 2
+    eyes = Eyes.open(base, MODEL, Judge().eval())
+    assert {eye: len(seen) for eye, seen in eyes.features(both).items()} == {"judge": 2, "tower": 2}
+    assert -1 <= text_alignment(base, eyes, both, ["a photo of a {}", "a photo of a vase"]) <= 1
     other = draw(base, prompts[:1], {"<thing>": base.towers[0].vectors_of("car")}, seed=3, steps=2)
     assert np.abs(other[0].astype(int) - alone[0]).max() > 10
 

@@ -89,7 +89,6 @@ def _note(out: Path, name: str, values: dict[str, Any]) -> None:
 def _work_share(arguments: argparse.Namespace, share: int) -> None:
     """Every `processes`-th job, on one thread."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // arguments.processes))
-    from tiregistry.bases.clip_space import ClipSpace
     from tiregistry.training.config import TrainingConfig
     from tools.embedded_base.judge import load_judge
     from tools.embedded_base.prompt_accuracy import measure_prompts
@@ -97,7 +96,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     from tools.embedded_base.words import Lesson, learn_words, open_base
 
     base, out, guidance = open_base(arguments.model), arguments.out, arguments.guidance
-    eyes = Eyes(load_judge(arguments.work), ClipSpace(base, arguments.model))
+    eyes = Eyes.open(base, arguments.model, load_judge(arguments.work))
     things, styles = _concepts(arguments)
     config = TrainingConfig.from_mapping(_settings(arguments))
     done = read_results(out)

@@ -36,6 +36,12 @@ class Eyes:
     judge: Judge
     tower: ClipSpace
 
+    @classmethod
+    def open(cls, base: LoadedBase, folder: Path, judge: Judge) -> "Eyes":
+        """The judge beside the vision tower in the base model's folder."""
+        tower = base.towers[0]
+        return cls(judge, ClipSpace(tower.model, tower.tokenizer, folder))
+
     def features(self, pictures: np.ndarray) -> dict[str, torch.Tensor]:
         """Unit vectors (n, d) by `judge` and `tower`."""
         images = [Image.fromarray(picture) for picture in pictures]

@@ -200,7 +200,13 @@ def resume_run(run_id: str, last: bool, name: str, token: str, detach: bool, as_
 @command.command("queue")
 @_JSON
 def list_queue(as_json: bool) -> None:
-    """List the runs that wait, in the order in which they will be taken."""
+    """List the runs that wait, in the order in which they will be taken.
+
+    \b
+    Examples:
+      tireg runs queue
+      tireg runs queue --json
+    """
     with Registry.open() as registry:
         queue = registry.queue()
         if as_json:
@@ -222,7 +228,12 @@ def list_queue(as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.argument("where", type=click.Choice(["first", "up", "down", "last"]))
 def move_run(run_id: str, where: str) -> None:
-    """Move a run that waits within the queue."""
+    """Move a run that waits within the queue.
+
+    \b
+    Example:
+      tireg runs move 3f2a first
+    """
     from tiregistry.runs.ordering import move
 
     with Registry.open() as registry:
@@ -234,7 +245,12 @@ def move_run(run_id: str, where: str) -> None:
 @_RUN
 @_LAST
 def hold_run(run_id: str, last: bool) -> None:
-    """Keep a run that waits from being taken until it is released."""
+    """Keep a run that waits from being taken until it is released.
+
+    \b
+    Example:
+      tireg runs hold --last
+    """
     from tiregistry.runs.ordering import hold
 
     with Registry.open() as registry:
@@ -247,7 +263,12 @@ def hold_run(run_id: str, last: bool) -> None:
 @_RUN
 @_LAST
 def release_run(run_id: str, last: bool) -> None:
-    """Let a held run be taken again; a worker is started for it."""
+    """Let a held run be taken again; a worker is started for it.
+
+    \b
+    Example:
+      tireg runs release --last
+    """
     from tiregistry.runs.control import start
     from tiregistry.runs.ordering import release
 

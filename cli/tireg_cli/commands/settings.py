@@ -31,7 +31,12 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_settings(as_json: bool = False) -> None:
-    """List all settings with their values."""
+    """List all settings with their values.
+
+    \b
+    Example:
+      tireg settings list --json
+    """
     settings = Settings.load()
     keys = {f"keys.{act}": key for act, key in sorted(settings.keys.items())}
     if as_json:
@@ -48,7 +53,12 @@ def list_settings(as_json: bool = False) -> None:
 @command.command("get")
 @click.argument("name")
 def get_setting(name: str) -> None:
-    """Print the value of one setting."""
+    """Print the value of one setting.
+
+    \b
+    Example:
+      tireg settings get images
+    """
     emit(Settings.load().get(name))
 
 
@@ -59,6 +69,10 @@ def set_one(name: str, value: str) -> None:
     """Set one setting; comments in the file stay.
 
     keys.ID remaps a key of the terminal UI; its settings screen lists the ids.
+
+    \b
+    Example:
+      tireg settings set theme light
     """
     from tiregistry.settings_file import set_setting
 
@@ -68,7 +82,12 @@ def set_one(name: str, value: str) -> None:
 @command.command("unset")
 @click.argument("name")
 def unset_one(name: str) -> None:
-    """Take one setting out of the file, so that its default holds."""
+    """Take one setting out of the file, so that its default holds.
+
+    \b
+    Example:
+      tireg settings unset images
+    """
     from tiregistry.settings_file import unset_setting
 
     unset_setting(name)

@@ -64,7 +64,7 @@ HEADERS = {
 @click.option("--no-save", is_flag=True, help="Do not add the results to the versions.")
 @click.option("--batch-size", type=click.IntRange(1, 256), default=8, show_default=True, help="Pictures at a time.")
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
-@click.option("--precision", default="auto", show_default=True)
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(references: tuple[str, ...], run_id: str | None, best: bool, as_json: bool, **given: Any) -> int:
     """Measure words: image alignment, text alignment, and their geometric mean, the score.

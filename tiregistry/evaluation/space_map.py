@@ -83,13 +83,19 @@ class SpaceMap:
         spots = [
             (round((m.x - min(xs)) / wide * (room - 1)), round((max(ys) - m.y) / high * (rows - 1))) for m in self.marks
         ]
-        for (x, y), mark in zip(spots, self.marks, strict=True):
+        # Where letters are few, learned words and the initializer matter more than the vocabulary around them.
+        placed = sorted(zip(spots, self.marks, strict=True), key=lambda place: place[1].color == VOCABULARY)
+        for (x, y), mark in placed:
             if grid[y][x] == " ":
                 grid[y][x] = signs[mark.color]
-        for (x, y), mark in zip(spots, self.marks, strict=True):
+        for (x, y), mark in placed:
+            free = " " if mark.color == VOCABULARY else " ."
             text = mark.label[: columns - x - 1]
-            if all(cell == " " for cell in grid[y][x + 1 : x + 1 + len(text)]):
-                grid[y][x + 1 : x + 1 + len(text)] = list(text)
+            # Beside its mark on the right, else on the left.
+            for start in (x + 1, x - len(text)):
+                if start >= 0 and all(cell in free for cell in grid[y][start : start + len(text)]):
+                    grid[y][start : start + len(text)] = list(text)
+                    break
         return ["".join(row).rstrip() for row in grid]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import threading
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,12 @@ def run(images: str = "") -> int:
     def leave(number: int, frame: FrameType | None) -> None:
         if app is None:
             raise SystemExit(128 + number)
-        app.exit(return_code=128 + number)
+        # An event loop that waits for a key sleeps on after a signal; only this wakes it.
+        leaving = partial(app.exit, return_code=128 + number)
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(leaving)
+        except RuntimeError:  # it does not run yet, or no longer
+            leaving()
 
     before = {number: signal.signal(number, leave) for number in _ENDINGS}
     if os.environ.get("NO_COLOR") == "":

@@ -156,7 +156,7 @@ def test_diffusers_makes_the_same_picture_as_we_do(model, word, tmp_path, count)
     torch.set_num_threads(1)
     registry, version, _ = word(count)
     base = open_base(registry, str(model[1]), device="cpu", precision="fp32")
-    settings = GenerationSettings(num_inference_steps=3, width=64, height=64)
+    settings = GenerationSettings(num_inference_steps=3, guidance_scale=7.5, width=64, height=64)
     ours = next(Generator(base, registry).generate(["a photo of <gnome> in snow"], settings, seeds=[7])).image
     pipe = pipeline(model)
     load(pipe, model[0], export_version(registry, version, tmp_path, "diffusers"))

@@ -107,4 +107,4 @@ def test_the_map_holds_everything_once(registry: Registry, loaded: Any, put: Cal
     assert len(lines) == 15
     assert all(len(line) <= 60 for line in lines)
     assert sum(line.count("*") for line in lines) == 2
-    assert any("imp@1" in line for line in drawn.text(20, 8))
+    assert any("imp@1" in line for line in drawn.text(50, 14))

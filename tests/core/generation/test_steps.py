@@ -77,7 +77,7 @@ def test_what_is_no_taesd_for_the_model_is_said(generator: Generator, tmp_path: 
     base = generator.base
     with pytest.raises(FileMissing, match="no TAESD 'nowhere'"):
         TinyDecoder("nowhere", base)
-    with pytest.raises(HubError, match="nobody/nothing is not on this disk|HF_HUB_OFFLINE"):
+    with pytest.raises(HubError, match=r"nobody/nothing is not on this disk|HF_HUB_OFFLINE"):
         TinyDecoder("nobody/nothing", base)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match="is no TAESD"):

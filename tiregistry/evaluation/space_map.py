@@ -91,10 +91,11 @@ class SpaceMap:
         for (x, y), mark in placed:
             free = " " if mark.color == VOCABULARY else " ."
             text = mark.label[: columns - x - 1]
-            # Beside its mark on the right, else on the left.
-            for start in (x + 1, x - len(text)):
-                if start >= 0 and all(cell in free for cell in grid[y][start : start + len(text)]):
-                    grid[y][start : start + len(text)] = list(text)
+            # Beside its mark on the right, else on the left, else above or below it.
+            for row, start in ((y, x + 1), (y, x - len(text)), (y - 1, x), (y + 1, x)):
+                place = slice(start, start + len(text))
+                if start >= 0 and 0 <= row < rows and all(cell in free for cell in grid[row][place]):
+                    grid[row][place] = list(text)
                     break
         return ["".join(row).rstrip() for row in grid]
 

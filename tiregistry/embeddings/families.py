@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from tiregistry.embeddings.found import Candidate
+if TYPE_CHECKING:
+    from tiregistry.embeddings.found import Candidate
 
 WIDTHS = {768: "clip_l", 1024: "clip_h", 1280: "clip_g", 4096: "t5"}
 """Width of a token embedding to the encoder that has it, when the file names no encoder."""
@@ -48,6 +50,8 @@ def candidates(dims: Mapping[str, int], details: Mapping[str, str], named: bool)
         details: the file's metadata (`modelspec.architecture`, `sd_checkpoint`, `sd_checkpoint_name`, …).
         named: whether the file itself named the encoders.
     """
+    from tiregistry.embeddings.found import Candidate
+
     stated, widths = _stated(details), _by_width(dims, named)
     against = contradicted(dims, details)
     found = [*(c for c in stated if c.family not in against), *widths]
@@ -67,6 +71,8 @@ def contradicted(dims: Mapping[str, int], details: Mapping[str, str]) -> set[str
 
 
 def _stated(details: Mapping[str, str]) -> list[Candidate]:
+    from tiregistry.embeddings.found import Candidate
+
     found: list[Candidate] = []
     architecture = details.get("modelspec.architecture", "")
     for prefix, family in _ARCHITECTURES:
@@ -98,6 +104,8 @@ def base_role(encoder: str) -> str:
 
 
 def _by_width(dims: Mapping[str, int], named: bool) -> list[Candidate]:
+    from tiregistry.embeddings.found import Candidate
+
     layers = {base_role(encoder): dim for encoder, dim in dims.items() if "." in encoder}
     if len(layers) == 1:
         ((role, dim),) = layers.items()

@@ -54,7 +54,7 @@ def front_matter(word: SharedWord) -> dict[str, Any]:
             "digest": word.digest,
             # What a search by name compares; a base model of the Hub stands in `base_model`.
             **({"tags": _own_tags(word)} if word.tags else {}),
-            **({"base": word.base_name} if word.base_name and not word.base_model else {}),
+            **({"base": safe(word.base_name, limit=200)} if word.base_name and not word.base_model else {}),
         },
     }
     return {key: value for key, value in fields.items() if value is not None}
@@ -79,7 +79,7 @@ def body(word: SharedWord, repo_id: str) -> str:
 
 def _own_tags(word: SharedWord) -> list[str]:
     """The owner's tags as the Hub takes them; a tag with a colon would say something else there."""
-    return [tag for tag in (safe(tag, limit=64).strip() for tag in word.tags) if tag and ":" not in tag]
+    return [tag for tag in word.tags if tag and ":" not in tag and safe(tag, limit=64) == tag]
 
 
 def _family(word: SharedWord) -> str:

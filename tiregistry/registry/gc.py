@@ -69,7 +69,9 @@ def collect(
             orphans.append((digest, status.st_size))
         else:
             young += 1
-    if orphans and _is_blank(db):
+    # A writer may have laid down its first file a moment ago, before its first row.
+    settled = any(now - status.st_mtime >= 60 for d, _ in orphans if (status := _stat(blobs.path(d))) is not None)
+    if settled and _is_blank(db):
         raise Damaged(
             f"the database knows no word, but {len(orphans) + young} files are there; nothing was removed",
             f"read a backup first: tireg restore --from FILE; if nothing is missing, remove {blobs.folder} yourself",

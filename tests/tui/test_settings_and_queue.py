@@ -70,9 +70,9 @@ def test_texts_choices_and_the_base_model_are_kept(home: Path) -> None:
         await at_settings(pilot)
         await pilot.press("G", "up", "up", "enter")  # output
         await pilot.pause()
-        await pilot.press(*"/tmp/art", "enter")
+        await pilot.press(*"/pictures", "enter")
         await settle(pilot)
-        assert Settings.load(home).output == "/tmp/art"
+        assert Settings.load(home).output == "/pictures"
         await pilot.press("up", "enter")  # device
         await pilot.pause()
         pilot.app.screen.query_one(Input).value = "gpu"

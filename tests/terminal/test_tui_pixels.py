@@ -95,16 +95,7 @@ def gnome(tmp_path: Path) -> Iterator[Path]:
     return one_word(tmp_path / "home")
 
 
-@pytest.mark.parametrize(
-    "brand",
-    [
-        double.KITTY,
-        double.OLD_KITTY,
-        # Known fault, in about half of the runs: a part of the picture at its old size stays on the screen for good.
-        pytest.param(double.XTERM_SIXEL, marks=pytest.mark.xfail(reason="an old sixel is left behind", strict=False)),
-    ],
-    ids=["placeholders", "direct", "sixel"],
-)
+@BRANDS
 def test_toasts_storms_and_other_fonts(gnome: Path, brand: Brand) -> None:
     with launched(gnome, brand, size=(90, 20)) as terminal:
         assert await_that(terminal, lambda: showing(terminal, "red"))

@@ -21,6 +21,7 @@ GRACE_SECONDS = 24 * 3600.0
 
 STAGING = "staging"
 """Folder of the registry in which pulls work, each in a folder of its own."""
+_SETTLING = 60.0  # seconds in which the first file of a new registry gets the first row
 _BATCH = 200  # files removed while the write lock is held once; other writers wait that long
 _DIGEST_IN_JSON = re.compile(r"(?:sha256:)?\b([0-9a-f]{64})\b")
 
@@ -69,13 +70,15 @@ def collect(
             orphans.append((digest, status.st_size))
         else:
             young += 1
-    # A writer may have laid down its first file a moment ago, before its first row.
-    settled = any(now - status.st_mtime >= 60 for d, _ in orphans if (status := _stat(blobs.path(d))) is not None)
-    if settled and _is_blank(db):
-        raise Damaged(
-            f"the database knows no word, but {len(orphans) + young} files are there; nothing was removed",
-            f"read a backup first: tireg restore --from FILE; if nothing is missing, remove {blobs.folder} yourself",
-        )
+    if orphans and _is_blank(db):
+        if any(_age(blobs.path(digest), now) >= _SETTLING for digest, _ in orphans):
+            raise Damaged(
+                f"the database knows no word, but {len(orphans) + young} files are there; nothing was removed",
+                "read a backup first: tireg restore --from FILE; if nothing is missing, remove "
+                f"{blobs.folder} yourself",
+            )
+        # A writer may have laid down its first file a moment ago, before its first row; a lost database's are as dear.
+        young, orphans = young + len(orphans), []
     temporary = _temporary(blobs, grace, now)
     staged = _staged(db.path.parent / STAGING, max(grace, GRACE_SECONDS), now)
     if not apply:
@@ -178,6 +181,12 @@ def _is_running(pid: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _age(path: Path, now: float) -> float:
+    """Seconds since a file was written; 0 where it is gone."""
+    status = _stat(path)
+    return 0.0 if status is None else now - status.st_mtime
 
 
 def _stat(path: Path) -> os.stat_result | None:

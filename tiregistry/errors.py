@@ -106,9 +106,20 @@ class FileMissing(NotFound):
 
 
 class Conflict(TiregError):
-    """Base of everything that clashes with what is already there."""
+    """Base of everything that clashes with what is already there.
+
+    Args:
+        message: what happened.
+        hint: the next step.
+        theirs: what is in the way, in words; where both sides are known, front ends give each a line of its own.
+        ours: what it was to make way for, in words.
+    """
 
     exit_code = ExitCode.CONFLICT
+
+    def __init__(self, message: str, hint: str = "", theirs: str = "", ours: str = "") -> None:
+        super().__init__(f"{message}. There: {theirs}. Here: {ours}" if theirs and ours else message, hint)
+        self.summary, self.theirs, self.ours = message, theirs, ours
 
 
 class AlreadyExists(Conflict):

@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from tiregistry.errors import ExitCode, TiregError
+from tiregistry.errors import Conflict, ExitCode, TiregError
 from tiregistry.text import safe
 
 
@@ -36,13 +36,22 @@ def warn(text: str) -> None:
 
 
 def fail(error: BaseException) -> int:
-    """Show `error` as one line on stderr and return the exit code; `TIREG_DEBUG=1` adds the traceback."""
+    """Show `error` on stderr and return the exit code.
+
+    One line; a conflict of which both sides are known has one more for each. `TIREG_DEBUG=1` adds the traceback.
+    """
     if os.environ.get("TIREG_DEBUG") == "1":
         trace = "".join(traceback.format_exception(error))
         click.echo(safe(trace, limit=100_000, multiline=True), err=True, nl=False)
     label = click.style("tireg:", fg="red", bold=True) if color_allowed(sys.stderr) else "tireg:"
     if isinstance(error, TiregError):
-        line = safe(error.message, limit=1500) + (f" · {safe(error.hint, limit=500)}" if error.hint else "")
+        sides = (error.theirs, error.ours) if isinstance(error, Conflict) else ("", "")
+        message = error.summary if isinstance(error, Conflict) and all(sides) else error.message
+        line = safe(message, limit=1500) + (f" · {safe(error.hint, limit=500)}" if error.hint else "")
+        if all(sides):
+            line += "".join(
+                f"\n  {where} {safe(side, limit=700)}" for where, side in zip(("there:", "here: "), sides, strict=True)
+            )
         code = int(error.exit_code)
     elif isinstance(error, KeyboardInterrupt):
         line, code = "interrupted", int(ExitCode.INTERRUPTED)

@@ -65,12 +65,6 @@ class TransferProgress:
         self._shown = True
 
 
-def readers(repo_id: str, *, private: bool) -> str:
-    """Who may read a repository, in words."""
-    owner = safe(repo_id.partition("/")[0], limit=100)
-    return f"only {owner} (its members, if that is an organization)" if private else "everybody"
-
-
 def _columns() -> int:
     """Cells of the terminal that stderr is."""
     try:

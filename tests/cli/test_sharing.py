@@ -114,6 +114,8 @@ def test_push_says_what_becomes_readable_and_prints_data_apart(
         (["push", "elf"], 3, "no concept is named 'elf'"),
         (["push", "gnome", "a/b/c"], 2, "is not a repository"),
         (["push", "gnome", "--all", "--pr"], 2, "do not go together"),
+        (["push", "gnome", "--private", "--public"], 2, "--private and --public do not go together"),
+        (["push", "gnome", "--with-images", "--without-images"], 2, "do not go together"),
         (["push", "gnome", "bob/gnome"], 5, "don't have the rights"),
         (["pull"], 2, "give a REPO"),
         (["pull", "alice/nothing"], 3, "there is no alice/nothing"),
@@ -145,6 +147,57 @@ def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: p
     server.add_repo("alice/gnome", {"learned_embeds.bin": b"x"})
     assert alice.tireg("push", "gnome") == 4
     assert "--force puts yours on top" in capsys.readouterr().err
+
+
+def test_a_conflict_shows_both_sides_each_on_its_line(
+    server: HubServer, alice: Person, bob: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        first = learn(registry)
+    assert alice.tireg("push", "gnome") == 0
+    server.protocol.users["bobs-word"] = "alice"
+    assert bob.tireg("pull", "alice/gnome") == 0
+    with Registry.open(bob.home) as registry:
+        theirs = learn(registry, 1, parents=(Parent(first.digest, "continued"),))
+    assert bob.tireg("push", "gnome") == 0
+    with Registry.open(alice.home) as registry:
+        ours = learn(registry, 2, parents=(Parent(first.digest, "continued"),))
+    capsys.readouterr()
+
+    assert alice.tireg("push", "gnome") == 4
+
+    summary, there, here = capsys.readouterr().err.splitlines()
+    assert summary.startswith("tireg: alice/gnome has moved; nothing was sent · tireg pull alice/gnome, then")
+    head = server.repos["alice/gnome"].head.sha[:12]
+    assert there == f"  there: version 2 ({theirs.digest[:19]}…) at {head}"
+    assert here.startswith(f"  here:  gnome@2 ({ours.digest[:19]}…), seen last at ")
+    assert here.endswith(" with gnome@1")
+
+
+def test_pictures_that_were_not_shared_are_no_damage(
+    server: HubServer, alice: Person, bob: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    assert alice.tireg("push", "gnome", "--public") == 0
+    assert bob.tireg("pull", "alice/gnome") == 0
+    capsys.readouterr()
+    assert bob.tireg("verify") == 0
+    err = capsys.readouterr().err
+    assert "originals of 2 files are not here (not shared with a word, or given up)" in err
+    assert "everything is as it was" in err
+    assert alice.tireg("verify") == 0
+    assert "originals of" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-3", "nan", "inf"])
+def test_a_time_limit_that_is_none_is_told(
+    text: str, server: HubServer, alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIREG_HUB_TIMEOUT", text)
+    assert alice.tireg("hub", "search", "gnome") == 0
+    (warning, _) = capsys.readouterr().err.splitlines()
+    assert warning == f"warning: TIREG_HUB_TIMEOUT={text} is no number of seconds above 0; 60 are used"
 
 
 def test_switched_off_is_exit_code_5(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Checkbox, Input
+from textual.widgets import Checkbox, Input, Select
 
 from tests.core.hub.words import learn
 from tests.hub_server import HubServer
@@ -115,11 +115,11 @@ def test_pushing_lists_what_becomes_readable_first(home: Path, server: HubServer
     async def story(pilot: Pilot[None]) -> None:
         page = await push(pilot)
         text = screen_text(pilot)
-        assert "only you and your organization will be able to read" in text
+        assert "only alice (its members, if that is an organization)" in text
         assert "learned_embeds.safetensors" in text
         assert "concept_images/0" not in text
         assert "alice/teapot" not in server.repos  # a plan sends nothing
-        page.query_one("#push-images", Checkbox).value = True
+        page.query_one("#push-images", Select).value = "send"
         await until(
             pilot, lambda: page._plan is not None and any("concept_images" in p for p, _ in page._plan["files"])
         )
@@ -136,6 +136,14 @@ def test_pushing_lists_what_becomes_readable_first(home: Path, server: HubServer
         sent = [path for path in server.repos["alice/teapot"].head.files if path.startswith("concept_images/")]
         assert len(sent) == 2, notices(pilot)
         assert server.repos["alice/teapot"].private
+        page = await push(pilot)  # the next version: pictures that are there stay unless they are taken away
+        assert page._plan is not None
+        assert not any("concept_images" in path for path in page._plan["removed"])
+        page.query_one("#push-images", Select).value = "remove"
+        await until(pilot, lambda: page._plan is not None and len(page._plan["removed"]) == 2)
+        assert page.command() == "tireg push teapot@2 --without-images"
+        await pilot.press("escape")
+        await pilot.pause()
         page = await push(pilot)  # over what is there: its name must be typed
         await pilot.press("ctrl+g")
         await pilot.pause()

@@ -101,7 +101,7 @@ def conflict(registry: Registry, hub: Hub, version: Version, info: RepositoryInf
     seen = f"seen last at {last.commit_sha[:12]} with {last.version}" if last else "never seen from here"
     ours = f"{version.reference} ({version.digest[:19]}…), {seen}"
     return HeadMoved(
-        f"{info.repo_id} has moved; nothing was sent. There: {theirs}. Here: {ours}",
+        f"{info.repo_id} has moved; nothing was sent",
         f"tireg pull {info.repo_id}, then tireg push {version.reference}; --force puts yours on top, what is there "
         "stays in its history",
         theirs,

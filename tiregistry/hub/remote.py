@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiregistry.text import safe
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
@@ -58,3 +60,9 @@ class CommitMade:
     sha: str
     pull_request: str = ""
     """`refs/pr/N`, when it is in one."""
+
+
+def readers(repo_id: str, *, private: bool) -> str:
+    """Who may read a repository, in words."""
+    owner = safe(repo_id.partition("/")[0], limit=100)
+    return f"only {owner} (its members, if that is an organization)" if private else "everybody"

@@ -23,18 +23,7 @@ class NotAllowed(HubError):
 
 
 class HeadMoved(Conflict):
-    """Somebody else committed to the repository in the meantime.
-
-    Args:
-        message: what happened, with both sides in it.
-        hint: the next step.
-        theirs: what is there, in words.
-        ours: what is here, in words.
-    """
-
-    def __init__(self, message: str, hint: str = "", theirs: str = "", ours: str = "") -> None:
-        super().__init__(message, hint)
-        self.theirs, self.ours = theirs, ours
+    """Somebody else committed to the repository in the meantime."""
 
 
 class Garbled(HubError):

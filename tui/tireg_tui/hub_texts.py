@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiregistry.hub.remote import readers
+
 FIELDS = ("base", "author", "sort")
 RELATIONS = {
     "not here": "not here yet",
@@ -68,11 +70,16 @@ def pull_lines(looked: Mapping[str, Any]) -> list[str]:
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     """What a push would make readable and do, one line each."""
-    readers = "only you and your organization" if plan["private"] else "EVERYBODY"
     if plan["is_empty"]:
-        return [f"{plan['repo_id']} holds this version already; nothing would be sent"]
-    lines = [f"{readers} will be able to read:", *(f"  {what}" for what in plan["public"])]
+        newer = plan["covered_by"]
+        under = f", under the newer version {newer}" if newer else ""
+        return [f"{plan['repo_id']} holds this version already{under}; nothing would be sent"]
+    who = readers(plan["repo_id"], private=True) if plan["private"] else "EVERYBODY"
+    lines = [f"{who} will be able to read:", *(f"  {what}" for what in plan["public"])]
     lines.append("")
+    lines += [f"! {note}" for note in plan["notes"]]
+    if plan["replaces"] > plan["number"]:
+        lines.append(f"! main holds version {plan['replaces']}; who pulls would get version {plan['number']}")
     lines.append(f"{plan['repo_id']} {'exists' if plan['exists'] else 'will be created'}")
     if plan["pull_request"]:
         lines.append(f"as a pull request ({plan['pull_request']})")

@@ -127,6 +127,7 @@ def _options(request: dict[str, Any]) -> Any:
     return PushOptions(
         private=request.get("private"),
         with_images=request.get("with_images", False),
+        without_images=request.get("without_images", False),
         with_previews=request.get("with_previews", False),
         create_pr=request.get("create_pr", False),
         message=request.get("message", ""),
@@ -149,6 +150,9 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
         "message": plan.message,
         "pull_request": plan.pull_request,
         "is_empty": plan.is_empty,
+        "notes": list(plan.notes),
+        "replaces": plan.replaces,
+        "covered_by": plan.covered_by,
     }
 
 

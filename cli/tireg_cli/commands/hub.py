@@ -9,7 +9,7 @@ import click
 
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tireg_cli.transfers import TransferProgress, readers
+from tireg_cli.transfers import TransferProgress
 
 _NARROW = 50
 """Cells below which only repository and token are shown: seven columns would be cut to nothing."""
@@ -95,6 +95,7 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
     from tiregistry.hub.client import Hub
     from tiregistry.hub.endpoints import choose_endpoint, split_revision
     from tiregistry.hub.looking import look_at
+    from tiregistry.hub.remote import readers
     from tiregistry.registry.registry import Registry
 
     where = choose_endpoint(endpoint)

@@ -8,7 +8,7 @@ import click
 
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tireg_cli.transfers import TransferProgress, readers
+from tireg_cli.transfers import TransferProgress
 
 if TYPE_CHECKING:
     from tiregistry.hub.push import PushPlan, PushResult
@@ -66,6 +66,7 @@ def command(
     from tiregistry.hub.client import Hub
     from tiregistry.hub.endpoints import choose_endpoint
     from tiregistry.hub.push import PushOptions, plan_push, push_version, target_of, versions_to_push
+    from tiregistry.hub.remote import readers
     from tiregistry.registry.registry import Registry
 
     if everything and create_pr:
@@ -134,6 +135,8 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
 
 
 def _show_plan(plan: dict[str, Any]) -> None:
+    from tiregistry.hub.remote import readers
+
     emit(plan["url"])
     doing = {"unchanged": _unchanged(plan), "would push": "would be pushed"}
     emit_fields(
@@ -186,6 +189,8 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> None:
+    from tiregistry.hub.remote import readers
+
     emit(result["url"])
     tags = ", ".join(result["earlier_tags"])
     emit_fields(

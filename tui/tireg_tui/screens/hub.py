@@ -24,6 +24,7 @@ from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
+from tiregistry.hub.remote import readers
 from tiregistry.text import safe
 
 _HINT = "cat base:sd15 author:sd-concepts-library sort:likes"
@@ -203,7 +204,7 @@ class HubScreen(Place):
                 "word": f"{looked['token']} {looked['concept_type']}".strip(),
                 "learned on": ", ".join(looked["base_models"]),
                 "licence": looked["licence"] or "none is stated",
-                "readable by": "you and your organization" if looked["private"] else "everybody",
+                "readable by": readers(looked["repo_id"], private=looked["private"]),
                 "versions": versions,
                 "a pull": f"{hub_texts.size(looked['pull_size'])}",
                 "state": hub_texts.RELATIONS.get(looked["relation"], looked["relation"]),

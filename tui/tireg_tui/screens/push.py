@@ -23,10 +23,20 @@ from tireg_tui.transfers import start_transfer
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError
+from tiregistry.hub.remote import readers
 from tiregistry.text import safe
 
 _WAIT = 0.5
-_VISIBILITY = (("private if it is new, else as it is", "keep"), ("private", "private"), ("public", "public"))
+_VISIBILITY = (
+    ("private if it is new, else as it is", "keep"),
+    ("private: by its owner, or an organization's members", "private"),
+    ("public: by everybody", "public"),
+)
+_IMAGES = (
+    ("not sent; those that are there stay", "keep"),
+    ("sent, without their metadata", "send"),
+    ("not sent; those that are there are taken away", "remove"),
+)
 
 
 class PushPage(Place):
@@ -61,11 +71,11 @@ class PushPage(Place):
                     yield Label("readable", markup=False)
                     yield Select(_VISIBILITY, value="keep", allow_blank=False, id="push-visibility", compact=True)
                 with Horizontal(classes="form-row"):
-                    yield Label("along with it", markup=False)
-                    yield Check("the pictures it was learned from", False, id="push-images")
+                    yield Label("its pictures", markup=False)
+                    yield Select(_IMAGES, value="keep", allow_blank=False, id="push-images", compact=True)
                 with Horizontal(classes="form-row"):
                     yield Label("", markup=False)
-                    yield Check("its previews", False, id="push-previews")
+                    yield Check("its previews too", False, id="push-previews")
                 with Horizontal(classes="form-row"):
                     yield Label("", markup=False)
                     yield Check("as a pull request", False, id="push-request")
@@ -89,11 +99,13 @@ class PushPage(Place):
     @property
     def _request(self) -> dict[str, Any]:
         visibility = self.query_one("#push-visibility", Select).value
+        images = self.query_one("#push-images", Select).value
         return {
             "reference": self.reference,
             "repo": self.query_one("#push-repo", Input).value.strip(),
             "private": {"private": True, "public": False}.get(str(visibility)),
-            "with_images": self.query_one("#push-images", Checkbox).value,
+            "with_images": images == "send",
+            "without_images": images == "remove",
             "with_previews": self.query_one("#push-previews", Checkbox).value,
             "create_pr": self.query_one("#push-request", Checkbox).value,
             "message": self.query_one("#push-message", Input).value.strip(),
@@ -107,6 +119,7 @@ class PushPage(Place):
             arguments.append("--private" if request["private"] else "--public")
         for key, option in (
             ("with_images", "--with-images"),
+            ("without_images", "--without-images"),
             ("with_previews", "--with-previews"),
             ("create_pr", "--pr"),
         ):
@@ -170,9 +183,9 @@ class PushPage(Place):
         if plan["is_empty"]:
             self.tireg.say("It is all there already; there is nothing to send")
             return
-        readers = "only you and your organization" if plan["private"] else "everybody"
+        who = readers(plan["repo_id"], private=plan["private"])
         total = hub_texts.size(sum(size for _, size in plan["files"]))
-        text = f"{len(plan['files'])} files, {total}, readable by {readers}."
+        text = f"{len(plan['files'])} files, {total}, readable by {who}."
         if plan["removed"]:
             text += f" {len(plan['removed'])} files there are removed; they stay in its history."
         title = f"Push {plan['reference']} to {plan['repo_id']}?"

@@ -194,6 +194,7 @@ class Version:
     number: int
     digest: str
     placeholder_token: str
+    """The token it was learned with, as its manifest states; how its word is written now is the concept's."""
     concept_type: ConceptType
     embedding_digest: str
     """Tensor identity: the same vectors in any container file have the same digest."""

@@ -88,8 +88,10 @@ def check_name(name: str, what: str = "concept name") -> str:
     trouble = _trouble(name)
     if trouble:
         shown = name if len(name) <= MAX_NAME else name[:MAX_NAME] + "…"
+        article = "an" if what[0] in "aeiou" else "a"
         raise InvalidReference(
-            f"{shown!r} cannot be a {what}: {trouble}", "use letters, digits, '-', '_' and '.', e.g. garden-gnome"
+            f"{shown!r} cannot be {article} {what}: {trouble}",
+            "use letters, digits, '-', '_' and '.', e.g. garden-gnome",
         )
     return name
 

@@ -182,6 +182,69 @@ def test_trash_by_command(tireg: Tireg, words: Registry) -> None:
     assert "the trash is empty" in tireg("list", "--trash").err
 
 
+def test_several_things_are_removed_and_restored_together_or_not_at_all(tireg: Tireg, words: Registry) -> None:
+    failed = tireg("remove", "gnome@3", "nothing", code=3)
+    assert (failed.out, failed.err.count("\n")) == ("", 1)
+    assert "'nothing'; nothing was removed" in failed.err
+    assert tireg("list", "--trash").out == ""
+    tireg("remove", "gnome@3", "inky", "inky")
+    assert "nothing was restored" in tireg("restore", "inky", "gnome@2", code=3).err
+    assert "nothing was removed" in tireg("remove", "inky", "nothing", "--purge", "--yes", code=3).err
+    assert [line.split("\t")[0] for line in tireg("list", "--trash", "type:style").lines] == ["inky"]
+    assert tireg("list", "--trash", "absent").out == ""
+    assert len(tireg("list", "--trash", "--limit", "1").lines) == 1
+
+
+def test_a_taken_token_has_a_way_out(tireg: Tireg, words: Registry) -> None:
+    tireg("remove", "inky")
+    words.create_concept("thief", "<inky>", "style")
+    refused = tireg("restore", "inky", code=4).err
+    assert "tireg restore inky --token '<OTHER>'" in refused
+    restored = tireg("restore", "inky", "--token", "<ink>")
+    assert (restored.lines, "<ink>" in restored.err) == (["inky"], True)
+    shown = tireg("show", "inky").out
+    assert 'in the style of <ink>"' in shown
+    assert re.search(r"learned as +<inky>", shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("alias", "gnome", ""), "cannot be an alias: it is empty"),
+        (("alias", "gnome@3", "best", "--undo"), "tireg alias gnome best --undo"),
+        (("alias", "gnome@3"), "tireg alias gnome"),
+        (("alias", "gnome", "best", "--undo", "--remove"), "do not go together"),
+        (("note", "gnome", "text", "--clear"), "--clear"),
+        (("note", "gnome", "--append"), "which?"),
+        (("tag", "gnome", "a", "-r", "A"), "add 'a' or remove it?"),
+        (("list", "--trash", "--fits", "embedded"), "--trash"),
+        (("list", "type:foo"), "type:object, type:style"),
+        (("remove", "--empty-trash", "--purge"), "--purge"),
+        (("restore", "gnome@3", "--as", "other"), "comes back into its own word"),
+        (("base", "add", "FOLDER", "--revision", "main"), "only a Hub id has revisions"),
+    ],
+)
+def test_arguments_that_would_be_ignored_are_refused(
+    tireg: Tireg, words: Registry, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    folder = str(write_model(tmp_path / "tiny")) if "FOLDER" in arguments else ""
+    failed = tireg(*(folder if part == "FOLDER" else part for part in arguments), code=2)
+    assert (failed.out, failed.err.count("\n")) == ("", 1)
+    assert said in failed.err
+
+
+def test_small_things_are_said(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
+    assert "gnome had no tag absent" in tireg("tag", "gnome", "-r", "absent").err
+    assert tireg("alias", "gnome@1", "best", "--json").err == ""
+    missing = tireg("backup", str(tmp_path / "none" / "b.zip"), code=3).err
+    assert f"the folder {tmp_path / 'none'} does not exist" in missing
+    assert "what needs them then fails" in tireg("gc", "--apply", "--grace", "0s").err
+    assert "warning" not in tireg("gc", "--apply").err
+    stray = words.blobs.path(words.blobs.add(b"stray"))
+    os.utime(stray, (0, 0))
+    assert "1 file in blobs/ belongs to no word" in tireg("verify").err
+
+
 # -- keep ------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tiregistry.bases.families import ENCODER_ROLES, family_of_folder, family_of_tensors
 from tiregistry.bases.tensor_files import StoredTensor, read_tensors
-from tiregistry.concepts import Fingerprint
+from tiregistry.concepts import Family, Fingerprint
 from tiregistry.errors import FileMissing, InvalidInput
 from tiregistry.text import safe
 
@@ -92,7 +92,7 @@ def fingerprint_file(path: Path, *, cache: HashCache | None = None) -> Fingerpri
     if path.suffix.lower() in (".ckpt", ".pt", ".bin"):
         raise InvalidInput(f"{safe(path)} is a pickle, which is never opened", "convert it to safetensors first")
     tensors = read_tensors(path)
-    family = family_of_tensors({tensor.name: tensor.shape for tensor in tensors})
+    family = _family_of(path, tensors)
     groups: dict[str, list[StoredTensor]] = {"text_encoder": [], "vae": [], "denoiser": []}
     for tensor in tensors:
         if tensor.name.startswith(("cond_stage_model.", "conditioner.", "text_encoders.")):
@@ -131,7 +131,7 @@ def token_tables(path: Path) -> dict[str, StoredTensor]:
     """
     if not path.is_dir():
         tensors = read_tensors(path)
-        roles = ENCODER_ROLES[family_of_tensors({tensor.name: tensor.shape for tensor in tensors})]
+        roles = ENCODER_ROLES[_family_of(path, tensors)]
         return {_role_in_checkpoint(tensor.name, roles): tensor for tensor in tensors if _is_table(tensor)}
     found: dict[str, StoredTensor] = {}
     for role, part in zip(ENCODER_ROLES[family_of_folder(path)], ENCODER_FOLDERS, strict=False):
@@ -141,6 +141,13 @@ def token_tables(path: Path) -> dict[str, StoredTensor]:
                 found[role] = tables[0]
                 break
     return found
+
+
+def _family_of(path: Path, tensors: Sequence[StoredTensor]) -> Family:
+    try:
+        return family_of_tensors({tensor.name: tensor.shape for tensor in tensors})
+    except InvalidInput as error:
+        raise InvalidInput(f"{safe(path)} is no checkpoint of a family known here", error.hint) from None
 
 
 # -- files of a component --------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ from tiregistry.bases.families import resolution_of_folder, usual_resolution
 from tiregistry.bases.fingerprints import HashCache, fingerprint_file, fingerprint_folder
 from tiregistry.bases.locating import EMBEDDED, locate_base, looks_like_hub_id
 from tiregistry.concepts import BaseModel
+from tiregistry.errors import InvalidInput
 from tiregistry.references import MAX_NAME
+from tiregistry.text import safe
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -27,9 +29,14 @@ def identify(source: str, *, revision: str = "", name: str = "", cache: HashCach
 
     Raises:
         BaseModelNotFound, HubError: it is not there.
-        InvalidInput: it is no base model, or a damaged one.
+        InvalidInput: it is no base model, or a damaged one; or a revision of what has none.
     """
     path = Path(source).expanduser()
+    if revision and not looks_like_hub_id(source):
+        raise InvalidInput(
+            f"only a Hub id has revisions; {safe(source)} is {'a path' if path.exists() else 'none'}",
+            "leave --revision out",
+        )
     if source != EMBEDDED and path.is_file():
         fingerprint = fingerprint_file(path, cache=cache)
         source, revision, resolution = str(path.resolve()), "", usual_resolution(fingerprint.family)

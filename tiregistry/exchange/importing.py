@@ -182,7 +182,7 @@ def _register(
             found=found,
             version=known,
             concept=known.concept,
-            placeholder_token=known.placeholder_token,
+            placeholder_token=registry.concept(known.concept).placeholder_token,
             concept_type=known.concept_type,
             inspections=inspections,
             notes=found.warnings,

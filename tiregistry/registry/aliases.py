@@ -41,7 +41,7 @@ def undo(db: Database, concept_id: int, alias: str) -> int | None:
 
     Raises:
         VersionNotFound: nothing is left to take back.
-        Conflict: the version it named before is gone.
+        Conflict: the version it named before is in the trash, or was deleted for good.
     """
     with db.write() as connection:
         last = connection.execute(
@@ -87,10 +87,20 @@ def _move(
         connection.execute("DELETE FROM aliases WHERE concept_id = ? AND alias = ?", (concept_id, alias))
     else:
         version = connection.execute(
-            "SELECT id FROM versions WHERE concept_id = ? AND number = ? AND deleted_at IS NULL", (concept_id, number)
+            "SELECT v.id, v.deleted_at, c.name FROM concepts c LEFT JOIN versions v "
+            "ON v.concept_id = c.id AND v.number = ? WHERE c.id = ?",
+            (number, concept_id),
         ).fetchone()
-        if version is None:
-            raise Conflict(f"version {number}, which {alias!r} should name, is gone", "tireg restore brings it back")
+        if version["id"] is None:
+            raise Conflict(
+                f"{version['name']}@{number}, which {alias!r} named before, was deleted for good",
+                f"name another: tireg alias {version['name']}@NUMBER {alias}",
+            )
+        if version["deleted_at"] is not None:
+            raise Conflict(
+                f"{version['name']}@{number}, which {alias!r} named before, is in the trash",
+                f"tireg restore {version['name']}@{number}",
+            )
         connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (concept_id, alias, version["id"]))
     connection.execute(
         "INSERT INTO alias_log (concept_id, alias, old_number, new_number, changed_at, undoes) "

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiregistry.errors import AlreadyExists, DiskFull
+from tiregistry.errors import AlreadyExists, DiskFull, FileMissing
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
@@ -53,8 +53,11 @@ def backup(
 
     Raises:
         AlreadyExists: `target` exists and `overwrite` is False.
+        FileMissing: its folder does not exist.
         DiskFull: there is no space for it; nothing is left behind.
     """
+    if not target.parent.is_dir():
+        raise FileMissing(f"the folder {target.parent} does not exist", "make it, or choose another place")
     if target.exists() and not overwrite:
         raise AlreadyExists(f"{target} exists", "choose another name, or add --force")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")

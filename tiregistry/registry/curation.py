@@ -136,7 +136,7 @@ def describe(db: Database, name: str, **texts: str) -> int:
     if unknown:
         raise InvalidInput(f"a concept has no {', '.join(sorted(unknown))}", f"it has: {', '.join(DESCRIBABLE)}")
     for key, text in texts.items():
-        check_text(text, key)
+        check_text(text, {"notes": "note"}.get(key, key))
     with db.write() as connection:
         concept_id = resolve(db, name)
         for key, text in texts.items():

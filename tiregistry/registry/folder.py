@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,6 +61,15 @@ class RegistryFolder:
     def readonly(self) -> bool:
         """Whether the registry can only be read."""
         return self.database.readonly
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several changes one: all of them are there when the block ends, none when an exception leaves it.
+
+        Others wait to write meanwhile, so nothing slow belongs inside.
+        """
+        with self.database.write():
+            yield
 
     def changes(self) -> int:
         """A number that changes when another process or thread has changed the registry; asking costs microseconds."""

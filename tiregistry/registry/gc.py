@@ -15,13 +15,13 @@ from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import folder_lock, make_folder
 from tiregistry.registry.sharing import blobs_of_pictures
+from tiregistry.registry.strays import is_blank, strays
 
 GRACE_SECONDS = 24 * 3600.0
 """How old an unreferenced file must be: longer than any work that adds files first and registers them later."""
 
 STAGING = "staging"
 """Folder of the registry in which pulls work, each in a folder of its own."""
-_SETTLING = 60.0  # seconds in which the first file of a new registry gets the first row
 _BATCH = 200  # files removed while the write lock is held once; other writers wait that long
 _DIGEST_IN_JSON = re.compile(r"(?:sha256:)?\b([0-9a-f]{64})\b")
 
@@ -70,8 +70,8 @@ def collect(
             orphans.append((digest, status.st_size))
         else:
             young += 1
-    if orphans and _is_blank(db):
-        if any(_age(blobs.path(digest), now) >= _SETTLING for digest, _ in orphans):
+    if orphans and is_blank(db):
+        if strays(db, blobs, now):
             raise Damaged(
                 f"the database knows no word, but {len(orphans) + young} files are there; nothing was removed",
                 "read a backup first: tireg restore --from FILE; if nothing is missing, remove "
@@ -92,11 +92,6 @@ def collect(
         for name, _ in staged:
             shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
     return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), applied=True)
-
-
-def _is_blank(db: Database) -> bool:
-    """Whether nothing was ever registered: what was purged still has its files' rows until gc takes these away."""
-    return not any(db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in ("versions", "concepts", "blobs", "runs"))
 
 
 def _referenced(db: Database) -> set[str]:
@@ -181,12 +176,6 @@ def _is_running(pid: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _age(path: Path, now: float) -> float:
-    """Seconds since a file was written; 0 where it is gone."""
-    status = _stat(path)
-    return 0.0 if status is None else now - status.st_mtime
 
 
 def _stat(path: Path) -> os.stat_result | None:

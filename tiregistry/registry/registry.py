@@ -23,7 +23,7 @@ class Registry(Ledger, Upkeep):
     """A person's learned words: a SQLite database and the files it refers to, in one folder.
 
     Any number of processes and threads may read and write at once. Every change is one transaction: it is there
-    completely and durably when the method returns, or not at all.
+    completely and durably when the method returns, or not at all; `with registry.transaction():` makes several one.
 
     Example:
         >>> from tiregistry import Registry

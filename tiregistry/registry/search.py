@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
+from tiregistry.concepts import CONCEPT_TYPES, Family, Origin
 from tiregistry.errors import InvalidInput
 
 FILTERS = ("tag", "base", "family", "type", "origin", "since", "from")
@@ -79,11 +81,18 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
     if key == "tag":
         return "EXISTS (SELECT 1 FROM tags t WHERE t.concept_id = c.id AND t.tag = ? COLLATE NOCASE)", [lowered]
     if key == "family":
-        return "v.base_family = ?", [lowered]
+        families = _beginning(key, value, get_args(Family))
+        marks = ", ".join("?" * len(families))
+        return (
+            f"(v.base_family IN ({marks}) OR (v.base_family = '' AND EXISTS ({_LIKELY_FAMILY} IN ({marks}))))",
+            [*families, *families],
+        )
     if key == "type":
-        return "c.concept_type = ?", [lowered]
+        types = _beginning(key, value, CONCEPT_TYPES)
+        return f"c.concept_type IN ({', '.join('?' * len(types))})", [*types]
     if key == "origin":
-        return "v.origin = ?", [lowered]
+        origins = _beginning(key, value, get_args(Origin))
+        return f"v.origin IN ({', '.join('?' * len(origins))})", [*origins]
     if key == "base":
         # A base is known by the label it had, or by its present name and fingerprint.
         return (
@@ -103,6 +112,26 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
             raise InvalidInput(f"from:{value} is unknown", "use from:hub, from:file, from:training or from:blend")
         return "v.origin = ?", [origin]
     return "c.updated_at >= ?", [since(value)]
+
+
+# Of a word whose base model is not recorded, what its file was found to belong to, best first, decides.
+_LIKELY_FAMILY = (
+    "SELECT 1 FROM records r WHERE r.version_id = v.id AND json_valid(r.record) "
+    "AND json_extract(r.record, '$.import.families[0].family')"
+)
+
+
+def _beginning(key: str, value: str, known: Sequence[str]) -> list[str]:
+    """The value of a filter, or every known one that begins with it.
+
+    Raises:
+        InvalidInput: none does.
+    """
+    lowered = value.casefold()
+    found = [lowered] if lowered in known else [name for name in known if name.startswith(lowered)]
+    if not found:
+        raise InvalidInput(f"{key}:{value} is unknown", f"use {', '.join(f'{key}:{name}' for name in known)}")
+    return found
 
 
 def since(text: str, now: datetime | None = None) -> float:

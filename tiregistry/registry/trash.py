@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from dataclasses import dataclass
 
-from tiregistry.errors import AlreadyExists, ConceptNotFound, PlaceholderTaken, VersionNotFound
+from tiregistry.errors import AlreadyExists, ConceptNotFound, InvalidInput, PlaceholderTaken, VersionNotFound
+from tiregistry.placeholders import check_placeholder
 from tiregistry.references import Reference, check_name, name_key
 from tiregistry.registry import catalogue, curation, versions
 from tiregistry.registry.database import Database, Row
@@ -63,19 +65,25 @@ def remove(db: Database, reference: Reference) -> str:
         return str(row["reference"])
 
 
-def restore(db: Database, reference: Reference, *, new_name: str = "") -> str:
+def restore(db: Database, reference: Reference, *, new_name: str = "", new_token: str = "") -> str:
     """Bring a concept or one version back from the trash; return its reference.
 
     Of several concepts with the same name the one removed last comes back.
 
     Args:
-        new_name: the name the concept gets, where its own is taken by now.
+        new_name, new_token: name and placeholder token the concept gets, where its own are taken by now. The manifests
+            of its versions, which prove them, keep the token they were learned with.
 
     Raises:
         ConceptNotFound, VersionNotFound: it is not in the trash.
         AlreadyExists: a living concept has its name.
         PlaceholderTaken: a living concept has its placeholder token.
+        InvalidInput: a new name or token for a single version, or one that breaks the rules.
     """
+    if (new_name or new_token) and not reference.selects_latest:
+        raise InvalidInput(
+            f"{reference} comes back into its own word, which keeps its name and token", f"tireg restore {reference}"
+        )
     with db.write() as connection:
         if not reference.selects_latest:
             row = _version_in_trash(db, reference)
@@ -84,22 +92,32 @@ def restore(db: Database, reference: Reference, *, new_name: str = "") -> str:
             return f"{row['concept']}@{row['number']}"
         row = _concept_in_trash(db, reference.name)
         name = check_name(new_name) if new_name else row["name"]
-        try:
-            curation.check_free(connection, name, row["placeholder_token"])
-        except AlreadyExists:
-            raise AlreadyExists(
-                f"a concept named {name!r} exists by now", f"tireg restore {reference.name} --as OTHER-NAME"
-            ) from None
-        except PlaceholderTaken as error:
-            raise PlaceholderTaken(error.message, "remove or rename that concept's word first") from None
+        token = check_placeholder(new_token) if new_token else row["placeholder_token"]
+        _check_free(connection, row, name, token)
         connection.execute(
-            "UPDATE concepts SET deleted_at = NULL, name = ?, name_key = ? WHERE id = ?",
-            (name, name_key(name), row["id"]),
+            "UPDATE concepts SET deleted_at = NULL, name = ?, name_key = ?, placeholder_token = ?, token_key = ? "
+            "WHERE id = ?",
+            (name, name_key(name), token, name_key(token), row["id"]),
         )
         connection.execute("DELETE FROM redirects WHERE name_key = ?", (name_key(name),))
         curation.touch(connection, row["id"])
         reindex(connection, row["id"])
         return str(name)
+
+
+def _check_free(connection: sqlite3.Connection, row: Row, name: str, token: str) -> None:
+    """Raise AlreadyExists or PlaceholderTaken with the command that brings the word back all the same."""
+    taken: list[AlreadyExists | PlaceholderTaken] = []
+    for part in ((name, None), (None, token)):
+        try:
+            curation.check_free(connection, *part)
+        except (AlreadyExists, PlaceholderTaken) as error:
+            taken.append(error)
+    if taken:
+        other_name = " --as OTHER-NAME" if isinstance(taken[0], AlreadyExists) or name != row["name"] else ""
+        other_token = " --token '<OTHER>'" if isinstance(taken[-1], PlaceholderTaken) else ""
+        message = " and ".join(error.message for error in taken)
+        raise type(taken[0])(message, f"tireg restore {row['name']}{other_name}{other_token}")
 
 
 def purge(db: Database, references: list[Reference] | None = None, *, older_than: float | None = None) -> list[str]:

@@ -32,17 +32,19 @@ class Upkeep(RegistryFolder):
         """
         return trash.remove(self.database, _parsed(reference))
 
-    def restore(self, reference: str | Reference, *, new_name: str = "") -> str:
+    def restore(self, reference: str | Reference, *, new_name: str = "", new_token: str = "") -> str:
         """Bring a concept or one version back from the trash; return its reference.
 
         Args:
-            new_name: the name the concept gets, where its own is taken by now.
+            new_name, new_token: name and placeholder token the concept gets, where its own are taken by now. Its
+                versions still state the token they were learned with.
 
         Raises:
             ConceptNotFound, VersionNotFound: it is not in the trash.
             AlreadyExists, PlaceholderTaken: a living concept has its name or its token.
+            InvalidInput: a new name or token for a single version, or one that breaks the rules.
         """
-        return trash.restore(self.database, _parsed(reference), new_name=new_name)
+        return trash.restore(self.database, _parsed(reference), new_name=new_name, new_token=new_token)
 
     def trash(self) -> list[trash.TrashItem]:
         """What lies in the trash, newest first."""
@@ -99,6 +101,7 @@ class Upkeep(RegistryFolder):
 
         Raises:
             AlreadyExists: `target` exists and `overwrite` is False.
+            FileMissing: its folder does not exist.
             DiskFull: there is no space for it; nothing is left behind.
         """
         from tiregistry.registry.backup import backup

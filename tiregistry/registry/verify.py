@@ -18,6 +18,7 @@ from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.manifest import digest_of, embedding_digest
 from tiregistry.registry.search import expected_texts
+from tiregistry.registry.strays import is_blank, strays
 
 Kind = Literal["database", "search", "file", "manifest", "rows"]
 Progress = Callable[[int, int, str], None]
@@ -51,6 +52,8 @@ class VerifyReport:
     damages: list[Damage] = field(default_factory=list)
     known_losses: int = 0
     """Files known to be missing: given up by an earlier `--repair`, or originals that were not shared with a word."""
+    strays: int = 0
+    """Files that belong to no word known here: left by work that was killed, or of a database that is gone."""
     seconds: float = 0.0
 
     @property
@@ -94,6 +97,7 @@ def verify(
     for row in db.rows("PRAGMA foreign_key_check"):
         damage = Damage("rows", f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that does not exist")
         add(damage, partial(repair.drop_dangling, db, blobs, row[0], row[1], row[2]))
+    _check_strays(db, blobs, report, add)
     _check_files(db, blobs, report, add, copies, quick=quick, resume=resume, progress=progress)
     _check_lost(db, blobs, report, add, copies if mending else None)
     _check_versions(db, blobs, report, add, copies, progress)
@@ -148,6 +152,17 @@ def _covers(found: tuple[str, ...], expected: tuple[str, ...]) -> bool:
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _check_strays(
+    db: Database, blobs: BlobStore, report: VerifyReport, add: Callable[[Damage, Callable[[], repair.Outcome]], None]
+) -> None:
+    """Files that no row names are no damage, unless the database knows nothing at all: then it is not theirs."""
+    found = strays(db, blobs)
+    report.strays = len(found)
+    if found and is_blank(db):
+        problem = f"it knows no word, but {len(found)} files of words are there: it is not the database they belong to"
+        add(Damage("database", db.path.name, problem, ("the whole registry",)), lambda: repair.Outcome(""))
 
 
 def _check_files(

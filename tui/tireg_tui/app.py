@@ -442,7 +442,11 @@ class TiregApp(App[None]):
                 f"{', '.join(removed[:5])}{' …' if len(removed) > 5 else ''} · u brings back", title="In the trash"
             )
 
-        self.change(lambda: [registry.remove(reference) for reference in references], done)
+        def work() -> list[str]:
+            with registry.transaction():
+                return [registry.remove(reference) for reference in references]
+
+        self.change(work, done)
 
     def action_undo(self) -> None:
         """Bring back what was removed last, in this sitting."""
@@ -455,7 +459,15 @@ class TiregApp(App[None]):
         def done(restored: list[str]) -> None:
             self.say(", ".join(restored[:5]), title="Brought back")
 
-        self.change(lambda: [registry.restore(reference) for reference in references], done)
+        def work() -> list[str]:
+            try:
+                with registry.transaction():
+                    return [registry.restore(reference) for reference in references]
+            except Exception:
+                self._removed.append(references)
+                raise
+
+        self.change(work, done)
 
     def action_toggle_theme(self) -> None:
         """Change between the dark and the light theme, and keep the choice."""

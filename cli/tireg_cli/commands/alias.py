@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
@@ -10,7 +11,7 @@ from tireg_cli import forms
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_json, emit_table
 from tiregistry.errors import InvalidInput
-from tiregistry.references import Reference
+from tiregistry.references import Reference, check_alias
 from tiregistry.registry.registry import Registry
 
 
@@ -33,18 +34,27 @@ def command(reference: str, alias: str | None, remove: bool, undo: bool, show_lo
       tireg alias gnome --log
     """
     parsed = Reference.parse(reference)
-    if (remove or undo) and not alias:
-        raise InvalidInput("which alias?", f"tireg alias {reference} ALIAS {'--remove' if remove else '--undo'}")
+    chosen = [name for name, on in (("--remove", remove), ("--undo", undo), ("--log", show_log)) if on]
+    if len(chosen) > 1:
+        raise InvalidInput(f"{' and '.join(chosen)} do not go together", "use one of them")
+    if (remove or undo) and alias is None:
+        raise InvalidInput("which alias?", f"tireg alias {parsed.name} ALIAS {chosen[0]}")
+    if not parsed.selects_latest and (chosen or alias is None):
+        rest = " ".join(filter(None, (parsed.name, alias, *chosen)))
+        raise InvalidInput(f"{reference} is a version; this asks for a word", f"tireg alias {rest}")
+    if alias is not None:
+        alias = check_alias(alias)
+    talk: Callable[[str], None] = (lambda _: None) if as_json else say
     with Registry.open() as registry:
         if alias and remove:
             registry.remove_alias(parsed.name, alias)
-            say(f"{parsed.name}@{alias} is taken away · tireg alias {parsed.name} {alias} --undo brings it back")
+            talk(f"{parsed.name}@{alias} is taken away · tireg alias {parsed.name} {alias} --undo brings it back")
         elif alias and undo:
             version = registry.undo_alias(parsed.name, alias)
-            say(f"{parsed.name}@{alias} is {version.reference if version else 'gone'} again")
+            talk(f"{parsed.name}@{alias} is {version.reference if version else 'gone'} again")
         elif alias and not show_log:
             version = registry.set_alias(parsed, alias)
-            say(f"{version.concept}@{alias} is now {version.reference}")
+            talk(f"{version.concept}@{alias} is now {version.reference}")
         concept = registry.concept(parsed.name)
         changes = registry.alias_log(parsed.name, alias) if show_log else []
     if as_json:

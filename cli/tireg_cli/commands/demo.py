@@ -89,7 +89,7 @@ def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, sh
     found = None if again else learned_already(registry, concept)
     if found is not None:
         say(f"Learned by an earlier demo: {found.reference} (--again learns it anew).")
-        return found.placeholder_token
+        return registry.concept(found.concept).placeholder_token
     request = TrainingRequest(concept.name, pictures, concept.config, base="embedded")
     finished = follow(train(registry, request, stop=stop), stop)
     stop.armed = False

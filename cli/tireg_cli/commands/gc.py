@@ -5,9 +5,12 @@ from __future__ import annotations
 import click
 
 from tireg_cli import forms
-from tireg_cli.messages import hint, say
+from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit_json, emit_table
 from tiregistry.registry.registry import Registry
+
+SHORT = 3600.0
+"""Seconds; work that lays down files and registers them later, such as an import of many, may take so long."""
 
 
 @click.command("gc")
@@ -17,15 +20,19 @@ from tiregistry.registry.registry import Registry
 def command(apply: bool, grace: str, as_json: bool) -> None:
     """List, and with --apply remove, files that no word, no run and nothing in the trash needs.
 
-    Safe while others train, import or generate.
+    Safe while others train, import or generate: what they add stays as long as it is younger than the grace period.
+    With a shorter one, work that is going on may find its files gone; it then fails, and no word is lost.
 
     \b
     Examples:
       tireg gc
       tireg gc --apply --grace 1h
     """
+    seconds = forms.seconds_of(grace)
+    if apply and seconds < SHORT:
+        warn(f"files of work that is going on may be younger than {grace}; what needs them then fails")
     with Registry.open() as registry:
-        report = registry.gc(apply=apply, grace=forms.seconds_of(grace))
+        report = registry.gc(apply=apply, grace=seconds)
     found = len(report.files) + len(report.temporary)
     if as_json:
         emit_json(

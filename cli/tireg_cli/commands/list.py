@@ -9,6 +9,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint
 from tireg_cli.output import emit_json, emit_table
+from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
 
 ON_A_TERMINAL = 50
@@ -48,9 +49,11 @@ def command(
       tireg list --sort score --limit 10
       tireg list --fits ./stable-diffusion-v1-5 --json
     """
+    if trash and (fits or offset or reverse or sort != "name"):
+        raise InvalidInput("--trash lists the newest first, whatever base model it fits", "give a QUERY or --limit")
     with Registry.open() as registry:
         if trash:
-            _show_trash(registry, as_json=as_json)
+            _show_trash(registry, " ".join(query), limit, as_json=as_json)
             return
         base = registry.identify_base(fits) if fits else None
         if limit is None:
@@ -100,8 +103,12 @@ def command(
                 hint("no words yet · learn one: tireg train NAME IMAGES… · or see it happen: tireg demo")
 
 
-def _show_trash(registry: Registry, *, as_json: bool) -> None:
+def _show_trash(registry: Registry, query: str, limit: int | None, *, as_json: bool) -> None:
     items = registry.trash()
+    if query:
+        matching = {c.id for trashed in (True, False) for c in registry.concepts(query, trashed=trashed)}
+        items = [item for item in items if item.concept_id in matching]
+    items = items[: limit or None]
     if as_json:
         emit_json(
             [
@@ -113,4 +120,7 @@ def _show_trash(registry: Registry, *, as_json: bool) -> None:
     if items:
         rows = [[i.reference, i.num_versions, forms.day(i.deleted_at)] for i in items]
         emit_table(["REMOVED", "VERSIONS", "WHEN"], rows)
-    hint("tireg restore NAME brings it back" if items else "the trash is empty")
+    if items:
+        hint("tireg restore NAME brings it back")
+    else:
+        hint("nothing in the trash matches" if query else "the trash is empty")

@@ -31,6 +31,10 @@ def command(reference: str, text: str | None, append: bool, clear: bool, field: 
       tireg note gnome CC-BY-4.0 --licence
     """
     parsed = Reference.parse(reference)
+    if clear and (text is not None or append):
+        raise InvalidInput("--clear empties the note; it takes no text", f"tireg note {reference} --clear")
+    if append and text is None:
+        raise InvalidInput("--append adds a line: which?", f"tireg note {reference} TEXT --append")
     if text == "-":
         text = sys.stdin.read().rstrip("\n")
     if clear:

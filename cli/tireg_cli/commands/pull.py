@@ -80,19 +80,21 @@ def command(
             progress.clear()
             results.append(result)
             if not as_json:
-                _show(result)
+                _show(result, registry.concept(result.version.concept).placeholder_token)
+        documents = [
+            _document(result, registry.concept(result.version.concept).placeholder_token) for result in results
+        ]
     if as_json:
-        documents = [_document(result) for result in results]
         emit_json(documents if everything or len(documents) != 1 else documents[0])
     return 0
 
 
-def _document(result: PullResult) -> dict[str, Any]:
+def _document(result: PullResult, token: str) -> dict[str, Any]:
     version = result.version
     return {
         "reference": version.reference,
         "digest": version.digest,
-        "token": version.placeholder_token,
+        "token": token,
         "status": result.status,
         "repo_id": result.repo_id,
         "commit": result.commit,
@@ -100,13 +102,13 @@ def _document(result: PullResult) -> dict[str, Any]:
     }
 
 
-def _show(result: PullResult) -> None:
+def _show(result: PullResult, token: str) -> None:
     version = result.version
     emit(version.reference)
     emit_fields(
         {
             "status": result.status,
-            "token": version.placeholder_token,
+            "token": token,
             "base": version.base_name,
             "digest": version.digest,
             "commit": result.commit,
@@ -115,7 +117,7 @@ def _show(result: PullResult) -> None:
     for note in result.notes:
         (warn if result.status == "pulled" else say)(note)
     if result.status == "pulled":
-        hint(f'try it: tireg gen "{version.placeholder_token}"')
+        hint(f'try it: tireg gen "{token}"')
 
 
 def _show_updates(updates: list[Update], as_json: bool) -> None:

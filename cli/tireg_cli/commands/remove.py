@@ -8,6 +8,7 @@ from tireg_cli import forms
 from tireg_cli.confirm import confirm
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_json
+from tireg_cli.together import together
 from tiregistry.errors import InvalidInput, NotFound
 from tiregistry.registry.registry import Registry
 
@@ -34,8 +35,11 @@ def command(
     """
     if empty_trash == bool(references):
         raise InvalidInput("name what to remove, or use --empty-trash", "tireg remove gnome@2")
+    if purge and empty_trash:
+        raise InvalidInput("--purge belongs to named words; --empty-trash deletes all", "leave --purge out")
     if older_than and not empty_trash:
         raise InvalidInput("--older-than belongs to --empty-trash", "tireg remove --empty-trash --older-than 30d")
+    references = tuple(dict.fromkeys(references))
     with Registry.open() as registry:
         if empty_trash:
             items = registry.trash()
@@ -45,7 +49,8 @@ def command(
         else:
             if purge:
                 confirm(f"delete {', '.join(references)} for good?", yes=yes)
-            done = [_remove(registry, reference, purge=purge) for reference in references]
+            with together(registry, references, "removed"):
+                done = [_remove(registry, reference, purge=purge) for reference in references]
     if as_json:
         emit_json({"removed": done, "purged": purge or empty_trash})
     elif done:

@@ -12,6 +12,7 @@ from tireg_cli.bar import CountingBar
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
+from tireg_cli.together import together
 from tiregistry.errors import ExitCode, InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -19,9 +20,10 @@ from tiregistry.registry.registry import Registry
 @click.command("restore")
 @click.argument("references", nargs=-1, metavar="REF...")
 @click.option("--as", "new_name", default="", metavar="NAME", help="The name a word gets when its own is taken.")
+@click.option("--token", default="", metavar="TOKEN", help="The placeholder token it gets when its own is taken.")
 @click.option("--from", "backup", type=PathParam(), metavar="FILE", help="Read a backup instead of the trash.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_json: bool) -> int:
+def command(references: tuple[str, ...], new_name: str, token: str, backup: Path | None, as_json: bool) -> int:
     """Bring words or versions back from the trash; or add what is missing here from a backup.
 
     A backup is merged: nothing that is here is changed or removed.
@@ -29,23 +31,27 @@ def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_
     \b
     Examples:
       tireg restore gnome
-      tireg restore gnome --as old-gnome
+      tireg restore gnome --as old-gnome --token "<old-gnome>"
       tireg restore --from tireg-backup-20261123-174512.zip
     """
     if bool(backup) == bool(references):
         raise InvalidInput(
             "name what to restore, or a backup with --from", "tireg list --trash shows what can be restored"
         )
-    if new_name and len(references) != 1:
-        raise InvalidInput("--as names one word", "restore one word at a time")
+    if (new_name or token) and len(references) != 1:
+        raise InvalidInput(f"{'--as' if new_name else '--token'} names one word", "restore one word at a time")
+    references = tuple(dict.fromkeys(references))
     # A backup may be what replaces a lost database.
     with Registry.open(anew=backup is not None) as registry:
         if backup is None:
-            done = [registry.restore(reference, new_name=new_name) for reference in references]
+            with together(registry, references, "restored"):
+                done = [registry.restore(each, new_name=new_name, new_token=token) for each in references]
             if as_json:
                 emit_json({"restored": done})
             else:
                 emit("\n".join(done))
+                if token:
+                    hint(f"in prompts it is written {registry.concept(done[0]).placeholder_token}")
             return 0
         with CountingBar("restoring") as bar:
             report = registry.merge_backup(backup, progress=bar)
@@ -57,6 +63,7 @@ def command(references: tuple[str, ...], new_name: str, backup: Path | None, as_
     )
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
+        hint(f"tireg restore {report.trashed[0]} --as OTHER-NAME --token '<OTHER>' brings it back under others")
     if report.damaged:
         count = forms.count(len(report.damaged), "damaged file")
         warn(f"{count} in {backup} did not come: {', '.join(map(forms.short, report.damaged[:3]))}")

@@ -105,6 +105,7 @@ def _version_fields(
         "digest": version.digest,
         "origin": f"{version.origin} {forms.day(version.created_at)}",
         "made from": ", ".join(map(forms.ancestor, registry.ancestors(version))),
+        "learned as": version.placeholder_token if version.placeholder_token != concept.placeholder_token else "",
         "vectors": forms.shapes(version),
         **_imported(record),
         "base model": (version.base_name or "not recorded") + family,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
+from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json
+from tiregistry.errors import InvalidInput
+from tiregistry.references import name_key
 from tiregistry.registry.registry import Registry
 
 
@@ -22,9 +25,14 @@ def command(name: str, tags: tuple[str, ...], removed: tuple[str, ...], as_json:
       tireg tag gnome --remove pottery
       tireg list tag:garden
     """
+    if both := {name_key(tag) for tag in tags} & {name_key(tag) for tag in removed}:
+        raise InvalidInput(f"add {min(both)!r} or remove it?", "name each tag once")
     with Registry.open() as registry:
         changes = tags or removed
+        absent = {name_key(tag) for tag in removed} - {*registry.concept(name).tags} if removed else set()
         concept = registry.tag(name, add=tags, remove=removed) if changes else registry.concept(name)
+    if absent and not as_json:
+        hint(f"{concept.name} had no tag {', '.join(sorted(absent))}")
     if as_json:
         emit_json({"concept": concept.name, "tags": list(concept.tags)})
     elif concept.tags:

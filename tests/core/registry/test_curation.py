@@ -10,6 +10,7 @@ from tiregistry.errors import (
     ConceptNotFound,
     Conflict,
     InvalidInput,
+    InvalidPlaceholder,
     InvalidReference,
     PlaceholderTaken,
     VersionNotFound,
@@ -87,8 +88,14 @@ def test_undo_does_not_bring_back_a_version_from_the_trash(registry: Registry) -
     registry.set_alias("gnome@1", "best")
     registry.set_alias("gnome@2", "best")
     registry.remove("gnome@1")
-    with pytest.raises(Conflict, match="gone"):
+    with pytest.raises(Conflict, match="in the trash") as caught:
         registry.undo_alias("gnome", "best")
+    assert caught.value.hint == "tireg restore gnome@1"
+    assert registry.version("gnome@best").number == 2
+    registry.purge(["gnome@1"])
+    with pytest.raises(Conflict, match="deleted for good") as caught:
+        registry.undo_alias("gnome", "best")
+    assert "restore" not in caught.value.hint
     assert registry.version("gnome@best").number == 2
 
 
@@ -197,8 +204,55 @@ def test_a_taken_name_or_token_is_no_dead_end(registry: Registry) -> None:
     assert registry.version("old-gnome").number == 1
     registry.remove("old-gnome")
     registry.create_concept("thief", "<gnome>", "object")
-    with pytest.raises(PlaceholderTaken):
+    with pytest.raises(PlaceholderTaken) as token_taken:
         registry.restore("old-gnome")
+    assert token_taken.value.hint == "tireg restore old-gnome --token '<OTHER>'"
+    with pytest.raises(PlaceholderTaken):
+        registry.restore("old-gnome", new_token="<GNOME>")
+    with pytest.raises(InvalidPlaceholder):
+        registry.restore("old-gnome", new_token="no brackets")
+    registry.create_concept("old-gnome", "<taken>", "object")
+    with pytest.raises(AlreadyExists, match="and the placeholder token <gnome>") as both:
+        registry.restore("old-gnome")
+    assert both.value.hint == "tireg restore old-gnome --as OTHER-NAME --token '<OTHER>'"
+
+
+def test_a_word_that_comes_back_under_another_token_is_whole(registry: Registry) -> None:
+    digest = add_version(registry, seed=1).digest
+    registry.remove("gnome")
+    add_version(registry, seed=2)
+    assert registry.restore("gnome", new_name="old", new_token="<old>") == "old"
+    old = registry.concept("<old>")
+    assert (old.name, old.placeholder_token) == ("old", "<old>")
+    assert [concept.name for concept in registry.concepts("<old>")] == ["old"]
+    assert registry.placeholders() == {"<gnome>": "gnome", "<old>": "old"}
+    assert (old.latest.digest, old.latest.placeholder_token) == (digest, "<gnome>")  # what proves it is unchanged
+    added = add_version(registry, "old", 3)  # learned further, under the token it has now
+    assert (added.reference, added.placeholder_token) == ("old@2", "<old>")
+    assert registry.verify().damages == []
+    registry.remove("old@1")
+    with pytest.raises(InvalidInput, match="comes back into its own word"):
+        registry.restore("old@1", new_token="<other>")
+
+
+def test_several_changes_are_one_transaction_when_asked(registry: Registry) -> None:
+    add_version(registry, seed=1)
+    add_version(registry, seed=2)
+
+    def half() -> None:
+        with registry.transaction():
+            registry.remove("gnome@2")
+            registry.tag("gnome", add=["gone"])
+            registry.remove("nothing")
+
+    with pytest.raises(ConceptNotFound):
+        half()
+    assert registry.version("gnome").number == 2
+    assert registry.concept("gnome").tags == ()
+    with registry.transaction():
+        registry.remove("gnome@2")
+        registry.tag("gnome", add=["kept"])
+    assert (registry.version("gnome").number, registry.concept("gnome").tags) == (1, ("kept",))
 
 
 def test_purging_deletes_only_what_is_named_and_only_from_the_trash(registry: Registry) -> None:

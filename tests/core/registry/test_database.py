@@ -396,7 +396,14 @@ def test_a_lost_database_is_not_replaced_in_silence(tmp_path: Path, loss: str) -
             os.utime(file, (time.time() - 3600,) * 2)
         with pytest.raises(Damaged, match="knows no word"):
             registry.gc(apply=True, grace=0)
+        (damage,) = registry.verify(repair=True).damages
+        assert damage.remains
+        assert f"{len(files)} files of words are there" in damage.problem
+        add_version(registry, "new", 7)  # someone went on with it
+        report = registry.verify()
+        assert (report.damages, report.strays) == ([], len(files))
         registry.merge_backup(backup)
+        assert registry.verify().strays == 0
         assert registry.version("gnome").digest == digest
         assert registry.verify().damages == []
         assert registry.gc(apply=True, grace=0).files == ()

@@ -91,6 +91,25 @@ def test_orders_are_stable_and_pages_add_up(words: Registry) -> None:
         words.concepts(sort="colour; DROP TABLE concepts")
 
 
+def test_a_filter_with_few_values_takes_their_beginning_and_names_them(words: Registry) -> None:
+    assert words.concepts("type:sty") == words.concepts("type:style") != []
+    assert [c.name for c in words.concepts("family:sd")] == ["cat-toy", "garden-gnome", "inky", "猫の絵"]
+    for query, known in (("type:foo", "type:style"), ("family:sd9", "family:sdxl"), ("origin:mars", "origin:pulled")):
+        with pytest.raises(InvalidInput, match="is unknown") as caught:
+            words.concepts(query)
+        assert known in caught.value.hint
+
+
+def test_a_word_of_unrecorded_base_is_of_the_family_its_file_speaks_for(words: Registry) -> None:
+    facts = {"families": [{"family": "sd1", "evidence": "width"}, {"family": "flux", "evidence": "also"}]}
+    add_version(words, "found", 5, fingerprint=None, origin="imported", record={"import": facts})
+    add_version(words, "mute", 6, fingerprint=None, origin="imported")
+    add_version(words, "told", 7, fingerprint=SD21, origin="imported", record={"import": facts})
+    assert [c.name for c in words.concepts("family:sd1")] == ["found", "garden-gnome", "inky", "猫の絵"]
+    assert [c.name for c in words.concepts("family:sd2")] == ["cat-toy", "told"]
+    assert words.concepts("family:flux") == []
+
+
 def test_the_index_follows_every_change(words: Registry) -> None:
     words.rename("inky", "blotchy")
     assert not words.concepts("inky type:object")

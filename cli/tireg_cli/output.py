@@ -49,11 +49,18 @@ def fit(text: str, cells: int) -> str:
     return "".join(kept) + ("…" if cells > 0 else "")
 
 
-def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+READABLE = 12
+"""Cells below which a cut column says too little to be worth its place."""
+
+
+def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = ()) -> None:
     """A table on stdout.
 
     On a terminal: aligned columns cut to its width, the widest column giving way first. In a pipe: every cell
     whole, separated by tabs, with no header, so that `cut` and `awk` work.
+
+    Args:
+        spare: headers of columns that a narrow terminal does without, the first one first.
     """
     cells = [[safe(cell, limit=500) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -61,7 +68,17 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None
             click.echo("\t".join(row))
         return
     widths = [max([width_of(h), *(width_of(row[i]) for row in cells)]) for i, h in enumerate(headers)]
-    room = shutil.get_terminal_size((80, 24)).columns - 2 * (len(widths) - 1)
+    columns = shutil.get_terminal_size((80, 24)).columns
+    kept = list(range(len(headers)))
+    for header in spare:
+        if sum(min(widths[i], READABLE) + 2 for i in kept) - 2 > columns:
+            kept.remove(headers.index(header))
+    headers, widths, cells = (
+        [headers[i] for i in kept],
+        [widths[i] for i in kept],
+        [[r[i] for i in kept] for r in cells],
+    )
+    room = columns - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > 3:
         widths[widths.index(max(widths))] -= 1
 

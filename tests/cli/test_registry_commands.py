@@ -307,11 +307,11 @@ def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -
 def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -> None:
     """Through a real pseudo-terminal."""
 
-    def talk(*arguments: str, answer: bytes = b"") -> tuple[str, int]:
+    def talk(*arguments: str, answer: bytes = b"", columns: int = 60) -> tuple[str, int]:
         shown = b""
         child, terminal = pty.fork()
         if child == 0:
-            os.environ |= {"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": "1"}
+            os.environ |= {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
             os.execv(sys.executable, [sys.executable, "-m", "tireg_cli", *arguments])
         if answer:
             os.write(terminal, answer)
@@ -330,6 +330,8 @@ def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -
     assert code == 0
     assert shown.splitlines()[0].startswith("NAME ")
     assert all(len(line) <= 60 for line in shown.splitlines())
+    shown, code = talk("list", columns=20)  # too narrow for more than the names, and these are whole
+    assert shown.split() == ["NAME", "gnome", "inky"]
     shown, code = talk("remove", "inky", "--purge", answer=b"n\n")
     assert code == 130
     assert words.version("inky").number == 1

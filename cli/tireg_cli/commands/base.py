@@ -47,7 +47,9 @@ def list_(as_json: bool) -> None:
         for b in bases
     ]
     if rows:
-        emit_table(["NAME", "FAMILY", "PIXELS", "SOURCE", "TABLE", ""], rows)
+        emit_table(
+            ["NAME", "FAMILY", "PIXELS", "SOURCE", "TABLE", ""], rows, spare=("TABLE", "PIXELS", "SOURCE", "FAMILY")
+        )
     if default not in {base.name for base in bases}:
         hint(f"the default is {default} · add others: tireg base add FOLDER, FILE or HUB-ID")
 

@@ -13,6 +13,8 @@ from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
 
 ON_A_TERMINAL = 50
+SPARE = ("ORIGIN", "TYPE", "TAGS", "BASE", "UPDATED", "VERSIONS", "TOKEN")
+"""Columns that a narrow terminal does without, the first one first."""
 SORTS = ("name", "updated", "created", "versions", "score")
 
 
@@ -93,7 +95,7 @@ def command(
             if base:
                 headers.append("FIT")
                 rows = [[*row, registry.best_fit(c, base.fingerprint)] for row, c in zip(rows, found, strict=True)]
-            emit_table(headers, rows)
+            emit_table(headers, rows, spare=SPARE)
         if more:
             hint(f"… and more: tireg list --offset {offset + limit}, or --limit 0 for all")
         elif not found:

@@ -330,8 +330,8 @@ def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -
     assert code == 0
     assert shown.splitlines()[0].startswith("NAME ")
     assert all(len(line) <= 60 for line in shown.splitlines())
-    shown, code = talk("list", columns=20)  # too narrow for more than the names, and these are whole
-    assert shown.split() == ["NAME", "gnome", "inky"]
+    shown, code = talk("list", columns=20)  # too narrow for all columns, and what is there is whole
+    assert shown.split() == ["NAME", "TOKEN", "gnome", "<gnome>", "inky", "<inky>"]
     shown, code = talk("remove", "inky", "--purge", answer=b"n\n")
     assert code == 130
     assert words.version("inky").number == 1

@@ -172,7 +172,7 @@ class TerminalDouble:
             if self.wait(0.02) is not None:
                 break
             os.kill(self.pid, number)
-            self.wait(10.0)
+            self.wait(30.0)
         if self._handle >= 0:
             self.hang_up()
         left = self._end_group()

@@ -104,7 +104,12 @@ class Library(Place):
             self.query_one("#library-empty", Static).update(f"Nothing matches.\n\nEsc clears the filter {query!r}")
         elif empty:
             self.query_one("#library-empty", Static).update(EMPTY)
-        self.table.display = not empty
+        was_empty, self.table.display = not self.table.display, not empty
+        # A table that is not shown cannot have the focus; the filter, which would get it, must not swallow the keys.
+        if empty and not query:
+            self.set_focus(None)
+        elif was_empty and not query:
+            self.table.focus()
         number = shown.count(event.count, "word") if event.complete else f"the first {event.count:,} words"
         marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
         self.query_one("#library-status", Static).update(f"{number} · {SORTS[self.table.order]}{marked}")

@@ -51,6 +51,9 @@ class PushPage(Place):
         Binding("escape", "leave", "Back", id="push.back"),
         Binding("ctrl+g,f5", "push", "Push", key_display="^g", id="push.push", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="push.copy", priority=True),
+        # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
+        Binding("tab", "app.focus_next", show=False, id="push.next", priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, id="push.previous", priority=True),
         Binding("up", "app.focus_previous", show=False, id="push.up"),
         Binding("down,enter", "app.focus_next", show=False, id="push.down"),
     ]

@@ -57,6 +57,9 @@ class TrainForm(Place):
         Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
         Binding("ctrl+o,f7", "browse", "Browse", key_display="^o", id="train.browse", priority=True),
+        # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
+        Binding("tab", "app.focus_next", show=False, id="train.next", priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, id="train.previous", priority=True),
         Binding("up", "app.focus_previous", show=False, id="train.up"),
         Binding("down,enter", "app.focus_next", show=False, id="train.down"),
     ]

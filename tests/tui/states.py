@@ -1,0 +1,81 @@
+"""The main states of the app, each reached by its keys, on a registry that always looks the same."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.conftest import add_version, picture, screen_text, settle, until
+from tireg_tui import shown
+from tireg_tui.places import PLACES
+from tireg_tui.widgets.bar import TopBar
+from tiregistry.registry.registry import Registry
+from tiregistry.training.events import Notice, PreviewMade, Started, StepDone
+from tiregistry.training.journal import Journal
+
+Reach = Callable[[Pilot[None]], Awaitable[None]]
+
+
+def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Words, pictures, and a training at work; clocks and folders always look the same."""
+    monkeypatch.setattr(shown, "ago", lambda *_: "2 h")
+    monkeypatch.setattr(TopBar, "status", lambda self: "~/words · pictures: off")
+    monkeypatch.setattr(Input, "cursor_blink", False)
+    monkeypatch.chdir(folder.parent)
+    with Registry.open(folder) as registry:
+        add_version(registry, "inkwash", 1, concept_type="style")
+        add_version(registry, "mug", 2, color="blue")
+        for seed, color in enumerate(("red", "green", "yellow")):
+            add_version(registry, "gnome", 10 + seed, color=color)
+        registry.tag("gnome", add=["garden"])
+        registry.set_alias("gnome@2", "best")
+        registry.describe("gnome", notes="Stands by the pond.")
+        run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
+        now = time.time()
+        registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)
+        journal = Journal(registry.home / "runs" / run.id)
+        journal.add(Started(run.id, 0, 60, "cpu", 3, 1))
+        for step in range(1, 31):
+            journal.add(StepDone(step, 1 / step, 0.01, 2.0, run.id))
+        blob = registry.blobs.add(picture("red"))
+        journal.add(PreviewMade(30, "a photo of {}", 7, blob, "preview/0030.png", run.id))
+        journal.add(Notice("memory is short: halved the batch"))
+    return Path(folder.name)
+
+
+def digit(place: str) -> str:
+    """The key of a place."""
+    return next(known.digit for known in PLACES if known.id == place)
+
+
+def _pressing(*keys: str, until_shown: str = "") -> Reach:
+    async def reach(pilot: Pilot[None]) -> None:
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+        if until_shown:
+            await until(pilot, lambda: until_shown in screen_text(pilot))
+        await settle(pilot)
+
+    return reach
+
+
+STATES: dict[str, Reach] = {
+    "library": _pressing(),
+    "filtered": _pressing("slash", *"tag:garden", "enter"),
+    "remove": _pressing("escape", "slash", "escape", "escape", "D"),
+    "concept": _pressing("escape", "enter"),
+    "help": _pressing("question_mark"),
+    "train": _pressing("escape", "escape", "n", *"teapot"),
+    "runs": _pressing("escape", digit("runs"), until_shown="30/60"),
+    "compose": _pressing(digit("compose"), *"a photo of <gn"),
+    "queue": _pressing("escape", "escape", digit("queue")),
+    "settings": _pressing(digit("settings")),
+}
+"""In this order, from the start on: each begins where the one before ended."""

@@ -21,6 +21,16 @@ _MOVES = {
     *("h", "l", "H", "L", "shift+left", "shift+right", "ctrl+pageup", "ctrl+pagedown", "tab", "shift+tab"),
 }
 
+# Where there is rightly nothing to see: nothing to clear, nothing changed, one picture, a default, a look under way.
+_QUIET = {
+    ("library", "clear"),
+    ("library", "reload"),
+    ("compose", "zoom"),
+    ("settings", "default"),
+    ("doctor", "examine"),
+    ("hub", "select_cursor"),
+}
+
 
 def seen(pilot: Pilot[None]) -> tuple[object, ...]:
     """Everything a person can notice."""
@@ -62,6 +72,7 @@ def test_no_key_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: 
     monkeypatch.setenv("EDITOR", "true")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
     monkeypatch.setattr(control, "start", lambda *_: None)  # no worker: nothing is trained here
+    monkeypatch.setattr(Talkative, "open_url", lambda self, url, **_: self.said.append(url))
 
     async def story(pilot: Pilot[None]) -> dict[str, str]:
         await pilot.press(digit(place))
@@ -69,7 +80,7 @@ def test_no_key_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: 
         await back_to(pilot, place)
         dead = {}
         for key, action in keys_of(pilot.app.screen).items():
-            if f"go('{place}')" in action:
+            if f"go('{place}')" in action or (place, action) in _QUIET:
                 continue
             before = seen(pilot)
             await pilot.press(key)

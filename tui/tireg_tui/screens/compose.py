@@ -312,6 +312,7 @@ class Compose(Place):
         """Take prompt and settings of the picture under the history's cursor."""
         current = self.history.current
         if current is None:
+            self.tireg.say("There is no earlier picture to repeat")
             return
         recipe = current[1]
         self.take_prompt(str(recipe.get("prompt", "")))

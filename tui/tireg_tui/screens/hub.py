@@ -283,6 +283,8 @@ class HubScreen(Place):
         entry = self.current
         if entry is not None:
             self._prepare_pull(entry["repo_id"])
+        else:
+            self.tireg.say("Search for a repository first: /")
 
     @work(exclusive=True, group="hub", exit_on_error=False)
     async def _prepare_pull(self, repo_id: str) -> None:
@@ -316,11 +318,15 @@ class HubScreen(Place):
         """Open the repository's page in the browser."""
         if self._looked is not None:
             self.app.open_url(self._looked["url"])
+        else:
+            self.tireg.say("Open a repository first: Enter on one that was found")
 
     def action_copy(self) -> None:
         """Copy the command that pulls it."""
         if self.current is not None:
             self.tireg.copy(shlex.join(["tireg", "pull", self.current["repo_id"]]))
+        else:
+            self.tireg.say("Search for a repository first: /")
 
     def action_leave(self) -> None:
         """Give up waiting; else leave the search; else go back to what is known, then to the library."""

@@ -119,7 +119,7 @@ class PictureStrip(Widget, can_focus=True):
         """Open the picture with the system's own viewer."""
         path = self.sources[self.index].path if self.sources else None
         if path is not None:
-            self.app.open_url(path.as_uri())
+            self.app.open_url(path.absolute().as_uri())
 
     async def action_zoom(self) -> None:
         """One large picture, or several."""

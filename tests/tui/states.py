@@ -36,11 +36,12 @@ def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         registry.tag("gnome", add=["garden"])
         registry.set_alias("gnome@2", "best")
         registry.describe("gnome", notes="Stands by the pond.")
-        made = Path("home/pictures/0001.png")
-        made.parent.mkdir()
-        made.write_bytes(picture("lime"))
-        recipe = {"prompt": "a <gnome> at sea", "seed": 3, "num_inference_steps": 20}
-        registry.add_picture(made, "a <gnome> at sea", recipe, words=[registry.version("gnome").digest])
+        for seed, color in ((3, "lime"), (4, "teal")):
+            made = Path(f"home/pictures/000{seed}.png")
+            made.parent.mkdir(exist_ok=True)
+            made.write_bytes(picture(color))
+            recipe = {"prompt": "a <gnome> at sea", "seed": seed, "num_inference_steps": 20}
+            registry.add_picture(made, "a <gnome> at sea", recipe, words=[registry.version("gnome").digest])
         run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
         now = time.time()
         registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Input
 
 from tests.tui.conftest import Talkative, app_of, drive, screen_text, settle
 from tests.tui.states import digit, frozen_registry
+from tireg_tui.app import TiregApp
 from tireg_tui.places import PLACES
 from tiregistry.graphics.terminal import Terminal
 from tiregistry.runs import control
@@ -21,11 +23,10 @@ _MOVES = {
     *("h", "l", "H", "L", "shift+left", "shift+right", "ctrl+pageup", "ctrl+pagedown", "tab", "shift+tab"),
 }
 
-# Where there is rightly nothing to see: nothing to clear, nothing changed, one picture, a default, a look under way.
+# Where there is rightly nothing to see: nothing to clear, nothing changed, a default, a look under way.
 _QUIET = {
     ("library", "clear"),
     ("library", "reload"),
-    ("compose", "zoom"),
     ("settings", "default"),
     ("doctor", "examine"),
     ("hub", "select_cursor"),
@@ -41,25 +42,29 @@ def seen(pilot: Pilot[None]) -> tuple[object, ...]:
 
 
 def keys_of(screen: Screen[object]) -> dict[str, str]:
-    """Our keys that work on a screen now, with their actions."""
+    """Our keys that work on a screen now, with their actions; those that work everywhere at the first place only."""
     found: dict[str, str] = {}
+    without_everywhere = screen.app.current_mode != PLACES[0].id
     for key, active in screen.active_bindings.items():
         ours = type(active.node).__module__.startswith(("tireg_tui", "tests"))
+        if without_everywhere and isinstance(active.node, TiregApp):
+            continue
         if ours and active.enabled and active.binding.action not in _ELSEWHERE and key not in _MOVES:
             found.setdefault(active.binding.action, key)
     return {key: action for action, key in found.items()}
 
 
 async def back_to(pilot: Pilot[None], place: str) -> None:
-    """Close whatever a key has opened."""
+    """Close whatever a key has opened, and stop what it has begun."""
     for _ in range(6):
         if not isinstance(pilot.app.screen, ModalScreen) and len(pilot.app.screen_stack) == 1:
             break
         await pilot.press("escape")
-        await settle(pilot)
-    await pilot.press("escape")
+        await pilot.pause()
+    if isinstance(pilot.app.screen.focused, Input) or place == "compose":
+        await pilot.press("escape")
     app_of(pilot).action_go(place)
-    await settle(pilot)
+    await pilot.pause()
     if place == "compose":
         pilot.app.screen.query_one("#results").focus()
     await settle(pilot)

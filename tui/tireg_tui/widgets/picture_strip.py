@@ -10,7 +10,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
-from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
@@ -42,17 +41,9 @@ class PictureStrip(Widget, can_focus=True):
         Binding("shift+right,L", "move(10)", "Ten on", show=False, id="strip.on"),
         Binding("home", "move(-100000)", "First picture", show=False, id="strip.first"),
         Binding("end", "move(100000)", "Newest picture", show=False, id="strip.last"),
-        Binding("enter", "open", "Open picture", show=False, id="strip.open"),
-        Binding("z", "zoom", "Larger", show=False, id="strip.zoom"),
+        Binding("enter,z", "zoom", "Larger", show=False, id="strip.zoom"),
         Binding("o", "viewer", "Open in a viewer", show=False, id="strip.viewer"),
     ]
-
-    class Opened(Message):
-        """A picture was chosen with Enter."""
-
-        def __init__(self, strip: PictureStrip, index: int) -> None:
-            super().__init__()
-            self.strip, self.index = strip, index
 
     pairs: reactive[bool] = reactive(False)
     """Pictures belong together two by two, and stay side by side; the cursor moves by pairs."""
@@ -109,11 +100,6 @@ class PictureStrip(Widget, can_focus=True):
             self.screen.focus_previous()
         else:
             self.screen.focus_next()
-
-    def action_open(self) -> None:
-        """Choose the picture under the cursor."""
-        if self.sources:
-            self.post_message(self.Opened(self, self.index))
 
     def action_viewer(self) -> None:
         """Open the picture with the system's own viewer."""

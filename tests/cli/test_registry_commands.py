@@ -243,6 +243,18 @@ def test_small_things_are_said(tireg: Tireg, words: Registry, tmp_path: Path) ->
     stray = words.blobs.path(words.blobs.add(b"stray"))
     os.utime(stray, (0, 0))
     assert "1 file in blobs/ belongs to no word" in tireg("verify").err
+    assert "1 of them was never known to this database" in tireg("gc", "--grace", "1h").err
+    folder = tireg("restore", "--from", str(tmp_path), code=2).err
+    assert f"tireg verify --repair --from {tmp_path}" in folder
+
+
+def test_a_list_that_is_empty_beside_files_of_words_says_so(tireg: Tireg, words: Registry) -> None:
+    for file in (words.home / "blobs").glob("??/*"):
+        os.utime(file, (0, 0))
+    words.database.path.unlink()
+    Registry.open(anew=True).close()
+    assert "tireg verify" in tireg("list").err
+    assert "the database they belong to" in tireg("verify", code=6).out
 
 
 # -- keep ------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,11 @@ from tiregistry.references import name_key
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.search import Query, conditions
 
+_LATEST = (
+    "(SELECT l.id FROM versions l WHERE l.concept_id = c.id AND l.deleted_at IS NULL ORDER BY l.number DESC LIMIT 1)"
+)
 _SCORE = (
-    "(SELECT m.value FROM measurements m WHERE m.version_id = v.id AND m.measure = 'score' "
+    "(SELECT m.value FROM measurements m WHERE m.version_id = {version} AND m.measure = 'score' "
     "ORDER BY m.measured_at DESC, m.id DESC LIMIT 1)"
 )
 SORTS: dict[str, tuple[str, ...]] = {
@@ -25,18 +28,16 @@ SORTS: dict[str, tuple[str, ...]] = {
         "c.name_key",
         "c.id",
     ),
-    "score": (f"{_SCORE} IS NULL", f"{_SCORE} DESC", "c.name_key", "c.id"),
+    # Asking for the latest version inside spares the join with its row: half the time of the whole query.
+    "score": (f"{_SCORE.format(version=_LATEST)} DESC NULLS LAST", "c.name_key", "c.id"),
     "deleted": ("c.deleted_at DESC", "c.id DESC"),
 }
-"""Sort order to SQL terms; one that ends in `IS NULL` keeps its direction when the order is reversed."""
+"""Sort order to SQL terms; what has no value comes last, also when the order is reversed."""
 
-_FROM = """
-FROM concepts c LEFT JOIN versions v ON v.id = (
-  SELECT l.id FROM versions l WHERE l.concept_id = c.id AND l.deleted_at IS NULL ORDER BY l.number DESC LIMIT 1)
-"""
+_FROM = f"FROM concepts c LEFT JOIN versions v ON v.id = {_LATEST}"
 _SELECT = f"""
 SELECT c.*, v.number AS latest_number, v.origin, v.base_name, v.base_family, v.base_token_embedding,
-  v.base_text_encoder, v.base_denoiser, v.encoders, {_SCORE} AS score,
+  v.base_text_encoder, v.base_denoiser, v.encoders, {_SCORE.format(version="v.id")} AS score,
   (SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) AS num_versions
 {_FROM}
 """
@@ -126,8 +127,8 @@ def select(
 
 
 def _reversed(term: str) -> str:
-    if term.endswith(" IS NULL"):
-        return term
+    if term.endswith(" DESC NULLS LAST"):
+        return term.replace(" DESC NULLS LAST", " ASC NULLS LAST")
     return term.removesuffix(" DESC") if term.endswith(" DESC") else f"{term} DESC"
 
 

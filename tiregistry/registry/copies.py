@@ -122,9 +122,13 @@ def open_backup(path: Path) -> zipfile.ZipFile:
 
     Raises:
         FileMissing: there is no such file.
-        InvalidInput: it is no backup, or one of a later format.
+        InvalidInput: it is a folder, no backup, or one of a later format.
         Damaged: it is truncated or damaged.
     """
+    if path.is_dir():
+        raise InvalidInput(
+            f"{path} is a folder, not a backup file", f"its files are read by: tireg verify --repair --from {path}"
+        )
     if not path.is_file():
         raise FileMissing(f"{path} does not exist", "check the path")
     try:

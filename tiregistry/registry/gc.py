@@ -37,6 +37,8 @@ class GcReport:
     young: int
     """Unreferenced files that are kept because they are younger than the grace period."""
     applied: bool
+    strays: int = 0
+    """How many of `files` no row ever named: left by work that was killed, or of a database that is gone."""
 
     @property
     def bytes(self) -> int:
@@ -79,10 +81,11 @@ def collect(
             )
         # A writer may have laid down its first file a moment ago, before its first row; a lost database's are as dear.
         young, orphans = young + len(orphans), []
+    never_named = len({digest for digest, _ in orphans} & set(strays(db, blobs, now))) if orphans else 0
     temporary = _temporary(blobs, grace, now)
     staged = _staged(db.path.parent / STAGING, max(grace, GRACE_SECONDS), now)
     if not apply:
-        return GcReport(tuple(orphans), (*temporary, *staged), young, applied=False)
+        return GcReport(tuple(orphans), (*temporary, *staged), young, applied=False, strays=never_named)
     with folder_lock(db.path.parent, exclusive=True):
         removed = []
         for start in range(0, len(orphans), _BATCH):
@@ -91,7 +94,7 @@ def collect(
             (blobs.temporary / name).unlink(missing_ok=True)
         for name, _ in staged:
             shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
-    return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), applied=True)
+    return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), True, never_named)
 
 
 def _referenced(db: Database) -> set[str]:

@@ -8,7 +8,8 @@ import sqlite3
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +45,9 @@ class MergeReport:
 def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:
     """Add everything in a backup file that is missing here; nothing here is changed or removed.
 
-    A concept of the same name, placeholder token and type is the same concept: it gets the versions it lacks (by
-    digest), under their old numbers where these are free. All rows come in one transaction, after all files.
+    A concept of the same name, placeholder token and type is the same concept, and so is one that was renamed since or
+    got another token, as its versions tell: it gets the versions it lacks (by digest), under their old numbers where
+    these are free. All rows come in one transaction, after all files.
 
     Raises:
         FileMissing, InvalidInput, Damaged: `path` is no readable backup.
@@ -118,21 +120,59 @@ class _Merge:
                 (row["digest"], size, row["added_at"], lost),
             )
         # Living concepts first: they win their names over those in the backup's trash.
-        for row in self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id"):
-            self._concept(row)
+        concepts = self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id")
+        same = self._same(concepts)
+        for row in concepts:
+            self._concept(row, same.get(row["id"]))
         self._bases()
         self._runs()
         self._pictures()
 
-    def _concept(self, row: Row) -> None:
-        target = self.connection.execute(
-            "SELECT * FROM concepts WHERE name_key = ? AND token_key = ? AND concept_type = ? "
-            "ORDER BY deleted_at IS NOT NULL, id DESC LIMIT 1",
-            (row["name_key"], row["token_key"], row["concept_type"]),
-        ).fetchone()
+    def _same(self, concepts: Sequence[Row]) -> dict[int, int]:
+        """Which concept here each concept of the backup is: its id in the backup to its id here."""
+        same: dict[int, int] = {}
+        for row in concepts:
+            found = self.connection.execute(
+                "SELECT id FROM concepts WHERE name_key = ? AND token_key = ? AND concept_type = ? "
+                "ORDER BY deleted_at IS NOT NULL, id DESC LIMIT 1",
+                (row["name_key"], row["token_key"], row["concept_type"]),
+            ).fetchone()
+            if found is not None:
+                same[row["id"]] = int(found["id"])
+        for row in concepts:
+            if row["id"] not in same and (changed := self._changed_since(row, set(same.values()))) is not None:
+                same[row["id"]] = changed
+        return same
+
+    def _changed_since(self, row: Row, claimed: set[int]) -> int | None:
+        """The concept here that is the backup's under another name or token.
+
+        It has a version of it and still its name or its token; or every version of it.
+        """
+        digests = [
+            each["digest"] for each in self.source.rows("SELECT digest FROM versions WHERE concept_id = ?", row["id"])
+        ]
+        shared = Counter(
+            here["concept_id"]
+            for digest in digests
+            for here in self.connection.execute("SELECT DISTINCT concept_id FROM versions WHERE digest = ?", (digest,))
+        )
+        best: tuple[bool, int, int] | None = None
+        for concept_id, number in shared.items():
+            here = self.connection.execute(
+                "SELECT name_key, token_key FROM concepts WHERE id = ?", (concept_id,)
+            ).fetchone()
+            is_named = row["name_key"] == here["name_key"] or row["token_key"] == here["token_key"]
+            if concept_id not in claimed and (is_named or number == len(digests)):
+                best = max(best or (False, 0, 0), (is_named, number, -concept_id))
+        return None if best is None else -best[2]
+
+    def _concept(self, row: Row, same: int | None) -> None:
+        target = self.connection.execute("SELECT * FROM concepts WHERE id = ?", (same,)).fetchone()
         is_new = target is None
         deleted_at = row["deleted_at"]
-        if (is_new or target["deleted_at"] is not None) and deleted_at is None and self._is_taken(row):
+        is_hidden = is_new or target["deleted_at"] is not None
+        if is_hidden and deleted_at is None and self._is_taken(row if is_new else target):
             deleted_at = row["updated_at"]
             if is_new:
                 self.report.trashed.append(row["name"])
@@ -153,6 +193,8 @@ class _Merge:
             "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (row["last_number"], concept_id)
         )
         self._labels(row["id"], concept_id, is_new=is_new)
+        if not is_new and target["name_key"] != row["name_key"]:
+            self._redirect(row["name_key"], concept_id, row["updated_at"])
         reindex(self.connection, concept_id)
 
     def _is_taken(self, row: Row) -> bool:
@@ -224,14 +266,15 @@ class _Merge:
                 (concept_id, row["alias"], self.version_ids[row["version_id"]]),
             )
         for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
-            self.connection.execute(
-                "INSERT OR IGNORE INTO redirects VALUES (?, ?, ?)", (row["name_key"], concept_id, row["renamed_at"])
-            )
+            self._redirect(row["name_key"], concept_id, row["renamed_at"])
         if is_new:
             entries: dict[int, int] = {}
             for row in self.source.rows("SELECT * FROM alias_log WHERE concept_id = ? ORDER BY id", source_id):
                 fields = {**_dict(row, "id"), "concept_id": concept_id, "undoes": entries.get(row["undoes"])}
                 entries[row["id"]] = self._insert("alias_log", fields)
+
+    def _redirect(self, key: str, concept_id: int, renamed_at: float) -> None:
+        self.connection.execute("INSERT OR IGNORE INTO redirects VALUES (?, ?, ?)", (key, concept_id, renamed_at))
 
     def _bases(self) -> None:
         for row in self.source.rows("SELECT * FROM bases ORDER BY id"):

@@ -90,6 +90,12 @@ class Upkeep(RegistryFolder):
         opened = [open_copy(path) for path in copies] if repair else None
         return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
+    def strays(self) -> list[str]:
+        """Digests of the files that belong to no word, run or picture known here, and are older than a minute."""
+        from tiregistry.registry.strays import strays
+
+        return strays(self.database, self.blobs)
+
     def gc(self, *, apply: bool = False, grace: float = DAY) -> GcReport:
         """Find, and with `apply` remove, files that nothing refers to and that are older than `grace` seconds."""
         from tiregistry.registry.gc import collect

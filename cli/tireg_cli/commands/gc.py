@@ -40,6 +40,7 @@ def command(apply: bool, grace: str, as_json: bool) -> None:
                 "applied": report.applied,
                 "bytes": report.bytes,
                 "young": report.young,
+                "strays": report.strays,
                 "files": [{"digest": digest, "size": size} for digest, size in report.files],
                 "temporary": [{"name": name, "size": size} for name, size in report.temporary],
             }
@@ -50,6 +51,9 @@ def command(apply: bool, grace: str, as_json: bool) -> None:
         say(f"removed {forms.count(found, 'file')}, {forms.size(report.bytes)} freed")
     elif found:
         say(f"{forms.count(found, 'file')}, {forms.size(report.bytes)} can be freed · tireg gc --apply removes them")
+        if report.strays:
+            which = f"{report.strays:,} of them {'was' if report.strays == 1 else 'were'}"
+            hint(f"{which} never known to this database: left by killed work, or by a database that is gone")
     else:
         say("nothing to remove")
     if report.young:

@@ -101,6 +101,9 @@ def command(
         elif not found:
             if query or fits or offset:
                 hint("nothing matches · tireg list shows everything")
+            elif strays := registry.strays():
+                which = forms.count(len(strays), "file")
+                hint(f"no words, but {which} of some: tireg verify says what may have happened")
             else:
                 hint("no words yet · learn one: tireg train NAME IMAGES… · or see it happen: tireg demo")
 

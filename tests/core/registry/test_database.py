@@ -396,6 +396,7 @@ def test_a_lost_database_is_not_replaced_in_silence(tmp_path: Path, loss: str) -
             os.utime(file, (time.time() - 3600,) * 2)
         with pytest.raises(Damaged, match="knows no word"):
             registry.gc(apply=True, grace=0)
+        assert len(registry.strays()) == len(files)
         (damage,) = registry.verify(repair=True).damages
         assert damage.remains
         assert f"{len(files)} files of words are there" in damage.problem

@@ -383,6 +383,44 @@ def test_merging_into_a_living_registry_changes_nothing_that_is_there(registry: 
         assert living.verify().damages == []
 
 
+@pytest.mark.parametrize("change", ["renamed", "another token", "both"])
+def test_a_word_that_changed_its_name_or_token_since_the_backup_is_the_same_word(
+    registry: Registry, tmp_path: Path, change: str
+) -> None:
+    fill(registry)
+    registry.backup(tmp_path / "b.zip")
+    name, token = {
+        "renamed": ("dwarf", "<gnome>"), "another token": ("gnome", "<dwarf>"), "both": ("dwarf", "<dwarf>"),
+    }[change]  # fmt: skip
+    registry.remove("gnome")
+    registry.restore("gnome", new_name=name, new_token=token)
+    registry.remove(f"{name}@1")
+    added = add_version(registry, "twin", 2, parents=registry.version(f"{name}@2").parents)  # the same vectors
+    report = registry.merge_backup(tmp_path / "b.zip")
+    assert (report.concepts, report.versions, report.trashed) == (0, 1, [])
+    assert [version.number for version in registry.versions(name)] == [1, 2]
+    assert registry.concept("gnome").placeholder_token == token  # found by its old name
+    assert registry.version("twin").digest == added.digest
+    assert registry.verify().damages == []
+
+
+def test_words_that_share_versions_stay_apart_in_a_restored_backup(registry: Registry, tmp_path: Path) -> None:
+    version = add_version(registry, "gnome", 1)
+    registry.remove("gnome")
+    registry.restore("gnome", new_token="<old>")
+    copy = add_version(registry, "copy", 1, placeholder_token="<gnome>")
+    assert copy.digest == version.digest
+    registry.rename("copy", "other")
+    registry.backup(tmp_path / "b.zip")
+    registry.rename("other", "another")
+    with Registry.open(tmp_path / "new") as new:
+        for target in (new, registry):
+            report = target.merge_backup(tmp_path / "b.zip")
+            assert report.trashed == []
+        assert [(c.name, c.placeholder_token) for c in new.concepts()] == [("gnome", "<old>"), ("other", "<gnome>")]
+    assert [(c.name, c.placeholder_token) for c in registry.concepts()] == [("another", "<gnome>"), ("gnome", "<old>")]
+
+
 def test_a_word_in_the_trash_here_but_living_in_the_backup_comes_back(registry: Registry, tmp_path: Path) -> None:
     fill(registry)
     registry.backup(tmp_path / "b.zip")

@@ -53,14 +53,19 @@ READABLE = 12
 """Cells below which a cut column says too little to be worth its place."""
 
 
-def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = ()) -> None:
+def emit_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = (), whole: int = 0
+) -> None:
     """A table on stdout.
 
     On a terminal: aligned columns cut to its width, the widest column giving way first. In a pipe: every cell
     whole, separated by tabs, with no header, so that `cut` and `awk` work.
 
     Args:
+        headers: one for each column.
+        rows: the cells.
         spare: headers of columns that a narrow terminal does without, the first one first.
+        whole: how many of the first columns give way last, because what stands there is typed again.
     """
     cells = [[safe(cell, limit=500) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -80,7 +85,8 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, spar
     )
     room = columns - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > 3:
-        widths[widths.index(max(widths))] -= 1
+        first = whole if max(widths[whole:], default=0) > 3 else 0
+        widths[widths.index(max(widths[first:]), first)] -= 1
 
     def line(row: Sequence[str]) -> str:
         parts = [fit(cell, w) for cell, w in zip(row, widths, strict=True)]

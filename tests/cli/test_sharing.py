@@ -232,3 +232,25 @@ def test_search_as_data_and_as_lines(server: HubServer, alice: Person, capsys: p
     assert (found["repo_id"], found["token"], found["here"]) == ("alice/gnome", "<gnome>", ["gnome@1"])
     assert alice.tireg("hub", "search", "gno") == 0
     assert capsys.readouterr().out.split("\t")[0] == "alice/gnome"
+
+
+def test_a_repository_s_name_is_cut_last_and_what_is_here_is_told_newest_first(
+    server: HubServer, alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "alice/a-gnome-with-a-rather-long-name-of-its-own"
+    with Registry.open(alice.home) as registry:
+        for seed in range(10):
+            learn(registry, seed)
+    assert alice.tireg("push", "gnome@9", name) == 0
+    assert alice.tireg("push", "gnome@10", name) == 0
+    capsys.readouterr()
+    assert alice.tireg("hub", "search", "gnome", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["here"] == ["gnome@10", "gnome@9"]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert alice.tireg("hub", "search", "gnome") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert row.startswith(f"{name}  <")
+    assert "HERE" in header
+    assert len(row) <= 100

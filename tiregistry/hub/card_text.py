@@ -2,7 +2,8 @@
 
 What tireg renders stands between two marks, with a checksum in the first. Text outside the marks is the owner's and
 stays. When the text between them was edited, what the edit added is moved below the marks. In the front matter, keys
-that tireg does not set stay, and tags are joined.
+that tireg does not set stay, tags are joined, and of the others the owner's edit stays until tireg has something new
+to say; what tireg said and says no longer goes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiregistry.hub.trouble import as_mapping
@@ -20,11 +21,18 @@ _END = "<!-- tireg:end -->"
 _BLOCK = re.compile(r"<!-- tireg:begin ([0-9a-f]{12})[^>]*-->\n(.*?)\n?<!-- tireg:end -->\n?", re.DOTALL)
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _MOST_FRONT = 64 * 1024
-# Set by tireg wherever it has a value; what the owner wrote there otherwise stays.
 _JOINED = ("tags",)
+_OURS = ("tireg",)
+"""What no edit can change: the version's identity."""
 
 
-def compose(fields: dict[str, Any], text: str, existing: str = "", base: Callable[[], str] | None = None) -> str:
+def compose(
+    fields: dict[str, Any],
+    text: str,
+    existing: str = "",
+    base: Callable[[], str] | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> str:
     """The whole README.
 
     Args:
@@ -32,15 +40,27 @@ def compose(fields: dict[str, Any], text: str, existing: str = "", base: Callabl
         text: body as rendered.
         existing: the README that is in the repository.
         base: gives the README that tireg wrote there last, for when its text has been edited since.
+        before: front matter that tireg wrote there last, where that is known.
     """
     old_fields, old_body = split(existing)
-    merged = {**old_fields, **fields}
+    merged = _merged(fields, old_fields, before or {})
     for key in _JOINED:
         ours, theirs = fields.get(key, []), old_fields.get(key, [])
         theirs = theirs if isinstance(theirs, list) else [theirs]
         kept = [item for item in theirs if isinstance(item, str) and not _is_stale(item, old_fields)]
         merged[key] = list(dict.fromkeys([*ours, *kept]))
     return _front(merged) + _place(_block(text), old_body, base)
+
+
+def _merged(fields: Mapping[str, Any], old: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """A merge of three: what tireg wrote, what became of it, and what tireg says now."""
+    stale = {key for key, value in before.items() if key not in fields and old.get(key) == value}
+    merged = {key: value for key, value in old.items() if key not in stale}
+    for key, value in fields.items():
+        is_edited = key in old and key in before and old[key] != before[key]
+        if key in _OURS or not is_edited or value != before[key]:
+            merged[key] = value
+    return merged
 
 
 def split(readme: str) -> tuple[dict[str, Any], str]:

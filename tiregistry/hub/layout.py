@@ -225,14 +225,19 @@ def _what_becomes_public(version: Version, shared: SharedWord, others: int) -> t
     if any(image.caption for image in version.images):
         said.append("the captions of its pictures")
     if shared.pictures:
-        said.append(f"{len(shared.pictures)} source pictures, without their metadata (place, time, camera)")
+        said.append(f"{_count(len(shared.pictures), 'source picture')}, without their metadata (place, time, camera)")
     if others:
-        said.append(f"{others} source pictures of an earlier version, which are there and stay")
+        are = "are there and stay" if others > 1 else "is there and stays"
+        said.append(f"{_count(others, 'source picture')} of an earlier version, which {are}")
     if version.images and not shared.pictures:
         said.append("checksums of its source pictures, not the pictures")
     if shared.previews:
-        said.append(f"{len(shared.previews)} previews")
+        said.append(_count(len(shared.previews), "preview"))
     return tuple(said)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 # -- what pull looks at ----------------------------------------------------------------------------------------------

@@ -316,7 +316,8 @@ class _Planner:
             then = self.hub.files(self.repo_id, tagged)
             return self.hub.read(self.repo_id, tagged, then[CARD], MAX_TEXT).decode() if CARD in then else ""
 
-        return card_text.compose(card.front_matter(word), card.body(word, self.repo_id), existing, as_pushed)
+        before = card.front_matter(head.word) if head.word is not None else {}
+        return card_text.compose(card.front_matter(word), card.body(word, self.repo_id), existing, as_pushed, before)
 
 
 def _with_files_that_exist(word: SharedWord, head: Head) -> SharedWord:

@@ -145,8 +145,13 @@ def _word(model: Any, here: dict[str, list[str]]) -> FoundWord:
         downloads=_count(model.downloads),
         updated=modified.date().isoformat() if modified is not None else "",
         gated=bool(model.gated),
-        here=tuple(here.get(str(model.id), ())),
+        here=tuple(sorted(here.get(str(model.id), ()), key=_by_number, reverse=True)),
     )
+
+
+def _by_number(reference: str) -> tuple[str, int]:
+    name, _, number = reference.rpartition("@")
+    return name, int(number)
 
 
 def _count(value: object) -> int:

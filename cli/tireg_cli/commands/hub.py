@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import click
 
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
-
-_NARROW = 50
-"""Cells below which only repository and token are shown: seven columns would be cut to nothing."""
 
 
 @click.group("hub")
@@ -56,10 +50,8 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
         say("nothing found; the Hub searches the names of repositories only")
         return 0
     headers = ("REPOSITORY", "TOKEN", "BASE", "LIKES", "DOWNLOADS", "CHANGED", "HERE")
-    is_narrow = sys.stdout.isatty() and shutil.get_terminal_size((80, 24)).columns < _NARROW
-    columns = 2 if is_narrow else len(headers)
     emit_table(
-        headers[:columns],
+        headers,
         [
             (
                 word.repo_id + (" (gated)" if word.gated else ""),
@@ -69,9 +61,11 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
                 word.downloads,
                 word.updated,
                 ", ".join(word.here),
-            )[:columns]
+            )
             for word in found
         ],
+        spare=("LIKES", "CHANGED", "DOWNLOADS", "HERE", "BASE"),
+        whole=1,
     )
     hint(f"get one with: tireg pull {found[0].repo_id}")
     return 0

@@ -91,6 +91,29 @@ def test_what_the_owner_wrote_survives_the_next_version(server: HubServer, alice
     assert push_version(here, second, REPO, alice).status == "unchanged"
 
 
+def test_edited_fields_stay_until_there_is_something_new_and_what_is_no_longer_so_goes(
+    server: HubServer, alice: Hub, here: Registry
+) -> None:
+    learn(here)
+    here.describe("gnome", licence="ask Mrs. Miller")
+    push_version(here, here.version("gnome"), REPO, alice, PushOptions(with_previews=True))
+    edited = readme(server).replace("instance_prompt: a photo of <gnome>", "instance_prompt: <gnome> in my garden")
+    edited = edited.replace("library_name: diffusers", "library_name: mine")
+    server.repos[REPO].put("README.md", edited.encode())
+    assert push_version(here, here.version("gnome"), REPO, alice).status == "unchanged"
+    here.describe("gnome", licence="mit")
+    second = learn(here, 1)
+
+    push_version(here, second, REPO, alice)
+
+    front = fields(server)
+    assert (front["instance_prompt"], front["library_name"]) == ("<gnome> in my garden", "mine")
+    assert front["license"] == "mit"
+    assert "license_name" not in front
+    assert "widget" not in front  # its picture was the first version's, and is gone
+    assert front["tireg"]["version"] == 2  # type: ignore[index]
+
+
 def test_a_card_by_hand_stays_below_ours(server: HubServer, alice: Hub, here: Registry) -> None:
     by_hand = b"---\nlicense: mit\nmy_key: [1, 2]\n---\n# My gnome\n\nNot by tireg.\n"
     server.add_repo(REPO, {"README.md": by_hand})

@@ -92,3 +92,12 @@ def test_errors_name_the_next_step(gnome, capsys):
     assert tireg(capsys, "export", "gnome", gnome, "--format", "nothing")[0] == 2
     assert tireg(capsys, "export", "nobody", gnome)[0] == 3
     assert tireg(capsys, "export", "gnome", gnome / "no" / "x.safetensors")[0] == 3
+
+
+def test_an_export_that_fails_leaves_no_folder(gnome, capsys):
+    (gnome / "kept").mkdir()
+    for place, format_id in (("new/deep/", "sdxl"), ("kept/new/", "flux"), ("words/imp/", "sd3")):
+        code, out, _ = tireg(capsys, "export", "gnome", f"{gnome}/{place}", "--format", format_id)
+        assert (code, out) == (2, "")
+    assert [path.name for path in gnome.iterdir()] == ["kept"]
+    assert not any((gnome / "kept").iterdir())

@@ -60,7 +60,7 @@ def test_a_folder_ends_with_a_table_and_a_second_time_changes_nothing(folder, ca
     rows = [line.split("\t") for line in out.splitlines()]
     assert sorted(rows) == [
         ["imported", "cat-toy@1", "<cat-toy>", "diffusers", "clip_l 2x768", "sd1/flux/sdxl", "deep/cat.bin", ""],
-        ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768", "sd1/flux/sdxl", "gnome.pt", ""],
+        ["imported", "gnome@1", "<gnome>", "a1111", "clip_l 1x768", "sd1", "gnome.pt", ""],
     ]
     assert last(err) == "2 imported, 0 already there, 0 refused"
     code, out, err = tireg(capsys, "import", folder)
@@ -245,3 +245,41 @@ def test_what_is_no_word_is_not_offered_as_one(tmp_path, capsys):
         assert (code, len(err.splitlines())) == (4, 1)
         assert err.startswith("tireg: plus@1 is kept, but no prompt can use it: it has one vector per attention layer")
         assert "tireg export plus@1 FILE --format original" in err
+
+
+def test_the_parts_of_a_registry_are_no_embeddings_to_import(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TIREG_HOME", str(tmp_path / "home"))
+    assert tireg(capsys, "import", folder / "gnome.pt")[0] == 0
+    blobs = tmp_path / "home" / "blobs"
+    blob = next(path for path in blobs.rglob("*") if path.is_file())
+    for place in (blobs, blob.parent):
+        code, out, err = tireg(capsys, "import", place)
+        assert (code, out) == (0, "")
+        assert f"passed over: 1 registry ({place.name})" in err
+        assert "no embeddings found" in err
+    code, out, err = tireg(capsys, "import", blob)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert f"is a part of the registry {tmp_path / 'home'}, which alone knows its words · tireg backup" in err
+    monkeypatch.setenv("TIREG_HOME", str(tmp_path / "other"))
+    assert tireg(capsys, "import", blobs)[:2] == (0, "")
+
+
+def test_words_that_lack_what_a_base_model_needs_are_refused_by_name(tmp_path, capsys):
+    for name, tensors in (("half", {"clip_g": vectors(1, 1280)}), ("wide", {"clip_l": vectors(1)})):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(safetensors(tensors))
+        assert tireg(capsys, "import", path)[0] == 0
+    code, _, err = tireg(capsys, "gen", "a <half>", "--base", "embedded")
+    assert (code, len(err.splitlines())) == (4, 1)
+    assert "half@1 has vectors for clip_g and none for clip_l, which embedded needs" in err
+
+
+@pytest.mark.slow
+def test_words_of_another_width_are_refused_by_name(tmp_path, capsys):
+    path = tmp_path / "wide.safetensors"
+    path.write_bytes(safetensors({"<wide>": vectors(1)}))
+    assert tireg(capsys, "import", path)[0] == 0
+    code, _, err = tireg(capsys, "gen", "a <wide>", "--base", "embedded")
+    assert code == 4
+    assert "<wide> has vectors of width 768 for clip_l, this base model needs vectors of width " in last(err)
+    assert "it belongs to another base model" in last(err)

@@ -17,6 +17,7 @@ from tiregistry.bases.towers import Encoded, TextTower
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import WrongBaseModel
+from tiregistry.text import safe
 
 
 @dataclass
@@ -87,8 +88,14 @@ class LoadedBase:
             for tower in self.towers:
                 tower.words.rows = None
 
-    def place_words(self, embeddings: Sequence[Embedding]) -> tuple[dict[str, torch.Tensor], list[dict[str, range]]]:
+    def place_words(
+        self, embeddings: Sequence[Embedding], names: Sequence[str] = ()
+    ) -> tuple[dict[str, torch.Tensor], list[dict[str, range]]]:
         """Lay words out in one table of extra rows.
+
+        Args:
+            embeddings: the words' vectors.
+            names: what messages call them, in the same order.
 
         Returns:
             rows per encoder role (float32 `[sum of num_vectors, dim]` on the device), and for each embedding the
@@ -99,14 +106,15 @@ class LoadedBase:
         """
         rows: dict[str, list[torch.Tensor]] = {tower.role: [] for tower in self.towers}
         places: list[dict[str, range]] = []
-        for embedding in embeddings:
+        for index, embedding in enumerate(embeddings):
             place: dict[str, range] = {}
             for tower in self.towers:
                 array = embedding.tensors.get(tower.role)
                 if array is None or array.shape[1] != tower.dim:
                     found = "no vectors" if array is None else f"vectors of width {array.shape[1]}"
+                    word = safe(names[index], limit=100) if index < len(names) else "a word"
                     raise WrongBaseModel(
-                        f"a word has {found} for {tower.role}, this base model needs vectors of width {tower.dim}",
+                        f"{word} has {found} for {tower.role}, this base model needs vectors of width {tower.dim}",
                         "it belongs to another base model: tireg show says which may fit, --base chooses one",
                     )
                 start = tower.words.first_id + sum(len(r) for r in rows[tower.role])

@@ -152,6 +152,8 @@ def _lora_tokens(tensors: dict[str, RawTensor], metadata: Mapping[str, str]) -> 
     drafts = _joined(words)
     for draft in drafts:
         draft.format = "lora-tokens"
+        if draft.token == "<s>":
+            draft.token = ""  # the trainer calls every word so; the file has a name of its own
     return drafts
 
 

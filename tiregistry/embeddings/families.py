@@ -54,7 +54,10 @@ def candidates(dims: Mapping[str, int], details: Mapping[str, str], named: bool)
 
     stated, widths = _stated(details), _by_width(dims, named)
     against = contradicted(dims, details)
-    found = [*(c for c in stated if c.family not in against), *widths]
+    agreed = [candidate for candidate in stated if candidate.family not in against]
+    # A statement that the widths allow decides between the families that share them.
+    is_decided = any(candidate.family != "unknown" for candidate in agreed)
+    found = [*agreed, *(candidate for candidate in widths if not is_decided)]
     found += [Candidate(c.family, f"{c.evidence}, which the width contradicts") for c in stated if c.family in against]
     unique: dict[str, Candidate] = {}
     for candidate in found:

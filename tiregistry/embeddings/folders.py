@@ -103,6 +103,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """The files below `folder`, each with what it is when it cannot hold an embedding, told by its first bytes."""
     if not folder.is_dir():
         raise FileMissing(f"{safe(folder)} does not exist", "check the path")
+    if registry_of(folder.absolute()) is not None:
+        yield folder, REGISTRY
+        return
     seen = 0
     closed: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=closed.append):
@@ -131,6 +134,12 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
                 yield here / name, _other_file(here / name)
     for error in closed:
         yield Path(error.filename), ""
+
+
+def registry_of(path: Path) -> Path | None:
+    """The home of the registry whose blobs `path` belongs to, if it does."""
+    blobs = next((place for place in (*[path] * path.is_dir(), *path.parents) if place.name == "blobs"), None)
+    return blobs.parent if blobs is not None and (blobs.parent / "registry.db").is_file() else None
 
 
 def _other_folder(path: Path, components: Container[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tiregistry.errors import AlreadyExists, FileMissing
@@ -25,6 +26,24 @@ def write_bytes(content: bytes, path: Path, *, force: bool = False) -> Path:
         raise AlreadyExists(f"{safe(path)} exists", "choose another path, or add --force to replace it")
     place_files({path: content})
     return path
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; when what is done with it fails, those that were made go again.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):  # somebody else uses it by now
+                place.rmdir()
+        raise
 
 
 def place_files(contents: Mapping[Path, bytes]) -> None:

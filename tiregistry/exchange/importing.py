@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiregistry.concepts import NewVersion, Origin, Parent, SourceImage, Version
-from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path
+from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path, registry_of
 from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
 from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
@@ -148,6 +148,13 @@ def import_path(
 
 
 def _read(path: Path) -> FileResult:
+    home = registry_of(path.absolute())
+    if home is not None:
+        error = InvalidInput(
+            f"{safe(path.name, limit=120)} is a part of the registry {safe(home)}, which alone knows its words",
+            "tireg backup there and tireg restore --from here bring them",
+        )
+        return FileResult(path, error=error)
     try:
         return FileResult(path, tuple(read_path(path)))
     except TiregError as error:

@@ -63,8 +63,6 @@ def choose_names(
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
     name = wishes.name or _slug(exported_name) or _slug(found.name) or _slug(found.placeholder_token) or "imported"
     token = wishes.placeholder_token or _token(found, name)
-    if not wishes.placeholder_token and found.placeholder_token not in ("", token):
-        notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
     taken = {name_key(known): concept for known, concept in registry.placeholders().items()}
     if not wishes.name:
         name = taken.get(name_key(token), name)  # the same token means the same word: one more version of it
@@ -93,6 +91,8 @@ def choose_names(
         name = f"{base[: MAX_NAME - 4]}-{attempt}"
         if not wishes.placeholder_token and (told is None or name_key(token) in taken):
             token = placeholder_for(name)
+    if not wishes.placeholder_token and found.placeholder_token not in ("", token):
+        notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
     return Names(name, token, kind or "object", notes)
 
 

@@ -108,7 +108,7 @@ class PromptEncoder:
                 index[use.text] = len(embeddings)
                 embeddings.append(embedding)
                 digests.append(digest)
-        rows, places = self.base.place_words(embeddings)
+        rows, places = self.base.place_words(embeddings, list(index))
         chunks: dict[str, tuple[tuple[Token, ...], ...]] = {}
         length = 0
         for tower in self.base.towers:

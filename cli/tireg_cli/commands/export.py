@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -51,18 +52,19 @@ def command(
       tireg export gnome@2 ~/stable-diffusion-webui/embeddings --format a1111
       tireg export gnome gnome.png
     """
+    from tiregistry.embeddings.placing import made_folder
     from tiregistry.exchange.exporting import choose_format, export_version
     from tiregistry.registry.registry import Registry
 
     with Registry.open() as registry:
         version = registry.version(reference)
         path = Path(target)
-        if target.endswith("/") and not path.exists():
-            (path.parent if format_id == "sd-concepts" else path).mkdir(parents=True, exist_ok=True)
-        chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
-        written = export_version(
-            registry, version, path, chosen, force=force, with_images=with_images, provenance=not no_provenance
-        )
+        is_new = target.endswith("/") and not path.exists()
+        with made_folder(path.parent if format_id == "sd-concepts" else path) if is_new else nullcontext():
+            chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
+            written = export_version(
+                registry, version, path, chosen, force=force, with_images=with_images, provenance=not no_provenance
+            )
     if as_json:
         emit_json(
             {

@@ -198,8 +198,10 @@ def test_words_inside_loras():
     assert same(second, clip_l=ONE)
     assert (first.format, first.name, second.name) == ("lora-bundle", "my gnome", "b")
     tokens = {"unet:0:up": vectors(4, 32), "unet:0:down": vectors(4, 32), "<s1>": ONE[0], "<s2>": TWO[0]}
-    found = only(safetensors(tokens, {"<s1>": "<embed>", "<s2>": "<embed>"}))
-    assert found.format == "lora-tokens"
+    (found,) = read_embedding(
+        safetensors(tokens, {"<s1>": "<embed>", "<s2>": "<embed>"}), filename="my-dog.safetensors"
+    )
+    assert (found.format, found.name, found.placeholder_token) == ("lora-tokens", "my-dog", "")
     assert same(found, clip_l=np.stack([ONE[0], TWO[0]]))
     with pytest.raises(UnreadableEmbedding, match="LoRA without"):
         read_embedding(safetensors(lora))
@@ -376,6 +378,19 @@ def test_a_width_that_contradicts_the_stated_base_wins_and_is_said():
     assert "contradicts" in found.families[1].evidence
     assert any("sd1" in warning and "contradicts its width" in warning for warning in found.warnings)
     assert not only(torch_zip(a1111(vectors(1), "gnome", 300))).warnings
+
+
+def test_what_a_file_states_decides_between_families_of_one_width():
+    assert [c.family for c in only(safetensors({"<a>": ONE})).families] == ["sd1", "flux", "sdxl"]
+    for metadata in (
+        {"modelspec.architecture": "stable-diffusion-v1/textual-inversion"},
+        {"sd_checkpoint": "81761151"},
+    ):
+        (candidate,) = only(safetensors({"<a>": ONE}, metadata)).families
+        assert candidate.family == "sd1"
+        assert next(iter(metadata.values())) in candidate.evidence
+    unheard_of = {"modelspec.architecture": "my-model/textual-inversion", "sd_checkpoint": "00000000"}
+    assert len(only(safetensors({"<a>": ONE}, unheard_of)).families) == 3
 
 
 def test_vectors_of_zeros_get_a_warning():

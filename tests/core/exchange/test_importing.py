@@ -127,7 +127,9 @@ def test_words_of_one_name_for_other_models_or_from_one_file_stay_apart(registry
     assert [(o.reference, o.placeholder_token) for o in outcomes] == [("hero@1", "<hero>"), ("hero-2@1", "<hero-2>")]
     two = {"string_to_token": {}, "string_to_param": parameter_dict({"*": vectors(1, seed=3), "&": vectors(1, seed=4)})}
     path = file(tmp_path / "gnomes", "embeddings.pt", torch_zip(two))
-    assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
+    first, second = bring(registry, path)
+    assert [o.reference for o in (first, second)] == ["gnomes@1", "gnomes-2@1"]
+    assert (first.notes, second.notes[-1]) == ((), "the file's token & is written <gnomes-2> here")
     assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
 
 

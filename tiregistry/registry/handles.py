@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import BaseModel, Concept, Fingerprint, Fit, Run, Version
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
@@ -22,6 +23,10 @@ class RegisteredConcept(Concept):
         concept = cls(**fields)
         object.__setattr__(concept, "_registry", registry)
         return concept
+
+    def __repr__(self) -> str:
+        versions = "1 version" if self.num_versions == 1 else f"{self.num_versions} versions"
+        return f"<Concept {self.name} {self.placeholder_token} ({self.concept_type}), {versions}>"
 
     @property
     def latest(self) -> RegisteredVersion:
@@ -57,6 +62,10 @@ class RegisteredVersion(Version):
         version = cls(**fields)
         object.__setattr__(version, "_registry", registry)
         return version
+
+    def __repr__(self) -> str:
+        base = f" on {safe(self.base_name, limit=60)}" if self.base_name else ""
+        return f"<Version {self.reference} {self.digest[:19]}… {self.origin}{base}>"
 
     def embedding(self) -> Embedding:
         """The learned vectors: per text encoder a read-only float32 array `[num_vectors, dim]`.
@@ -100,6 +109,9 @@ class RegisteredRun(Run):
         run = cls(**fields)
         object.__setattr__(run, "_registry", registry)
         return run
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of {self.concept}, {self.status}>"
 
     @property
     def version(self) -> RegisteredVersion | None:

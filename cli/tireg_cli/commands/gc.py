@@ -57,4 +57,4 @@ def command(apply: bool, grace: str, as_json: bool) -> None:
     else:
         say("nothing to remove")
     if report.young:
-        hint(f"{forms.count(report.young, 'file')} younger than {grace} stay for now")
+        hint(f"{forms.count(report.young, 'file')} younger than {grace}, or taken into use just now, stay")

@@ -192,3 +192,9 @@ def test_the_public_api_reads_as_documented(registry: Registry) -> None:
         embedding = opened.concept("gnome").latest.embedding()
     assert embedding.tensors["clip_l"].shape == (1, 8)
     assert not embedding.tensors["clip_l"].flags.writeable
+
+
+def test_what_is_handed_out_shows_itself_in_one_line(registry: Registry) -> None:
+    version = add_version(registry)
+    assert repr(registry.concept("gnome")) == "<Concept gnome <gnome> (object), 1 version>"
+    assert repr(version) == f"<Version gnome@1 {version.digest[:19]}… trained on sd15>"

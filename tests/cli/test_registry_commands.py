@@ -120,6 +120,16 @@ def test_wrong_usage_ends_with_2(tireg: Tireg, words: Registry) -> None:
     assert words.concept("gnome").num_versions == 3
 
 
+def test_a_word_with_and_one_without_training_differ_in_one_line_of_it(tireg: Tireg, words: Registry) -> None:
+    add_version(
+        words, "found", 9, training=None, origin="imported", parents=(Parent("sha256:" + "a" * 64, "imported"),)
+    )
+    rows = [line.split("\t") for line in tireg("diff", "gnome", "found").lines if "\t" in line]
+    assert [row for row in rows if row[0].startswith("training")] == [["training", "seed 3 · lr 0.005", "–"]]
+    assert ["parents", "–", "imported sha256:" + "a" * 64] in rows
+    assert "training.seed" in [change["what"] for change in tireg("diff", "gnome", "found", "--json").json["changes"]]
+
+
 def test_diff_and_history(tireg: Tireg, words: Registry) -> None:
     assert "training.seed\t1\t2" in tireg("diff", "gnome@1", "gnome@2").out
     data = tireg("diff", "gnome@1", "gnome@2", "--json").json
@@ -179,6 +189,7 @@ def test_trash_by_command(tireg: Tireg, words: Registry) -> None:
     tireg("remove", "gnome@1")
     assert tireg("remove", "--empty-trash", "--older-than", "30d", "--yes").out == ""
     assert tireg("remove", "--empty-trash", "--yes").lines == ["gnome@1"]
+    assert tireg("remove", "--empty-trash", "--yes").err == "the trash is empty\n"
     assert "the trash is empty" in tireg("list", "--trash").err
 
 

@@ -36,7 +36,12 @@ def command(a: str, b: str, as_json: bool) -> None:
         return
     if difference.same_version:
         hint(f"{difference.a.reference} and {difference.b.reference} are the same version")
-    rows: list[list[object]] = [[c.what, _text(c.a), _text(c.b)] for c in difference.changes]
+    settings = [forms.settings_line(each.manifest.get("training")) for each in (difference.a, difference.b)]
+    # Where only one was trained here, its whole configuration differs: one line says as much as forty.
+    changes = [c for c in difference.changes if all(settings) or not c.what.startswith("training.")]
+    rows: list[list[object]] = [[c.what, _text(c.a), _text(c.b)] for c in changes]
+    if any(settings) and not all(settings):
+        rows.append(["training", *(line or "–" for line in settings)])
     rows += [["image", forms.image_line(image), "–"] for image in difference.images_only_a]
     rows += [["image", "–", forms.image_line(image)] for image in difference.images_only_b]
     rows += [[f"caption of {c.what}", c.a, c.b] for c in difference.captions]
@@ -48,7 +53,11 @@ def command(a: str, b: str, as_json: bool) -> None:
 
 
 def _text(value: Any) -> str:
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 _VERDICTS = {None: "", True: " · clearly apart", False: " · within the noise"}

@@ -55,7 +55,9 @@ def command(
         emit_json({"removed": done, "purged": purge or empty_trash})
     elif done:
         emit("\n".join(done))
-    if purge or empty_trash:
+    if empty_trash and not done:
+        hint("the trash holds nothing older" if older_than else "the trash is empty")
+    elif purge or empty_trash:
         say(f"deleted {forms.count(len(done), 'thing')} for good · tireg gc --apply frees the space")
     else:
         hint(f"in the trash · tireg restore {done[0]} brings it back")

@@ -97,39 +97,43 @@ def read_picture(path: Path) -> SourcePicture:
     Raises:
         InvalidImage: it is no picture, truncated, empty, too large, or not an ordinary file.
     """
-    name = safe(path.name, limit=200)
+    name, shown = safe(path.name, limit=200), safe(path)
     try:
         # A pipe or device would block or never end; O_NONBLOCK keeps even the open from waiting on one.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise InvalidImage(f"{name} is not an ordinary file", "give picture files or a folder")
+                raise InvalidImage(f"{shown} is not an ordinary file", "give picture files or a folder")
             if status.st_size == 0:
-                raise InvalidImage(f"{name} is empty (0 bytes)", "remove it or copy it again")
+                raise InvalidImage(f"{shown} is empty (0 bytes)", "remove it or copy it again")
             if status.st_size > MAX_BYTES:
                 raise InvalidImage(
-                    f"{name} has {status.st_size / 2**20:.0f} MiB, more than {MAX_BYTES >> 20}", "save a smaller copy"
+                    f"{shown} has {status.st_size / 2**20:.0f} MiB, more than {MAX_BYTES >> 20}", "save a smaller copy"
                 )
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures") from None
     except OSError as error:
-        raise InvalidImage(f"{name} cannot be read: {error.strerror}", "check its permissions") from None
-    return decode_picture(data, name)
+        raise InvalidImage(f"{shown} cannot be read: {error.strerror}", "check its permissions") from None
+    return decode_picture(data, name, shown)
 
 
-def decode_picture(data: bytes, filename: str) -> SourcePicture:
+def decode_picture(data: bytes, filename: str, shown: str = "") -> SourcePicture:
     """Decode the bytes of one picture.
 
     EXIF orientation is applied, CMYK and 16-bit pictures become 8-bit RGB, of an animation the first frame is taken,
     transparency is laid over white.
+
+    Args:
+        shown: how errors call it; empty: by its name.
 
     Raises:
         InvalidImage: it is no picture of a known format, truncated, or larger than `MAX_PIXELS`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    shown = shown or filename
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -138,7 +142,7 @@ def decode_picture(data: bytes, filename: str) -> SourcePicture:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise InvalidImage(
-                    f"{filename} has {width}x{height} = {width * height / 1e6:.0f} megapixels, "
+                    f"{shown} has {width}x{height} = {width * height / 1e6:.0f} megapixels, "
                     f"more than {MAX_PIXELS // 10**6}",
                     "save a smaller copy",
                 )
@@ -153,16 +157,14 @@ def decode_picture(data: bytes, filename: str) -> SourcePicture:
     except InvalidImage:
         raise
     except UnidentifiedImageError:
-        raise InvalidImage(
-            f"{filename} is not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are read"
-        ) from None
+        raise InvalidImage(f"{shown} is not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are read") from None
     except Image.DecompressionBombError:
-        raise InvalidImage(f"{filename} is far too large once unpacked", "save a smaller copy") from None
+        raise InvalidImage(f"{shown} is far too large once unpacked", "save a smaller copy") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, KeyError, TypeError) as error:
-        raise InvalidImage(f"{filename} is damaged: {safe(error, limit=120)}", "remove it or copy it again") from None
+        raise InvalidImage(f"{shown} is damaged: {safe(error, limit=120)}", "remove it or copy it again") from None
     if min(picture.size) < MIN_SIDE:
         raise InvalidImage(
-            f"{filename} is {picture.width}x{picture.height}, smaller than {MIN_SIDE} pixels", "use a larger picture"
+            f"{shown} is {picture.width}x{picture.height}, smaller than {MIN_SIDE} pixels", "use a larger picture"
         )
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     return SourcePicture(data, digest, safe(filename, limit=200), picture, tuple(notes))

@@ -16,46 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.learned import register_word
-from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.registry.registry import Registry
-
-QUICK = ("--steps", "1")
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_sd(tmp_path_factory.mktemp("gen") / "tiny")
-
-
-@pytest.fixture(scope="session")
-def loaded(model: Path) -> Any:
-    from tiregistry.bases.loading import load_base
-
-    return load_base(str(model), device="cpu")
-
-
-@pytest.fixture
-def words(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry with gnome@1, gnome@2 and imp@1; the tiny model, once read, is not read again."""
-    monkeypatch.setattr("tiregistry.opening.open_base", lambda *_, **__: loaded)
-    with Registry.open() as registry:
-        registry.add_base(loaded.identity)
-        for seed in (1, 2):
-            register_word(registry, loaded, "gnome", seed=seed)
-        register_word(registry, loaded, "imp", seed=3)
-
-
-@pytest.fixture
-def gen(words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs `tireg gen` in this process; returns exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run(["gen", *map(str, arguments), *QUICK])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_prompts_become_files_with_their_recipes(gen: Callable[..., Any], tmp_path: Path) -> None:
@@ -121,41 +84,6 @@ def test_a_prompt_file_prints_paths(gen: Callable[..., Any], tmp_path: Path) -> 
     assert gen("--from", tmp_path / "empty.txt")[0] == 2
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
-def test_like_makes_the_same_file_again(gen: Callable[..., Any], tmp_path: Path, suffix: str) -> None:
-    gen("a (red:1.3) <gnome@1>", "--seed", 3, "--negative", "<imp>", "--out", tmp_path / f"a{suffix}")
-    code, out, _ = gen("--like", tmp_path / f"a{suffix}", "--out", tmp_path / f"b{suffix}", "--json")
-    assert code == 0
-    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
-    assert json.loads(out)[0]["seed"] == 3
-
-
-def test_like_says_that_it_is_the_same_or_why_not(
-    words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = tmp_path / "first.png"
-    assert run(["gen", "a <gnome@1>", "--steps", "1", "--out", str(first)]) == 0
-    assert run(["gen", "--like", str(first), "--out", str(tmp_path / "again.png")]) == 0
-    assert "the same picture as first.png, pixel for pixel" in capsys.readouterr().err
-    assert run(["gen", "--like", str(first), "--seed", "8", "-n", "2", "--out", str(tmp_path / "o")]) == 0
-    captured = capsys.readouterr()
-    assert [Path(line).name for line in captured.out.splitlines()] == ["a-gnome-1-8.png", "a-gnome-1-9.png"]
-    assert "pixel" not in captured.err
-
-
-def test_like_brings_back_the_picture_it_started_from(gen: Callable[..., Any], tmp_path: Path) -> None:
-    Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "start.png")
-    first, again = tmp_path / "first.png", tmp_path / "again.png"
-    options = ("--init", tmp_path / "start.png", "--strength", 1)
-    assert gen("a <gnome>", *options, "--out", first)[0] == 0
-    code, _, err = gen("--like", first, "--out", again)
-    assert code == 3
-    assert "give that picture with --init" in err
-    assert gen("a <gnome>", *options, "--out", first, "--keep")[0] == 0
-    assert gen("--like", first, "--out", again)[0] == 0
-    assert first.read_bytes() == again.read_bytes()
-
-
 def test_the_prompt_that_says_nothing_is_asked_for_by_name(gen: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = gen("()", "--out", tmp_path)
     assert (code, Path(out.strip()).name) == (0, "picture-0.png")
@@ -184,12 +112,6 @@ def test_show_says_why_nothing_is_drawn(gen: Callable[..., Any], tmp_path: Path)
     assert err == "--show draws nothing here (no terminal) · tireg doctor tells more\n"
 
 
-def test_like_says_how_far_a_batched_picture_is(gen: Callable[..., Any], tmp_path: Path) -> None:
-    assert gen("a <gnome>", "-n", 2, "--batch-size", 2, "--out", tmp_path / "a.png")[0] == 0
-    _, _, err = gen("--like", tmp_path / "a-0.png", "--out", tmp_path / "again.png")
-    assert "it was one of 2 made at a time, which is exact up to rounding only" in err
-
-
 def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
     grid = tmp_path / "grid.png"
     assert gen("a <>", "--words", "gnome@*,imp", "-n", 2, "--grid", grid, "--out", tmp_path / "o")[0] == 0
@@ -214,16 +136,19 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
         (("a <nobody>",), 3, "<nobody> at character 3"),
         (("a (b",), 2, "the ( at character 3 is not closed"),
         (("a <gnome@9>",), 3, "gnome"),
-        (("a __none__",), 2, "there is no none.txt"),
+        (("a __none__",), 3, "there is no none.txt"),
+        (("a __x__", "--wildcards", "nowhere"), 3, "--wildcards nowhere does not exist"),
         (("a", "--size", "big"), 2, "'big' is not a size"),
-        (("a", "--size", "100000x100000"), 2, "width 100000 is not a multiple of 8 from 16 to 8192"),
+        (("a", "--size", "100000x100000"), 2, "width 100000 is too large · multiples of 8 from 16 to 8192"),
+        (("a", "--size", "8x8"), 2, "width 8 is less than 16 · multiples of 8 from 16 to 8192"),
         (("",), 2, "the prompt is empty"),
         ((" \t",), 2, "the prompt is empty"),
         (("a", "--taesd", "x"), 2, "add --previews"),
         (("a", "--previews", "1", "--taesd", "nowhere"), 3, "no TAESD 'nowhere'"),
         (("a", "--steps", "0"), 2, "0 denoising steps"),
-        (("a", "--strength", "0.5"), 2, "--strength needs a picture"),
-        (("a", "--init", "none.png"), 3, "none.png does not exist"),
+        (("a", "--strength", "0.5"), 2, "strength needs a picture to start from · give it with --init"),
+        (("a", "--mask", "m.png"), 2, "a mask needs a picture to change · give it with --init"),
+        (("a", "--init", "o/none.png"), 3, "the picture to start from, o/none.png, does not exist · check the path"),
         (("a", "--grid", "grid.gif"), 2, "--grid grid.gif cannot be saved"),
         (("a", "--out", "x.gif"), 2, "PNG, WebP or JPEG"),
         (("a", "--words", "gnome"), 2, "has no <>"),

@@ -244,6 +244,7 @@ class Generator:
         jobs: Iterable[tuple[Prepared, int]],
         *,
         batch_size: int = 1,
+        fill: bool = False,
         on_step: Callable[[Step], None] | None = None,
     ) -> Iterator[Picture]:
         """Yield a picture for each prepared prompt and seed, in order.
@@ -252,6 +253,8 @@ class Generator:
         differ: words are in the prompts' hidden states by then.
 
         Args:
+            fill: fill up short batches with copies of their last picture. Rounding depends on how many are made at a
+                time, hardly ever on which: alone in a filled batch, a picture is what it was among others.
             on_step: as in `generate`.
 
         Raises:
@@ -261,15 +264,15 @@ class Generator:
         done = 0
         for job in jobs:
             if batch and (len(batch) >= batch_size or _kind(batch[0][0]) != _kind(job[0])):
-                yield from self._make(batch, done, on_step)
+                yield from self._make(batch, batch_size if fill else len(batch), done, on_step)
                 done += len(batch)
                 batch = []
             batch.append(job)
         if batch:
-            yield from self._make(batch, done, on_step)
+            yield from self._make(batch, batch_size if fill else len(batch), done, on_step)
 
     def _make(
-        self, batch: list[tuple[Prepared, int]], done: int, on_step: Callable[[Step], None] | None
+        self, batch: list[tuple[Prepared, int]], size: int, done: int, on_step: Callable[[Step], None] | None
     ) -> Iterator[Picture]:
         import torch
 
@@ -278,6 +281,7 @@ class Generator:
         from tiregistry.generation.steps import Step
 
         first = batch[0][0]
+        filled = batch + [batch[-1]] * (size - len(batch))
         pipeline = self._pipeline(first.settings, first.start)
         report: OnStep | None = None
         if on_step is not None:
@@ -288,18 +292,18 @@ class Generator:
         try:
             with torch.inference_mode():
                 images = denoise(
-                    self.base, pipeline, self._prompt_encoder(), batch, on_step=report, tiny=self.tiny_decoder
+                    self.base, pipeline, self._prompt_encoder(), filled, on_step=report, tiny=self.tiny_decoder
                 )
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             raise DeviceError(
-                f"{len(batch)} pictures of {first.settings.width}x{first.settings.height} pixels do not fit the "
+                f"{size} pictures of {first.settings.width}x{first.settings.height} pixels do not fit the "
                 f"memory of {self.base.device}",
-                "use a smaller --size" if len(batch) == 1 else "use a smaller --batch-size or --size",
+                "use a smaller --size" if size == 1 else "use a smaller --batch-size or --size",
             ) from None
-        for (item, seed), image in zip(batch, images, strict=True):
-            yield Picture(image, make_recipe(item, self.base, seed, len(batch)))
+        for (item, seed), image in zip(batch, images, strict=False):
+            yield Picture(image, make_recipe(item, self.base, seed, size))
 
     def _pipeline(self, settings: GenerationSettings, start: StartPicture | None) -> Any:
         task: Task = "text" if start is None else "image" if start.mask is None else "inpaint"

@@ -113,10 +113,12 @@ _TOKEN = re.compile(
     r"|<(?P<word>[^<>\s]*)>"
     r"|(?P<unclosed><(?=\w))"
     r"|__(?P<wildcard>[^\W_](?:(?:[\w/\-](?!__))*[\w\-])?)__"
+    r"|__(?P<foreign>[^\s_\\<>()\[\]{}|:](?:(?!__)[^\s\\<>()\[\]{}|:])*)__"
     r"|:[ \t]*(?P<weight>[-+]?[0-9.][0-9.eE+\-]*)[ \t]*\)"
+    r"|:[ \t]*(?P<number>(?:[-+]?(?:[0-9.][0-9.,]*[ \t]*%?|nan|inf(?:inity)?))?)[ \t]*\)"
     r"|(?P<bracket>[()\[\]{}|])"
     r"|(?P<plain>[^\\<>_:()\[\]{}|]+|.)",
-    re.DOTALL,
+    re.DOTALL | re.IGNORECASE,
 )
 # Control characters other than white space, and halves of characters (undecodable bytes of a command line).
 _UNUSABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
@@ -180,11 +182,18 @@ def parse_tree(prompt: str) -> Tree:
             )
         elif kind == "wildcard":
             top.add(Wildcard(match["wildcard"], at))
+        elif kind == "foreign":
+            raise InvalidPrompt(
+                f"'{safe(piece, limit=80)}' at character {at + 1} can name no wildcard file",
+                "__name__ has letters, digits, _, - and /; \\_ is a plain underscore",
+            )
+        elif kind == "number" and top.opening == "(":
+            raise _no_weight(match["number"], at)
         elif kind == "weight" and top.opening == "(":
             weight = _weight(match["weight"], at)
             frames.pop()
             frames[-1].add(Weighted(top.end_option(), weight, "(", piece))
-        elif kind == "weight":
+        elif kind in ("weight", "number"):
             # A colon and a number before a bracket that this level did not open: the colon is text, `)` is an error.
             raise _closes_nothing(")", match.end() - 1)
         elif kind == "bracket":
@@ -269,11 +278,15 @@ def _weight(text: str, position: int) -> float:
     except ValueError:
         weight = -1.0
     if not 0 <= weight <= MAX_WEIGHT:
-        raise InvalidPrompt(
-            f"the weight {text} at character {position + 1} is not a number from 0 to {MAX_WEIGHT:g}",
-            "write (text:1.3), or \\: for the character",
-        )
+        raise _no_weight(text, position)
     return weight
+
+
+def _no_weight(text: str, position: int) -> InvalidPrompt:
+    what = (
+        f"the weight {text} at character {position + 1} is not" if text else f"the : at character {position + 1} lacks"
+    )
+    return InvalidPrompt(f"{what} a number from 0 to {MAX_WEIGHT:g}", "write (text:1.3), or \\: for the character")
 
 
 def _bracket(frames: list[_Frame], piece: str, at: int) -> None:

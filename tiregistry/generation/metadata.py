@@ -145,7 +145,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     from PIL import Image
 
-    name = safe(path.name)
+    name = safe(path)
     try:
         with Image.open(path, formats=("PNG", "WEBP", "JPEG")) as image:
             raw = _raw_recipe(image)

@@ -39,6 +39,7 @@ def variants_of(request: PictureRequest, wildcards: Wildcards, words: Sequence[s
 
     Raises:
         InvalidPrompt: the prompt is empty, it or a wildcard is wrong, or it has no `<>` for the words.
+        FileMissing: there is no such wildcard file.
         InvalidInput: there are too many.
     """
     if not request.prompt.strip():

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
 from tiregistry.errors import ConceptNotFound, InvalidInput, NotFound
+from tiregistry.generation.processor import described, processor_of, recorded_threads
 from tiregistry.generation.prompts import names_in, parse_prompt
-from tiregistry.generation.settings import GenerationSettings
+from tiregistry.generation.settings import MAX_BATCH, GenerationSettings
 from tiregistry.generation.words import resolve_words
 from tiregistry.text import safe
 
@@ -53,6 +54,7 @@ def make_recipe(item: Prepared, base: LoadedBase, seed: int, batch_size: int = 1
         ],
         "device": base.device.type,
         "dtype": str(base.dtype).removeprefix("torch."),
+        "processor": processor_of(base.device),
         "software": software(),
     }
     if item.start is not None:
@@ -63,8 +65,9 @@ def make_recipe(item: Prepared, base: LoadedBase, seed: int, batch_size: int = 1
 
 
 def software() -> dict[str, str]:
-    """Versions of everything that computes a picture."""
+    """Versions of everything that computes a picture, or writes its file."""
     import diffusers
+    import PIL
     import torch
     import transformers
 
@@ -75,6 +78,7 @@ def software() -> dict[str, str]:
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
+        "pillow": PIL.__version__,
     }
 
 
@@ -97,6 +101,8 @@ class Repeat:
         pinned: the versions it was made with, by how the prompt names them.
         notes: what cannot be as it was, one line each.
         start: what it started from; None when that was noise alone.
+        batch_size: how many were made at a time.
+        threads: of the CPU that made it; None when a GPU did, or nothing is recorded.
     """
 
     prompt: str
@@ -105,6 +111,8 @@ class Repeat:
     pinned: dict[str, Version]
     notes: list[str]
     start: RecordedStart | None = None
+    batch_size: int = 1
+    threads: int | None = None
 
 
 def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
@@ -138,7 +146,9 @@ def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
             ) from None
         pinned[name.text] = found
         notes.append(f"{name.text} was {was} with other vectors; it is {found.reference} now")
-    return Repeat(prompt, settings, seed, pinned, notes, _start(recipe))
+    at_once = recipe.get("batch_size", 1)
+    batch_size = at_once if type(at_once) is int and 1 <= at_once <= MAX_BATCH else 1
+    return Repeat(prompt, settings, seed, pinned, notes, _start(recipe), batch_size, recorded_threads(recipe))
 
 
 def base_for(registry: Registry, recipe: Mapping[str, Any]) -> str:
@@ -155,7 +165,7 @@ def base_for(registry: Registry, recipe: Mapping[str, Any]) -> str:
 
 
 def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
-    """Why a repeated picture may differ: base model, device, precision and libraries, one line each."""
+    """Why a repeated picture may differ: base model, device, precision, processor and libraries, one line each."""
     lines = []
     before, now = _fingerprint(recipe), _fingerprint(made)
     if before != now:
@@ -166,6 +176,10 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
     for key in ("device", "dtype"):
         if recipe.get(key) != made[key]:
             lines.append(f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}")
+    processor = described(recipe.get("processor"))
+    if processor != described(made["processor"]):
+        was = safe(processor or "not recorded", limit=100)
+        lines.append(f"the processor was {was}, it is {described(made['processor'])}")
     old_software = recipe.get("software")
     old_software = old_software if isinstance(old_software, dict) else {}
     for key, version in made["software"].items():
@@ -173,7 +187,10 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
             lines.append(f"{key} was {safe(old_software.get(key, 'not recorded'), limit=60)}, it is {version}")
     at_once = recipe.get("batch_size", 1)
     if at_once != made.get("batch_size", 1):
-        lines.append(f"it was one of {safe(at_once, limit=20)} made at a time, which is exact up to rounding only")
+        now_at_once = made.get("batch_size", 1)
+        lines.append(
+            f"pictures made at a time were {safe(at_once, limit=20)}, now {now_at_once}: the same up to rounding only"
+        )
     return lines
 
 
@@ -191,10 +208,13 @@ def find_base(registry: Registry, recipe: Mapping[str, Any]) -> str:
     if base.get("source") == "embedded":
         return "embedded"
     called = safe(base.get("name", "") or "a model that is not recorded", limit=80)
-    source = safe(base.get("source", ""), limit=120)
+    from tiregistry.bases.locating import is_shareable
+
+    # Whatever the file says is shown to be typed: only what can be a Hub id is.
+    source = str(base.get("source", ""))
     raise NotFound(
         f"the picture's base model, {called}, is not registered here",
-        f"add it with: tireg base add {source}" if source else "name one with --base",
+        f"add it with: tireg base add {source}" if is_shareable(source) else "name one with --base",
     )
 
 

@@ -25,7 +25,7 @@ class PictureRequest:
         seed: of the first picture; the next ones count up.
         count: pictures per expanded prompt.
         sample: how many expanded prompts to choose at random; None for all.
-        init, mask, strength: a start picture (see `tiregistry.generation.start`).
+        init, mask, strength: a start picture (see `tiregistry.generation.start`); no strength is the usual one.
         tag: anything a script wants to find again beside its results.
     """
 
@@ -36,7 +36,7 @@ class PictureRequest:
     sample: int | None = None
     init: Path | None = None
     mask: Path | None = None
-    strength: float = 0.7
+    strength: float | None = None
     tag: Any = None
 
     def check(self) -> None:
@@ -52,8 +52,19 @@ class PictureRequest:
             raise InvalidInput(f"seed {self.seed} is out of range", "from 0 to 2**63 - 1")
         if self.sample is not None and self.sample < 1:
             raise InvalidInput(f"{self.sample} random prompts are out of range", "at least 1")
-        if self.mask is not None and self.init is None:
-            raise InvalidInput("a mask needs a picture to change", "give it with --init")
+
+    def check_start(self) -> None:
+        """Refuse what needs a start picture where there is none.
+
+        Raises:
+            InvalidInput: names the value.
+        """
+        if self.init is not None:
+            return
+        if self.mask is not None:
+            raise InvalidInput("a mask needs a picture to change", "give it with --init or the key init")
+        if self.strength is not None:
+            raise InvalidInput("strength needs a picture to start from", "give it with --init or the key init")
 
     @property
     def seeds(self) -> range:
@@ -68,7 +79,8 @@ def read_request(line: str, defaults: PictureRequest) -> PictureRequest | None:
         defaults: for everything the line does not say.
 
     Raises:
-        InvalidInput: the JSON is broken, has an unknown key or a value of the wrong type.
+        InvalidInput: the JSON is broken, has an unknown key, a key twice, or a value of the wrong type; or there is a
+            mask or strength and no start picture.
         InvalidConfig: a value is out of range.
     """
     line = line.strip("\ufeff \t\r\n\v\f")
@@ -77,9 +89,10 @@ def read_request(line: str, defaults: PictureRequest) -> PictureRequest | None:
     if not re.match(r'\{\s*("|\})', line):
         request = replace(defaults, prompt=line)
         request.check()
+        request.check_start()
         return request
     try:
-        raw = json.loads(line)
+        raw = json.loads(line, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"the line is not valid JSON: {safe(error, limit=200)}",
@@ -87,6 +100,7 @@ def read_request(line: str, defaults: PictureRequest) -> PictureRequest | None:
         ) from None
     request = _from_json(raw, defaults)
     request.check()
+    request.check_start()
     return request
 
 
@@ -120,6 +134,16 @@ _TYPES: dict[str, tuple[type, str]] = {
     "mask": (str, "a path"),
     "strength": (float, "a number"),
 }
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different; JSON readers otherwise take the last of two values in silence."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InvalidInput(f"the key {safe(key)!r} is there twice", "leave one of them out")
+        found[key] = value
+    return found
 
 
 def _from_json(raw: dict[str, Any], defaults: PictureRequest) -> PictureRequest:

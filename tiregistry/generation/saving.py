@@ -80,10 +80,12 @@ def save_and_log(registry: Registry, item: Prepared, picture: Picture, path: Pat
         kept.append(registry.blobs.add(data))
         if item.start is not None:
             kept += [registry.blobs.add(one.data) for one in (item.start.picture, item.start.mask) if one is not None]
+    # The registry's copy of the recipe, unlike the file's, says where a start picture lies on this machine.
+    local = {} if item.start is None else {"start": item.start.as_dict(with_paths=True)}
     return registry.add_picture(
         path.absolute(),
         item.prompt,
-        picture.recipe,
+        picture.recipe | local,
         words=[version.digest for version in item.versions.values()],
         digest="sha256:" + hashlib.sha256(data).hexdigest(),
         kept=kept,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.concepts import Family
 
+MAX_BATCH = 256
+"""Pictures that are made at a time."""
 MAX_SIDE = 8192
 """Pixels of a picture's longer side."""
 # Short names a user types, to diffusers' classes; all are built from the base model's own schedule. The first of each
@@ -75,7 +77,8 @@ class GenerationSettings:
             raise InvalidConfig(f"unknown scheduler {self.scheduler!r}", f"one of: {', '.join(SCHEDULERS)}")
         for name, side in (("width", self.width), ("height", self.height)):
             if side and (not 16 <= side <= MAX_SIDE or side % 8):
-                raise InvalidConfig(f"{name} {side} is not a multiple of 8 from 16 to {MAX_SIDE}", "for example 512")
+                wrong = "is not a multiple of 8" if side % 8 else "is less than 16" if side < 16 else "is too large"
+                raise InvalidConfig(f"{name} {side} {wrong}", f"multiples of 8 from 16 to {MAX_SIDE}, for example 512")
 
     def resolved(self, base: LoadedBase) -> GenerationSettings:
         """With steps, guidance and scheduler filled in as they suit a base model."""

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.errors import FileMissing, InvalidConfig, InvalidInput
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from tiregistry.images import SourcePicture
+
+
+USUAL_STRENGTH = 0.7
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,14 @@ class StartPicture:
         picture: the decoded file; its digest goes into the recipe.
         strength: 0 to 1; how much of the noise schedule is gone through. 1 keeps next to nothing of the picture.
         mask: white where the picture changes, black where it stays; None changes all of it.
+        picture_path, mask_path: absolute, where the files were read; None when they came from elsewhere.
     """
 
     picture: SourcePicture
-    strength: float = 0.7
+    strength: float = USUAL_STRENGTH
     mask: SourcePicture | None = None
+    picture_path: Path | None = None
+    mask_path: Path | None = None
 
     def check(self, num_inference_steps: int) -> None:
         """Refuse what cannot work.
@@ -69,26 +76,54 @@ class StartPicture:
             return None
         return _fill(self.mask.image.convert("L"), width, height).point([0] * 128 + [255] * 128)
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON data: digests, names and strength."""
-        data: dict[str, Any] = {
-            "strength": self.strength,
-            "picture": {"digest": self.picture.digest, "name": self.picture.filename},
-        }
-        if self.mask is not None:
-            data["mask"] = {"digest": self.mask.digest, "name": self.mask.filename}
+    def as_dict(self, *, with_paths: bool = False) -> dict[str, Any]:
+        """JSON data: digests, names and strength.
+
+        Args:
+            with_paths: also where the files lie; for this machine's registry, never for a file that travels.
+        """
+        data: dict[str, Any] = {"strength": self.strength}
+        for role, source, path in (
+            ("picture", self.picture, self.picture_path),
+            ("mask", self.mask, self.mask_path),
+        ):
+            if source is not None:
+                data[role] = {"digest": source.digest, "name": source.filename}
+                if with_paths and path is not None:
+                    data[role]["path"] = str(path)
         return data
 
 
-def read_start(picture: Path, *, strength: float, mask: Path | None = None) -> StartPicture:
+def read_start(picture: Path, *, strength: float = USUAL_STRENGTH, mask: Path | None = None) -> StartPicture:
     """Read a start picture, and its mask, from files.
 
     Raises:
         FileMissing, InvalidImage: a file is not there, or no picture.
     """
+    return StartPicture(
+        read_source(picture),
+        strength,
+        None if mask is None else read_source(mask, "the mask"),
+        picture.absolute(),
+        None if mask is None else mask.absolute(),
+    )
+
+
+def read_source(path: Path, what: str = "the picture to start from") -> SourcePicture:
+    """Read a start picture or a mask.
+
+    Args:
+        what: how an error calls it.
+
+    Raises:
+        FileMissing, InvalidImage: as `read_start`.
+    """
     from tiregistry.images import read_picture
 
-    return StartPicture(read_picture(picture), strength, None if mask is None else read_picture(mask))
+    try:
+        return read_picture(path)
+    except FileMissing:
+        raise FileMissing(f"{what}, {safe(path)}, does not exist", "check the path") from None
 
 
 def _fill(image: Image, width: int, height: int) -> Image:

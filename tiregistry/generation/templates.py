@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from tiregistry.errors import InvalidPrompt
+from tiregistry.errors import FileMissing, InvalidPrompt
 from tiregistry.generation.grammar import (
     Choice,
     Hole,
@@ -51,7 +51,8 @@ class Wildcards:
         """The parsed lines of a wildcard's file.
 
         Raises:
-            InvalidPrompt: there is no such file, it is empty or too large, or a line of it cannot be parsed.
+            FileMissing: there is no such file.
+            InvalidPrompt: it is empty or too large, or a line of it cannot be parsed.
         """
         name = wildcard.name
         if name not in self._entries:
@@ -62,7 +63,7 @@ class Wildcards:
         """How many prompts a wildcard stands for, everything inside its lines included.
 
         Raises:
-            InvalidPrompt: as `entries`, or wildcards that name each other in a circle.
+            FileMissing, InvalidPrompt: as `entries`, or wildcards that name each other in a circle.
         """
         name = wildcard.name
         if name in self._counts:
@@ -118,7 +119,7 @@ class Wildcards:
         else:
             where = f"looked in {', '.join(str(folder) for folder in self.folders)}" if self.folders else ""
             advice = f"{where or '--wildcards names the folder'} · \\_ is a plain underscore"
-        raise InvalidPrompt(
+        raise FileMissing(
             f"__{safe(wildcard.name)}__ at character {wildcard.position + 1}: there is no {safe(wildcard.name)}.txt",
             advice,
         )
@@ -138,7 +139,8 @@ def expand(
         Prompts without alternatives and wildcards; a prompt that has none comes back as it was typed.
 
     Raises:
-        InvalidPrompt: it cannot be parsed, a wildcard file is missing or broken, or there are more than 10,000.
+        InvalidPrompt: it cannot be parsed, a wildcard file is broken, or there are more than 10,000.
+        FileMissing: there is no such wildcard file.
     """
     tree = parse_tree(prompt) if isinstance(prompt, str) else prompt
     wildcards = wildcards or Wildcards()

@@ -218,6 +218,10 @@ class Ledger(RegistryFolder):
         """
         return sharing.picture(self.database, picture_id)
 
+    def paths_of_picture(self, digest: str) -> list[str]:
+        """Where files of these bytes were: generated pictures, and what they started from; newest first."""
+        return sharing.paths_of_picture(self.database, digest)
+
     def forget_pictures(self, ids: Iterable[int]) -> None:
         """Forget pictures; their files stay, bytes kept in the registry become free for `gc`."""
         sharing.forget_pictures(self.database, ids)

@@ -148,6 +148,19 @@ def forget_pictures(db: Database, ids: Iterable[int]) -> None:
         connection.executemany("DELETE FROM pictures WHERE id = ?", [(picture_id,) for picture_id in ids])
 
 
+def paths_of_picture(db: Database, digest: str) -> list[str]:
+    """Where files of these bytes were: pictures that were generated, and what such pictures started from."""
+    found = [row[0] for row in db.rows("SELECT path FROM pictures WHERE digest = ? ORDER BY id DESC", digest)]
+    for role in ("picture", "mask"):
+        rows = db.rows(
+            f"SELECT json_extract(recipe, '$.start.{role}.path') FROM pictures WHERE json_type(recipe, '$.start') = "
+            f"'object' AND json_extract(recipe, '$.start.{role}.digest') = ? ORDER BY id DESC",
+            digest,
+        )
+        found += [str(row[0]) for row in rows if row[0]]
+    return list(dict.fromkeys(found))
+
+
 def blobs_of_pictures(db: Database) -> set[str]:
     """Digests that remembered pictures refer to: their own files and what they started from."""
     found = {row[0] for row in db.rows("SELECT digest FROM pictures WHERE digest != ''")}

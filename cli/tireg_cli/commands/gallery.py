@@ -50,7 +50,10 @@ def command(ctx: click.Context) -> None:
 def list_(
     query: tuple[str, ...] = (), word: str = "", limit: int | None = None, show: bool = False, as_json: bool = False
 ) -> None:
-    """List the pictures, newest first, or those in whose prompt, path, base or words every part of QUERY occurs.
+    """List the pictures, newest first, or those that match QUERY.
+
+    A picture matches when each part of QUERY occurs in its prompt, its path, its base model's or its words' names.
+    STATE says where its bytes are: file, kept (in the registry), both, or gone.
 
     \b
     Examples:
@@ -87,7 +90,9 @@ def list_(
 @click.argument("number", type=int, metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(number: int, as_json: bool) -> None:
-    """Show one picture: where it is, its recipe, and the picture itself in a terminal.
+    """Show one picture: its recipe, where it is, and in a terminal the picture itself.
+
+    tireg gen --like PATH makes it again; what it started from is looked for where it was, too.
 
     \b
     Example:
@@ -179,9 +184,9 @@ def remove(numbers: tuple[int, ...], files: bool, yes: bool) -> None:
 @click.argument("reference", metavar="REF_OR_RUN")
 @click.argument("path", type=PathParam(), required=False)
 def sheet(reference: str, path: Path | None) -> None:
-    """The contact sheet of a training: its previews by step, for a version (gnome@2) or a run's id.
+    """The contact sheet of a training: its previews by step.
 
-    Saved as PATH, or drawn in the terminal.
+    Saved as PATH, or drawn in the terminal. REF_OR_RUN is a version (gnome@2) or a run's id.
 
     \b
     Example:

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from tireg_cli.generation.options import Options, wildcards_of, with_settings
+from tireg_cli.generation.options import Options, with_settings
 from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
-from tiregistry.generation.settings import SCHEDULERS
+from tiregistry.generation.settings import MAX_BATCH, SCHEDULERS
 
 
 @click.command("gen")
@@ -46,7 +46,7 @@ from tiregistry.generation.settings import SCHEDULERS
 @click.option("--show", is_flag=True, help="Draw the pictures in the terminal.")
 @click.option("--previews", type=click.IntRange(1), metavar="STEPS", help="Save and draw what it looks like so far.")
 @click.option("--taesd", default="", metavar="SOURCE", help="TAESD that decodes previews: folder, file or Hub id.")
-@click.option("--batch-size", type=click.IntRange(1, 256), default=1, show_default=True, help="Pictures at a time.")
+@click.option("--batch-size", type=click.IntRange(1, MAX_BATCH), help="Pictures at a time. [default: 1]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16, fp16.")
 @click.option("--allow-compatible", is_flag=True, help="Take words of another model with the same vocabulary.")
@@ -59,8 +59,8 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
 
     (text:1.3) counts more, [text] less; {a|b} and __file__ give all combinations. docs/prompts.md has the grammar.
 
-    A picture does not depend on how many are made or in which order, unless --batch-size is above 1: that is faster
-    on a GPU, and equal up to rounding.
+    A picture does not depend on how many are made or in which order. With --batch-size above 1 several are made at a
+    time: quicker, and the same up to rounding. --like repeats either to the last bit, on the same processor.
 
     \b
     Examples:
@@ -91,16 +91,18 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
 
     from tireg_cli.generation.results import Document, Lines, Paths, Results
     from tireg_cli.generation.run import run_like, run_prompts, run_source
+    from tiregistry.generation.templates import Wildcards
     from tiregistry.registry.registry import Registry
 
+    wildcards = Wildcards(options.wildcards)
     results: Results = Lines() if source == "-" else Document() if options.as_json else Paths()
     with Registry.open() as registry:
         try:
             if like is not None:
                 return run_like(registry, like, options, keep, results)
             if source is not None:
-                return run_source(registry, source, options, keep, wildcards_of(options), results)
-            return run_prompts(registry, prompts, options, keep, wildcards_of(options), results)
+                return run_source(registry, source, options, keep, wildcards, results)
+            return run_prompts(registry, prompts, options, keep, wildcards, results)
         except KeyboardInterrupt:
             results.close()
             raise

@@ -55,7 +55,7 @@ def run_lines(
                 request = read_request(line, defaults)
                 if request is None:
                     continue
-                jobs = session.prepare(request, variants_of(request, wildcards, words))
+                jobs = session.prepare(request, variants_of(request, wildcards, words), line=number)
                 left = len(jobs) * request.count
                 for one in session.make(jobs, target, partial(results.preview, line=number)):
                     left -= 1

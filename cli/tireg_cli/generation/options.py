@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.errors import FileMissing, InvalidConfig
 from tiregistry.generation.requests import PictureRequest, parse_size
 from tiregistry.generation.settings import GenerationSettings
-from tiregistry.generation.templates import Wildcards
 from tiregistry.settings import Settings, home
 
 
@@ -39,14 +38,17 @@ class Options:
     show: bool
     previews: int | None
     taesd: str
-    batch_size: int
+    batch_size: int | None
     device: str
     precision: str
     allow_compatible: bool
     as_json: bool
 
-    def request(self, base: PictureRequest | None = None) -> PictureRequest:
+    def request(self, base: PictureRequest | None = None, *, has_start: bool = False) -> PictureRequest:
         """A request without a prompt: `base` (default: the ordinary values) with what the options say.
+
+        Args:
+            has_start: a start picture may come from elsewhere, a line or a recipe.
 
         Raises:
             InvalidInput, InvalidConfig: a value cannot be used.
@@ -73,15 +75,9 @@ class Options:
             strength=base.strength if self.strength is None else self.strength,
         )
         request.check()
-        if self.strength is not None and request.init is None:
-            raise InvalidInput("--strength needs a picture to start from", "give it with --init")
+        if not has_start:
+            request.check_start()
         return request
-
-    @property
-    def changes_picture(self) -> bool:
-        """Whether an option says something about the picture itself (so that --like does not just repeat one)."""
-        given = (self.count, self.seed, self.steps, self.guidance, self.negative, self.size, self.scheduler)
-        return any(value is not None for value in (*given, self.init, self.mask, self.strength))
 
     @property
     def suffix(self) -> str:
@@ -94,7 +90,11 @@ def with_settings(options: Options) -> tuple[Options, bool]:
 
     Raises:
         InvalidConfig: the settings file is broken.
+        FileMissing: a folder named with --wildcards does not exist.
     """
+    for folder in options.wildcards:
+        if not folder.is_dir():
+            raise FileMissing(f"--wildcards {folder} does not exist", "name a folder that holds name.txt for __name__")
     settings = Settings.load()
     if settings.pictures not in ("paths", "files"):
         raise InvalidConfig(f"settings.toml: pictures is {settings.pictures!r}", 'write "paths" or "files"')
@@ -105,12 +105,3 @@ def with_settings(options: Options) -> tuple[Options, bool]:
     device = settings.device if options.device == "auto" else options.device
     keep = settings.pictures == "files" if options.keep is None else options.keep
     return replace(options, out=out, wildcards=tuple(folders), device=device), keep
-
-
-def wildcards_of(options: Options) -> Wildcards:
-    """Where `__name__` is looked up.
-
-    Raises:
-        InvalidInput: a folder named on the command line does not exist.
-    """
-    return Wildcards(options.wildcards)

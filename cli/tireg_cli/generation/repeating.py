@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tireg_cli.generation.options import Options
 from tireg_cli.generation.session import Job, Made, Session
 from tireg_cli.messages import hint, say, warn
-from tiregistry.errors import Damaged, FileMissing
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.generation.plan import Variant
-from tiregistry.generation.recipe import RecordedStart, Repeat, differences, find_base, read_repeat
+from tiregistry.generation.recipe import Repeat, differences, find_base, read_repeat
 from tiregistry.generation.requests import PictureRequest
+from tiregistry.generation.settings import GenerationSettings
 from tiregistry.generation.start import StartPicture
+from tiregistry.generation.start_search import GivenStart, find_start
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
+
+# More threads than processors compute the same; very many more take forever.
+_THREADS_PER_PROCESSOR = 4
 
 
 class Like:
     """The recipe of an existing picture as a request.
 
     Raises:
-        FileMissing, InvalidInput: the file is not there, or holds no recipe.
+        FileMissing, InvalidInput: the file is not there, or holds no recipe; or what it started from is nowhere.
         NotFound: its base model or a word is not in this registry.
     """
 
@@ -33,52 +40,65 @@ class Like:
         self.recipe: dict[str, Any] = read_recipe(path)
         self.repeat: Repeat = read_repeat(registry, self.recipe)
         self.base = options.base or find_base(registry, self.recipe)
-        self._registry = registry
+        self._start: StartPicture | None = None
         repeat = self.repeat
-        self.request: PictureRequest = options.request(
-            PictureRequest(prompt=repeat.prompt, settings=repeat.settings, seed=repeat.seed)
-        )
-        for note in repeat.notes:
+        plain = PictureRequest(prompt=repeat.prompt, settings=repeat.settings, seed=repeat.seed)
+        notes = list(repeat.notes)
+        if repeat.start is None:
+            self.request = options.request(plain)
+        else:
+            self.request = replace(options, init=None, mask=None, strength=None).request(plain)
+            given = GivenStart(picture=options.init, mask=options.mask, strength=options.strength)
+            self._start, other = find_start(registry, path, repeat.start, given)
+            notes += [other] * bool(other)
+        self.among = repeat.batch_size if options.batch_size is None and repeat.batch_size > 1 else 0
+        if self.among:
+            hint(
+                f"made as one of {self.among} at a time, as it was; --batch-size 1 is quicker, the same up to rounding"
+            )
+        for note in notes:
             warn(note)
 
     def jobs(self, session: Session) -> list[Job]:
         """The checked job that repeats the picture."""
-        start = None
-        if self.request.init is None and self.repeat.start is not None:
-            start = self._start(self.repeat.start)
         prompt = self.request.prompt
-        variant = Variant(prompt, prompt)
-        return session.prepare(self.request, [variant], start=start, pinned=self.repeat.pinned)
+        return session.prepare(self.request, [Variant(prompt, prompt)], start=self._start, pinned=self.repeat.pinned)
 
-    def report(self, made: Made, options: Options) -> None:
+    def as_computed(self) -> AbstractContextManager[None]:
+        """Within it, torch shares the work among as many CPU threads as it did then: rounding depends on that."""
+        from tiregistry.bases.cpu_threads import using_threads
+
+        threads = self.repeat.threads
+        if threads is None or threads > _THREADS_PER_PROCESSOR * (os.cpu_count() or 1):
+            return nullcontext()
+        return using_threads(threads)
+
+    def report(self, made: Made) -> None:
         """Say what differs from the original, and whether the picture is the same."""
-        for line in differences(self.recipe, made.picture.recipe):
+        recipe = made.picture.recipe
+        for line in differences(self.recipe, recipe):
             warn(line)
-        if options.changes_picture or made.picture.recipe["seed"] != self.recipe["seed"]:
+        if _asks(self.recipe) != _asks(recipe):
             return
-        furthest = _furthest(self.path, made)
-        if furthest is None:
-            say(f"{self.path.name} is not lossless, so its pixels cannot be compared")
-        elif furthest:
-            warn(f"the picture differs from {self.path.name}, by at most {furthest} of 255 in any pixel")
-        else:
-            hint(f"the same picture as {self.path.name}, pixel for pixel")
-
-    def _start(self, recorded: RecordedStart) -> StartPicture:
-        from tiregistry.images import decode_picture
-
         try:
-            blobs = self._registry.blobs
-            return StartPicture(
-                decode_picture(blobs.read(recorded.picture), recorded.picture_name),
-                recorded.strength,
-                decode_picture(blobs.read(recorded.mask), recorded.mask_name) if recorded.mask else None,
-            )
-        except Damaged:
-            raise FileMissing(
-                f"{self.path.name} was made from another picture, which is not kept in the registry",
-                "give that picture with --init (and --mask); tireg gen --keep keeps it next time",
-            ) from None
+            furthest = _furthest(self.path, made)
+        except (OSError, ValueError, SyntaxError):
+            warn(f"{self.path} is damaged, so its pixels cannot be compared")
+            return
+        if furthest is None:
+            say(f"{self.path} is not lossless, so its pixels cannot be compared")
+        elif furthest:
+            warn(f"the picture differs from {self.path}, by at most {furthest} of 255 in any pixel")
+        else:
+            hint(f"the same picture as {self.path}, pixel for pixel")
+
+
+def _asks(recipe: dict[str, Any]) -> list[object]:
+    """What a recipe asks for, whoever carries it out: two that ask for the same should give the same picture."""
+    start = recipe.get("start")
+    if isinstance(start, dict):
+        start = [start.get("strength"), *((start.get(role) or {}).get("digest") for role in ("picture", "mask"))]
+    return [recipe.get("prompt"), recipe.get("seed"), start, *(recipe.get(f.name) for f in fields(GenerationSettings))]
 
 
 def _furthest(path: Path, made: Made) -> int | None:

@@ -57,7 +57,7 @@ def run_source(
     Raises:
         TiregError: an option or the base model cannot be used.
     """
-    defaults = options.request()
+    defaults = options.request(has_start=True)
     if options.base:
         identify_base(registry, options.base)
     assert options.out is not None
@@ -81,13 +81,14 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     session = Session(registry, options, keep=keep, base=like.base)
     assert options.out is not None
     target = Target(options.out, like.request.count, options.suffix if options.file_format else path.suffix.lower())
-    jobs = like.jobs(session)
     collected: list[Made] = []
-    for made in session.make(jobs, target, partial(results.preview, line=None)):
-        results.made(made, None, 0)
-        if not collected:
-            like.report(made, options)
-        collected.append(made)
+    with like.as_computed():
+        jobs = like.jobs(session)
+        for made in session.make(jobs, target, partial(results.preview, line=None), among=like.among):
+            results.made(made, None, 0)
+            if not collected:
+                like.report(made)
+            collected.append(made)
     _finish(collected, options, results)
     return 0
 

@@ -16,7 +16,7 @@ from tiregistry.generation.plan import Variant
 from tiregistry.generation.requests import PictureRequest
 from tiregistry.generation.saving import Target, save_and_log
 from tiregistry.generation.settings import USUAL_STEPS
-from tiregistry.generation.start import StartPicture, read_start
+from tiregistry.generation.start import USUAL_STRENGTH, StartPicture, read_start
 from tiregistry.generation.words import base_of_words
 
 if TYPE_CHECKING:
@@ -103,14 +103,19 @@ class Session:
         *,
         start: StartPicture | None = None,
         pinned: Mapping[str, Version] | None = None,
+        line: int | None = None,
     ) -> list[Job]:
         """Check every prompt of a request before any picture of it is made; says what is worth knowing.
+
+        Args:
+            line: where the request stands, for what is said.
 
         Raises:
             InvalidPrompt, ConceptNotFound, VersionNotFound, WrongBaseModel, InvalidInput: what is wrong.
         """
         negative = request.settings.negative_prompt
-        start = start or self._start(request)
+        place = "" if line is None else f"line {line}: "
+        start = start or self._start(request, place)
         if start is not None:
             start.check(request.settings.num_inference_steps or USUAL_STEPS)
         prompts = [variant.prompt for variant in variants]
@@ -122,18 +127,24 @@ class Session:
             Job(variant, generator.prepare(variant.prompt, request.settings, start=start, pinned=pinned), request)
             for variant in variants
         ]
-        for line in dict.fromkeys([*generator.warnings[self._said :], *(n for job in jobs for n in job.item.notes)]):
-            warn(line)
+        for said in dict.fromkeys([*generator.warnings[self._said :], *(n for job in jobs for n in job.item.notes)]):
+            warn(place + said)
         self._said = len(generator.warnings)
         return jobs
 
     def make(
-        self, jobs: Sequence[Job], target: Target, on_preview: Callable[[Preview], None] | None = None
+        self,
+        jobs: Sequence[Job],
+        target: Target,
+        on_preview: Callable[[Preview], None] | None = None,
+        *,
+        among: int = 0,
     ) -> Iterator[Made]:
         """Make the pictures, each saved and logged before it is yielded; on a terminal a bar shows how far it is.
 
         Args:
             on_preview: told the previews that `--previews` asks for, each saved.
+            among: make each as one of so many at a time (see `Generator.render_all`); 0 is as the options say.
         """
         assert self._generator is not None
         work = [(job, seed) for job in jobs for seed in job.request.seeds]
@@ -150,7 +161,10 @@ class Session:
                         on_preview(Preview(path, job, seed, step.number, step.total, image))
 
             pictures = self._generator.render_all(
-                ((job.item, seed) for job, seed in work), batch_size=self.options.batch_size, on_step=on_step
+                ((job.item, seed) for job, seed in work),
+                batch_size=among or self.options.batch_size or 1,
+                fill=among > 0,
+                on_step=on_step,
             )
             for (job, seed), picture in zip(work, pictures, strict=True):
                 path = target.next(job.variant.prompt, seed)
@@ -158,13 +172,23 @@ class Session:
                 bar.clear()
                 yield Made(path, number, job, picture)
 
-    def _start(self, request: PictureRequest) -> StartPicture | None:
+    def _start(self, request: PictureRequest, place: str) -> StartPicture | None:
         if request.init is None:
             return None
-        key = (request.init, request.mask, request.strength)
+        strength = USUAL_STRENGTH if request.strength is None else request.strength
+        key = (request.init, request.mask, strength, _state(request.init), _state(request.mask))
         if key not in self._starts:
-            start = read_start(request.init, strength=request.strength, mask=request.mask)
+            start = read_start(request.init, strength=strength, mask=request.mask)
             for note in start.picture.notes:
-                say(note)
+                say(f"{place}{request.init}: {note}")
             self._starts = {key: start}
         return self._starts[key]
+
+
+def _state(path: Path | None) -> tuple[int, ...]:
+    """What changes when a file does: a script may write the next picture under the same name."""
+    try:
+        status = None if path is None else path.stat()
+    except OSError:
+        status = None
+    return () if status is None else (status.st_ino, status.st_size, status.st_mtime_ns)

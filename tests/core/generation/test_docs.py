@@ -32,8 +32,10 @@ def test_text_that_looks_special() -> None:
         assert parse_prompt(said(snippet))[0].content == snippet
     assert parse_prompt(said(r"\<3"))[0].content == "<3"
     assert parse_prompt(said(r"(at 10\:30)"))[0].content == "at 10:30"
-    with pytest.raises(InvalidPrompt):
-        parse_prompt(said("<3"))
+    assert parse_prompt(said("(style: painting)"))[0].content == "style: painting"
+    for snippet in ("<3", "(red:)", "(red:1,3)", "(red:130%)", "(red:nan)", "__../x__", "__x.txt__"):
+        with pytest.raises(InvalidPrompt):
+            parse_prompt(said(snippet))
 
 
 def test_alternatives_come_in_the_order_the_page_says() -> None:

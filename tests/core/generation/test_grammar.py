@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tiregistry.errors import InvalidPrompt
+from tiregistry.errors import FileMissing, InvalidPrompt
 from tiregistry.generation.grammar import MAX_CHARACTERS, MAX_DEPTH, WordName, escape, parse_tree, write_tree
 from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt, words_in
 from tiregistry.generation.templates import expand
@@ -29,6 +29,9 @@ PIECES = st.lists(
             "}",
             "|",
             ":1.3)",
+            ":nan)",
+            ":)",
+            "__../a__",
             ":",
             "__a__",
             "__",
@@ -73,10 +76,10 @@ def test_every_expansion_is_a_prompt_or_an_error_with_its_place(text: str) -> No
         assert error is None or re.search(r"\d", error.message) or "stands for several" in error.message
 
 
-def error_of(function: Callable[[str], object], text: str) -> InvalidPrompt | None:
+def error_of(function: Callable[[str], object], text: str) -> InvalidPrompt | FileMissing | None:
     try:
         function(text)
-    except InvalidPrompt as error:
+    except (InvalidPrompt, FileMissing) as error:
         return error
     return None
 
@@ -121,6 +124,10 @@ def pieces(prompt: str) -> list[tuple[str, float]]:
         ("snake_case __ ___", [("snake_case __ ___", 1)]),
         ("\\__name__", [("__name__", 1)]),
         ("C:\\path", [("C:\\path", 1)]),
+        ("(style: painting) (10:30pm)", [("style: painting", 1.1), (" ", 1), ("10:30pm", 1.1)]),
+        ("(a:name)", [("a:name", 1.1)]),
+        ("(a\\:)", [("a:", 1.1)]),
+        ("a: b __ c.d__", [("a: b __ c.d__", 1)]),
     ],
 )
 def test_meaning(prompt: str, expected: list[tuple[str, float]]) -> None:
@@ -143,6 +150,14 @@ def test_meaning(prompt: str, expected: list[tuple[str, float]]) -> None:
         ("(a:99)", "the weight 99 at character 3 is not a number from 0 to 10"),
         ("(a:-1)", "the weight -1 at character 3 is not a number from 0 to 10"),
         ("(a:1..2)", "the weight 1..2 at character 3 is not a number from 0 to 10"),
+        ("(a:nan)", "the weight nan at character 3 is not a number from 0 to 10"),
+        ("(a:-Inf )", "the weight -Inf at character 3 is not a number from 0 to 10"),
+        ("(a:1,3)", "the weight 1,3 at character 3 is not a number from 0 to 10"),
+        ("(a:130%)", "the weight 130% at character 3 is not a number from 0 to 10"),
+        ("(a:)", "the : at character 3 lacks a number from 0 to 10"),
+        ("[(a: )]", "the : at character 4 lacks a number from 0 to 10"),
+        ("a:)", "the ) at character 3 closes nothing"),
+        ("a __../x__", "'__../x__' at character 3 can name no wildcard file"),
         ("(" * (MAX_DEPTH + 1), f"nested deeper than {MAX_DEPTH} at character {MAX_DEPTH + 1}"),
         ("x" * (MAX_CHARACTERS + 1), f"at character {MAX_CHARACTERS + 1}"),
         ("{a|b}", "stands for several prompts"),

@@ -57,6 +57,10 @@ def test_a_json_line_says_everything() -> None:
         ('{"prompt": "a", "guidance": NaN}', "guidance nan"),
         ('{"prompt": "a", "mask": "m.png"}', "a mask needs a picture"),
         ('{"prompt": 5}', "prompt must be a string"),
+        ('{"prompt": "a", "strength": 0.5}', "strength needs a picture"),
+        ('{"prompt": "a", "seed": 1, "seed": 2}', "the key 'seed' is there twice"),
+        ('{"prompt": "a", "size": "8x8"}', "width 8 is less than 16"),
+        ('{"prompt": "a", "width": 60}', "width 60 is not a multiple of 8"),
     ],
 )
 def test_a_broken_line_is_one_clear_error(line: str, message: str) -> None:

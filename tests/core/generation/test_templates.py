@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiregistry.errors import InvalidPrompt
+from tiregistry.errors import FileMissing, InvalidPrompt
 from tiregistry.generation.grammar import parse_tree
 from tiregistry.generation.templates import Wildcards, count_prompts, expand, fill_holes
 
@@ -55,7 +55,6 @@ def test_wildcards_read_files_that_may_nest(wildcards: Wildcards) -> None:
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        ("a __animal__", "__animal__ at character 3: there is no animal.txt"),
         ("__circle__", "circle: circle -> ring -> circle"),
         ("__empty__", "has no entries"),
         ("__broken__", "line 2: the ( at character 1 is not closed"),
@@ -69,12 +68,17 @@ def test_broken_wildcards_are_one_line(wildcards: Wildcards, prompt: str, messag
 
 
 def test_an_unknown_wildcard_names_the_closest(wildcards: Wildcards) -> None:
-    with pytest.raises(InvalidPrompt, match=r"did you mean __animals__"):
-        expand("__animal__", wildcards)
+    with pytest.raises(FileMissing) as caught:
+        expand("a __animal__", wildcards)
+    assert caught.value.message == "__animal__ at character 3: there is no animal.txt"
+    assert "did you mean __animals__" in caught.value.hint
 
 
 def test_a_name_cannot_leave_its_folder(wildcards: Wildcards) -> None:
-    assert expand("__../secret__", wildcards) == ["__../secret__"]
+    for prompt in ("__../secret__", "__/etc/hosts__", "__animals.txt__", "__birds/../secret__"):
+        with pytest.raises(InvalidPrompt, match="at character 1 can name no wildcard file"):
+            expand(prompt, wildcards)
+    assert expand("\\__../secret__", wildcards) == ["\\__../secret__"]
 
 
 def test_random_ones_are_different_and_repeatable() -> None:

@@ -1,0 +1,37 @@
+"""What computed a picture: its rounding, and with it now and then the last bit of a pixel, depends on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+_MOST_THREADS = 1024
+
+
+def processor_of(device: torch.device) -> dict[str, Any]:
+    """JSON data: the GPU's name; or of a CPU the instructions that torch uses and the threads that share the work."""
+    import torch
+
+    if device.type == "cpu":
+        return {"name": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+    if device.type == "cuda":
+        return {"name": torch.cuda.get_device_name(device)}
+    return {"name": device.type}
+
+
+def described(processor: object) -> str:
+    """A recorded processor in words; empty when nothing is recorded."""
+    if not isinstance(processor, Mapping) or not processor.get("name"):
+        return ""
+    threads = processor.get("threads")
+    return f"{processor['name']} with {threads} threads" if threads else str(processor["name"])
+
+
+def recorded_threads(recipe: Mapping[str, Any]) -> int | None:
+    """The CPU threads that a recipe's picture was made with; None on a GPU, or when that is not recorded."""
+    processor = recipe.get("processor")
+    threads = processor.get("threads") if isinstance(processor, Mapping) else None
+    return threads if type(threads) is int and 1 <= threads <= _MOST_THREADS else None

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tireg_cli.messages import hint
+from tireg_cli.output import emit_table
 from tiregistry.errors import InvalidInput
 from tiregistry.evaluation.evaluating import Evaluation, differences
+from tiregistry.evaluation.kinds import KindsFound, variety_difference
 from tiregistry.generation.metadata import FORMATS, save_image, save_picture
 
 if TYPE_CHECKING:
@@ -81,6 +83,32 @@ class Album:
             show_picture(sheet)
 
 
+def cell(interval: Interval, *, signed: bool = False) -> str:
+    """A value with its interval, as a table shows it."""
+    form = "+.4f" if signed else ".4f"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def print_kinds(results: list[Measured]) -> None:
+    """What the pictures of each subject were taken for, as a table; with the difference in variety below it."""
+    counted: list[tuple[str, KindsFound]] = []
+    differ: list[str] = []
+    for result in results:
+        for one in (result.evaluation, result.against):
+            if one is not None and one.kinds is not None:
+                counted.append((one.subject.label, one.kinds))
+        if result.against is not None and result.evaluation.kinds is not None and result.against.kinds is not None:
+            found = variety_difference(result.evaluation.kinds, result.against.kinds)
+            differ.append(f"{result.evaluation.subject.label}: {cell(found, signed=True)}")
+    texts = counted[0][1].texts
+    rows = [[text, *(str(found.counts[number]) for _, found in counted)] for number, text in enumerate(texts)]
+    rows.append(["variety", *(cell(found.variety()) for _, found in counted)])
+    emit_table(["TAKEN FOR", *(label for label, _ in counted)], rows)
+    hint("variety: how often two pictures are of different kinds")
+    if differ:
+        emit_table(["DIFFERENCE IN VARIETY"], [[line] for line in differ])
+
+
 def document(planned: EvaluationPlan, results: list[Measured], chosen: str | None) -> dict[str, Any]:
     """All results as JSON data."""
     return {
@@ -97,6 +125,9 @@ def _result(result: Measured) -> dict[str, Any]:
     data = _evaluation(result.evaluation)
     if result.against is not None:
         data["against"] = _evaluation(result.against)
+        if result.evaluation.kinds is not None and result.against.kinds is not None:
+            apart = variety_difference(result.evaluation.kinds, result.against.kinds)
+            data["variety_difference"] = asdict(apart) | {"clear": apart.excludes_zero}
         data["difference"] = {
             measure: asdict(interval) | {"clear": interval.excludes_zero}
             for measure, interval in differences(result.evaluation, result.against).items()
@@ -107,7 +138,11 @@ def _result(result: Measured) -> dict[str, Any]:
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     subject = evaluation.subject
     intervals: dict[str, Interval] = evaluation.intervals()
-    return {
+    kinds = evaluation.kinds
+    counted = {} if kinds is None else {"kinds": dict(zip(kinds.texts, kinds.counts, strict=True))}
+    if kinds is not None:
+        counted["variety"] = asdict(kinds.variety())
+    return counted | {
         "subject": subject.label,
         "reference": subject.version.reference if subject.version and subject.embedding is None else None,
         "step": subject.step,

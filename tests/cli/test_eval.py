@@ -73,6 +73,20 @@ def test_comparing_with_the_initializer_as_json_with_pictures(
     assert [line.split("\t")[0] for line in lines] == ["gnome@1", "“teapot”", "difference"]
 
 
+def test_kinds_are_counted_for_both_that_are_compared(tireg: Tireg, add_word: Add) -> None:  # noqa: F811
+    add_word()
+    asked = [*FEW, "--against", "initializer", "--kinds", "a {red|blue} teapot"]
+    (result,) = tireg("eval", "gnome", *asked, "--json").json["results"]
+    for one in (result, result["against"]):
+        assert list(one["kinds"]) == ["a red teapot", "a blue teapot"]
+        assert sum(one["kinds"].values()) == 2
+        assert one["variety"]["value"] in (0, 1)
+    assert result["variety_difference"]["clear"] in (True, False)
+    out = tireg("eval", "gnome", *asked).out
+    assert [line.split("\t")[0] for line in out.splitlines()][3:6] == ["a red teapot", "a blue teapot", "variety"]
+    assert "a judge chooses among 2 to 100 kinds" in tireg("eval", "gnome", *FEW, "--kinds", "a teapot", code=2).err
+
+
 def test_versions_compete_for_the_alias(tireg: Tireg, add_word: Add) -> None:  # noqa: F811
     add_word(seed=1)
     add_word(seed=2)

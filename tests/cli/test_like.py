@@ -69,10 +69,7 @@ def test_like_finds_the_picture_and_the_mask_it_started_from(gen: Gen, tmp_path:
     (beside / "init.png").unlink()
     code, _, err = gen("--like", beside / "first.png", "--out", again)
     assert code == 3
-    assert (
-        f"the picture init.png that {beside / 'first.png'} was made from is neither kept nor at {beside / 'init.png'} nor beside it"
-        in err
-    )
+    assert f"the picture init.png that {beside / 'first.png'} was made from is neither kept nor at " in err
     assert "give it with --init" in err
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tiregistry.evaluation.features import FeatureStore
 from tiregistry.evaluation.intervals import Interval, Values, interval_of, resampled_means
+from tiregistry.evaluation.kinds import KindsFound, nearest
 from tiregistry.evaluation.measures import DINO, IMAGE, SCORE, TEXT, image_alignment, score, text_alignment
 from tiregistry.evaluation.protocols import Protocol, Shot, without_word
 from tiregistry.evaluation.subjects import Subject
@@ -38,6 +39,7 @@ class Evaluation:
         image: per picture of the plain prompt, its mean cosine with the source pictures `[pictures]`; None without.
         texts: per edit, the cosines of its pictures with the edit's text `[edit_pictures]`.
         dino: like `image`, by DINO; None when it was not asked.
+        kinds: what the pictures of the plain prompt were taken for; None when it was not asked.
     """
 
     subject: Subject
@@ -49,6 +51,7 @@ class Evaluation:
     texts: tuple[Values, ...]
     dino: Values | None = None
     dino_judge: str = ""
+    kinds: KindsFound | None = None
 
     def intervals(self) -> dict[str, Interval]:
         """Measure to its value with the 95 % interval: `image_alignment`, `text_alignment`, `score`, ….
@@ -124,6 +127,7 @@ class Evaluator:
         folder: where features are kept; None keeps them in memory only.
         batch_size: pictures denoised together.
         seen: called with every picture; asking for pictures makes them all anew.
+        kinds: texts of which the judge chooses one for each picture of the plain prompt; empty for none.
     """
 
     generator: Generator
@@ -133,6 +137,7 @@ class Evaluator:
     folder: Path | None = None
     batch_size: int = 1
     seen: Seen | None = None
+    kinds: tuple[str, ...] = ()
     trouble: list[str] = field(default_factory=list)
     """What went wrong without stopping the work, each line once."""
 
@@ -158,6 +163,9 @@ class Evaluator:
         dino = None
         if self.dino is not None and sources:
             dino = image_alignment(of(stores[1], None), self.dino.pictures(sources))
+        kinds = None
+        if self.kinds:
+            kinds = KindsFound(self.kinds, nearest(of(stores[0], None), self.judge.texts(self.kinds)))
         return Evaluation(
             subject,
             self.protocol,
@@ -168,6 +176,7 @@ class Evaluator:
             texts,
             dino,
             self.dino.name if self.dino is not None else "",
+            kinds,
         )
 
     def _make(

@@ -13,6 +13,7 @@ from tiregistry.errors import InvalidInput, WrongBaseModel
 from tiregistry.evaluation.evaluating import Evaluation, Evaluator, Progress, Seen
 from tiregistry.evaluation.judges import JudgeSource, find_dino, find_judge
 from tiregistry.evaluation.keeping import measurements
+from tiregistry.evaluation.kinds import read_kinds
 from tiregistry.evaluation.protocols import CUSTOM, Protocol, protocol
 from tiregistry.evaluation.run_points import subjects_of_run
 from tiregistry.evaluation.subjects import Subject, initializer_of, source_pictures
@@ -43,6 +44,7 @@ class EvaluationRequest:
         dino: a second judge for pictures; empty for none.
         images: pictures to compare with instead of the source pictures.
         text_only: leave image alignment out.
+        kinds: texts of which the judge chooses one for each picture of the plain prompt, as `a {red|blue} flower`.
     """
 
     references: Sequence[str] = ()
@@ -60,6 +62,7 @@ class EvaluationRequest:
     dino: str = ""
     images: Sequence[Path] = ()
     text_only: bool = False
+    kinds: str = ""
     device: str = "auto"
     precision: str = "auto"
     batch_size: int = 8
@@ -90,6 +93,7 @@ class EvaluationPlan:
     base_name: str
     judge: JudgeSource
     dino: JudgeSource | None
+    kinds: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     """What the user should know; grows while the work is done."""
 
@@ -131,7 +135,7 @@ class EvaluationPlan:
             allow_compatible=request.allow_compatible,
         )
         folder = None if registry.readonly else registry.home / "evaluation"
-        evaluator = Evaluator(generator, judge, self.protocol, dino, folder, request.batch_size, seen)
+        evaluator = Evaluator(generator, judge, self.protocol, dino, folder, request.batch_size, seen, self.kinds)
         results = []
         for subject, other, sources in zip(self.subjects, self.against, self.sources, strict=True):
             evaluation = evaluator.measure(subject, sources, progress)
@@ -178,6 +182,7 @@ def plan(registry: Registry, request: EvaluationRequest) -> EvaluationPlan:
         name,
         judge,
         find_dino(request.dino) if request.dino else None,
+        read_kinds(request.kinds) if request.kinds else (),
         notes,
     )
 

@@ -48,6 +48,7 @@ HEADERS = {
     help="Compare with these pictures instead of the word's own.",
 )
 @click.option("--text-only", is_flag=True, help="Leave image alignment out.")
+@click.option("--kinds", default="", metavar="TEXT", help="Also count kinds, as in 'a photo of a {red|blue} flower'.")
 @click.option("--pictures", type=int, default=0, metavar="N", help="Pictures of the plain prompt.")
 @click.option("--edit-pictures", type=int, default=0, metavar="N", help="Pictures of each edit.")
 @click.option("--prompt", default="", metavar="TEXT", help="The plain prompt, with {} for the word.")
@@ -72,6 +73,9 @@ def command(references: tuple[str, ...], run_id: str | None, best: bool, as_json
     Image alignment is the mean cosine between generated and source pictures ("does it look like it"), text alignment
     that between edited pictures and their prompt without the word ("does it still do what I say"). Values have 95 %
     intervals and are kept with the version: see tireg show and tireg list --sort score. docs/evaluation.md explains.
+
+    --kinds counts which of several texts the judge finds nearest to each picture of the plain prompt, and how often two
+    pictures are of different kinds: a word that always gives the same is told from one that does not.
 
     quick makes 24 pictures, paper 256 or more with 50 steps. Ctrl-C stops; the same command goes on where it was.
 
@@ -184,6 +188,10 @@ def _print(planned: EvaluationPlan, results: list[Measured], chosen: str | None)
             rows.append([result.against.subject.label, *_cells(result.against.intervals(), measures)])
             rows.append(["difference", *_cells(differences(result.evaluation, result.against), measures, signed=True)])
     emit_table(["", *(HEADERS[m] for m in measures)], rows)
+    if planned.kinds:
+        from tireg_cli.evaluation import print_kinds
+
+        print_kinds(results)
     if any(r.against for r in results):
         hint("a difference whose interval holds 0 is not clear at this number of pictures")
     if chosen is not None:
@@ -203,8 +211,6 @@ def _doubt(results: list[Measured]) -> str:
 
 
 def _cells(intervals: dict[str, Interval], measures: list[str], *, signed: bool = False) -> list[str]:
-    form = "+.4f" if signed else ".4f"
-    return [
-        f"{i.value:{form}} [{i.low:{form}}, {i.high:{form}}]" if (i := intervals.get(m)) is not None else ""
-        for m in measures
-    ]
+    from tireg_cli.evaluation import cell
+
+    return [cell(intervals[m], signed=signed) if m in intervals else "" for m in measures]

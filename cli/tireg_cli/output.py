@@ -76,7 +76,7 @@ def emit_table(
     columns = shutil.get_terminal_size((80, 24)).columns
     kept = list(range(len(headers)))
     for header in spare:
-        if sum(min(widths[i], READABLE) + 2 for i in kept) - 2 > columns:
+        if sum((widths[i] if i < whole else min(widths[i], READABLE)) + 2 for i in kept) - 2 > columns:
             kept.remove(headers.index(header))
     headers, widths, cells = (
         [headers[i] for i in kept],

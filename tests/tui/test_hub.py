@@ -161,6 +161,26 @@ def test_pushing_lists_what_becomes_readable_first(home: Path, server: HubServer
 
 
 @pytest.mark.slow
+def test_a_conflict_shows_both_sides(home: Path, server: HubServer) -> None:
+    server.add_repo("alice/teapot", {"learned_embeds.bin": b"another program's"})
+    with Registry.open(home) as registry:
+        version = learn(registry, 5, "teapot")
+
+    async def story(pilot: Pilot[None]) -> None:
+        app_of(pilot).push_word("teapot@1")
+        await until(pilot, lambda: "has moved" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "there: learned_embeds.bin, which tireg did not write at " in text
+        assert f"here:  teapot@1 ({version.digest[:19]}…), never seen from here" in text
+        assert "tireg pull alice/teapot" in text
+        await pilot.press("ctrl+g")
+        await pilot.pause()
+        assert "Not yet" in notices(pilot)
+
+    drive(home, story, size=(180, 45))
+
+
+@pytest.mark.slow
 def test_a_hub_that_stalls_is_given_up(home: Path, server: HubServer) -> None:
     server.faults.append(Fault.stall("GET /api/models", 60))
 

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from tireg_tui.processes import ChildFailed, end, environment, last_line
-from tiregistry.errors import TiregError
+from tiregistry.errors import Conflict
 
 Progress = Callable[[str, int, int], None]
 
 
-class HubRefused(TiregError):
-    """The core's own error, as the other process told it.
+class HubRefused(Conflict):
+    """The core's own error, as the other process told it; of a conflict with both sides, where they are known.
 
     Attributes:
         kind: name of the error's class: `HeadMoved`, `AlreadyExists` …
     """
 
-    def __init__(self, message: str, hint: str, kind: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, hint: str, kind: str, theirs: str = "", ours: str = "") -> None:
+        super().__init__(message, hint, theirs, ours)
         self.kind = kind
 
 
@@ -75,7 +75,8 @@ class HubProcess:
                         return entry["answer"]
                     if "error" in entry:
                         answered = True
-                        raise HubRefused(str(entry["error"]), str(entry["hint"]), str(entry["kind"]))
+                        sides = str(entry.get("theirs", "")), str(entry.get("ours", ""))
+                        raise HubRefused(str(entry["error"]), str(entry["hint"]), str(entry["kind"]), *sides)
                     if progress is not None and "progress" in entry:
                         what, done, total = entry["progress"]
                         progress(str(what), int(done), int(total))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiregistry.errors import Conflict, TiregError
 from tiregistry.hub.remote import readers
 
 FIELDS = ("base", "author", "sort")
@@ -66,6 +67,17 @@ def pull_lines(looked: Mapping[str, Any]) -> list[str]:
     if not fetched:
         lines.append("it holds no learned word")
     return lines
+
+
+def refusal_lines(error: TiregError | OSError) -> list[str]:
+    """What stands in the way: the fact, both sides of a conflict where they are known, and the next step."""
+    if not isinstance(error, TiregError):
+        return [str(error)]
+    if isinstance(error, Conflict) and error.theirs and error.ours:
+        facts = [error.summary, f"  there: {error.theirs}", f"  here:  {error.ours}"]
+    else:
+        facts = [error.message]
+    return [*facts, *([error.hint] if error.hint else [])]
 
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ Tell = Callable[..., None]
 
 def main() -> None:
     """Answer until the other end closes the pipe."""
-    from tiregistry.errors import TiregError
+    from tiregistry.errors import Conflict, TiregError
     from tiregistry.hub.client import Hub
     from tiregistry.hub.endpoints import choose_endpoint
     from tiregistry.registry.registry import Registry
@@ -44,6 +44,9 @@ def main() -> None:
             with Registry.open() as registry:
                 answer = ACTS[request["do"]](registry, hub, request, partial(tell, number))
             tell(number, answer=answer)
+        except Conflict as error:
+            sides = {"theirs": error.theirs, "ours": error.ours}
+            tell(number, error=error.summary, hint=error.hint, kind=type(error).__name__, **sides)
         except TiregError as error:
             tell(number, error=error.message, hint=error.hint, kind=type(error).__name__)
         except Exception as error:  # the front end says it; the next request may well work

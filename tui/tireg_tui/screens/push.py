@@ -152,8 +152,8 @@ class PushPage(Place):
         try:
             plan = await self.tireg.hub.ask("plan", **request)
         except (TiregError, OSError) as error:
-            message = f"{error.message} · {error.hint}" if isinstance(error, TiregError) else str(error)
-            plan_text.update(Text(safe(message, limit=1000), style=ink(self.app, "error")))
+            lines = [safe(line, limit=800) for line in hub_texts.refusal_lines(error)]
+            plan_text.update(Text("\n".join(lines), style=ink(self.app, "error")))
             self.query_one("#push-tabs").display = False
             return
         self._plan = plan

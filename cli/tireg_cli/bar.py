@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -10,13 +11,17 @@ from tireg_cli.messages import color_allowed
 
 
 class CountingBar:
-    """Shows `label ████░░ 1,200/5,000 · 3 s left`; call it with done, total and what is counted."""
+    """Shows `label ████░░ 1,200/5,000 · 3 s left`; call it with done, total and what is counted.
+
+    A total of 0 is work that cannot be counted. On a narrow terminal the bar gives way to the numbers.
+    """
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._next = 0.0
         self._began: dict[str, float] = {}
         self._shown = False
+        self._widest = 0
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> CountingBar:
@@ -28,12 +33,19 @@ class CountingBar:
         if not self._live or now < self._next:
             return
         self._next = now + 0.1
-        share = done / total if total else 1.0
+        room = shutil.get_terminal_size((80, 24)).columns - 1  # a line that wraps could not be drawn over
+        share = done / total if total else 0.0
         left = (now - began) * (1 - share) / share if share else 0.0
         bar = "█" * int(share * 24) + "░" * (24 - int(share * 24))
         line = f"{self._label} {what} {bar} {done:,}/{total:,}" + (f" · {left:.0f} s left" if left >= 1 else "")
+        if not total:
+            line = f"{self._label} {what} …"
+        elif len(line) > room:
+            line = f"{what} {done:,}/{total:,}"
+        line = line[:room]
+        self._widest = max(self._widest, len(line))
         dim, plain = ("\x1b[2m", "\x1b[0m") if color_allowed(sys.stderr) else ("", "")
-        sys.stderr.write(f"\r{dim}{line}{plain}\x1b[K" if dim else f"\r{line:<78}")
+        sys.stderr.write(f"\r{dim}{line}{plain}\x1b[K" if dim else f"\r{line:<{self._widest}}")
         sys.stderr.flush()
         self._shown = True
 
@@ -46,5 +58,5 @@ class CountingBar:
         """Take the bar off the terminal, so that something else can be printed; the next call shows it again."""
         if self._shown:
             self._shown = False
-            sys.stderr.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * 78 + "\r")
+            sys.stderr.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * self._widest + "\r")
             sys.stderr.flush()

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.running import Tireg
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
+from tireg_cli.bar import CountingBar
 from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
@@ -361,6 +362,38 @@ def test_a_terminal_gets_a_header_and_is_asked_before_a_purge(words: Registry) -
     shown, code = talk("remove", "inky", "--purge", answer=b"y\n")
     assert code == 0
     assert [item.reference for item in words.trash()] == []
+
+
+def test_an_interrupted_check_says_how_it_goes_on(
+    tireg: Tireg, words: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tiregistry.registry.verify._check_versions", interrupted)
+        assert "tireg verify --resume" in tireg("verify", code=130).err
+    blob = words.blobs.path(words.version("inky").images[0].digest)
+    blob.chmod(0o644)
+    blob.write_bytes(bytes(blob.stat().st_size))
+    assert "everything is as it was" in tireg("verify", "--resume").err  # it was found good before
+    assert "1 damage: 8 files" in tireg("verify", "--resume", code=6).err  # nothing is left to go on with
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(20, "files 1,200/5,000"), (80, "checking files █████░")])
+def test_the_bar_fits_the_terminal(
+    columns: int, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for done, total, what in ((0, 0, "the database"), (1200, 5000, "files")):
+        with CountingBar("checking") as bar:
+            bar(done, total, what)
+        drawn = capsys.readouterr().err.split("\r")
+        assert all(len(line) < columns for line in drawn)
+        assert not "".join(drawn[2:]).strip()  # wiped
+    assert drawn[1].startswith(shown)
 
 
 def test_a_reader_that_goes_away_is_no_error(words: Registry) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from tiregistry.errors import AlreadyExists, DiskFull, FileMissing
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, sync_folder
+from tiregistry.registry.filesystem import folder_lock, is_running, sync_folder
 from tiregistry.registry.schema import SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated
 
+_ABANDONED = 3600.0  # seconds without a write; a process of this number may be another machine's
 Progress = Callable[[int, int, str], None]
 
 
@@ -61,6 +63,7 @@ def backup(
     if target.exists() and not overwrite:
         raise AlreadyExists(f"{target} exists", "choose another name, or add --force")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    _sweep(target)
     try:
         with (
             translated(target),
@@ -75,6 +78,17 @@ def backup(
         raise DiskFull(f"no space left for {target}", "choose another place") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed backups left beside `target`: hidden, half written, and as large as the registry."""
+    ours = re.compile(rf"\.(?:tireg-backup-\d{{8}}-\d{{6}}\.zip|{re.escape(target.name)})\.(\d+)\.part")
+    for file in target.parent.glob(".*.part"):
+        match = ours.fullmatch(file.name)
+        with suppress(OSError):
+            is_old = time.time() - file.stat().st_mtime >= _ABANDONED
+            if match and is_old and not is_running(match[1]) and file.is_file() and not file.is_symlink():
+                file.unlink()
 
 
 def _write(

@@ -107,3 +107,18 @@ def folder_lock(folder: Path, *, exclusive: bool) -> Iterator[None]:
         yield
     finally:
         os.close(handle)  # gives the lock back, as does the end of the process however it comes
+
+
+def is_running(pid: str) -> bool:
+    """Whether the process that named a file it is writing may still be at work."""
+    if not pid.isdecimal():
+        return False
+    if os.name != "posix":  # elsewhere asking for a process may end it; age decides alone
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

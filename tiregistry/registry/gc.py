@@ -13,7 +13,7 @@ from pathlib import Path
 from tiregistry.errors import Damaged
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, make_folder
+from tiregistry.registry.filesystem import folder_lock, is_running, make_folder
 from tiregistry.registry.sharing import blobs_of_pictures
 from tiregistry.registry.strays import is_blank, strays
 
@@ -147,7 +147,7 @@ def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, in
         for entry in os.scandir(blobs.temporary):
             status = entry.stat(follow_symlinks=False)
             age = now - status.st_mtime
-            is_left_behind = age >= GRACE_SECONDS or not _is_running(entry.name.partition("-")[0])
+            is_left_behind = age >= GRACE_SECONDS or not is_running(entry.name.partition("-")[0])
             if age >= grace and is_left_behind and entry.is_file(follow_symlinks=False):
                 found.append((entry.name, status.st_size))
     except FileNotFoundError:
@@ -164,21 +164,6 @@ def _staged(staging: Path, grace: float, now: float) -> list[tuple[str, int]]:
             sizes = (file.stat().st_size for file in entry.rglob("*") if file.is_file() and not file.is_symlink())
             found.append((entry.name, sum(sizes)))
     return sorted(found)
-
-
-def _is_running(pid: str) -> bool:
-    """Whether the process that named a temporary file may still be writing it."""
-    if not pid.isdecimal():
-        return False
-    if os.name != "posix":  # elsewhere asking for a process may end it; age decides alone
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -22,7 +22,7 @@ from tiregistry.registry.strays import is_blank, strays
 
 Kind = Literal["database", "search", "file", "manifest", "rows"]
 Progress = Callable[[int, int, str], None]
-"""Called with done, total and what is being checked."""
+"""Called with done, total (0 where nothing can be counted) and what is being checked."""
 
 _BATCH = 200
 
@@ -88,6 +88,8 @@ def verify(
             damage = replace(damage, repair=done, remains=remains or not done)
         report.damages.append(damage)
 
+    if progress:
+        progress(0, 0, "the database")
     structure = list(_database_damages(db))
     for damage in structure:
         add(damage, partial(repair.reindex_database, db))
@@ -103,6 +105,7 @@ def verify(
     _check_versions(db, blobs, report, add, copies, progress)
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
+    _end_session(db)
     report.known_losses = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL"))
     report.seconds = time.monotonic() - began
     return report
@@ -205,9 +208,6 @@ def _check_files(
     finally:
         _note_good(db, good, quick=quick)
     report.files = total
-    if not db.readonly:
-        with suppress(DiskFull), db.write() as connection:
-            connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
 
 
 def _begin_session(db: Database, *, resume: bool) -> float:
@@ -220,6 +220,12 @@ def _begin_session(db: Database, *, resume: bool) -> float:
         with suppress(DiskFull), db.write() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES ('verify_began', ?)", (repr(now),))
     return now
+
+
+def _end_session(db: Database) -> None:
+    if not db.readonly:
+        with suppress(DiskFull), db.write() as connection:
+            connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
 
 
 def _note_good(db: Database, digests: list[str], *, quick: bool) -> None:

@@ -12,7 +12,7 @@ from tireg_cli.bar import CountingBar
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit_json, emit_table
 from tireg_cli.paths import PathParam
-from tiregistry.errors import ExitCode, InvalidInput
+from tiregistry.errors import ExitCode, Interrupted, InvalidInput
 from tiregistry.registry.registry import Registry
 
 
@@ -43,7 +43,10 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
         raise InvalidInput("--from belongs to --repair", "tireg verify --repair --from PATH")
     with Registry.open() as registry, CountingBar("checking") as bar:
         home = registry.home
-        report = registry.verify(quick=quick, resume=resume, repair=repair, copies=copies, progress=bar)
+        try:
+            report = registry.verify(quick=quick, resume=resume, repair=repair, copies=copies, progress=bar)
+        except KeyboardInterrupt:
+            raise Interrupted("the check was interrupted", "tireg verify --resume goes on where it stopped") from None
     if as_json:
         emit_json(asdict(report))
     elif report.damages:

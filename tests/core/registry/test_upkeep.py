@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 import zipfile
 from contextlib import closing
@@ -453,6 +455,22 @@ def test_a_damaged_registry_can_be_backed_up_and_the_backup_says_what_it_lacks(
         assert new.merge_backup(tmp_path / "b.zip").missing == [version.images[0].digest]
         assert new.version("gnome").embedding() == make_embedding()
         assert new.verify().known_losses == 1
+
+
+def test_what_a_killed_backup_left_behind_goes_with_the_next(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [f".b.zip.{gone.pid}.part", f".tireg-backup-20260101-000000.zip.{gone.pid}.part"]
+    kept = [f".b.zip.{os.getpid()}.part.txt", f".b.zip.{os.getppid()}.part", f".other.zip.{gone.pid}.part", "b.part"]
+    for name in (*left, *kept):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (0, 0))
+    young = tmp_path / f".b.zip.{gone.pid}0.part"
+    young.write_bytes(b"half")
+    registry.backup(tmp_path / "b.zip")
+    assert [name for name in (*left, *kept) if (tmp_path / name).exists()] == kept
+    assert young.exists()
 
 
 def test_a_backup_file_is_never_half_there(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

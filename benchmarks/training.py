@@ -56,6 +56,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default="", help="diffusers folder, sd15 or sdxl (default: the embedded base model)")
+    parser.add_argument(
+        "--keep", default="", help="folder for the prepared base model, to be used again by a later call"
+    )
     parser.add_argument("--pictures", default=str(ROOT / "tests/data/concepts/objects/guitar"))
     parser.add_argument("--resolution", type=int, default=0, help="default: the base model's own")
     parser.add_argument("--batch", type=int, nargs="*", default=[8])
@@ -78,8 +81,10 @@ def _prepare(arguments: argparse.Namespace, scratch: Path) -> None:
     from tiregistry.bases.families import family_of_folder, resolution_of_folder
     from tiregistry.bases.locating import embedded_folder
 
-    folder = scratch / "base"
-    if arguments.base in ("sd15", "sdxl"):
+    folder = Path(arguments.keep) / (arguments.base or "embedded") if arguments.keep else scratch / "base"
+    if arguments.keep and (folder / "model_index.json").exists():
+        pass
+    elif arguments.base in ("sd15", "sdxl"):
         code = (
             f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n"
             "from pathlib import Path\nfrom benchmarks.random_models import random_base\n"

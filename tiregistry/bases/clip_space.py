@@ -55,7 +55,8 @@ class ClipSpace:
         return [*self._vision.parameters(), self._projection]
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
-        """Float32 `[b, projection]` of token ids `[b, window]`: the projected state at the first end token."""
+        """Float32 `[b, projection]` of token ids `[b, window]` on any device: the projected state at the first end."""
+        ids = ids.to(self._device)
         states = self._text_model(ids).last_hidden_state.float()
         end = (ids == self._tokenizer.eos_token_id).int().argmax(dim=1)
         features: torch.Tensor = states[torch.arange(len(ids), device=ids.device), end] @ self._projection.T

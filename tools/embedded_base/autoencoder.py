@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from tools.embedded_base.dataset import Dataset
+from tools.embedded_base.dataset import Dataset, DeviceSet
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision, save_atomically
 
 CROP = 32
@@ -64,12 +64,13 @@ def train_autoencoder(data: Dataset, work: Path, minutes: float, device: torch.d
         "vae", work, minutes, device, {"vae": model}, 1.5e-3, seed, weight_decay=1e-4, floor=0.03, average_decay=0.99
     )
 
+    arrays = DeviceSet(data, device)
+
     def losses() -> Losses:
-        rows = np.sort(stage.rng.choice(data.training_count, batch, replace=False))
+        rows = arrays.rows(stage.rng, batch)
         top, left = stage.rng.integers(0, (64 - CROP) // 4 + 1, 2) * 4
-        x = to_tensor(data.pictures[rows, top : top + CROP, left : left + CROP]).to(
-            device, memory_format=torch.channels_last
-        )
+        x = arrays.pictures_at(rows)[..., top : top + CROP, left : left + CROP]
+        x = x.contiguous(memory_format=torch.channels_last)
         with reduced_precision(device):
             posterior = model.encode(x).latent_dist
             output = model.decode(posterior.sample()).sample
@@ -103,8 +104,9 @@ def _encode(folder: str, work: str, first: int, count: int, device: str) -> torc
     pictures = np.load(Path(folder) / "pictures.npy", mmap_mode="r")
     parts = []
     with torch.no_grad(), reduced_precision(torch.device(device)):
-        for start in range(first, first + count, 64):
-            x = to_tensor(pictures[start : min(start + 64, first + count)]).to(
+        step = 64 if device == "cpu" else 1024
+        for start in range(first, first + count, step):
+            x = to_tensor(pictures[start : min(start + step, first + count)]).to(
                 device, memory_format=torch.channels_last
             )
             parts.append(model.encode(x).latent_dist.mode().half().cpu())
@@ -115,8 +117,8 @@ def latents(data: Dataset, work: Path, device: torch.device) -> tuple[torch.Tens
     """All pictures as (n, 4, 16, 16) float16 latents of standard deviation 1, and their scaling factor; cached."""
     path = work / "latents.pt"
     if not path.exists():
-        chunk = 2000
         workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
+        chunk = 2000 if device.type == "cpu" else len(data)
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
             jobs = [
                 pool.submit(_encode, str(data.folder), str(work), first, min(chunk, len(data) - first), device.type)

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tools.embedded_base.dataset import CHUNK, scene_at
 from tools.embedded_base.tokenizer import LENGTH, CaptionEncoder
@@ -39,8 +40,15 @@ def encode_captions(folder: Path, tokenizer_folder: Path) -> None:
     print(f"tokenizer: {count * (DESCRIBED + NAMED)} captions encoded", flush=True)
 
 
-def pick_captions(captions: np.ndarray, rows: np.ndarray, rng: np.random.Generator, named: float = 0.4) -> np.ndarray:
+def pick_captions(
+    captions: torch.Tensor, rows: torch.Tensor, rng: np.random.Generator, named: float = 0.4
+) -> torch.Tensor:
     """(len(rows), 32) int64: one caption for each of these pictures, with a name in `named` of them."""
     use_name = rng.random(len(rows)) < named
     column = np.where(use_name, DESCRIBED + rng.integers(0, NAMED, len(rows)), rng.integers(0, DESCRIBED, len(rows)))
-    return captions[rows, column].astype(np.int64)
+    return captions[rows, torch.from_numpy(column).to(rows.device)].long()
+
+
+def up_to_the_end(ids: torch.Tensor, end: int) -> torch.Tensor:
+    """Without the columns that only pad; on a GPU with them, since looking would mean waiting for it."""
+    return ids if ids.is_cuda else ids[:, : int((ids == end).int().argmax(1).max()) + 1]

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tools.embedded_base.world.backgrounds import CONTEXTS, SIZE
 from tools.embedded_base.world.media import Style, style_vector
@@ -100,3 +101,29 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+
+class DeviceSet:
+    """A rendered set as tensors on the device that trains; on a GPU all of it, on a CPU pictures stay in their file.
+
+    pictures (n, 64, 64, 3) uint8, captions (n, 5, 32) int16, names and styles float16, labels (n, 4) int64.
+    """
+
+    def __init__(self, data: Dataset, device: torch.device) -> None:
+        self.device, self.training_count = device, data.training_count
+        # "c": torch wants memory that it may write to; nothing reaches the file.
+        self.pictures = torch.from_numpy(np.load(data.folder / "pictures.npy", mmap_mode="c"))
+        if device.type != "cpu":
+            self.pictures = self.pictures.to(device)
+        self.captions = torch.from_numpy(np.load(data.folder / "captions.npy")).to(device)
+        self.names = torch.from_numpy(data.names).to(device)
+        self.styles = torch.from_numpy(data.styles).to(device)
+        self.labels = torch.from_numpy(data.labels).to(device)
+
+    def rows(self, rng: np.random.Generator, batch: int) -> torch.Tensor:
+        """(batch,) int64 training rows, drawn with `rng`, on the device."""
+        return torch.from_numpy(np.sort(rng.integers(0, self.training_count, batch))).to(self.device)
+
+    def pictures_at(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, 3, 64, 64) float32 in -1..1."""
+        return self.pictures[rows.to(self.pictures.device)].to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1

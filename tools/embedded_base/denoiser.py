@@ -10,13 +10,15 @@ from torch import nn
 
 from tools.embedded_base.autoencoder import to_pictures
 from tools.embedded_base.caption_ids import pick_captions
-from tools.embedded_base.dataset import Dataset
+from tools.embedded_base.dataset import Dataset, DeviceSet
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.tokenizer import CaptionEncoder
 from tools.embedded_base.towers import NAME_NOISE, WIDTH, TextTower
 
 EMPTY_SHARE = 0.1
 """Captions replaced by the empty one, for guidance."""
+NAMED_SHARE = 0.5
+"""Captions that call the individual by its name: what makes a learned word's surroundings mean something."""
 TIMESTEP_POWER = 0.75
 """Timesteps are drawn as u ** this: below 1 leans towards high noise, where layout and shape are decided."""
 
@@ -73,21 +75,20 @@ def train_unet(
     text.embedding.noise = NAME_NOISE
     unet = build_unet().to(device, memory_format=torch.channels_last)
     batch = 32 if device.type == "cpu" else 512
-    stage = Stage(
-        "unet", work, minutes, device, {"unet": unet}, 1.3e-3, seed, warm_up=100, hold=0.1, average_decay=0.992
-    )
+    rate, decay = (1.3e-3, 0.992) if device.type == "cpu" else (1.6e-3, 0.996)
+    stage = Stage("unet", work, minutes, device, {"unet": unet}, rate, seed, warm_up=100, hold=0.1, average_decay=decay)
     forward: nn.Module = torch.compile(unet, dynamic=False) if compiled else unet
-    captions = np.load(data.folder / "captions.npy")
-    empty = encoder("")
+    arrays, z = DeviceSet(data, device), z.to(device)
+    empty = torch.from_numpy(encoder("")).to(device)
     alphas = build_scheduler().alphas_cumprod.to(device)
 
     def losses() -> Losses:
-        rows = stage.rng.integers(0, data.training_count, batch)
-        chosen = pick_captions(captions, rows, stage.rng)
-        chosen[stage.rng.random(batch) < EMPTY_SHARE] = empty
-        things = torch.from_numpy(data.names[rows].astype(np.float32)).to(device)
-        styles = torch.from_numpy(data.styles[rows].astype(np.float32)).to(device)
-        x = z[rows].float().to(device)
+        rows = arrays.rows(stage.rng, batch)
+        chosen = pick_captions(arrays.captions, rows, stage.rng, NAMED_SHARE)
+        emptied = torch.from_numpy(stage.rng.random(batch) < EMPTY_SHARE).to(device)
+        chosen = torch.where(emptied[:, None], empty, chosen)
+        things, styles = arrays.names[rows].float(), arrays.styles[rows].float()
+        x = z[rows].float()
         noise = torch.randn_like(x)
         t = (1000 * torch.rand(batch, device=device) ** TIMESTEP_POWER).long().clamp(max=999)
         alpha = alphas[t].view(-1, 1, 1, 1)
@@ -95,7 +96,7 @@ def train_unet(
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * x
         with reduced_precision(device):
             with torch.no_grad():
-                states = text(torch.from_numpy(chosen).to(device), things, styles)
+                states = text(chosen, things, styles)
             prediction = forward(noisy, t, states).sample
         return {"loss": (prediction.float() - velocity).square().mean()}
 

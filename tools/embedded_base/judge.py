@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tools.embedded_base.autoencoder import to_tensor
-from tools.embedded_base.dataset import ATTRIBUTES, Dataset
+from tools.embedded_base.dataset import ATTRIBUTES, Dataset, DeviceSet
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.towers import conv
 
@@ -52,11 +52,13 @@ def train_judge(data: Dataset, work: Path, minutes: float, device: torch.device,
         "judge", work, minutes, device, {"judge": model}, 2e-3, seed + 77, weight_decay=0.05, average_decay=0.98
     )
 
+    arrays = DeviceSet(data, device)
+
     def losses() -> Losses:
-        rows = np.sort(stage.rng.integers(0, data.training_count, batch))
-        x = to_tensor(data.pictures[rows]).to(device, memory_format=torch.channels_last)
+        rows = arrays.rows(stage.rng, batch)
+        x = arrays.pictures_at(rows).to(memory_format=torch.channels_last)
         x = x + 0.1 * torch.randn_like(x) * torch.rand(batch, 1, 1, 1, device=device)
-        labels = torch.from_numpy(data.labels[rows]).to(device)
+        labels = arrays.labels[rows]
         with reduced_precision(device):
             features = model.features(x)
         features = F.dropout(features.float(), 0.1)

@@ -30,7 +30,7 @@ from tools.embedded_base.concepts import (
 )
 from tools.embedded_base.summary import print_summary
 
-PASS = 8
+PASS, GPU_PASS = 8, 96
 """Words that are learned in one pass."""
 
 
@@ -111,8 +111,9 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     if any(isinstance(held, HeldOutThing) for held in words.values()):
         words |= {(seed, TEST_STYLES[0].name): TEST_STYLES[0] for seed in range(arguments.seeds)}
     missing = [(seed, held) for (seed, name), held in words.items() if not _word_file(out, name, seed).exists()]
-    for first in range(0, len(missing), PASS):
-        jobs = missing[first : first + PASS]
+    size = PASS if base.device.type == "cpu" else GPU_PASS
+    for first in range(0, len(missing), size):
+        jobs = missing[first : first + size]
         lessons = [
             Lesson(
                 held.name,

@@ -19,6 +19,8 @@ Losses = dict[str, torch.Tensor]
 
 CHECKPOINT_SECONDS = 240
 LOG_SECONDS = 20
+FIRST_LOOK = 20
+"""Steps after which the first log line is written: a loss that is no number shall not use up a budget."""
 AVERAGE_EVERY = 4
 
 
@@ -134,12 +136,15 @@ class Stage:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.average_decay, self.step / (self.step + 60.0))
+        averages, values = [], []
         for key, module in self.modules.items():
             for name, value in module.state_dict().items():
                 if value.is_floating_point():
-                    self.average[key][name].lerp_(value, 1 - decay)
+                    averages.append(self.average[key][name])
+                    values.append(value)
                 else:
                     self.average[key][name].copy_(value)
+        torch._foreach_lerp_(averages, values, 1 - decay)
 
     def _show(self, milestone: Callable[[int], None]) -> None:
         """Calls `milestone` while the modules wear their averaged weights, in eval mode.
@@ -176,7 +181,9 @@ class Stage:
         losses = batch_losses()
         self.optimizer.zero_grad()
         losses["loss"].backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        # What the fused optimiser reads to leave a step out, without waiting for the device to answer.
+        self.optimizer.grad_scale, self.optimizer.found_inf = None, (~norm.isfinite()).float().to(norm.device)
         self.optimizer.step()
         if after_step:
             after_step()
@@ -231,7 +238,7 @@ class Stage:
         if compiled:
             batch_losses()["loss"].backward()  # compiles before the fork, once for all workers
         shared = self._fork(workers, batch_losses, after_step)
-        sums: dict[str, float] = defaultdict(float)
+        sums: dict[str, torch.Tensor | float] = defaultdict(float)
         own, first_step, logged_step = 0, self.step, self.step
         counted = 0
         last = logged = saved = time.monotonic()
@@ -243,13 +250,19 @@ class Stage:
             if own % AVERAGE_EVERY == 0:
                 self._update_average()
             for key, value in losses.items():
-                sums[key] += float(value.detach())
+                sums[key] += value.detach()  # read when logged: a GPU must not be waited for at every step
             counted += 1
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
             shared[0] = self.seconds
-            if now - logged > LOG_SECONDS:
-                numbers = " ".join(f"{key} {value / counted:.4f}" for key, value in sums.items())
+            if own == FIRST_LOOK or now - logged > LOG_SECONDS:
+                if not math.isfinite(float(sums["loss"])):
+                    shared[1] = 1
+                    raise SystemExit(
+                        f"{self.name}: the loss is {float(sums['loss'])} after step {self.step};"
+                        f" {self.path.name} keeps what was saved before"
+                    )
+                numbers = " ".join(f"{key} {float(value) / counted:.4f}" for key, value in sums.items())
                 rate = (self.step - logged_step) * batch_size / (now - logged)
                 learning_rate = self.optimizer.param_groups[0]["lr"]
                 left = self.budget - self.seconds

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from tools.embedded_base.caption_ids import pick_captions
-from tools.embedded_base.dataset import ATTRIBUTES, Dataset
+from tools.embedded_base.caption_ids import pick_captions, up_to_the_end
+from tools.embedded_base.dataset import ATTRIBUTES, Dataset, DeviceSet
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.tokenizer import LENGTH, CaptionEncoder
 from tools.embedded_base.world.media import Style
@@ -109,7 +109,7 @@ class TextTower(nn.Module):
     ) -> torch.Tensor:
         """(n, 192): the state at the first end token."""
         states = self(ids, things, styles)
-        return states[torch.arange(len(ids)), (ids == self.end).int().argmax(1)]
+        return states[torch.arange(len(ids), device=ids.device), (ids == self.end).int().argmax(1)]
 
     def plain_state(self) -> dict[str, torch.Tensor]:
         """Weights of the ordinary `CLIPTextModel`, without the maps that made the names."""
@@ -177,23 +177,20 @@ def train_text_tower(
     batch = 128 if device.type == "cpu" else 1024
     modules = {"text": text, "teacher": teacher, "alignment": alignment}
     stage = Stage("text", work, minutes, device, modules, 1.2e-3, seed, weight_decay=0.02, average_decay=0.98)
-    captions = np.load(data.folder / "captions.npy", mmap_mode="r")
     text.embedding.noise = NAME_NOISE
-    points = np.concatenate([data.names, data.styles], 1)
-    split = data.names.shape[1]
+    arrays, z = DeviceSet(data, device), z.to(device)
     n = data.training_count
 
-    def read(rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        both = torch.from_numpy(points[rows].astype(np.float32)).to(device)
-        return both, both[:, :split], both[:, split:]
+    def read(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        things, styles = arrays.names[rows].float(), arrays.styles[rows].float()
+        return torch.cat([things, styles], 1), things, styles
 
     def losses() -> Losses:
-        rows = stage.rng.integers(0, n, batch)
-        ids = torch.from_numpy(pick_captions(captions, rows, stage.rng)).to(device)
-        ids = ids[:, : int((ids == text.end).int().argmax(1).max()) + 1]
+        rows = arrays.rows(stage.rng, batch)
+        ids = up_to_the_end(pick_captions(arrays.captions, rows, stage.rng), text.end)
         target, things, styles = read(rows)
-        labels = torch.from_numpy(data.labels[rows]).to(device)
-        x = z[rows].float().to(device)
+        labels = arrays.labels[rows]
+        x = z[rows].float()
         x = x + 0.1 * torch.randn_like(x) * torch.rand(batch, 1, 1, 1, device=device)
         with reduced_precision(device):
             features = teacher(x.to(memory_format=torch.channels_last))
@@ -211,15 +208,15 @@ def train_text_tower(
 
     def measure(step: int) -> None:
         text.embedding.noise = 0.0
-        rows = np.arange(n, n + 512)
+        rows = torch.arange(n, n + 512, device=device)
         _, things, styles = read(rows)
         with torch.no_grad():
-            features = teacher(z[rows].float().to(device))
+            features = teacher(z[rows].float())
             seen = [
-                (teacher.heads[key](features).argmax(1).cpu().numpy() == data.labels[rows, i]).mean()
+                float((teacher.heads[key](features).argmax(1) == arrays.labels[rows, i]).float().mean())
                 for i, key in enumerate(ATTRIBUTES)
             ]
-            pooled = text.pooled(torch.from_numpy(captions[rows, 0].astype(np.int64)).to(device), things, styles)
+            pooled = text.pooled(arrays.captions[rows, 0].long(), things, styles)
             similarity = (
                 F.normalize(alignment.project(pooled), dim=-1) @ F.normalize(teacher.project(features), dim=-1).T
             )

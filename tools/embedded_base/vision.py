@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from tools.embedded_base.autoencoder import to_tensor
-from tools.embedded_base.caption_ids import pick_captions
-from tools.embedded_base.dataset import Dataset
+from tools.embedded_base.caption_ids import pick_captions, up_to_the_end
+from tools.embedded_base.dataset import Dataset, DeviceSet
 from tools.embedded_base.stage import Losses, Stage, load_average, reduced_precision
 from tools.embedded_base.towers import PROJECTION, WIDTH, Alignment, Teacher, TextTower, contrast
 
@@ -40,13 +38,13 @@ def load_teacher(work: Path) -> tuple[Teacher, Alignment]:
 
 @torch.no_grad()
 def _teacher_outputs(teacher: Teacher, z: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (n, 256) and projections (n, 128) of every picture, float16 on the CPU."""
+    """Features (n, 256) and projections (n, 128) of every picture, float16 on the device."""
     features, projections = [], []
     for first in range(0, len(z), 512):
         with reduced_precision(device):
             f = teacher(z[first : first + 512].float().to(device, memory_format=torch.channels_last))
-        features.append(f.half().cpu())
-        projections.append(F.normalize(teacher.project(f.float()), dim=-1).half().cpu())
+        features.append(f.half())
+        projections.append(F.normalize(teacher.project(f.float()), dim=-1).half())
     return torch.cat(features), torch.cat(projections)
 
 
@@ -72,36 +70,32 @@ def train_vision(
         warm_up=100,
         average_decay=0.98,
     )
-    captions = np.load(data.folder / "captions.npy", mmap_mode="r")
+    arrays = DeviceSet(data, device)
     scale = alignment.logit_scale.exp().clamp(max=60)
 
     def losses() -> Losses:
-        rows = np.sort(stage.rng.integers(0, data.training_count, batch))
-        x = to_tensor(data.pictures[rows]).to(device)
+        rows = arrays.rows(stage.rng, batch)
+        x = arrays.pictures_at(rows)
         x = x + 0.08 * torch.randn_like(x) * torch.rand(batch, 1, 1, 1, device=device)
-        ids = torch.from_numpy(pick_captions(captions, rows, stage.rng)).to(device)
-        ids = ids[:, : int((ids == text.end).int().argmax(1).max()) + 1]
-        things = torch.from_numpy(data.names[rows].astype(np.float32)).to(device)
-        styles = torch.from_numpy(data.styles[rows].astype(np.float32)).to(device)
+        ids = up_to_the_end(pick_captions(arrays.captions, rows, stage.rng), text.end)
+        things, styles = arrays.names[rows].float(), arrays.styles[rows].float()
         with reduced_precision(device):
             embedded = model(pixel_values=x).image_embeds
             with torch.no_grad():
                 told = text.pooled(ids, things, styles)
         embedded = embedded.float()
         direction = F.normalize(embedded, dim=-1)
-        follow = 1 - (direction * projections[rows].float().to(device)).sum(-1).mean()
-        copy = F.mse_loss(mimic(embedded), features[rows].float().to(device))
+        follow = 1 - (direction * projections[rows].float()).sum(-1).mean()
+        copy = F.mse_loss(mimic(embedded), features[rows].float())
         match = contrast(alignment.project(told.float()), embedded, scale)
         return {"loss": 4 * follow + copy + 0.3 * match, "follow": follow, "copy": copy, "match": match}
 
     def measure(step: int) -> None:
-        rows = np.arange(data.training_count, data.training_count + 512)
+        rows = torch.arange(data.training_count, data.training_count + 512, device=device)
         with torch.no_grad():
-            direction = F.normalize(
-                model(pixel_values=to_tensor(data.pictures[rows]).to(device)).image_embeds, dim=-1
-            ).cpu()
+            direction = F.normalize(model(pixel_values=arrays.pictures_at(rows)).image_embeds, dim=-1)
         taught = projections[rows].float()
-        nearest = (direction @ taught.T).argmax(1) == torch.arange(512)
+        nearest = (direction @ taught.T).argmax(1) == torch.arange(512, device=device)
         print(
             f"vision: step {step} cosine to teacher {(direction * taught).sum(-1).mean():.3f},"
             f" finds its picture {nearest.float().mean():.3f}",

@@ -20,7 +20,7 @@ from tiregistry.training.stopping import StopRule
 from tiregistry.training.wording import Wording
 from tools.embedded_base.autoencoder import to_pictures
 
-BATCH = 16
+BATCH, GPU_BATCH = 16, 256
 """Pictures that are denoised together."""
 
 
@@ -42,8 +42,8 @@ class Lesson:
 
 
 def open_base(folder: Path) -> LoadedBase:
-    """The exported folder as the engine loads any base model."""
-    return load_base(str(folder))
+    """The exported folder as the engine loads any base model, in float32, so that no number is one of rounding."""
+    return load_base(str(folder), precision="fp32")
 
 
 def learn_words(
@@ -92,9 +92,10 @@ def draw(
     Args:
         words: mark in the prompts, such as `<thing>`, to vectors (k, 192).
     """
+    batch = BATCH if base.device.type == "cpu" else GPU_BATCH
     parts = [
-        _draw_batch(base, prompts[first : first + BATCH], words or {}, seed + first, guidance, steps)
-        for first in range(0, len(prompts), BATCH)
+        _draw_batch(base, prompts[first : first + batch], words or {}, seed + first, guidance, steps)
+        for first in range(0, len(prompts), batch)
     ]
     return np.concatenate(parts)
 

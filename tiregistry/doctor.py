@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry import __version__, settings
-from tiregistry.errors import TiregError
+from tiregistry.errors import NotFound, TiregError
 
 if TYPE_CHECKING:
     from tiregistry.graphics.terminal import Terminal
@@ -96,13 +96,15 @@ def _registry() -> Section:
     facts["free disk"] = _size(free)
     if free < LOW_DISK:
         problems.append("the disk is nearly full; tireg gc shows what can be freed")
-    if (home / "registry.db").exists():
+    if home.exists():
         try:
             with Registry.open(home, readonly=True) as registry:
                 facts["words"] = f"{len(registry.placeholders()):,}"
                 facts["default base"] = registry.default_base
             if not os.access(home, os.W_OK):
                 problems.append("the folder can only be read")
+        except NotFound:
+            facts["words"] = "none yet"
         except TiregError as error:
             problems.append(str(error))
     else:

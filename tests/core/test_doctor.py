@@ -27,11 +27,16 @@ def test_a_terminal_that_does_not_answer_is_a_problem() -> None:
 
 def test_the_registry_as_it_is(tmp_path: Path) -> None:
     assert doctor._registry().facts["words"] == "none yet"
+    (tmp_path / "home").mkdir()
+    assert doctor._registry().facts["words"] == "none yet"
     with Registry.open() as registry:
         registry.create_concept("gnome", "<gnome>", "object")
+        registry.blobs.add(b"a file of a word")
     assert doctor._registry().facts["words"] == "1"
     (tmp_path / "home" / "registry.db").write_bytes(b"no database" * 100)
     assert doctor._registry().problems
+    (tmp_path / "home" / "registry.db").unlink()
+    assert "missing or empty" in doctor._registry().problems[0]
 
 
 def test_the_test_card_fits_any_size() -> None:

@@ -87,13 +87,14 @@ def collect(
     if not apply:
         return GcReport(tuple(orphans), (*temporary, *staged), young, applied=False, strays=never_named)
     with folder_lock(db.path.parent, exclusive=True):
-        removed = []
-        for start in range(0, len(orphans), _BATCH):
-            removed += _remove(db, blobs, orphans[start : start + _BATCH], grace, now)
+        # What no row can name goes first: on a full disk it may give the database the space that it needs.
         for name, _ in temporary:
             (blobs.temporary / name).unlink(missing_ok=True)
         for name, _ in staged:
             shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
+        removed = []
+        for start in range(0, len(orphans), _BATCH):
+            removed += _remove(db, blobs, orphans[start : start + _BATCH], grace, now)
     return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), True, never_named)
 
 

@@ -437,6 +437,17 @@ def test_on_a_full_disk_everything_can_be_read(mounted: Path, tmp_path: Path) ->
             registry.tag("gnome", add=["new"])
         with pytest.raises(DiskFull):
             add_version(registry, seed=9)
+    (home / "blobs" / "tmp" / "1-ab").write_bytes(b"")  # as a killed writer leaves it
+    filler.write_bytes(b"x" * (filler.stat().st_size - 200_000))
+    (home / "blobs" / "tmp" / "1-ab").write_bytes(b"x" * 190_000)
+    orphan = home / "blobs" / "aa" / ("a" * 64)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.touch()
+    for file in (home / "blobs" / "tmp" / "1-ab", orphan):
+        os.utime(file, (time.time() - 2 * 86400,) * 2)
+    with Registry.open(home) as registry:
+        assert len(registry.gc(apply=True).files) == 1
+        assert not orphan.exists()
     filler.unlink()
     with Registry.open(home) as registry:
         registry.tag("gnome", add=["new"])

@@ -27,15 +27,16 @@ from tiregistry.hub.remote import readers
 from tiregistry.text import safe
 
 _WAIT = 0.5
+# On narrow screens little more than the first two words is seen.
 _VISIBILITY = (
-    ("private if it is new, else as it is", "keep"),
+    ("as it is there; private if it is new", "keep"),
     ("private: by its owner, or an organization's members", "private"),
     ("public: by everybody", "public"),
 )
 _IMAGES = (
-    ("not sent; those that are there stay", "keep"),
+    ("as they are there; none if it is new", "keep"),
     ("sent, without their metadata", "send"),
-    ("not sent; those that are there are taken away", "remove"),
+    ("taken away there", "remove"),
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
@@ -55,7 +56,7 @@ def locate_base(source: str, revision: str = "") -> Path:
     if source == EMBEDDED:
         folder = embedded_folder()
     elif looks_like_hub_id(source):
-        folder = download(source, revision)
+        folder = download(source, revision, check=_check_index)
     else:
         folder = Path(source).expanduser()
         if not folder.exists():
@@ -95,29 +96,82 @@ def download(
     *,
     files: Sequence[str] = _HUB_FILES,
     instead: str = "use --base embedded, or a folder with the model",
+    check: Callable[[str, str], None] | None = None,
 ) -> Path:
     """The folder of a Hub repository's files on this disk, downloaded where they are not there yet.
 
     Args:
         files: patterns of the files that are needed.
         instead: what a user may do where the Hub cannot be reached.
+        check: called with both before anything is downloaded.
 
     Raises:
-        BaseModelNotFound: there is no such repository that this user may read.
+        BaseModelNotFound: there is no such repository or revision that this user may read.
         HubError: the Hub could not be reached, and the files are not in the local cache.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    try:
+    with _hub_trouble(repo_id, revision, instead):
+        if check:
+            check(repo_id, revision)
         return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=list(files)))
+
+
+def _check_index(repo_id: str, revision: str) -> None:
+    """Ask for the one small file that tells a base model, before gigabytes of something else come down.
+
+    Raises:
+        InvalidInput: the repository has no such file.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(try_to_load_from_cache(repo_id, "model_index.json", revision=revision or None), str):
+        return
+    try:
+        files = HfApi().model_info(repo_id, revision=revision or None).siblings
+    except HfHubHTTPError:
+        raise
+    except Exception:  # no network, or switched off: the download says so, unless it needs none
+        return
+    if not any(file.rfilename == "model_index.json" for file in files or ()):
+        raise InvalidInput(
+            f"{safe(repo_id)} on the Hub is not a base model: it has no model_index.json",
+            "give a repository in the diffusers layout",
+        )
+
+
+@contextmanager
+def _hub_trouble(repo_id: str, revision: str, instead: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises into errors that name the next step."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name = safe(repo_id)
+    try:
+        yield
+    except GatedRepoError:
+        raise BaseModelNotFound(
+            f"the Hub gives {name} only to those who accepted its terms",
+            f"accept them at {constants.ENDPOINT}/{name}, then: hf auth login",
+        ) from None
     except RepositoryNotFoundError:
         raise BaseModelNotFound(
-            f"the Hub has no model {safe(repo_id)} that you may read", "check the spelling, or run: hf auth login"
+            f"the Hub has no model {name} that you may read", "check the spelling, or run: hf auth login"
+        ) from None
+    except RevisionNotFoundError:
+        raise BaseModelNotFound(
+            f"{name} has no revision {safe(revision)}", f"{constants.ENDPOINT}/{name}/tree/main shows what it has"
         ) from None
     except LocalEntryNotFoundError:
+        offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
         why = "HF_HUB_OFFLINE is set" if offline else "the Hub cannot be reached"
-        raise HubError(f"{safe(repo_id)} is not on this disk and {why}", instead) from None
+        raise HubError(f"{name} is not on this disk and {why}", instead) from None
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise HubError(f"downloading {safe(repo_id)} failed: {safe(error, limit=300)}", "try again") from None
+        raise HubError(f"downloading {name} failed: {safe(error, limit=300)}", "try again") from None

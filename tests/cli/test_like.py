@@ -42,7 +42,9 @@ def noise(path: Path, sigma: float = 80) -> Path:
     return path
 
 
-def test_like_finds_the_picture_and_the_mask_it_started_from(gen: Gen, tmp_path: Path) -> None:
+def test_like_finds_the_picture_and_the_mask_it_started_from(
+    gen: Gen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").mkdir()
     init, mask = noise(tmp_path / "in" / "init.png"), tmp_path / "in" / "mask.png"
     half = Image.new("L", (64, 64), 0)
@@ -54,6 +56,9 @@ def test_like_finds_the_picture_and_the_mask_it_started_from(gen: Gen, tmp_path:
     assert gen("--like", first, "--out", again)[0] == 0
     assert first.read_bytes() == again.read_bytes()
     assert b"/in/" not in first.read_bytes()
+
+    assert run(["gallery", "show", "1"]) == 0
+    assert f"start      {init}, mask {mask}, strength 1.0\n" in capsys.readouterr().out
 
     beside = tmp_path / "beside"
     beside.mkdir()

@@ -219,7 +219,7 @@ class Ledger(RegistryFolder):
         return sharing.picture(self.database, picture_id)
 
     def paths_of_picture(self, digest: str) -> list[str]:
-        """Where files of these bytes were: generated pictures, and what they started from; newest first."""
+        """Where files of these bytes were: what generated pictures started from, and such pictures themselves."""
         return sharing.paths_of_picture(self.database, digest)
 
     def forget_pictures(self, ids: Iterable[int]) -> None:

@@ -149,8 +149,8 @@ def forget_pictures(db: Database, ids: Iterable[int]) -> None:
 
 
 def paths_of_picture(db: Database, digest: str) -> list[str]:
-    """Where files of these bytes were: pictures that were generated, and what such pictures started from."""
-    found = [row[0] for row in db.rows("SELECT path FROM pictures WHERE digest = ? ORDER BY id DESC", digest)]
+    """Where files of these bytes were: what generated pictures started from, and such pictures themselves."""
+    found: list[str] = []
     for role in ("picture", "mask"):
         rows = db.rows(
             f"SELECT json_extract(recipe, '$.start.{role}.path') FROM pictures WHERE json_type(recipe, '$.start') = "
@@ -158,6 +158,7 @@ def paths_of_picture(db: Database, digest: str) -> list[str]:
             digest,
         )
         found += [str(row[0]) for row in rows if row[0]]
+    found += [row[0] for row in db.rows("SELECT path FROM pictures WHERE digest = ? ORDER BY id DESC", digest)]
     return list(dict.fromkeys(found))
 
 

@@ -113,6 +113,7 @@ def show(number: int, as_json: bool) -> None:
                 "guidance": recipe.get("guidance_scale", ""),
                 "scheduler": recipe.get("scheduler", ""),
                 "size": f"{recipe.get('width', '?')}x{recipe.get('height', '?')}",
+                "start": _start(recipe.get("start")),
                 "base": picture.base_name,
                 "words": ", ".join(f"{w.get('text')} = {w.get('reference')}" for w in recipe.get("words", [])),
                 "made": forms.day(picture.created_at),
@@ -236,6 +237,19 @@ def _state(registry: Registry, picture: Picture) -> str:
     """Where the picture's bytes are: `file`, `kept`, `file+kept` or `gone`."""
     kept = bool(picture.digest) and picture.digest in registry.blobs
     return "+".join([*["file"] * Path(picture.path).is_file(), *["kept"] * kept]) or "gone"
+
+
+def _start(recorded: Any) -> str:
+    """What a picture started from, in words; empty when that was noise alone."""
+    if not isinstance(recorded, dict):
+        return ""
+    sources = ((role, recorded.get(role)) for role in ("picture", "mask"))
+    named = [
+        ("" if role == "picture" else "mask ") + str(source.get("path") or source.get("name", ""))
+        for role, source in sources
+        if isinstance(source, dict)
+    ]
+    return ", ".join([*named, f"strength {recorded.get('strength', '?')}"])
 
 
 def _data(registry: Registry, picture: Picture) -> dict[str, Any]:

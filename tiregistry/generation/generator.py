@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
-from tiregistry.errors import DeviceError
+from tiregistry.errors import DeviceError, InvalidInput
 from tiregistry.generation.grammar import WordName
+from tiregistry.generation.processor import computing_as
 from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt
-from tiregistry.generation.recipe import make_recipe
+from tiregistry.generation.recipe import Repeat, make_recipe
 from tiregistry.generation.settings import GenerationSettings
 from tiregistry.generation.sizes import check_size, size_multiple
 from tiregistry.generation.start import StartPicture
@@ -222,6 +223,26 @@ class Generator:
             if (pieces := max(len(chunks) for chunks in one.chunks.values())) > 1
         ]
         return Prepared(prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes))
+
+    def repeat(self, repeat: Repeat, *, start: StartPicture | None = None) -> Picture:
+        """The picture of a recipe again, computed as it was: by as many threads, as one of as many at a time.
+
+        Args:
+            repeat: from `tiregistry.generation.recipe.read_repeat`.
+            start: what it started from, where it did (`tiregistry.generation.start_search.find_start`).
+
+        Raises:
+            InvalidInput: the recipe has a start picture and none is given, or the other way round.
+            WrongBaseModel, InvalidConfig, DeviceError: as `prepare` and `render_all`.
+        """
+        if repeat.start is not None and start is None:
+            raise InvalidInput("the picture began with another picture", "give it as start")
+        if repeat.start is None and start is not None:
+            raise InvalidInput("the picture began with noise alone", "leave start out")
+        with computing_as(repeat.threads):
+            item = self.prepare(repeat.prompt, repeat.settings, start=start, pinned=repeat.pinned)
+            (picture,) = self.render_all([(item, repeat.seed)], batch_size=repeat.batch_size, fill=True)
+        return picture
 
     def lend(self, version: Version, embedding: Embedding) -> None:
         """Use `embedding` for a version that is not in the registry, such as a run's word at a checkpoint.

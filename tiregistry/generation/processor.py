@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-_MOST_THREADS = 1024
+# More threads than processors compute the same; very many more take forever.
+_THREADS_PER_PROCESSOR = 4
 
 
 def processor_of(device: torch.device) -> dict[str, Any]:
@@ -34,4 +37,17 @@ def recorded_threads(recipe: Mapping[str, Any]) -> int | None:
     """The CPU threads that a recipe's picture was made with; None on a GPU, or when that is not recorded."""
     processor = recipe.get("processor")
     threads = processor.get("threads") if isinstance(processor, Mapping) else None
-    return threads if type(threads) is int and 1 <= threads <= _MOST_THREADS else None
+    return threads if type(threads) is int and threads >= 1 else None
+
+
+def computing_as(threads: int | None) -> AbstractContextManager[None]:
+    """Within it torch shares work among as many CPU threads as it did for a recorded picture, for the same rounding.
+
+    Args:
+        threads: None, or far more than there are processors: it goes on as it is.
+    """
+    from tiregistry.bases.cpu_threads import using_threads
+
+    if threads is None or threads > _THREADS_PER_PROCESSOR * (os.cpu_count() or 1):
+        return nullcontext()
+    return using_threads(threads)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +20,6 @@ from tiregistry.generation.start_search import GivenStart, find_start
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
-
-# More threads than processors compute the same; very many more take forever.
-_THREADS_PER_PROCESSOR = 4
 
 
 class Like:
@@ -63,15 +58,6 @@ class Like:
         """The checked job that repeats the picture."""
         prompt = self.request.prompt
         return session.prepare(self.request, [Variant(prompt, prompt)], start=self._start, pinned=self.repeat.pinned)
-
-    def as_computed(self) -> AbstractContextManager[None]:
-        """Within it, torch shares the work among as many CPU threads as it did then: rounding depends on that."""
-        from tiregistry.bases.cpu_threads import using_threads
-
-        threads = self.repeat.threads
-        if threads is None or threads > _THREADS_PER_PROCESSOR * (os.cpu_count() or 1):
-            return nullcontext()
-        return using_threads(threads)
 
     def report(self, made: Made) -> None:
         """Say what differs from the original, and whether the picture is the same."""

@@ -15,6 +15,7 @@ from tireg_cli.generation.session import Made, Session
 from tireg_cli.messages import hint
 from tiregistry.generation.metadata import save_image
 from tiregistry.generation.plan import Cell, arrange, blend_words, split_words, variants_of
+from tiregistry.generation.processor import computing_as
 from tiregistry.generation.saving import Target
 from tiregistry.generation.templates import Wildcards
 from tiregistry.opening import identify_base
@@ -82,7 +83,7 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     assert options.out is not None
     target = Target(options.out, like.request.count, options.suffix if options.file_format else path.suffix.lower())
     collected: list[Made] = []
-    with like.as_computed():
+    with computing_as(like.repeat.threads):
         jobs = like.jobs(session)
         for made in session.make(jobs, target, partial(results.preview, line=None), among=like.among):
             results.made(made, None, 0)

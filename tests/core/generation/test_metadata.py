@@ -89,6 +89,15 @@ def test_a_picture_is_made_again_from_its_recipe_alone(generator: Generator, pic
     assert differences(picture.recipe, again.recipe) == []
 
 
+def test_a_generator_repeats_one_of_a_batch(generator: Generator) -> None:
+    *_, last = generator.generate(["a <imp>", "a red <gnome>"], QUICK, seeds=[1, 2], batch_size=4)
+    again = generator.repeat(read_repeat(generator.registry, last.recipe))
+    assert picture_bytes(again) == picture_bytes(last)
+    started = last.recipe | {"start": {"strength": 1, "picture": {"digest": "sha256:x", "name": "x.png"}}}
+    with pytest.raises(InvalidInput, match="began with another picture"):
+        generator.repeat(read_repeat(generator.registry, started))
+
+
 def test_what_differs_is_said(generator: Generator, picture: Picture) -> None:
     recipe = json.loads(json.dumps(picture.recipe))
     recipe["software"]["torch"] = "1.0"

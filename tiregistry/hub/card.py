@@ -138,7 +138,8 @@ def _in_tireg(word: SharedWord, repo_id: str) -> str:
 
 
 def _in_diffusers(word: SharedWord, repo_id: str) -> str:
-    family = _family(word)
+    roles = set(word.manifest["embedding"])
+    family = _family(word) or ("sdxl" if roles == {"clip_l", "clip_g"} else "")
     pipeline = _PIPELINES.get(family, "StableDiffusionPipeline")
     base = f'"{word.base_model or "path/to/the/base/model"}"'
     lines = [f"from diffusers import {pipeline}"]
@@ -146,7 +147,6 @@ def _in_diffusers(word: SharedWord, repo_id: str) -> str:
         base = "embedded_folder()"
         lines.append("from tiregistry.bases.locating import embedded_folder")
     lines += ["", f"pipe = {pipeline}.from_pretrained({base})"]
-    roles = set(word.manifest["embedding"])
     if roles == {"clip_l", "clip_g"}:
         lines += [
             f'pipe.load_textual_inversion("{repo_id}", use_safetensors=True)',
@@ -165,14 +165,16 @@ def _in_others(word: SharedWord) -> str:
     if _is_embedded(word):
         return "ComfyUI and A1111 cannot use it: its base model is not one of theirs."
     name = slug(word.name)
-    several = len(word.manifest["embedding"]) > 1
+    roles = set(word.manifest["embedding"])
     file = next((f for f in word.files if f == f"{name}.safetensors"), "learned_embeds.safetensors")
     rename = "" if file.startswith(name) else f" as `{name}.safetensors`"
-    note = " (this file holds both text encoders)" if several else ""
-    return (
+    note = f" (this file holds {'both' if len(roles) == 2 else 'all'} text encoders)" if len(roles) > 1 else ""
+    comfy = (
         f"**ComfyUI**: save `{file}`{note}{rename} in `models/embeddings`, then write `embedding:{name}` in the prompt."
-        f"\n\n**A1111**, Forge: save `{file}`{rename} in `embeddings`, then write `{name}` in the prompt."
     )
+    if "t5" in roles:
+        return comfy  # A1111 reads no file with T5's vectors
+    return f"{comfy}\n\n**A1111**, Forge: save `{file}`{rename} in `embeddings`, then write `{name}` in the prompt."
 
 
 def _record(word: SharedWord) -> str:

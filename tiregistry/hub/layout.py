@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from tiregistry.concepts import Version
+from tiregistry.embeddings.families import why_no_word
 from tiregistry.embeddings.limits import MAX_FILE
 from tiregistry.embeddings.writing import Word, writer_for
+from tiregistry.errors import InvalidInput
 from tiregistry.exchange.exporting import word_of
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.remote import RemoteFile
@@ -116,7 +118,16 @@ def repository_files(
 
 
 def _word_for_others(registry: Registry, version: Version, number: int) -> Word:
-    """The word with the numbers and times that the repository knows, so that every registry writes the same bytes."""
+    """The word with the numbers and times that the repository knows, so that every registry writes the same bytes.
+
+    Raises:
+        InvalidInput: no prompt could use it, so nobody could follow the card.
+    """
+    if reason := why_no_word(shape.encoder for shape in version.encoders):
+        raise InvalidInput(
+            f"{version.reference} is kept, but no prompt can use it: {reason}",
+            f"tireg export {version.reference} FILE --format original gives its file back",
+        )
     word = word_of(registry, version)
     created_at = original_time(registry, version)
     assert word.provenance is not None
@@ -136,7 +147,7 @@ def _word_files(word: Word) -> dict[str, bytes]:
             **writer_for("diffusers").write(word, "learned_embeds"),
             **writer_for("sdxl").write(word, name if not name.startswith("learned_embeds") else f"word-{name}"),
         }
-    if len(roles) == 1 and "t5" not in roles and not any("." in role for role in roles):
+    if len(roles) == 1 and "t5" not in roles:
         return writer_for("diffusers").write(word, "learned_embeds")
     return writer_for("comfyui").write(word, "learned_embeds")
 

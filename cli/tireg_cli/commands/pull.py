@@ -103,6 +103,8 @@ def _document(result: PullResult, token: str) -> dict[str, Any]:
 
 
 def _show(result: PullResult, token: str) -> None:
+    from tiregistry.embeddings.families import why_no_word
+
     version = result.version
     emit(version.reference)
     emit_fields(
@@ -116,7 +118,7 @@ def _show(result: PullResult, token: str) -> None:
     )
     for note in result.notes:
         (warn if result.status == "pulled" else say)(note)
-    if result.status == "pulled":
+    if result.status == "pulled" and not why_no_word(shape.encoder for shape in version.encoders):
         hint(f'try it: tireg gen "{token}"')
 
 

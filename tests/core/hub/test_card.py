@@ -8,7 +8,9 @@ import yaml
 from tests.core.hub.words import BASE, SDXL, learn, vectors
 from tests.hub_server import HubServer
 from tiregistry.concepts import BaseModel, Fingerprint
+from tiregistry.errors import InvalidInput
 from tiregistry.hub import card_text
+from tiregistry.hub.card_preview import card_of
 from tiregistry.hub.client import Hub
 from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.registry.registry import Registry
@@ -134,6 +136,28 @@ def test_a_local_base_model_and_an_unknown_licence_are_not_given_away(
     assert (front["license"], front["license_name"]) == ("other", "ask-mrs.-miller")
     assert "text_encoder_2" in readme(server)
     assert "`gnome.safetensors` (this file holds both text encoders)" in readme(server)
+
+
+def test_the_snippets_fit_the_encoders_of_a_word_of_unknown_origin(here: Registry) -> None:
+    def body(name: str, **dims: int) -> str:
+        return card_of(here, learn(here, name=name, embedding=vectors(0, 1, **dims), fingerprint=None))
+
+    pair = body("pair", clip_l=768, clip_g=1280)
+    assert "StableDiffusionXLPipeline.from_pretrained" in pair
+    assert "**A1111**, Forge: save `pair.safetensors` in" in pair
+    three = body("three", clip_l=768, clip_g=1280, t5=4096)
+    assert "(this file holds all text encoders) as `three.safetensors`" in three
+    assert "A1111" not in three
+    assert "**diffusers**" not in three
+    assert "StableDiffusionPipeline.from_pretrained" in body("one", clip_h=1024)
+
+
+def test_what_no_prompt_can_use_is_not_pushed(server: HubServer, alice: Hub, here: Registry) -> None:
+    for name, role in (("layered", "clip_l.IN01"), ("llama", "llama"), ("first", "bert")):
+        version = learn(here, name=name, embedding=vectors(0, 1, **{role: 768}), fingerprint=None)
+        with pytest.raises(InvalidInput, match="is kept, but no prompt can use it"):
+            push_version(here, version, f"alice/{name}", alice)
+    assert not server.repos
 
 
 @pytest.mark.parametrize(

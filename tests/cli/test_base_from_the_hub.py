@@ -79,5 +79,6 @@ def test_a_hub_that_does_not_answer_is_no_reason_to_lose_what_is_here(
     server.add_repo("alice/model", files_of(write_model(tmp_path / "one")))
     tireg("base", "add", "alice/model")
     use("http://127.0.0.1:9", monkeypatch)  # nobody listens
-    assert tireg("base", "add", "alice/model").lines == ["model"]
+    again = tireg("base", "add", "alice/model")
+    assert (again.lines, again.err) == (["model"], "sd1, 64 pixels · 0 words here fit it\n")
     assert "the Hub cannot be reached" in tireg("base", "add", "alice/other", code=5).err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +111,10 @@ def download(
         HubError: the Hub could not be reached, and the files are not in the local cache.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()  # huggingface_hub draws them into logs and pipes, too
     with _hub_trouble(repo_id, revision, instead):
         if check:
             check(repo_id, revision)

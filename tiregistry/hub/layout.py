@@ -39,9 +39,11 @@ MAX_IMAGES = 64
 MAX_WORDS = 32
 """Most embedding files taken from one repository."""
 
-WORD_SUFFIXES = (".safetensors", ".bin", ".pt")
+WORD_SUFFIXES = (".safetensors", ".bin", ".pt", ".pti")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\:*?\"<>|]{1,150}")
+_LORA = "pytorch_lora_weights.safetensors"
+"""What diffusers calls a LoRA; with pivotal tuning its words lie in a file beside it."""
 _STEP = re.compile(r"[-_](?:steps?[-_]?)\d+$")
 
 
@@ -273,6 +275,7 @@ def word_paths(files: dict[str, RemoteFile]) -> list[str]:
     tame = [path for path in files if is_tame(path) and path.lower().endswith(WORD_SUFFIXES)]
     components = {str(PurePosixPath(path).parent) for path in files if path.endswith("/config.json")}
     tame = [path for path in tame if str(PurePosixPath(path).parent) not in components and files[path].size <= MAX_FILE]
+    tame = [path for path in tame if PurePosixPath(path).name != _LORA] or tame
     final = [path for path in tame if not _STEP.search(PurePosixPath(path).stem)] or tame
     learned = [path for path in final if PurePosixPath(path).name.startswith("learned_embeds")]
     chosen = [path for path in learned if "/" not in path] or learned
@@ -283,8 +286,9 @@ def word_paths(files: dict[str, RemoteFile]) -> list[str]:
 
 
 def texts_beside(files: dict[str, RemoteFile]) -> list[str]:
-    """The small text files of the concept-library layout."""
-    return [p for p in ("token_identifier.txt", "type_of_concept.txt") if p in files and files[p].size <= 4096]
+    """The small text files of the concept-library layout, and the one that names the words in an `embeddings.pti`."""
+    names = ("token_identifier.txt", "type_of_concept.txt", "special_params.json")
+    return [name for name in names if name in files and files[name].size <= 4096]
 
 
 def picture_paths(files: dict[str, RemoteFile]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.core.embeddings.samples import safetensors
 from tests.core.hub.words import BASE, learn, photo, vectors
 from tests.hub_server import HubServer
 from tiregistry.embeddings.writing import Word, writer_for
@@ -70,6 +71,36 @@ def test_a_pair_for_sdxl(server: HubServer, bob: Hub, here: Registry) -> None:
     server.add_repo("bob/pair", writer_for("diffusers").write(both, "learned_embeds"))
     (pulled,) = pull_repository(here, "bob/pair", bob)
     assert pulled.version.embedding_digest == both.embedding.digest
+
+
+def test_words_that_were_tuned_together_with_a_lora(server: HubServer, bob: Hub, here: Registry) -> None:
+    both = word(3, "<s>", 3, clip_l=768, clip_g=1280)
+    lora = safetensors({f"unet.to_q.lora_{part}.weight": both.embedding.tensors["clip_l"] for part in "AB"})
+    (pair,) = writer_for("sdxl").write(both, "x").values()
+    server.add_repo("bob/pivotal", {"pytorch_lora_weights.safetensors": lora, "dog_emb.safetensors": pair})
+    (pulled,) = pull_repository(here, "bob/pivotal", bob)
+    assert (pulled.version.embedding_digest, pulled.notes) == (both.embedding.digest, ())
+    assert not any("lora_weights" in line for line in server.lines())
+
+    rows = {f"text_encoders_{n}": both.embedding.tensors[role] for n, role in enumerate(("clip_l", "clip_g"))}
+    server.add_repo(
+        "bob/cog",
+        {
+            "embeddings.pti": safetensors(rows),
+            "special_params.json": b'{"TOK": "<s0><s1>", "HAT": "<s2>"}',
+            "lora.safetensors": lora,
+        },
+    )
+    results = pull_repository(here, "bob/cog", bob)
+    assert {(r.version.placeholder_token, r.version.encoders[0].num_vectors) for r in results} == {
+        ("<TOK>", 2),
+        ("<HAT>", 1),
+    }
+    assert any("lora.safetensors was left out: this is a LoRA" in note for r in results for note in r.notes)
+
+    server.add_repo("bob/lora", {"pytorch_lora_weights.safetensors": lora})
+    with pytest.raises(UnreadableEmbedding, match="LoRA without a learned word"):
+        pull_repository(here, "bob/lora", bob)
 
 
 def test_several_a1111_files_are_several_words(server: HubServer, bob: Hub, here: Registry) -> None:

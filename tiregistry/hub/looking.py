@@ -173,7 +173,7 @@ def _fetched(files: dict[str, RemoteFile], word: SharedWord | None) -> set[str]:
 def _listed(path: str, file: RemoteFile, fetched: set[str]) -> ListedFile:
     suffix = PurePosixPath(path).suffix.lower()
     kind: Kind = "other"
-    if suffix == ".safetensors":
+    if suffix in (".safetensors", ".pti"):
         kind = "vectors"
     elif suffix in _PICKLES:
         kind = "pickle"

@@ -62,7 +62,7 @@ def find_start(registry: Registry, made: Path, recorded: RecordedStart, given: G
 
 
 def _find(registry: Registry, made: Path, option: str, digest: str, name: str) -> tuple[SourcePicture, Path | None]:
-    from tiregistry.images import decode_picture
+    from tiregistry.images import MAX_BYTES, decode_picture
 
     try:
         return decode_picture(registry.blobs.read(digest), name), None
@@ -72,7 +72,7 @@ def _find(registry: Registry, made: Path, option: str, digest: str, name: str) -
     places = _places(registry, made, digest, name)
     for path in places:
         try:
-            if not path.is_file():
+            if not path.is_file() or path.stat().st_size > MAX_BYTES:
                 continue
             if hash_file(path) == digest:
                 # By the name it had then, so that the recipe stays the same.

@@ -132,6 +132,17 @@ def test_like_works_with_as_many_threads_as_then(gen: Gen, tmp_path: Path) -> No
     assert first.read_bytes() == again.read_bytes()
 
 
+def test_like_takes_the_precision_of_then(model: Path, tmp_path: Path) -> None:
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    base = ("--base", str(model))
+    assert (
+        run(["gen", "a red cat", "--steps", "1", "--device", "cpu", "--precision", "bf16", *base, "--out", str(first)])
+        == 0
+    )
+    assert run(["gen", "--like", str(first), *base, "--out", str(again)]) == 0
+    assert first.read_bytes() == again.read_bytes()
+
+
 def test_like_of_a_damaged_picture_needs_only_its_recipe(gen: Gen, tmp_path: Path) -> None:
     whole, cut, again = tmp_path / "whole.png", tmp_path / "cut.png", tmp_path / "again.png"
     gen("a <gnome>", "--out", whole)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tireg_cli.generation.options import Options
 from tireg_cli.generation.session import Job, Made, Session
 from tireg_cli.messages import hint, say, warn
+from tiregistry.errors import InvalidConfig
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.generation.plan import Variant
 from tiregistry.generation.recipe import Repeat, differences, find_base, read_repeat
@@ -20,6 +21,9 @@ from tiregistry.generation.start_search import GivenStart, find_start
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
+
+
+_PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class Like:
@@ -53,6 +57,20 @@ class Like:
             )
         for note in notes:
             warn(note)
+
+    def as_it_was(self, options: Options) -> Options:
+        """The options with the device and precision of then, where they say nothing and this machine has them."""
+        from tiregistry.bases.devices import choose_device
+
+        device, precision = self.recipe.get("device"), _PRECISIONS.get(str(self.recipe.get("dtype")))
+        is_said = options.device != "auto" or options.precision != "auto"
+        if is_said or precision is None or device not in ("cpu", "cuda", "mps"):
+            return options
+        try:
+            choose_device(device)
+        except InvalidConfig:
+            return options
+        return replace(options, device=device, precision=precision)
 
     def jobs(self, session: Session) -> list[Job]:
         """The checked job that repeats the picture."""

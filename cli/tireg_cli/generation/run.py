@@ -79,7 +79,7 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     from tireg_cli.generation.repeating import Like
 
     like = Like(registry, path, options)
-    session = Session(registry, options, keep=keep, base=like.base)
+    session = Session(registry, like.as_it_was(options), keep=keep, base=like.base)
     assert options.out is not None
     target = Target(options.out, like.request.count, options.suffix if options.file_format else path.suffix.lower())
     collected: list[Made] = []

@@ -8,8 +8,9 @@ import sqlite3
 import tempfile
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.search import reindex
 
 Progress = Callable[[int, int, str], None]
+_WRITERS = 8  # files written at once
 
 
 @dataclass(slots=True)
@@ -76,18 +78,25 @@ def _add_files(
 ) -> None:
     files = source.rows("SELECT digest, size FROM blobs ORDER BY digest")
     members = set(archive.namelist())
-    for done, (digest, size) in enumerate(files, 1):
-        if digest not in blobs:
-            data = _member(archive, digest, size)
-            if hashlib.sha256(data).hexdigest() == digest[7:]:
-                blobs.add(data)
-                report.files += 1
-            elif blob_member(digest) in members:
-                report.damaged.append(digest)
-            else:
-                report.missing.append(digest)
-        if progress:
-            progress(done, len(files), "files")
+    # Each file waits for the disk; several at once wait for the same flush of its journal.
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        writing: deque[Future[str]] = deque()
+        for done, (digest, size) in enumerate(files, 1):
+            if digest not in blobs:
+                data = _member(archive, digest, size)
+                if hashlib.sha256(data).hexdigest() == digest[7:]:
+                    writing.append(pool.submit(blobs.add, data))
+                    report.files += 1
+                elif blob_member(digest) in members:
+                    report.damaged.append(digest)
+                else:
+                    report.missing.append(digest)
+            while len(writing) >= 2 * _WRITERS:
+                writing.popleft().result()
+            if progress:
+                progress(done, len(files), "files")
+        for each in writing:
+            each.result()
 
 
 def _member(archive: zipfile.ZipFile, digest: str, size: int) -> bytes:

@@ -55,4 +55,5 @@ def _prompts(version: Version, numbers: list[int]) -> list[str]:
     """The preview prompts, where the training configuration says them."""
     training: Any = version.manifest.get("training") or {}
     prompts = training.get("preview_prompts") or []
-    return [str(prompts[n - 1]) if n <= len(prompts) else f"preview {n}" for n in numbers]
+    told = [str(prompt).replace("{}", version.placeholder_token) for prompt in prompts]
+    return [told[n - 1] if n <= len(told) else f"preview {n}" for n in numbers]

@@ -14,7 +14,7 @@ from PIL import Image
 from tireg_cli.main import run
 from tiregistry.concepts import NewVersion
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.generation.contact_sheet import contact_sheet
+from tiregistry.generation.contact_sheet import contact_sheet, preview_labels
 from tiregistry.registry.registry import Registry
 
 RECIPE = {"seed": 4, "words": [{"text": "<gnome>", "reference": "gnome@1"}], "width": 8, "height": 8}
@@ -121,12 +121,14 @@ def test_the_contact_sheet_of_a_training(tmp_path: Path, capsys: pytest.CaptureF
             for step, colour in ((10, "red"), (20, "blue"))
             for suffix in ("", "-2")
         }
-        new = NewVersion("gnome", "<gnome>", "object", "imported", attachments=previews)
+        asked = {"preview_prompts": ["a photo of {}"]}
+        new = NewVersion("gnome", "<gnome>", "object", "imported", attachments=previews, training=asked)
         version = registry.add_version(new, Embedding({"clip_l": np.ones((1, 8), dtype=np.float32)}))
         plain = registry.add_version(
             NewVersion("imp", "<imp>", "object", "imported"), Embedding({"clip_l": np.zeros((1, 8), np.float32)})
         )
         assert contact_sheet(registry, version).width > 2 * 128
+        assert preview_labels(version, [1, 2]) == ["a photo of <gnome>", "preview 2"]
         assert plain.reference == "imp@1"
     assert run(["gallery", "sheet", "gnome@1", str(tmp_path / "sheet.png")]) == 0
     assert (tmp_path / "sheet.png").is_file()

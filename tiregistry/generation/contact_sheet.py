@@ -47,12 +47,12 @@ def contact_sheet(registry: Registry, version: Version) -> Image:
             return image.convert("RGB")
 
     rows = [[load(row[step]) if step in row else None for step in steps] for _, row in sorted(found.items())]
-    labels = _prompts(version, sorted(found))
+    labels = preview_labels(version, sorted(found))
     return labelled_grid(rows, labels, [f"step {step}" for step in steps], cell=128)
 
 
-def _prompts(version: Version, numbers: list[int]) -> list[str]:
-    """The preview prompts, where the training configuration says them."""
+def preview_labels(version: Version, numbers: list[int]) -> list[str]:
+    """The preview prompts of these numbers, from 1, with the word in them, where the configuration says them."""
     training: Any = version.manifest.get("training") or {}
     prompts = training.get("preview_prompts") or []
     told = [str(prompt).replace("{}", version.placeholder_token) for prompt in prompts]

@@ -115,9 +115,9 @@ def test_pushing_lists_what_becomes_readable_first(home: Path, server: HubServer
 
     async def story(pilot: Pilot[None]) -> None:
         page = await push(pilot)
+        await until(pilot, lambda: "learned_embeds.safetensors" in screen_text(pilot))
         text = screen_text(pilot)
         assert "only alice (its members, if that is an organization)" in text
-        assert "learned_embeds.safetensors" in text
         assert "concept_images/0" not in text
         assert "alice/teapot" not in server.repos  # a plan sends nothing
         page.query_one("#push-images", Select).value = "send"

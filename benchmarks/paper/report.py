@@ -87,9 +87,10 @@ def write(name: str, lab: Lab, text: str, rows: Sequence[Row], verdicts: Sequenc
     shown = [
         f"--{key.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in sorted(vars(lab.options).items())
-        if key not in ("work", "out")
+        if key not in ("work", "out", "what")
     ]
-    command = f"python -m benchmarks.paper.{name} {' '.join(shown)}"
+    experiment = name.replace("-", " ", 1)  # choices-rate is what `choices rate` writes
+    command = f"python -m benchmarks.paper.{experiment} {' '.join(shown)}"
     date = time.strftime("%Y-%m-%d", time.gmtime())
     notes = "\n".join(f"- {verdict}" for verdict in verdicts)
     document = f"{text}\n\n{notes}\n\n`{command}`, {date}, embedded base model {lab.base_digest}.\n"

@@ -4,7 +4,7 @@ One vector, two and three, progressive, regularised, per-image tokens, low and h
 the initializer word, a short and a long human caption, the prompt without any word, and the source pictures themselves.
 All setups train with the paper's optimiser (`classic`); our default recipe `direction` is there to compare.
 
-Writes results/setups.md, .json, .png (the plot) and setups-pictures.png. Stop it whenever you like: the same command
+Writes results/setups.md, .json, .png (the plot), setups-near.png (its crowded corner) and setups-pictures.png. Stop it whenever you like: the same command
 goes on.
 
 Examples:
@@ -43,6 +43,8 @@ PLAIN = {
     "long caption": lambda concept: _bare(LONG_CAPTIONS.get(concept.name, concept.caption)),
     "prompt only": lambda concept: "",
 }
+FAR = ("source pictures", "prompt only", "initializer word")
+"""Rows so far from the others that these lie on one spot beside them."""
 FINDINGS = (
     # The paper's finding, the row it is about, the row it is compared with, the measure, the expected sign.
     ("Two vectors reconstruct better", "two vectors", "single word", "image_alignment", 1),
@@ -115,7 +117,10 @@ def _report(lab: Lab, rows: dict[str, Row], missing: list[str]) -> None:
         + "The paper's findings:"
     )
     write("setups", lab, text, everything, said)
-    plot(everything, options.out / "setups.png", "Reconstruction against editability, embedded world")
+    title = "Reconstruction against editability, embedded world"
+    plot(everything, options.out / "setups.png", title)
+    near = [row for row in everything if row.label not in FAR]
+    plot(near, options.out / "setups-near.png", f"{title}: the learned words and the captions")
 
 
 def _pictures(lab: Lab, concept: Concept, shown: dict[str, Subject]) -> None:

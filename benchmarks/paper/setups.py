@@ -4,8 +4,8 @@ One vector, two and three, progressive, regularised, per-image tokens, low and h
 the initializer word, a short and a long human caption, the prompt without any word, and the source pictures themselves.
 All setups train with the paper's optimiser (`classic`); our default recipe `direction` is there to compare.
 
-Writes results/setups.md, .json, .png (the plot), setups-near.png (its crowded corner) and setups-pictures.png. Stop it whenever you like: the same command
-goes on.
+Writes results/setups.md, .json, .png (the plot), setups-near.png (its crowded corner) and setups-pictures.png. Stop it
+whenever you like: the same command goes on.
 
 Examples:
   python -m benchmarks.paper.setups

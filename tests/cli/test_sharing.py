@@ -149,6 +149,26 @@ def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: p
     assert "--force puts yours on top" in capsys.readouterr().err
 
 
+def test_another_word_takes_a_place_only_when_forced_and_says_what_goes(
+    server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+        learn(registry, 1, "bigword")
+    assert alice.tireg("push", "gnome", "--with-images") == 0
+    before = server.repos["alice/gnome"].head.sha
+    capsys.readouterr()
+    assert alice.tireg("push", "bigword", "alice/gnome") == 4
+    err = capsys.readouterr().err
+    assert "holds another word, gnome (<gnome>), not bigword (<bigword>)" in err
+    assert "tireg push bigword@1 OWNER/bigword" in err
+    assert server.repos["alice/gnome"].head.sha == before
+    assert alice.tireg("push", "bigword", "alice/gnome", "--force", "--dry-run") == 0
+    assert "would take the place of another word, gnome (<gnome>)" in capsys.readouterr().err
+    assert alice.tireg("push", "bigword", "alice/gnome", "--force") == 0
+    assert f"they stay at {before[:12]} in the history" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_conflict_shows_both_sides_each_on_its_line(
     server: HubServer, alice: Person, bob: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,12 @@ _FAMILY_TAGS = {
 _PIPELINES = {"sdxl": "StableDiffusionXLPipeline", "sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}
 _SETTINGS = ("recipe", "initializer", "num_vectors", "learning_rate", "batch_size", "resolution", "seed")
 
+FIELDS = (
+    "license", "license_name", "license_link", "library_name", "pipeline_tag", "base_model", "base_model_relation",
+    "tags", "instance_prompt", "widget", "tireg",
+)  # fmt: skip
+"""The keys of the front matter that say something of the word; others are the repository's."""
+
 
 def front_matter(word: SharedWord) -> dict[str, Any]:
     """The card's metadata; keys without a value are left out."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tiregistry.hub.trouble import as_mapping
@@ -78,6 +78,12 @@ def split(readme: str) -> tuple[dict[str, Any], str]:
     if fields is not None and not isinstance(fields, dict):
         return {}, readme
     return as_mapping(fields), readme[match.end() :]
+
+
+def without(readme: str, keys: Collection[str]) -> str:
+    """The README without these keys of its front matter."""
+    fields, text = split(readme)
+    return _front({key: value for key, value in fields.items() if key not in keys}) + text if fields else readme
 
 
 def _front(fields: dict[str, Any]) -> str:

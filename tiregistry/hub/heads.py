@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tiregistry.concepts import Version
-from tiregistry.errors import Damaged
+from tiregistry.concepts import Remote, Version
+from tiregistry.errors import Conflict, Damaged
 from tiregistry.hub.client import Hub
-from tiregistry.hub.layout import MANIFEST, MAX_TEXT
+from tiregistry.hub.endpoints import slug
+from tiregistry.hub.layout import MANIFEST, MAX_TEXT, MAX_TOKEN, TOKEN
 from tiregistry.hub.remote import PullRequest, RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import HeadMoved, RepositoryNotFound
@@ -71,6 +72,66 @@ def check_known(registry: Registry, hub: Hub, version: Version, head: Head) -> N
         if path not in head.files or (head.files[path].sha256 and head.files[path].sha256 != sha256):
             what = f"{_named(head.word)}, but {safe(path, limit=100)} was changed by other means"
             raise conflict(registry, hub, version, head.info, what)
+
+
+def other_word(registry: Registry, hub: Hub, version: Version, head: Head) -> str:
+    """The word that the head holds, in words, where it is another one than that of `version`; else empty.
+
+    It is the same one where the head's version, or a commit of this repository, belongs to the concept here, or where
+    name or token agree. What somebody put there by hand counts as another word where it was pulled as one, or where its
+    `token_identifier.txt` says so.
+
+    Raises:
+        HubError: the Hub does not answer.
+    """
+    here = [r for r in registry.remotes(repo_id=head.info.repo_id) if r.endpoint == hub.endpoint.url]
+    if head.word is None:
+        pulled = {_concept_of(r) for r in here if r.commit_sha == head.info.sha}
+        if pulled:
+            return "" if version.concept in pulled else ", ".join(sorted(pulled))
+        token = _token_of(hub, head)
+        return token if token and token != version.placeholder_token else ""
+    said = f"{head.word.name} ({safe(head.word.placeholder_token, limit=100)})"
+    known = registry.versions_with(digest=head.word.digest)
+    if known:
+        return "" if any(each.concept == version.concept for each in known) else said
+    is_same = (
+        head.word.name.casefold() == version.concept.casefold()
+        or head.word.placeholder_token == version.placeholder_token
+        or any(_concept_of(r) == version.concept for r in here)
+    )
+    return "" if is_same else said
+
+
+def check_same_word(registry: Registry, hub: Hub, version: Version, head: Head) -> None:
+    """Make sure that a push of `version` does not take the place of another word.
+
+    Raises:
+        Conflict: it would; both words are in the message.
+    """
+    other = other_word(registry, hub, version, head)
+    if not other:
+        return
+    raise Conflict(
+        f"{head.info.repo_id} holds another word, {other}, not {version.concept} "
+        f"({safe(version.placeholder_token, limit=100)}); nothing was sent",
+        f"name another repository: tireg push {version.reference} OWNER/{slug(version.concept).lower()}; --force puts "
+        "yours in its place: its pictures, licence and tags go from the newest commit and stay in the history",
+    )
+
+
+def _concept_of(remote: Remote) -> str:
+    return remote.version.rpartition("@")[0]
+
+
+def _token_of(hub: Hub, head: Head) -> str:
+    """What `token_identifier.txt` says; empty where there is none."""
+    file = head.files.get(TOKEN)
+    if file is None or file.size > MAX_TOKEN:
+        return ""
+    return safe(
+        hub.read(head.info.repo_id, head.info.sha, file, MAX_TOKEN).decode("utf-8", "replace"), limit=100
+    ).strip()
 
 
 def _named(word: SharedWord) -> str:

@@ -26,6 +26,7 @@ from tiregistry.registry.registry import Registry
 
 MANIFEST = "tireg.json"
 CARD = "README.md"
+TOKEN = "token_identifier.txt"
 IMAGES = "concept_images"
 PREVIEWS = "previews"
 PICTURE_PATH = rf"(?:{IMAGES}|{PREVIEWS})/[^/]+"
@@ -33,6 +34,8 @@ PICTURE_PATH = rf"(?:{IMAGES}|{PREVIEWS})/[^/]+"
 
 MAX_TEXT = 2 * 2**20
 """Largest card, manifest or other text that is read."""
+MAX_TOKEN = 4096
+"""Largest of the small texts of the concept-library layout."""
 MAX_TOTAL = 256 * 2**20
 """Most bytes that one pull fetches."""
 MAX_IMAGES = 64
@@ -92,7 +95,7 @@ def repository_files(
     """
     word = _word_for_others(registry, version, number)
     files = _word_files(word)
-    files["token_identifier.txt"] = version.placeholder_token.encode()
+    files[TOKEN] = version.placeholder_token.encode()
     files["type_of_concept.txt"] = version.concept_type.encode()
     pictures = _pictures(registry, version, files) if with_images else ()
     previews = _previews(registry, version, files) if with_previews else ()
@@ -287,8 +290,8 @@ def word_paths(files: dict[str, RemoteFile]) -> list[str]:
 
 def texts_beside(files: dict[str, RemoteFile]) -> list[str]:
     """The small text files of the concept-library layout, and the one that names the words in an `embeddings.pti`."""
-    names = ("token_identifier.txt", "type_of_concept.txt", "special_params.json")
-    return [name for name in names if name in files and files[name].size <= 4096]
+    names = (TOKEN, "type_of_concept.txt", "special_params.json")
+    return [name for name in names if name in files and files[name].size <= MAX_TOKEN]
 
 
 def picture_paths(files: dict[str, RemoteFile]) -> list[str]:

@@ -65,6 +65,10 @@ class PushResult:
     """The number of the version that main held before, where that was another one."""
     covered_by: int = 0
     """The number of the version that main holds, where this one is in the history already."""
+    other_word: str = ""
+    """The other word, in words, whose place this one took; with a pull request, would take."""
+    before: str = ""
+    """The commit that held it."""
 
 
 def push_version(
@@ -89,7 +93,7 @@ def push_version(
 
     Raises:
         HeadMoved: the repository's head holds something that is not here; both sides are in the message.
-        Conflict: the repository has another visibility than the user demands.
+        Conflict: the repository has another visibility than the user demands, or holds another word.
         InvalidInput: no prompt could use this word, or a picture cannot be read.
         Interrupted: `hub` was told to stop; pushing again completes it.
         RepositoryNotFound, NotAllowed, HubError: the Hub refuses or does not answer.
@@ -131,6 +135,8 @@ def push_version(
         removed=plan.delete,
         replaced=0 if plan.is_empty or made.pull_request else plan.replaces,
         covered_by=plan.covered_by,
+        other_word=plan.other_word if not plan.is_empty else "",
+        before=plan.head if plan.other_word and not plan.is_empty else "",
     )
 
 

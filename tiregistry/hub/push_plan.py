@@ -11,7 +11,16 @@ from tiregistry.errors import Conflict
 from tiregistry.hub import card, card_text
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id, slug
-from tiregistry.hub.heads import Head, check_known, conflict, head_at, open_proposal, seen_before
+from tiregistry.hub.heads import (
+    Head,
+    check_known,
+    check_same_word,
+    conflict,
+    head_at,
+    open_proposal,
+    other_word,
+    seen_before,
+)
 from tiregistry.hub.labels import Labels
 from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, PICTURE_PATH, repository_files
 from tiregistry.hub.remote import RepositoryInfo
@@ -49,7 +58,8 @@ class PushOptions:
     """Propose a pull request instead of changing main; an open one of the same user is continued."""
     message: str = ""
     force: bool = False
-    """Put the version on top of a head that holds something else."""
+    """Put the version on top of a head that holds something else. Where that is another word, its files, pictures,
+    licence and tags go from the new head; they stay in the history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,9 @@ class PushPlan:
     """The number of the version that main holds now, where that is another one."""
     covered_by: int = 0
     """The number of the version that main holds, where this one is in the history already."""
+
+    other_word: str = ""
+    """The other word that the head holds, in words, whose place this one would take."""
 
     @property
     def pull_request(self) -> str:
@@ -147,7 +160,7 @@ def plan_push(
 
     Raises:
         HeadMoved: the repository's head holds something that is not here; both sides are in the message.
-        Conflict: the repository has another visibility than the user demands.
+        Conflict: the repository has another visibility than the user demands, or holds another word.
         InvalidInput: no prompt could use this word, or a picture cannot be read.
         Interrupted: `hub` was told to stop.
         RepositoryNotFound, NotAllowed, HubError: the Hub refuses or does not answer.
@@ -184,6 +197,7 @@ class _Planner:
                 _ = self.hub.user  # raises: nobody is signed in
             return self._compared(Head(RepositoryInfo(self.repo_id, "", self.options.private is not False)), {})
         if not self.options.force:
+            check_same_word(self.registry, self.hub, self.version, head)
             check_known(self.registry, self.hub, self.version, head)
             self._check_labels(head)
         refs = self.hub.refs(self.repo_id)
@@ -252,18 +266,22 @@ class _Planner:
         self.progress("preparing the files", 10, STEPS)
         number = self._number(refs, head.word)
         same = head.word if head.word is not None and head.word.digest == self.version.digest else None
+        other = other_word(self.registry, self.hub, self.version, head) if head.info.sha else ""
         mine = repository_files(
             self.registry,
             self.version,
             number,
             with_images=self.options.with_images,
             with_previews=self.options.with_previews,
-            there=_with_files_that_exist(head.word, head) if head.word is not None else None,
+            there=_with_files_that_exist(head.word, head) if head.word is not None and not other else None,
             without_images=self.options.without_images,
         )
-        text = self._card(mine.word, head, refs)
+        text = self._card(mine.word, head, refs, replaces_another=bool(other))
         wanted = {**mine.files, CARD: text.encode()}
-        gone = {*(head.word.files if head.word else ()), *_OTHER_WORDS} - set(mine.word.files)
+        gone = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
+        if other:
+            gone |= {path for path in head.files if re.fullmatch(PICTURE_PATH, path)}
+        gone -= set(mine.word.files)
         is_proposal = self.options.create_pr
         tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
         add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
@@ -290,6 +308,7 @@ class _Planner:
             revision=head.revision,
             opens_pull_request=is_proposal and head.revision == "main",
             replaces=head.word.number if head.word is not None and same is None else 0,
+            other_word=other,
         )
 
     def _number(self, refs: Mapping[str, str], head_word: SharedWord | None) -> int:
@@ -303,11 +322,13 @@ class _Planner:
                 return number
         return self.version.number if self.version.number not in numbers else max(numbers) + 1
 
-    def _card(self, word: SharedWord, head: Head, refs: Mapping[str, str]) -> str:
+    def _card(self, word: SharedWord, head: Head, refs: Mapping[str, str], *, replaces_another: bool) -> str:
         existing = ""
         if CARD in head.files:
             data = self.hub.read(self.repo_id, head.info.sha, head.files[CARD], MAX_TEXT)
             existing = data.decode("utf-8", "replace")
+            if replaces_another:
+                existing = card_text.without(existing, card.FIELDS)
 
         def as_pushed() -> str:
             tagged = refs.get(digest_tag(head.word.digest)) if head.word else None

@@ -13,6 +13,8 @@ from tireg_cli.transfers import TransferProgress
 if TYPE_CHECKING:
     from tiregistry.hub.push import PushPlan, PushResult
 
+_GOES = "whose pictures, licence and tags go with it"
+
 
 @click.command("push")
 @click.argument("reference", metavar="REF")
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--pr", "create_pr", is_flag=True, help="Propose a pull request instead of changing main.")
 @click.option("--message", "-m", default="", help="Commit message.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent, removed and readable, and send nothing.")
-@click.option("--force", is_flag=True, help="Put the version on top of what is there, whatever it is.")
+@click.option("--force", is_flag=True, help="Put the version on top of what is there, even another word.")
 @click.option("--endpoint", default="", metavar="URL", help="Another Hub; default HF_ENDPOINT, else huggingface.co.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -53,8 +55,9 @@ def command(
     --dry-run looks at the repository and lists every file that would be sent; nothing is.
 
     One commit per version, tagged v1, v2 … and with the version's digest. Your own text in the card is kept. Pushing
-    what is there already changes nothing. If the repository holds something that is not here, nothing is sent and the
-    exit code is 4. The token is the one of `hf auth login`; another Hub gets the one in TIREG_HUB_TOKEN.
+    what is there already changes nothing. If the repository holds something that is not here, or another word, nothing
+    is sent and the exit code is 4. The token is the one of `hf auth login`; another Hub gets the one in
+    TIREG_HUB_TOKEN.
 
     \b
     Examples:
@@ -127,6 +130,7 @@ def _planned(plan: PushPlan) -> dict[str, Any]:
         "kept": list(plan.kept),
         "replaces": 0 if plan.is_empty else plan.replaces,
         "covered_by": plan.covered_by,
+        "other_word": "" if plan.is_empty else plan.other_word,
         "message": plan.message,
         "pull_request": plan.pull_request,
         "readable": list(plan.public),
@@ -153,7 +157,9 @@ def _show_plan(plan: dict[str, Any]) -> None:
     )
     for note in plan["notes"]:
         warn(note)
-    if plan["replaces"] > plan["number"]:
+    if plan["other_word"]:
+        warn(f"it would take the place of another word, {plan['other_word']}, {_GOES}")
+    elif plan["replaces"] > plan["number"]:
         warn(f"main holds version {plan['replaces']}; who pulls would get version {plan['number']}")
     emit_table(
         ("FILE", "BYTES"),
@@ -182,6 +188,8 @@ def _document(reference: str, result: PushResult) -> dict[str, Any]:
         "removed": list(result.removed),
         "replaced": result.replaced,
         "covered_by": result.covered_by,
+        "other_word": result.other_word,
+        "before": result.before,
         "pull_request": result.pull_request,
         "readable": list(result.public),
         "notes": list(result.notes),
@@ -207,7 +215,11 @@ def _show(result: dict[str, Any]) -> None:
     )
     for note in result["notes"]:
         warn(note)
-    if result["replaced"] > result["number"]:
+    if result["other_word"]:
+        where = f"they stay at {result['before'][:12]} in the history"
+        verb = "would take" if result["pull_request"] else "took"
+        warn(f"it {verb} the place of another word, {result['other_word']}, {_GOES}; {where}")
+    elif result["replaced"] > result["number"]:
         warn(f"main held version {result['replaced']}; who pulls now gets version {result['number']}")
     if result["status"] == "pushed":
         hint(f"others get it with: tireg pull {result['repo_id']}")

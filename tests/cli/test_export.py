@@ -68,6 +68,21 @@ def test_a_folder_with_a_final_slash_is_made(gnome, capsys):
     assert tireg(capsys, "export", "gnome", "")[0] == 2
 
 
+def test_originals_are_all_given_back_into_a_folder(gnome, tmp_path, capsys):
+    pair = ("learned_embeds.safetensors", "learned_embeds_2.safetensors")
+    for name, width in zip(pair, (768, 1280), strict=True):
+        (tmp_path / name).write_bytes(safetensors({"<xl>": vectors(1, width)}))
+    assert tireg(capsys, "import", tmp_path / pair[0], "--name", "xl")[0] == 0
+    code, out, _ = tireg(capsys, "export", "xl", f"{gnome}/originals/", "--format", "original", "--json")
+    assert (code, json.loads(out)["files"]) == (0, [str(gnome / "originals" / name) for name in pair])
+    for name in pair:
+        assert (gnome / "originals" / name).read_bytes() == (tmp_path / name).read_bytes()
+    code, out, err = tireg(capsys, "export", "xl", gnome / "one.safetensors", "--format", "original")
+    assert (code, out) == (0, f"{gnome / 'one.safetensors'}\n")
+    assert "learned_embeds_2.safetensors" in err
+    assert "give a folder as PATH" in err
+
+
 def test_a_pair_names_both_files(gnome, tmp_path, capsys):
     path = tmp_path / "xl.safetensors"
     path.write_bytes(safetensors({"clip_l": vectors(1), "clip_g": vectors(1, 1280)}))

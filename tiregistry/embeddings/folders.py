@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ _TEXTS = frozenset({".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".
 _MAPPERS = frozenset({".pt", ".bin", ".ckpt"})
 _COMPANIONS = frozenset({"token_identifier.txt", "type_of_concept.txt", "special_params.json", "tireg.json"})
 """Texts that are read together with the embedding beside them."""
+_CONCEPT_TEXTS = ("token_identifier.txt", "type_of_concept.txt", "README.md")
 REGISTRY = "registry"
 """What a registry's home is when it is passed over: its blobs are parts of words, which only it can put together."""
 _SECOND = re.compile(r"(?P<head>.+?)_2(?P<tail>(?:[-_]steps?[-_]\d+)?)$")
@@ -299,6 +300,7 @@ def _split_special_params(path: Path, found: list[FoundEmbedding]) -> list[Found
     """cog-sdxl's `special_params.json` ({"TOK": "<s0><s1>"}): one word per entry, with the rows that it names."""
     if len(found) != 1 or found[0].format != "pti":
         return found
+    found = [replace(found[0], files={**found[0].files, **_texts_beside(path, ("special_params.json",))})]
     words: dict[str, list[int]] = {}
     for token, rows in _json(path.with_name("special_params.json")).items():
         numbers = [int(n) for n in _ROW_TOKENS.findall(rows)] if isinstance(rows, str) and len(rows) < 10_000 else []
@@ -344,7 +346,7 @@ def _beside(path: Path, found: FoundEmbedding, alone: bool) -> FoundEmbedding:
         if claimed is not None:
             changes |= {"provenance": claim, "claim": claim, "embedding": claimed}
             changes["origin"] = f"tireg {claim.reference}".strip()
-    files = {**found.files, **_texts_beside(path)} if token else found.files
+    files = {**found.files, **_texts_beside(path, _CONCEPT_TEXTS)} if token else found.files
     return replace(found, **changes, warnings=tuple(warnings), files=files)
 
 
@@ -356,10 +358,10 @@ def _as_claimed(found: FoundEmbedding, claim: Provenance) -> Embedding | None:
     return embedding if embedding.digest == claim.embedding else None
 
 
-def _texts_beside(path: Path) -> Mapping[str, bytes]:
-    """The small text files of a concept-library folder, kept with the original."""
+def _texts_beside(path: Path, names: Sequence[str]) -> Mapping[str, bytes]:
+    """Those of the small text files beside an embedding that are there, kept with the original."""
     kept: dict[str, bytes] = {}
-    for name in ("token_identifier.txt", "type_of_concept.txt", "README.md"):
+    for name in names:
         try:
             with open_source(path.with_name(name)) as source:
                 if source.size <= _MAX_TEXT:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
 from tiregistry.embeddings.folders import natural
-from tiregistry.embeddings.placing import write_bytes
+from tiregistry.embeddings.placing import place_files, write_bytes
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
-from tiregistry.errors import InvalidInput, TiregError
+from tiregistry.errors import AlreadyExists, InvalidInput, TiregError
 from tiregistry.images import decode_picture
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ORIGINAL = "original"
-"""The format that gives back the bytes a version was imported from."""
+"""The format that gives back the files a version was imported from."""
 FORMATS = (*WRITERS, ORIGINAL)
 _BY_SUFFIX = {".pt": "a1111", ".png": "a1111-png", ".bin": "diffusers-bin"}
 
@@ -67,7 +67,7 @@ def export_version(
     """
     format_id = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
     if format_id == ORIGINAL:
-        return [_export_original(registry, version, path, force)]
+        return _export_original(registry, version, path, force)
     word = word_of(registry, version)
     if not provenance:
         word = replace(word, provenance=None, base_name="")
@@ -106,15 +106,40 @@ def word_of(registry: Registry, version: Version) -> Word:
     )
 
 
-def _export_original(registry: Registry, version: Version, path: Path, force: bool) -> Path:
+def original_files(registry: Registry, version: Version) -> dict[str, str]:
+    """File name to blob digest of what a version was imported from, the embedding's own file first.
+
+    Of a pair that is both files, and texts that lay beside the embedding and were read with it.
+    """
     attachments = registry.attachments(version)
     if ORIGINAL not in attachments:
+        return {}
+    facts = _imported(registry.record(version))
+    kept = facts.get("files")
+    first = Path(str(kept[0] if isinstance(kept, list) and kept else facts.get("file", ""))).name
+    files = {first or f"{version.concept}.bin": attachments[ORIGINAL]}
+    for role, blob in attachments.items():
+        name = Path(role).name
+        if role.startswith(f"{ORIGINAL}/") and name not in ("", ".."):
+            files.setdefault(name, blob)
+    return files
+
+
+def _export_original(registry: Registry, version: Version, path: Path, force: bool) -> list[Path]:
+    """All original files into a folder, or the embedding's own under the name of a file."""
+    files = original_files(registry, version)
+    if not files:
         raise InvalidInput(
             f"{version.reference} was not imported, so there is no original file", "leave out --format original"
         )
-    filename = registry.record(version).get("import", {}).get("file", "")
-    target = path / (Path(str(filename)).name or f"{version.concept}.bin") if path.is_dir() else path
-    return write_bytes(registry.blobs.read(attachments[ORIGINAL]), target, force=force)
+    if not path.is_dir():
+        return [write_bytes(registry.blobs.read(next(iter(files.values()))), path, force=force)]
+    contents = {path / name: registry.blobs.read(blob) for name, blob in files.items()}
+    there = [target for target in contents if target.exists()]
+    if there and not force:
+        raise AlreadyExists(f"{safe(there[0])} exists", "choose another path, or add --force to replace it")
+    place_files(contents)
+    return list(contents)
 
 
 def _imported(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
 
@@ -41,7 +42,8 @@ def command(
 ) -> int:
     """Write the word REF (gnome, gnome@3, gnome@best) to PATH, a file or a folder to choose a name in.
 
-    A folder that is not there is made when PATH ends in /.
+    A folder that is not there is made when PATH ends in /. --format original gives back the files it was imported
+    from: into a folder all of them, under a file's name the embedding's own.
 
     The file says where the word comes from (base model, training settings, digests and captions of the pictures, never
     the pictures themselves), so that importing it, here or in another registry, gives this very version.
@@ -53,8 +55,9 @@ def command(
       tireg export gnome gnome.png
     """
     from tiregistry.embeddings.placing import made_folder
-    from tiregistry.exchange.exporting import choose_format, export_version
+    from tiregistry.exchange.exporting import choose_format, export_version, original_files
     from tiregistry.registry.registry import Registry
+    from tiregistry.text import safe
 
     with Registry.open() as registry:
         version = registry.version(reference)
@@ -62,6 +65,7 @@ def command(
         is_new = target.endswith("/") and not path.exists()
         with made_folder(path.parent if format_id == "sd-concepts" else path) if is_new else nullcontext():
             chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
+            others = list(original_files(registry, version))[1:] if chosen == "original" and not path.is_dir() else []
             written = export_version(
                 registry, version, path, chosen, force=force, with_images=with_images, provenance=not no_provenance
             )
@@ -77,4 +81,7 @@ def command(
     else:
         for file in written:
             emit(str(file))
+    if others:
+        shown = ", ".join(safe(name, limit=120) for name in others)
+        hint(f"it came with {shown}: give a folder as PATH to get every original file")
     return 0

@@ -21,7 +21,7 @@ from tests.core.embeddings.samples import (
 )
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.errors import InvalidInput, InvalidPlaceholder, InvalidReference
+from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
 from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
 from tiregistry.exchange.importing import UNUSABLE_TAG, ImportOptions, Outcome, import_path
 from tiregistry.registry.registry import Registry
@@ -255,6 +255,48 @@ def test_the_original_bytes_come_out_again(registry, tmp_path):
     assert (path.name, path.read_bytes()) == ("gnome.pt", data)
     with pytest.raises(InvalidInput, match="not imported"):
         export_version(registry, trained(registry, "mine"), out, "original")
+
+
+def test_every_original_file_comes_out_again(registry, tmp_path):
+    pair = {
+        "learned_embeds.safetensors": safetensors({"<xl>": vectors(1)}),
+        "learned_embeds_2.safetensors": safetensors({"<xl>": vectors(1, 1280)}),
+    }
+    library = {
+        "learned_embeds.bin": torch_zip({"<cat-toy>": Tensor(vectors(1, seed=5)[0])}),
+        "token_identifier.txt": b"<cat-toy>",
+        "type_of_concept.txt": b"style",
+        "README.md": b"# A cat",
+    }
+    tuned = {
+        "embeddings.pti": safetensors({"text_encoders_0": vectors(3, seed=8), "text_encoders_1": vectors(3, 1280)}),
+        "special_params.json": b'{"TOK": "<s0><s1>", "HAT": "<s2>"}',
+    }
+    for name, files in {"xl": pair, "cat": library, "pti": tuned}.items():
+        for inside, data in files.items():
+            file(tmp_path / name, inside, data)
+        for outcome in bring(registry, tmp_path / name):
+            out = tmp_path / f"out-{outcome.concept}"
+            out.mkdir()
+            written = export_version(registry, outcome.version, out, "original")
+            assert written[0].name == next(iter(files))
+            assert {path.name for path in written} == set(files)
+            assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+            with pytest.raises(AlreadyExists):
+                export_version(registry, outcome.version, out, "original")
+    assert {p.name for p in tmp_path.glob("out-*")} >= {"out-TOK", "out-HAT"}
+
+
+def test_a_pair_given_by_its_second_file_gives_both_back_under_their_names(registry, tmp_path):
+    first = safetensors({"<xl>": vectors(1)})
+    second = file(tmp_path, "learned_embeds_2.safetensors", safetensors({"<xl>": vectors(1, 1280)}))
+    file(tmp_path, "learned_embeds.safetensors", first)
+    (outcome,) = bring(registry, second)
+    out = tmp_path / "out"
+    out.mkdir()
+    export_version(registry, outcome.version, out, "original")
+    assert (out / "learned_embeds.safetensors").read_bytes() == first
+    assert (out / second.name).read_bytes() == second.read_bytes()
 
 
 def test_exported_pictures_are_only_the_users_when_asked(registry, tmp_path):

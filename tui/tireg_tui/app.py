@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from textual import on, work
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
-from textual.events import Resize
-from textual.filter import LineFilter
 from textual.screen import Screen
 
-from tireg_tui import palette, window_title
-from tireg_tui.announcer import Announcer, Seen, UnderWay
-from tireg_tui.estimating import DeviceAsker
-from tireg_tui.hub_process import HubProcess
+from tireg_tui import window_title
+from tireg_tui.changes import Changes
 from tireg_tui.jobs import Job, Jobs
 from tireg_tui.messages import JobsChanged, RegistryChanged
-from tireg_tui.pixels import PixelLayer
+from tireg_tui.painted import PaintedApp
 from tireg_tui.places import PLACES, screen_of
 from tireg_tui.preferences import Preferences
-from tireg_tui.registry_watch import RegistryWatch, WatchTold
+from tireg_tui.registry_follower import RegistryFollower
+from tireg_tui.registry_watch import WatchTold
 from tireg_tui.remembered import Remembered
-from tireg_tui.safe_lines import SafeLines
-from tireg_tui.themes import ANSI, DARK, LIGHT, full_name, short_name
+from tireg_tui.themes import full_name, short_name
+from tireg_tui.under_way import UnderWayLine
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
-from tireg_tui.widgets.picture import PictureView
+from tiregistry import settings
 from tiregistry.errors import TiregError
-from tiregistry.graphics.asking import cell_size
 from tiregistry.graphics.terminal import Terminal
-from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
+if TYPE_CHECKING:
+    from tireg_tui.estimating import DeviceAsker
+    from tireg_tui.hub_process import HubProcess
+    from tiregistry.registry.registry import Registry
+
 T = TypeVar("T")
-_OPENING_SECONDS = 0.3
-_NOTHING = Seen((), 0, (), 0)
 
 
-class TiregApp(App[None]):
+def _acts() -> type[Provider]:
+    from tireg_tui.palette import Acts
+
+    return Acts
+
+
+def _words() -> type[Provider]:
+    from tireg_tui.palette import Words
+
+    return Words
+
+
+class TiregApp(PaintedApp):
     """The terminal UI.
 
     Args:
@@ -62,8 +68,8 @@ class TiregApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
         *App.COMMANDS,
-        palette.Acts,
-        palette.Words,
+        _acts,
+        _words,
     }
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (140, "-wide")]  # noqa: RUF012  (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
@@ -87,35 +93,42 @@ class TiregApp(App[None]):
         *,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
-        self._safe_lines = SafeLines()
-        self.pixels = PixelLayer(self, terminal or Terminal("halfblocks"))
-        self.registry: Registry | None = None
-        self._home = home
-        self._watch: RegistryWatch | None = None
-        self._opened: list[Registry] = []
-        self._trouble: TiregError | None = None
-        self._seen_changes = 0
+        super().__init__(terminal or Terminal("halfblocks"), driver_class)
+        self._follower = RegistryFollower(self, home)
+        self._changes = Changes(self)
+        self._under_way = UnderWayLine(self)
+        self._hub: HubProcess | None = None
+        self._devices: DeviceAsker | None = None
         self.times_changed = 0
         """How often the registry has changed since the start, for screens that were not looking."""
-        self._removed: list[list[str]] = []
         self.jobs = Jobs()
-        self._announcer = Announcer()
-        self.devices = DeviceAsker()
-        self._seen = _NOTHING
-        self._title = ""
-        from tiregistry import settings
-
         self.home = home or settings.home()
         """The registry's folder."""
-        self.hub = HubProcess(self.home)
         self.remembered = Remembered(self.home)
-        for theme in (DARK, LIGHT, ANSI):
-            self.register_theme(theme)
-        self.theme = DARK.name
-        self._css_variables = self.get_css_variables()
-        self.stylesheet.set_variables(self._css_variables)
         self.preferences = Preferences(self, self.home)
+
+    @property
+    def registry(self) -> Registry | None:
+        """The open registry; None while it cannot be opened."""
+        return self._follower.registry
+
+    @property
+    def hub(self) -> HubProcess:
+        """The process that asks the Hub."""
+        if self._hub is None:
+            from tireg_tui.hub_process import HubProcess
+
+            self._hub = HubProcess(self.home)
+        return self._hub
+
+    @property
+    def devices(self) -> DeviceAsker:
+        """Who knows what the devices of this machine are."""
+        if self._devices is None:
+            from tireg_tui.estimating import DeviceAsker
+
+            self._devices = DeviceAsker()
+        return self._devices
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -127,74 +140,21 @@ class TiregApp(App[None]):
 
     def action_open_registry(self) -> None:
         """Open the registry, or show what keeps it from opening."""
-        if self._watch is not None:
-            self._watch.stop()
-        self._watch = RegistryWatch(self._home, lambda watch: self.post_message(WatchTold(watch)))
-        self._watch.start()
-        # Nearly always it takes milliseconds, and nothing else needs to be shown meanwhile.
-        if self._watch.wait_opened(_OPENING_SECONDS):
-            self._follow_watch(self._watch)
-        else:
-            busy = TiregError("another program is at work on it", "it opens as soon as that is done")
-            self._show_trouble(busy, "Waiting for the registry")
+        self._follower.open()
 
     @on(WatchTold)
     def watch_told(self, event: WatchTold) -> None:
-        self._follow_watch(event.watch)
-
-    def _follow_watch(self, watch: RegistryWatch) -> None:
-        """Follow what the watch has seen."""
-        if watch is not self._watch or self._exit:
-            return
-        if watch.registry is None:
-            assert watch.error is not None
-            if not (self.registry is None and self._trouble is watch.error):
-                self.registry = None
-                self._show_trouble(watch.error)
-            return
-        if watch.registry is not self.registry:
-            self.registry, self._seen_changes = watch.registry, watch.changes
-            self._opened.append(watch.registry)
-            self._trouble = None
-            if self._has_trouble_screen:
-                self.pop_screen()
-            place = self.remembered.text("place", "library")
-            self.action_go(place if place in {known.id for known in PLACES} else "library")
-            self.registry_changed()
-        elif watch.replaced:
-            self.say("The registry's file was replaced; it is opened anew")
-            self.action_open_registry()
-        elif watch.error is not None:
-            self.report(watch.error)
-        elif watch.changes != self._seen_changes:
-            self._seen_changes = watch.changes
-            self.registry_changed()
-
-    @property
-    def _has_trouble_screen(self) -> bool:
-        from tireg_tui.screens.trouble import Trouble
-
-        return isinstance(self.screen, Trouble)
-
-    def _show_trouble(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
-        from tireg_tui.screens.trouble import Trouble
-
-        self._trouble = error
-        if self._has_trouble_screen:
-            self.switch_screen(Trouble(error, title))
-        else:
-            self.push_screen(Trouble(error, title))
+        self._follower.follow(event.watch)
 
     async def on_unmount(self) -> None:
         self.write_to_terminal(window_title.RESTORE)
-        await self.hub.stop()
-        await self.devices.stop()
-        if self._watch is not None:
-            self._watch.stop()
+        if self._hub is not None:
+            await self._hub.stop()
+        if self._devices is not None:
+            await self._devices.stop()
         if self.registry is not None and not self.registry.readonly:
             self.remembered.save()
-        for registry in self._opened:
-            registry.close()
+        self._follower.close()
 
     async def action_quit(self) -> None:
         """Leave; what would end with the window is asked about first. Trainings go on."""
@@ -232,72 +192,9 @@ class TiregApp(App[None]):
         self.times_changed += 1
         for screen in list(self.screen_stack):
             screen.post_message(RegistryChanged())
-        self._announce()
-
-    @on(Resize)
-    def follow_font_size(self) -> None:
-        """A larger font changes the cells' pixels, and may leave their number alone."""
-        cell = cell_size()
-        if cell is not None and cell != self.pixels.terminal.cell and not self.is_headless:
-            self.pixels.terminal = replace(self.pixels.terminal, cell=cell)
-            for view in self.screen.query(PictureView):
-                view.refit()
-
-    # -- frames --------------------------------------------------------------------------------------------------
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._safe_lines]
-
-    def refresh_css(self, animate: bool = True) -> None:
-        """As Textual's, which parses all CSS again whenever a screen comes up; only another theme needs that."""
-        variables = self.get_css_variables()
-        if variables != self._css_variables or self.css_monitor is not None:
-            self._css_variables = variables
-            super().refresh_css(animate)
-            return
-        for screen in self.screen_stack:
-            if screen._css_update_count != self._css_update_count:
-                self.stylesheet.update(screen, animate=animate)
-                screen._css_update_count = self._css_update_count
-
-    def _display(self, screen: Screen[object], renderable: object) -> None:
-        self.pixels.frame(renderable)
-        super()._display(screen, renderable)  # type: ignore[arg-type]
-
-    def _end_update(self) -> None:
-        # Inside the synchronised update, so that a terminal which knows it never shows the text without the pixels.
-        self.pixels.paint()
-        super()._end_update()
-
-    def write_to_terminal(self, data: str) -> None:
-        """Send the terminal something that is not part of a frame."""
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(data)
+        self._under_way.look()
 
     # -- what is under way ---------------------------------------------------------------------------------------
-
-    @work(exclusive=True, group="announce", exit_on_error=False)
-    async def _announce(self) -> None:
-        """Look how all trainings stand, and say what has ended."""
-        registry = self.registry
-        if registry is None:
-            return
-        first = self._seen is _NOTHING
-        try:
-            self._seen = seen = await asyncio.to_thread(self._announcer.look, registry)
-        except TiregError:  # whoever shows the runs says so
-            return
-        for ended in seen.ended:
-            self.say(
-                ended.text,
-                title="Learned" if ended.went_well else "",
-                severity="information" if ended.went_well else "warning",
-            )
-            self.ring()
-        if first and seen.interrupted:
-            word = "training was" if seen.interrupted == 1 else "trainings were"
-            self.say(f"{seen.interrupted} {word} interrupted · 2 Runs, r resumes")
-        self.show_under_way()
 
     def ring(self) -> None:
         """Ring the bell, where the user wants to be told that something long is done."""
@@ -318,23 +215,15 @@ class TiregApp(App[None]):
 
     def show_under_way(self) -> None:
         """Bring the line above the footer and the window's title in line with what is under way."""
-        jobs = [UnderWay(job.what, job.done, job.total) for job in self.jobs.at_work]
-        under_way = [*self._seen.under_way, *jobs]
-        with contextlib.suppress(NoMatches):  # a dialog; the screen below shows it when the dialog is gone
-            self.screen.query_one(JobLine).show(under_way, self._seen.waiting)
-        first = under_way[0] if under_way else None
-        percent = f" {min(100, 100 * first.done // first.total)} %" if first and first.total else ""
-        title = f"tireg · {first.text}{percent}" if first else "tireg"
-        if title != self._title and self.preferences.notifies:
-            self._title = title
-            self.write_to_terminal(window_title.title(title))
+        self._under_way.show()
 
     # -- places --------------------------------------------------------------------------------------------------
 
     def action_go(self, place: str) -> None:
-        """Go to one of the places; what lies open there stays open."""
+        """Go to one of the places, or to the library where there is no such place; what lies open there stays open."""
         if self.registry is None:
             return
+        place = place if place in {known.id for known in PLACES} else PLACES[0].id
         if place not in self._modes:
             self.add_mode(place, partial(screen_of, place))
         self.remembered.set("place", place)
@@ -418,56 +307,17 @@ class TiregApp(App[None]):
         text = safe(text, limit=500, multiline=True)
         self.notify(text, title=title, severity="warning" if severity == "warning" else "information", markup=False)
 
-    @work(exit_on_error=False, group="change")
-    async def change(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
-        """Change the registry in a thread (another writer may make it wait), then look again everywhere."""
-        try:
-            result = await asyncio.to_thread(act)
-        except Exception as error:  # whatever a change runs into, the app goes on and says so
-            self.report(error)
-            return
-        if then is not None:
-            then(result)
-        self.registry_changed()
+    def change(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
+        """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
+        self._changes.make(act, then)
 
     def remove(self, references: list[str]) -> None:
         """Move concepts or versions to the trash; `u` takes it back."""
-        registry = self.registry
-        if registry is None:
-            return
-
-        def done(removed: list[str]) -> None:
-            self._removed.append(removed)
-            self.say(
-                f"{', '.join(removed[:5])}{' …' if len(removed) > 5 else ''} · u brings back", title="In the trash"
-            )
-
-        def work() -> list[str]:
-            with registry.transaction():
-                return [registry.remove(reference) for reference in references]
-
-        self.change(work, done)
+        self._changes.remove(references)
 
     def action_undo(self) -> None:
         """Bring back what was removed last, in this sitting."""
-        registry = self.registry
-        if registry is None or not self._removed:
-            self.say("Nothing was removed here since the start; the trash: tireg list --trash")
-            return
-        references = self._removed.pop()
-
-        def done(restored: list[str]) -> None:
-            self.say(", ".join(restored[:5]), title="Brought back")
-
-        def work() -> list[str]:
-            try:
-                with registry.transaction():
-                    return [registry.restore(reference) for reference in references]
-            except Exception:
-                self._removed.append(references)
-                raise
-
-        self.change(work, done)
+        self._changes.undo()
 
     def action_toggle_theme(self) -> None:
         """Change between the dark and the light theme, and keep the choice."""

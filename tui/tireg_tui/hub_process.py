@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tireg_tui.processes import ChildFailed, end, environment, last_line
+from tireg_tui.line_child import LineChild
 from tiregistry.errors import Conflict
 
 Progress = Callable[[str, int, int], None]
@@ -36,11 +34,14 @@ class HubProcess:
     """
 
     def __init__(self, home: Path) -> None:
-        self._home = home
-        self._process: asyncio.subprocess.Process | None = None
-        self._talk: asyncio.Task[bytes] | None = None
+        self._child = LineChild(home)
         self._number = 0
         self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process."""
+        return self._child.is_alive
 
     async def ask(self, do: str, progress: Progress | None = None, **request: Any) -> Any:
         """Ask, and wait for the answer; giving up the wait ends the process.
@@ -55,19 +56,14 @@ class HubProcess:
             OSError: no process started.
         """
         async with self._one_at_a_time:
-            process = await self._running()
-            assert process.stdin is not None
-            assert process.stdout is not None
+            if not self._child.is_alive:
+                await self._child.start([sys.executable, "-m", "tireg_tui.hub_worker"])
             self._number += 1
             answered = False
             try:
-                process.stdin.write(json.dumps({"id": self._number, "do": do, **request}).encode() + b"\n")
-                await process.stdin.drain()
+                await self._child.send({"id": self._number, "do": do, **request})
                 while True:
-                    line = await process.stdout.readline()
-                    if not line:
-                        raise ChildFailed(await self._last_words())
-                    entry = json.loads(line)
+                    entry = await self._child.receive()
                     if entry.get("id") != self._number:
                         continue
                     if "answer" in entry:
@@ -82,41 +78,10 @@ class HubProcess:
                         progress(str(what), int(done), int(total))
                     elif progress is not None and "waiting" in entry:
                         progress(f"the Hub asks to wait, {entry['waiting']:.0f} s left", 0, 0)
-            except (BrokenPipeError, ConnectionResetError):
-                raise ChildFailed(await self._last_words()) from None
             finally:
                 if not answered:
                     await self.stop()
 
     async def stop(self) -> None:
         """End the process, if there is one."""
-        process, self._process = self._process, None
-        if self._talk is not None:
-            self._talk.cancel()
-            self._talk = None
-        if process is not None:
-            await end(process)
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._process is not None and self._process.returncode is None:
-            return self._process
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tireg_tui.hub_worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment(self._home),
-            limit=1 << 26,
-        )
-        assert process.stderr is not None
-        self._talk = asyncio.create_task(process.stderr.read())
-        return process
-
-    async def _last_words(self) -> str:
-        said = b""
-        if self._talk is not None:
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                said = await asyncio.wait_for(asyncio.shield(self._talk), 2)
-        return last_line(said.decode("utf-8", "replace"))
+        await self._child.stop()

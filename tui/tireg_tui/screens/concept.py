@@ -12,12 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static, TabbedContent, TabPane
 
-from tireg_tui import shown
+from tireg_tui import curation, shown
+from tireg_tui.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.messages import RegistryChanged
-from tireg_tui.screens.ask_text import AskText
-from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
-from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_file
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.fields import Fields
@@ -30,7 +28,6 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
-    from tiregistry.registry.registry import Registry
 
 
 class ConceptScreen(Place):
@@ -124,7 +121,7 @@ class ConceptScreen(Place):
     @work(exclusive=True, group="concept", exit_on_error=False)
     async def _load(self) -> None:
         try:
-            concept, versions, rows = await asyncio.to_thread(_read, self.registry, self.concept_name)
+            concept, versions, rows = await asyncio.to_thread(versions_of, self.registry, self.concept_name)
         except NotFound as error:
             self.tireg.say(f"{error.message}. {error.hint}")
             self.app.pop_screen()
@@ -165,7 +162,8 @@ class ConceptScreen(Place):
         aliases = [alias for alias, number in concept.aliases.items() if number == version.number]
         try:
             facts = await asyncio.to_thread(facts_of, version, aliases)
-            made, images, losses = await asyncio.to_thread(_pictures_of, self.registry, version)
+            made, images = await asyncio.to_thread(pictures_of, self.registry, version)
+            losses = await asyncio.to_thread(losses_of, version)
         except TiregError as error:
             self.tireg.report(error)
             return
@@ -241,55 +239,23 @@ class ConceptScreen(Place):
 
     def action_alias(self) -> None:
         """Give the version a movable name."""
-        version, registry = self.current, self.registry
-        if version is None:
-            return
-
-        def keep(answer: str | None) -> None:
-            if answer and answer.strip():
-                self.tireg.change(lambda: registry.set_alias(version.reference, answer.strip()))
-
-        self.app.push_screen(AskText(f"Alias of {version.reference}", "for example: best"), keep)
+        if self.current is not None:
+            curation.ask_alias(self.tireg, self.registry, self.current)
 
     def action_tags(self) -> None:
         """Change the concept's tags."""
-        concept, registry = self._concept, self.registry
-        if concept is None:
-            return
-
-        def keep(answer: str | None) -> None:
-            if answer is not None:
-                tags = answer.replace(",", " ").lower().split()
-                gone = set(concept.tags) - set(tags)
-                self.tireg.change(lambda: registry.tag(concept.name, add=tags, remove=gone))
-
-        title = f"Tags of {concept.placeholder_token}"
-        self.app.push_screen(AskText(title, "separated by blanks", " ".join(concept.tags)), keep)
+        if self._concept is not None:
+            curation.ask_tags(self.tireg, self.registry, [self._concept.name])
 
     def action_notes(self) -> None:
         """Write the concept's notes here."""
         if self._concept is not None:
-            title = f"Notes on {self._concept.placeholder_token}"
-            self.app.push_screen(AskText(title, "", self._concept.notes, multiline=True), self._keep_notes)
+            curation.ask_notes(self.tireg, self.registry, self._concept)
 
     def action_editor(self) -> None:
         """Write the concept's notes in the user's editor."""
-        if self._concept is None:
-            return
-        try:
-            text = self.tireg.edit_text(self._concept.notes)
-        except (TiregError, OSError) as error:
-            self.tireg.report(error)
-            return
-        if text is None:
-            self.tireg.say("No editor: set VISUAL or EDITOR, or press e")
-        elif text != self._concept.notes:
-            self._keep_notes(text)
-
-    def _keep_notes(self, text: str | None) -> None:
-        concept, registry = self._concept, self.registry
-        if text is not None and concept is not None:
-            self.tireg.change(lambda: registry.describe(concept.name, notes=text))
+        if self._concept is not None:
+            curation.edit_notes(self.tireg, self.registry, self._concept)
 
     def action_prompt(self) -> None:
         """Compose a prompt with this version."""
@@ -301,21 +267,8 @@ class ConceptScreen(Place):
 
     def action_export(self) -> None:
         """Write this version as a file for another program."""
-        from tireg_tui.screens.export_word import ExportWish, ExportWord
-        from tiregistry.exchange.exporting import FORMATS, export_version
-
-        version, registry = self.current, self.registry
-        if version is None:
-            return
-
-        def answered(wish: ExportWish | None) -> None:
-            if wish is not None:
-                self.tireg.change(
-                    lambda: export_version(registry, version, wish.path, wish.format_id),
-                    lambda paths: self.tireg.say("\n".join(str(path) for path in paths[:4]), title="Exported"),
-                )
-
-        self.app.push_screen(ExportWord(version.reference, list(FORMATS)), answered)
+        if self.current is not None:
+            curation.ask_export(self.tireg, self.registry, self.current)
 
     def action_push(self) -> None:
         """Show what pushing this version would send."""
@@ -334,51 +287,6 @@ class ConceptScreen(Place):
     def action_remove(self) -> None:
         """Move the version under the cursor to the trash, after asking."""
         version = self.current
-        if version is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.tireg.remove([version.reference])
-
-        left = shown.count(len(self._versions) - 1, "version")
-        text = f"{left} of {version.concept} stay. Nothing is deleted: u brings back, also: tireg restore"
-        self.app.push_screen(Confirm(f"Move {version.reference} to the trash?", text, "Move to trash"), answered)
-
-
-Row = tuple[int, tuple[str, str, str, str]]
-
-
-def _read(registry: Registry, name: str) -> tuple[RegisteredConcept, list[RegisteredVersion], list[Row]]:
-    """A concept and its versions, newest first, with the cells of their rows."""
-    concept = registry.concept(name)
-    versions = registry.versions(concept.name)[::-1]
-    rows: list[Row] = []
-    for version in versions:
-        names = sorted(alias for alias, number in concept.aliases.items() if number == version.number)
-        if version.number == concept.latest_number:
-            names.append("latest")
-        loss = [value for value in version.record().get("loss", []) if isinstance(value, int | float)]
-        tail = loss[-max(1, len(loss) // 10) :]
-        final = f"{sum(tail) / len(tail):.4f}" if tail else ""
-        rows.append((version.number, (f"@{version.number}", ", ".join(names), shown.ago(version.created_at), final)))
-    return concept, versions, rows
-
-
-def _pictures_of(
-    registry: Registry, version: RegisteredVersion
-) -> tuple[list[PictureSource], list[PictureSource], list[float]]:
-    """Pictures made with a version (newest first, then previews), those it was learned from, and its losses."""
-    from pathlib import Path
-
-    made = [
-        from_file(Path(picture.path), f"{picture.prompt} · seed {picture.recipe.get('seed', '?')}")
-        for picture in registry.pictures(version, limit=30)
-        if Path(picture.path).is_file()
-    ]
-    attachments = version.attachments()
-    previews = sorted((role for role in attachments if role.startswith("preview")), reverse=True)
-    made += [from_attachment(registry, attachments[role], role.removesuffix(".png")) for role in previews]
-    images = [from_blob(registry, image) for image in version.images]
-    losses = [float(value) for value in version.record().get("loss", []) if isinstance(value, int | float)]
-    return made, images, losses
+        if version is not None:
+            stay = f"{shown.count(len(self._versions) - 1, 'version')} of {version.concept} stay"
+            curation.ask_removal(self.tireg, version.reference, stay, [version.reference])

@@ -11,10 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from tireg_tui import shown
+from tireg_tui import curation, shown
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted, RegistryChanged
-from tireg_tui.screens.ask_text import AskText
-from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
@@ -202,27 +200,8 @@ class Library(Place):
 
     def action_tags(self) -> None:
         """Change the tags of one word, or add tags to all marked ones."""
-        names = self.table.chosen
-        if not names:
-            return
-        registry = self.registry
-        single = registry.concept(names[0]) if len(names) == 1 else None
-
-        def keep(answer: str | None) -> None:
-            if answer is None:
-                return
-            tags = answer.replace(",", " ").split()
-
-            def act() -> None:
-                for name in names:
-                    gone = set(single.tags) - {tag.lower() for tag in tags} if single else set()
-                    registry.tag(name, add=tags, remove=gone)
-
-            self.tireg.change(act)
-
-        title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
-        hint = "separated by blanks"
-        self.app.push_screen(AskText(title, hint, " ".join(single.tags) if single else ""), keep)
+        if self.table.chosen:
+            curation.ask_tags(self.tireg, self.registry, self.table.chosen)
 
     def action_remove(self) -> None:
         """Move words to the trash, after asking."""
@@ -232,11 +211,5 @@ class Library(Place):
         concepts = [self.registry.concept(name) for name in names]
         versions = sum(concept.num_versions for concept in concepts)
         what = concepts[0].placeholder_token if len(concepts) == 1 else shown.count(len(concepts), "word")
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.table.unmark()
-                self.tireg.remove(names)
-
-        text = f"With {shown.count(versions, 'version')}. Nothing is deleted: u brings back, also: tireg restore"
-        self.app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)
+        with_them = f"With {shown.count(versions, 'version')}"
+        curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark)

@@ -32,7 +32,7 @@ class Captioned(Vertical):
         self._first = source
 
     def compose(self) -> ComposeResult:
-        yield PictureView(self._first)
+        yield PictureView(self._first, names_itself=False)
         yield Static(self._caption(self._first), markup=False)
 
     @property

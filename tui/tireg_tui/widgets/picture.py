@@ -33,7 +33,12 @@ _PLACES = count(1)
 
 
 class PictureView(Widget):
-    """Shows one picture, whole, as large as the widget; posts `Ready` or `Failed`."""
+    """Shows one picture, whole, as large as the widget; posts `Ready` or `Failed`.
+
+    Args:
+        source: the picture; None for none yet.
+        names_itself: say what the picture is where pictures are off; not where a caption says so anyway.
+    """
 
     # A selection would change the colours that name a picture.
     ALLOW_SELECT: ClassVar[bool] = False
@@ -59,10 +64,12 @@ class PictureView(Widget):
         self,
         source: PictureSource | None = None,
         *,
+        names_itself: bool = True,
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
+        self._names_itself = names_itself
         self.set_reactive(PictureView.source, source)
         self.drawn: Drawn | None = None
         """The picture in its cells; None while nothing is shown."""
@@ -109,7 +116,8 @@ class PictureView(Widget):
         await asyncio.sleep(wait)  # while a cursor moves quickly, pictures on its way are not decoded
         source, size, terminal = self.source, self.content_size, self.terminal
         if source is None or terminal.protocol == "off" or not size.width or not size.height:
-            self._show(None, safe(source.caption) if source and terminal.protocol == "off" else "")
+            is_named = source is not None and terminal.protocol == "off" and self._names_itself
+            self._show(None, safe(source.caption) if source is not None and is_named else "")
             return
         try:
             drawn = await asyncio.to_thread(self._layer.drawer.draw, source, size.width, size.height, terminal)

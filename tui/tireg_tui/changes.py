@@ -1,0 +1,69 @@
+"""Changing the registry from the screens: in a thread, with what went wrong said, and removals that can be undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+
+T = TypeVar("T")
+_NAMED = 5
+
+
+class Changes:
+    """What this window changes, and what it has removed since its start."""
+
+    def __init__(self, app: TiregApp) -> None:
+        self._app = app
+        self._removed: list[list[str]] = []
+
+    def make(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
+        """Change the registry in a thread (another writer may make it wait), then look again everywhere.
+
+        Args:
+            act: changes it; called in a thread.
+            then: told the result, in the app's own thread; not called when the change failed.
+        """
+        self._app.run_worker(partial(self._make, act, then), group="change", exit_on_error=False)
+
+    async def _make(self, act: Callable[[], T], then: Callable[[T], None] | None) -> None:
+        try:
+            result = await asyncio.to_thread(act)
+        except Exception as error:  # whatever a change runs into, the app goes on and says so
+            self._app.report(error)
+            return
+        if then is not None:
+            then(result)
+        self._app.registry_changed()
+
+    def remove(self, references: list[str]) -> None:
+        """Move concepts or versions to the trash; `undo` takes it back."""
+        registry = self._app.registry
+        if registry is None:
+            return
+
+        def done(removed: list[str]) -> None:
+            self._removed.append(removed)
+            self._app.say(f"{_names(removed)} · u brings back", title="In the trash")
+
+        self.make(lambda: [registry.remove(reference) for reference in references], done)
+
+    def undo(self) -> None:
+        """Bring back what was removed last, in this sitting."""
+        registry = self._app.registry
+        if registry is None or not self._removed:
+            self._app.say("Nothing was removed here since the start; the trash: tireg list --trash")
+            return
+        references = self._removed.pop()
+        self.make(
+            lambda: [registry.restore(reference) for reference in references],
+            lambda restored: self._app.say(_names(restored), title="Brought back"),
+        )
+
+
+def _names(references: list[str]) -> str:
+    return f"{', '.join(references[:_NAMED])}{' …' if len(references) > _NAMED else ''}"

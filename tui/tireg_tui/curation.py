@@ -1,0 +1,113 @@
+"""What is asked before words are tagged, named, described, exported or removed; the same from library and word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiregistry.errors import TiregError
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+    from tireg_tui.screens.export_word import ExportWish
+    from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+    from tiregistry.registry.registry import Registry
+
+
+def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
+    """Change the tags of one word, or add tags to several.
+
+    Raises:
+        NotFound: there is no such word.
+    """
+    from tireg_tui.screens.ask_text import AskText
+
+    single = registry.concept(names[0]) if len(names) == 1 else None
+
+    def keep(answer: str | None) -> None:
+        if answer is None:
+            return
+        tags = answer.replace(",", " ").lower().split()
+        gone = set(single.tags) - set(tags) if single else set()
+
+        def act() -> None:
+            for name in names:
+                registry.tag(name, add=tags, remove=gone)
+
+        app.change(act)
+
+    title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
+    app.push_screen(AskText(title, "separated by blanks", " ".join(single.tags) if single else ""), keep)
+
+
+def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
+    """Give a version a movable name."""
+    from tireg_tui.screens.ask_text import AskText
+
+    def keep(answer: str | None) -> None:
+        if answer and answer.strip():
+            app.change(lambda: registry.set_alias(version.reference, answer.strip()))
+
+    app.push_screen(AskText(f"Alias of {version.reference}", "for example: best"), keep)
+
+
+def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
+    """Write a word's notes here."""
+    from tireg_tui.screens.ask_text import AskText
+
+    def keep(answer: str | None) -> None:
+        if answer is not None:
+            app.change(lambda: registry.describe(concept.name, notes=answer))
+
+    app.push_screen(AskText(f"Notes on {concept.placeholder_token}", "", concept.notes, multiline=True), keep)
+
+
+def edit_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
+    """Write a word's notes in the user's editor."""
+    try:
+        text = app.edit_text(concept.notes)
+    except (TiregError, OSError) as error:
+        app.report(error)
+        return
+    if text is None:
+        app.say("No editor: set VISUAL or EDITOR, or press e")
+    elif text != concept.notes:
+        app.change(lambda: registry.describe(concept.name, notes=text))
+
+
+def ask_export(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
+    """Write a version as a file for another program."""
+    from tireg_tui.screens.export_word import ExportWord
+    from tiregistry.exchange.exporting import FORMATS, export_version
+
+    def done(paths: list[Path]) -> None:
+        app.say("\n".join(str(path) for path in paths[:4]), title="Exported")
+
+    def answered(wish: ExportWish | None) -> None:
+        if wish is not None:
+            app.change(lambda: export_version(registry, version, wish.path, wish.format_id), done)
+
+    app.push_screen(ExportWord(version.reference, list(FORMATS)), answered)
+
+
+def ask_removal(
+    app: TiregApp, what: str, how_much: str, references: list[str], before: Callable[[], None] | None = None
+) -> None:
+    """Move words or versions to the trash, after a question that stands on Cancel.
+
+    Args:
+        what: for people: `<gnome>`, `3 words`.
+        how_much: what goes with it, or stays; one sentence.
+        before: called when the answer is yes.
+    """
+    from tireg_tui.screens.confirm import Confirm
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            if before is not None:
+                before()
+            app.remove(references)
+
+    text = f"{how_much}. Nothing is deleted: u brings back, also: tireg restore"
+    app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)

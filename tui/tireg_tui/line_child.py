@@ -1,0 +1,105 @@
+"""A child process that is asked, and answers, in lines of JSON; it can be given up at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tireg_tui.processes import ChildFailed, end, environment, last_line
+from tiregistry.text import safe
+
+_LONGEST_LINE = 1 << 26
+_LAST_WORDS_SECONDS = 2.0
+
+
+class LineChild:
+    """One process at a time: started when it is needed, kept for the next question.
+
+    Args:
+        home: the registry's folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: asyncio.subprocess.Process | None = None
+        self._talk: asyncio.Task[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process that can be asked."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, command: Sequence[str]) -> None:
+        """Start the process; one from before is ended.
+
+        Raises:
+            OSError: no process started.
+        """
+        await self.stop()
+        self._process = process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(self._home),
+            limit=_LONGEST_LINE,
+        )
+        assert process.stderr is not None
+        # Nobody else empties that pipe, and a child that talks much would wait for room in it.
+        self._talk = asyncio.create_task(process.stderr.read())
+
+    async def send(self, *entries: Mapping[str, Any]) -> None:
+        """Send lines.
+
+        Raises:
+            ChildFailed: the process has ended; its message is the last thing that it said.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        try:
+            process.stdin.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+            await process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise ChildFailed(await self._last_words()) from None
+
+    async def receive(self) -> dict[str, Any]:
+        """The next line.
+
+        Raises:
+            ChildFailed: the process has ended, or what it wrote is no such line.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        try:
+            line = await process.stdout.readline()
+        except (ConnectionResetError, ValueError):  # ValueError: a line that never ends
+            line = b""
+        if not line:
+            raise ChildFailed(await self._last_words())
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                return entry
+        raise ChildFailed(f"its process wrote what cannot be read: {safe(line.decode('utf-8', 'replace'), limit=80)}")
+
+    async def stop(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if self._talk is not None:
+            self._talk.cancel()
+            self._talk = None
+        if process is not None:
+            await end(process)
+
+    async def _last_words(self) -> str:
+        said = b""
+        if self._talk is not None:
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                said = await asyncio.wait_for(asyncio.shield(self._talk), _LAST_WORDS_SECONDS)
+        return last_line(said.decode("utf-8", "replace"))

@@ -1,0 +1,77 @@
+"""An app whose frames are safe to show and carry real pixels; Textual's frame code is touched nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from textual import on
+from textual.app import App
+from textual.driver import Driver
+from textual.events import Resize
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from tireg_tui.pixels import PixelLayer
+from tireg_tui.safe_lines import SafeLines
+from tireg_tui.themes import ANSI, DARK, LIGHT
+from tireg_tui.widgets.picture import PictureView
+from tiregistry.graphics.asking import cell_size
+from tiregistry.graphics.terminal import Terminal
+
+
+class PaintedApp(App[None]):
+    """Textual's app with our themes, a last filter over all text, and a layer of pictures.
+
+    Args:
+        terminal: how pictures are shown.
+        driver_class: how Textual reaches the terminal; its own choice by default.
+    """
+
+    def __init__(self, terminal: Terminal, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+        self._safe_lines = SafeLines()
+        self.pixels = PixelLayer(self, terminal)
+        for theme in (DARK, LIGHT, ANSI):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._safe_lines]
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """As Textual's, which parses all CSS again whenever a screen comes up; only another theme needs that."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables or self.css_monitor is not None:
+            self._css_variables = variables
+            super().refresh_css(animate)
+            return
+        for screen in self.screen_stack:
+            if screen._css_update_count != self._css_update_count:
+                self.stylesheet.update(screen, animate=animate)
+                screen._css_update_count = self._css_update_count
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        self.pixels.frame(renderable)
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+
+    def _end_update(self) -> None:
+        # Inside the synchronised update, so that a terminal which knows it never shows the text without the pixels.
+        self.pixels.paint()
+        super()._end_update()
+
+    @on(Resize)
+    def follow_font_size(self) -> None:
+        """A larger font changes the cells' pixels, and may leave their number alone."""
+        cell = cell_size()
+        if cell is not None and cell != self.pixels.terminal.cell and not self.is_headless:
+            self.pixels.terminal = replace(self.pixels.terminal, cell=cell)
+            for view in self.screen.query(PictureView):
+                view.refit()
+
+    def write_to_terminal(self, data: str) -> None:
+        """Send the terminal something that is not part of a frame."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(data)

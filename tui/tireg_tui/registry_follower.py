@@ -1,0 +1,88 @@
+"""The open registry of an app: opened by a watching thread, shown when it opens, opened anew when it was replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tireg_tui.registry_watch import RegistryWatch, WatchTold
+from tireg_tui.screens.trouble import Trouble
+from tiregistry.errors import TiregError
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+    from tiregistry.registry.registry import Registry
+
+_OPENING_SECONDS = 0.3
+
+
+class RegistryFollower:
+    """Follows what a watch sees, and shows what keeps a registry from opening.
+
+    Args:
+        app: the app whose screens show the registry.
+        home: the registry's folder; default as everywhere.
+    """
+
+    def __init__(self, app: TiregApp, home: Path | None) -> None:
+        self._app, self._home = app, home
+        self._watch: RegistryWatch | None = None
+        self._opened: list[Registry] = []
+        self._trouble: TiregError | None = None
+        self._seen_changes = 0
+        self.registry: Registry | None = None
+        """None while it cannot be opened."""
+
+    def open(self) -> None:
+        """Open the registry, or show what keeps it from opening."""
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = RegistryWatch(self._home, lambda watch: self._app.post_message(WatchTold(watch)))
+        self._watch.start()
+        # Nearly always it takes milliseconds, and nothing else needs to be shown meanwhile.
+        if self._watch.wait_opened(_OPENING_SECONDS):
+            self.follow(self._watch)
+        else:
+            busy = TiregError("another program is at work on it", "it opens as soon as that is done")
+            self._show(busy, "Waiting for the registry")
+
+    def follow(self, watch: RegistryWatch) -> None:
+        """Follow what the watch has seen."""
+        if watch is not self._watch or self._app._exit:
+            return
+        if watch.registry is None:
+            assert watch.error is not None
+            if not (self.registry is None and self._trouble is watch.error):
+                self.registry = None
+                self._show(watch.error)
+            return
+        if watch.registry is not self.registry:
+            self.registry, self._seen_changes = watch.registry, watch.changes
+            self._opened.append(watch.registry)
+            self._trouble = None
+            if isinstance(self._app.screen, Trouble):
+                self._app.pop_screen()
+            self._app.action_go(self._app.remembered.text("place", "library"))
+            self._app.registry_changed()
+        elif watch.replaced:
+            self._app.say("The registry's file was replaced; it is opened anew")
+            self.open()
+        elif watch.error is not None:
+            self._app.report(watch.error)
+        elif watch.changes != self._seen_changes:
+            self._seen_changes = watch.changes
+            self._app.registry_changed()
+
+    def close(self) -> None:
+        """Look no longer, and close everything that was opened."""
+        if self._watch is not None:
+            self._watch.stop()
+        for registry in self._opened:
+            registry.close()
+
+    def _show(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
+        self._trouble = error
+        if isinstance(self._app.screen, Trouble):
+            self._app.switch_screen(Trouble(error, title))
+        else:
+            self._app.push_screen(Trouble(error, title))

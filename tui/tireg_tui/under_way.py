@@ -1,0 +1,67 @@
+"""What is under way, wherever one is: the line above the footer, the window's title, a word when a training ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from textual.css.query import NoMatches
+
+from tireg_tui import window_title
+from tireg_tui.announcer import Announcer, Seen, UnderWay
+from tireg_tui.widgets.job_line import JobLine
+from tiregistry.errors import TiregError
+
+if TYPE_CHECKING:
+    from tireg_tui.app import TiregApp
+
+_NOTHING = Seen((), 0, (), 0)
+
+
+class UnderWayLine:
+    """Trainings of every process, and the jobs of this window, in one line."""
+
+    def __init__(self, app: TiregApp) -> None:
+        self._app = app
+        self._announcer = Announcer()
+        self._seen = _NOTHING
+        self._title = ""
+
+    def look(self) -> None:
+        """Look how all trainings stand, and say what has ended."""
+        self._app.run_worker(self._look, group="announce", exclusive=True, exit_on_error=False)
+
+    async def _look(self) -> None:
+        registry = self._app.registry
+        if registry is None:
+            return
+        first = self._seen is _NOTHING
+        try:
+            self._seen = seen = await asyncio.to_thread(self._announcer.look, registry)
+        except TiregError:  # whoever shows the runs says so
+            return
+        for ended in seen.ended:
+            self._app.say(
+                ended.text,
+                title="Learned" if ended.went_well else "",
+                severity="information" if ended.went_well else "warning",
+            )
+            self._app.ring()
+        if first and seen.interrupted:
+            word = "training was" if seen.interrupted == 1 else "trainings were"
+            self._app.say(f"{seen.interrupted} {word} interrupted · 2 Runs, r resumes")
+        self.show()
+
+    def show(self) -> None:
+        """Bring the line and the title in line with what is known."""
+        jobs = [UnderWay(job.what, job.done, job.total) for job in self._app.jobs.at_work]
+        under_way = [*self._seen.under_way, *jobs]
+        with contextlib.suppress(NoMatches):  # a dialog; the screen below shows it when the dialog is gone
+            self._app.screen.query_one(JobLine).show(under_way, self._seen.waiting)
+        first = under_way[0] if under_way else None
+        percent = f" {min(100, 100 * first.done // first.total)} %" if first and first.total else ""
+        title = f"tireg · {first.text}{percent}" if first else "tireg"
+        if title != self._title and self._app.preferences.notifies:
+            self._title = title
+            self._app.write_to_terminal(window_title.title(title))

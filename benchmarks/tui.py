@@ -1,42 +1,103 @@
 """How fast the terminal UI is: first frame by size of the registry, key to paint, bytes and time per picture.
 
-python benchmarks/tui.py                  # everything; a few minutes
+python benchmarks/tui.py                  # everything; some minutes
 python benchmarks/tui.py frames keys      # parts: frames, keys, pictures
+python benchmarks/tui.py frames --repeats 9
 
-Times depend on what else the machine does: the load average is printed with them.
+`frames` and `keys` start `tireg tui` on a pseudo-terminal that answers as xterm does, and read what it writes.
+Seconds depend on what else the machine does, so the load average and CPU seconds stand beside them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import argparse
+import fcntl
 import os
+import pty
+import select
+import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "tui")]
 
-_FIRST_FRAME = """
-import time; began = time.perf_counter()
-import asyncio, json, sys
-sys.path[:0] = json.loads(sys.argv[1])
-from pathlib import Path
-from tireg_tui.app import TiregApp
-from tireg_tui.widgets.concept_table import ConceptTable
-async def main():
-    app = TiregApp(home=Path(sys.argv[2]))
-    async with app.run_test(size=(120, 36)) as pilot:
-        first = time.perf_counter() - began
-        while not app.screen.query(ConceptTable) or not app.screen.query_one(ConceptTable).names:
-            await asyncio.sleep(0.001)
-        print(json.dumps([first, time.perf_counter() - began]))
-asyncio.run(main())
-"""
+COLUMNS, ROWS, CELL = 120, 40, (9, 18)
+PATIENCE = 120.0
+ANSWERS = {
+    b"\x1b[c": b"\x1b[?62;4;22c",
+    b"\x1b[>0q": b"\x1bP>|XTerm(379)\x1b\\",
+    b"\x1b[16t": b"\x1b[6;%d;%dt" % (CELL[1], CELL[0]),
+}
+"""What a terminal with sixel answers to which question."""
+FIRST_WORD, PICTURES = "word-00000", ROOT / "tests" / "data" / "concepts" / "objects" / "robot"
+
+
+class Watched:
+    """The TUI on a pseudo-terminal, and when it wrote what."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        environment = {**os.environ, "TIREG_HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment["PYTHONPATH"] = os.pathsep.join(sys.path[:3])
+        for name in ("NO_COLOR", "TMUX", "TIREG_IMAGES", "PYTHONDONTWRITEBYTECODE"):
+            environment.pop(name, None)
+        self.written = b""
+        self.began = time.perf_counter()
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            command = [sys.executable, "-m", "tireg_cli", "tui", *options]
+            os.execve(command[0], command, environment)
+        size = struct.pack("HHHH", ROWS, COLUMNS, COLUMNS * CELL[0], ROWS * CELL[1])
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+        self.read(lambda: False, 20.0)
+        os.waitpid(self.pid, 0)
+        os.close(self._terminal)
+
+    def read(self, until: Callable[[], bool], seconds: float = PATIENCE) -> float:
+        """Read and answer until something is so, or nothing more can come; seconds since the start."""
+        end = time.monotonic() + seconds
+        while not until() and time.monotonic() < end:
+            if not select.select([self._terminal], [], [], 0.05)[0]:
+                continue
+            try:
+                data = os.read(self._terminal, 1 << 16)
+            except OSError:  # it has ended
+                break
+            for question, answer in ANSWERS.items():
+                os.write(self._terminal, answer * data.count(question))
+            self.written += data
+        return time.perf_counter() - self.began
+
+    def cpu_seconds(self) -> float:
+        """What the process itself has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def press(self, key: str, painted: bytes) -> float:
+        """Press a key; milliseconds until the terminal has been told what it changes."""
+        self.written = b""
+        before = time.perf_counter()
+        os.write(self._terminal, key.encode())
+        self.read(lambda: painted in self.written)
+        if painted not in self.written:
+            raise SystemExit(f"{key} did not show {painted.decode()}")
+        return (time.perf_counter() - before) * 1e3
 
 
 def registry_of(folder: Path, count: int) -> Path:
@@ -44,70 +105,83 @@ def registry_of(folder: Path, count: int) -> Path:
     from tiregistry.registry.registry import Registry
 
     with Registry.open(folder) as registry, registry.database.write():
-        for number in range(count):
+        for number in reversed(range(count)):
             registry.create_concept(f"word-{number:05d}", f"<word-{number:05d}>", "object")
     return folder
 
 
-def frames(folder: Path) -> None:
-    """From the start of the interpreter to the first frame, and to the first rows."""
+def frames(folder: Path, repeats: int) -> None:
+    """From the start of the process to its first frame with words."""
+    print(f"first frame with words, best and median of {repeats} starts:")
     for count in (10, 1000, 10000):
         home = registry_of(folder / str(count), count)
-        found = []
-        for _ in range(3):
-            path = json.dumps(sys.path[:3])
-            command = [sys.executable, "-c", _FIRST_FRAME, path, str(home)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found.append(json.loads(done.stdout.splitlines()[-1]))
-        first, rows = (min(values) for values in zip(*found, strict=True))
-        print(f"{count:>6} concepts: first frame {first:.2f} s, first rows {rows:.2f} s (best of 3)")
+        seconds, cpu = [], []
+        for _ in range(repeats + 1):
+            with Watched(home) as tui:
+                seconds.append(tui.read(lambda tui=tui: FIRST_WORD.encode() in tui.written))
+                cpu.append(tui.cpu_seconds())
+        del seconds[0], cpu[0]  # the first reads the code from the disk
+        print(
+            f"{count:>7,} concepts  {min(seconds):.2f} s, median {statistics.median(seconds):.2f} s"
+            f"  (CPU {min(cpu):.2f} s, median {statistics.median(cpu):.2f} s)"
+        )
 
 
-def keys(folder: Path) -> None:
-    """From a key to the painted cursor, while another process writes into the registry."""
+def keys(folder: Path, repeats: int) -> None:
+    """From a key to the frame that shows what it did: alone, and beside a training on the embedded base."""
     home = registry_of(folder / "keys", 1000)
-    writer = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import json, sys, time; sys.path[:0] = json.loads(sys.argv[1])\n"
-            "from pathlib import Path\nfrom tiregistry.registry.registry import Registry\n"
-            "registry = Registry.open(Path(sys.argv[2]))\n"
-            "run = registry.create_run('word-00001', {}, 1000)\n"
-            "for step in range(100000):\n"
-            "    registry.update_run(run.id, step=step, loss=1 / (step + 1), heartbeat_at=time.time())\n"
-            "    time.sleep(0.05)\n",
-            json.dumps(sys.path[:3]),
-            str(home),
-        ]
-    )
-
-    async def measure() -> list[float]:
-        from tireg_tui.app import TiregApp
-        from tireg_tui.widgets.concept_table import ConceptTable
-
-        app = TiregApp(home=home)
-        found = []
-        async with app.run_test(size=(120, 36)) as pilot:
-            while not app.screen.query(ConceptTable) or not app.screen.query_one(ConceptTable).names:
-                await asyncio.sleep(0.01)
-            for number in range(60):
-                before = time.perf_counter()
-                await pilot.press("j" if number % 20 < 15 else "k")
-                found.append(time.perf_counter() - before)
-                await asyncio.sleep(0.02)
-        return found
-
+    print(f"key to paint, cursor down and up among 1,000 words, {repeats * 10} keys:")
+    _keys("alone", home, repeats)
+    command = [sys.executable, "-m", "tireg_cli", "train", "robot", str(PICTURES), "--no-stop", "--max-steps", "5000"]
+    environment = {**os.environ, "TIREG_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path[:3])}
+    training = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        found = sorted(asyncio.run(measure()))
+        _await_steps(home, training)
+        _keys("beside a training", home, repeats)
     finally:
-        writer.kill()
-        writer.wait()
-    print(f"key to paint: median {statistics.median(found) * 1e3:.0f} ms, 95 % {found[-4] * 1e3:.0f} ms (60 keys)")
+        training.terminate()
+        training.wait()
 
 
-def pictures() -> None:
-    """Encoding of one picture of 512 x 512 pixels."""
+def _keys(what: str, home: Path, repeats: int) -> None:
+    found = []
+    with Watched(home) as tui:
+        tui.read(lambda: FIRST_WORD.encode() in tui.written)
+        tui.read(lambda: False, 1.0)
+        tui.press("g", b"word-0")
+        tui.press("/", b"\x1b[")
+        for letter in "word-":  # away from the word in training, which is first
+            os.write(tui._terminal, letter.encode())
+        os.write(tui._terminal, b"\r")
+        tui.read(lambda: False, 2.0)
+        os.write(tui._terminal, b"g")
+        tui.read(lambda: False, 1.0)
+        at = 0
+        for number in range(repeats * 10):
+            down = number % 20 < 10
+            at += 1 if down else -1
+            found.append(tui.press("j" if down else "k", f"word-{at:05d}".encode()))
+            tui.read(lambda: False, 0.15)  # as fast as someone looks through a list
+    found.sort()
+    late = found[int(len(found) * 0.95)]
+    print(f"  {what:<20} median {statistics.median(found):.0f} ms, 95 % {late:.0f} ms, most {found[-1]:.0f} ms")
+
+
+def _await_steps(home: Path, training: subprocess.Popen[bytes]) -> None:
+    """Wait until a training has begun to learn."""
+    from tiregistry.registry.registry import Registry
+
+    end = time.monotonic() + PATIENCE * 3
+    with Registry.open(home) as registry:
+        while training.poll() is None and time.monotonic() < end:
+            if any(run.step > 2 for run in registry.runs(limit=1)):
+                return
+            time.sleep(0.5)
+    raise SystemExit("the training did not begin")
+
+
+def pictures(repeats: int) -> None:
+    """Bytes and time for one picture of 512 x 512 pixels, of every way to draw it."""
     from PIL import Image
 
     from tiregistry.graphics import kitty
@@ -115,36 +189,45 @@ def pictures() -> None:
     from tiregistry.graphics.sixel import sixel
 
     ramp = Image.linear_gradient("L").resize((512, 512))
-    image = Image.merge("RGB", (ramp, ramp.rotate(90), Image.effect_noise((512, 512), 40)))
-    ways = {
-        "kitty": lambda: "".join(kitty.transmit(image, 1)),
-        "sixel, 256 colours": lambda: sixel(image),
-        "sixel, 64 colours": lambda: sixel(image, 64),
-        "half blocks, 64 x 32 cells": lambda: "\n".join(halfblocks(image, 64, 32)),
+    noise = Image.effect_noise((512, 512), 40)
+    image = Image.merge("RGB", (ramp, ramp.rotate(90), noise))
+    robot = Image.open(next(PICTURES.glob("*.png"))).convert("RGB").resize((512, 512), Image.Resampling.BICUBIC)
+    print("one picture of 512 x 512 pixels: of a thing, and noise over a gradient (the worst case):")
+    ways: dict[str, Callable[[Image.Image], str]] = {
+        "kitty": lambda picture: "".join(kitty.transmit(kitty.encode(picture), 1)),
+        "sixel, 256 colours": sixel,
+        "sixel, 64 colours": lambda picture: sixel(picture, 64),
+        "half blocks, 64 x 32 cells": lambda picture: "\n".join(halfblocks(picture, 64, 32)),
+        "half blocks, 256 colours": lambda picture: "\n".join(halfblocks(picture, 64, 32, "256")),
     }
     for name, encode in ways.items():
-        seconds = []
-        for _ in range(3):
-            before = time.perf_counter()
-            data = encode()
-            seconds.append(time.perf_counter() - before)
-        print(f"{name:<28} {len(data.encode()) / 1024:7.0f} KiB {min(seconds) * 1e3:7.0f} ms")
+        line = f"  {name:<28}"
+        for picture in (robot, image):
+            seconds = []
+            for _ in range(repeats):
+                before = time.perf_counter()
+                data = encode(picture)
+                seconds.append(time.perf_counter() - before)
+            line += f" {len(data.encode()) / 1024:6.0f} KiB {min(seconds) * 1e3:6.1f} ms"
+        print(line)
 
 
-def main(parts: list[str]) -> None:
+def main() -> None:
     """Print what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=["frames", "keys", "pictures", []], help="default: all")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory() as folder:
-        for part in parts or ["frames", "keys", "pictures"]:
+        for part in options.parts or ["frames", "keys", "pictures"]:
             if part == "frames":
-                frames(Path(folder))
+                frames(Path(folder), options.repeats)
             elif part == "keys":
-                keys(Path(folder))
-            elif part == "pictures":
-                pictures()
+                keys(Path(folder), options.repeats)
             else:
-                raise SystemExit(f"no part is named {part!r}: frames, keys, pictures")
+                pictures(options.repeats)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

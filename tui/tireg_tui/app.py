@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
+
+
+_UNDISTURBED_SECONDS = 1.0
+
+
+def _look_for_garbage() -> None:
+    """From now on; what the start has made stays for good and need not be looked at."""
+    gc.freeze()
+    gc.enable()
 
 
 def _acts() -> type[Provider]:
@@ -137,6 +147,10 @@ class TiregApp(PaintedApp):
         self.write_to_terminal(window_title.SAVE)
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
         self.action_open_registry()
+
+    def on_ready(self) -> None:
+        if not gc.isenabled():  # `launch` has turned it off until the first words are shown
+            self.set_timer(_UNDISTURBED_SECONDS, _look_for_garbage)
 
     def action_open_registry(self) -> None:
         """Open the registry, or show what keeps it from opening."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -28,7 +28,8 @@ class Changes:
             act: changes it; called in a thread.
             then: told the result, in the app's own thread; not called when the change failed.
         """
-        self._app.run_worker(partial(self._make, act, then), group="change", exit_on_error=False)
+        work: Any = partial(self._make, act, then)  # a callable: one that is never started leaves no coroutine behind
+        self._app.run_worker(work, group="change", exit_on_error=False)
 
     async def _make(self, act: Callable[[], T], then: Callable[[T], None] | None) -> None:
         try:

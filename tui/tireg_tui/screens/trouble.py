@@ -25,7 +25,6 @@ class Trouble(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "app.open_registry", "Try again", id="trouble.retry"),
-        Binding("q", "app.quit", "Quit", id="app.quit"),
     ]
 
     def __init__(self, error: TiregError, title: str = "The registry cannot be opened") -> None:

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 
 from tireg_tui import window_title
@@ -27,6 +28,7 @@ from tireg_tui.registry_follower import RegistryFollower
 from tireg_tui.registry_watch import WatchTold
 from tireg_tui.remembered import Remembered
 from tireg_tui.themes import full_name, short_name
+from tireg_tui.typed_ahead import TypedAhead
 from tireg_tui.under_way import UnderWayLine
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
@@ -107,6 +109,7 @@ class TiregApp(PaintedApp):
         self._follower = RegistryFollower(self, home)
         self._changes = Changes(self)
         self._under_way = UnderWayLine(self)
+        self._typed = TypedAhead(self)
         self._hub: HubProcess | None = None
         self._devices: DeviceAsker | None = None
         self.times_changed = 0
@@ -188,6 +191,16 @@ class TiregApp(PaintedApp):
         more = " …" if len(at_work) > 3 else ""
         text = f"Under way in this window: {what}{more}\nIt ends with the window. Trainings go on."
         self.push_screen(Confirm("Quit and cancel?", text, "Quit"), answered)
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._typed.take(event)
+        else:
+            await super().on_event(event)
+
+    async def send_typed(self, event: Key | Paste) -> None:
+        """Send what was typed to whoever has the focus now."""
+        await super().on_event(event)
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
         try:

@@ -110,7 +110,7 @@ class Compose(Place):
         if prompt:
             self.prompt.value = prompt
             self.prompt.cursor_position = len(prompt)
-        self.prompt.focus()
+        self.set_focus(self.prompt)
 
     # -- words ---------------------------------------------------------------------------------------------------
 
@@ -236,13 +236,13 @@ class Compose(Place):
         if self._job is not None:
             self._stop()
         elif isinstance(self.focused, Input):
-            self.strip.focus()
+            self.set_focus(self.strip)
         else:
             self.tireg.action_go("library")
 
     def action_prompt(self) -> None:
         """Put the cursor into the prompt."""
-        self.prompt.focus()
+        self.set_focus(self.prompt)
 
     def action_new_seed(self) -> None:
         """The same prompt with the next seeds."""

@@ -91,7 +91,7 @@ class Library(Place):
 
     @on(Input.Submitted, "#filter")
     def filter_done(self) -> None:
-        self.table.focus()
+        self.set_focus(self.table)
 
     @on(ConceptTable.Loaded)
     def show_status(self, event: ConceptTable.Loaded) -> None:
@@ -107,7 +107,7 @@ class Library(Place):
         if empty and not query:
             self.set_focus(None)
         elif was_empty and not query:
-            self.table.focus()
+            self.set_focus(self.table)
         number = shown.count(event.count, "word") if event.complete else f"the first {event.count:,} words"
         marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
         self.query_one("#library-status", Static).update(f"{number} · {SORTS[self.table.order]}{marked}")
@@ -133,8 +133,8 @@ class Library(Place):
     # -- keys ----------------------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Put the cursor into the filter."""
-        self.query_one("#filter", Input).focus()
+        """Put the cursor into the filter, at once: what is typed ahead belongs there."""
+        self.set_focus(self.query_one("#filter", Input))
 
     def action_clear(self) -> None:
         """Leave the filter, then clear it, then take marks away."""
@@ -142,7 +142,7 @@ class Library(Place):
         if field.has_focus and field.value:
             field.value = ""
         elif field.has_focus:
-            self.table.focus()
+            self.set_focus(self.table)
         elif self.table.marked:
             self.table.unmark()
         elif field.value:

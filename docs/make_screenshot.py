@@ -40,7 +40,18 @@ def main() -> None:
             time.sleep(1.0)
         time.sleep(arguments.wait)
         arguments.to.parent.mkdir(parents=True, exist_ok=True)
-        command = ["import", "-silent", "-window", window, "-depth", "8", str(arguments.to)]
+        command = [
+            "import",
+            "-silent",
+            "-window",
+            window,
+            "-depth",
+            "8",
+            "+dither",
+            "-colors",
+            "255",
+            str(arguments.to),
+        ]
         subprocess.run(command, env=environment, check=True)
 
 

@@ -45,6 +45,7 @@ def test_states_look_as_they_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         taken = {}
         for name, reach in STATES.items():
             await reach(pilot)
+            pilot.app.clear_notifications()  # they go after seconds, and a busy machine takes longer
             before = ""
             while before != (now := plain(pilot.app.export_screenshot(title="tireg", simplify=True))):
                 before = now  # tables find the width of their columns when there is nothing else to do

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from tiregistry.concepts import RunStatus
 
@@ -39,6 +40,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def place(folder: Path) -> str:
+    """A folder as people write it: `~/words`."""
+    try:
+        return str("~" / folder.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # elsewhere; or nobody knows where the home folder is
+        return str(folder)
 
 
 def count(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
+from tireg_tui import shown
 from tireg_tui.places import PLACES
 from tireg_tui.themes import ink
 from tiregistry.text import safe
@@ -56,7 +57,7 @@ class TopBar(Widget):
         if not isinstance(app, TiregApp) or app.registry is None:
             return ""
         parts = ["read-only"] if app.registry.readonly else []
-        parts += [str(app.registry.home), f"pictures: {app.pixels.terminal.protocol}"]
+        parts += [shown.place(app.registry.home), f"pictures: {app.pixels.terminal.protocol}"]
         return " · ".join(parts)
 
     def on_click(self, event: events.Click) -> None:

@@ -16,7 +16,7 @@ from textual.message_pump import MessagePump
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
 
-_PATIENCE = 1.0
+_PATIENCE = 5.0
 """Seconds after which the next key goes out whatever the one before is still doing."""
 
 

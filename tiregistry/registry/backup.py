@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiregistry.errors import AlreadyExists, DiskFull, FileMissing
+from tiregistry.errors import AlreadyExists, DiskFull, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
@@ -23,6 +23,7 @@ from tiregistry.registry.schema import SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated
 
 _ABANDONED = 3600.0  # seconds without a write; a process of this number may be another machine's
+_DATABASE = b"SQLite format 3\0"
 Progress = Callable[[int, int, str], None]
 
 
@@ -55,11 +56,13 @@ def backup(
 
     Raises:
         AlreadyExists: `target` exists and `overwrite` is False.
+        InvalidInput: it lies inside the registry's folder, or is a database: a backup there would replace what it saves.
         FileMissing: its folder does not exist.
         DiskFull: there is no space for it; nothing is left behind.
     """
     if not target.parent.is_dir():
         raise FileMissing(f"the folder {target.parent} does not exist", "make it, or choose another place")
+    _check_place(db, target)
     if target.exists() and not overwrite:
         raise AlreadyExists(f"{target} exists", "choose another name, or add --force")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -78,6 +81,18 @@ def backup(
         raise DiskFull(f"no space left for {target}", "choose another place") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_place(db: Database, target: Path) -> None:
+    home = db.path.parent.resolve()
+    if home in (target.resolve(), *target.resolve().parents, target.parent.resolve()):
+        raise InvalidInput(f"{target} lies inside the registry's own folder", "choose a place outside of it")
+    is_database = False
+    if target.is_file():
+        with suppress(OSError), open(target, "rb") as file:
+            is_database = file.read(len(_DATABASE)) == _DATABASE
+    if is_database:
+        raise InvalidInput(f"{target} is a database, perhaps another registry's", "choose another name")
 
 
 def _sweep(target: Path) -> None:

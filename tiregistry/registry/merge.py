@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,27 +140,49 @@ class _Merge:
     def _same(self, concepts: Sequence[Row]) -> dict[int, int]:
         """Which concept here each concept of the backup is: its id in the backup to its id here."""
         same: dict[int, int] = {}
-        for row in concepts:
-            found = self.connection.execute(
-                "SELECT id FROM concepts WHERE name_key = ? AND token_key = ? AND concept_type = ? "
-                "ORDER BY deleted_at IS NOT NULL, id DESC LIMIT 1",
-                (row["name_key"], row["token_key"], row["concept_type"]),
-            ).fetchone()
-            if found is not None:
-                same[row["id"]] = int(found["id"])
+        for _, source_id, concept_id in sorted(self._namesakes(concepts), reverse=True):
+            if source_id not in same and concept_id not in same.values():
+                same[source_id] = concept_id
         for row in concepts:
             if row["id"] not in same and (changed := self._changed_since(row, set(same.values()))) is not None:
                 same[row["id"]] = changed
         return same
+
+    def _namesakes(self, concepts: Sequence[Row]) -> Iterator[tuple[tuple[bool, bool, int], int, int]]:
+        """How alike, id in the backup, id here: concepts of the same name, placeholder token and type.
+
+        A name can be that of a living concept and of several in the trash. One in the backup's trash is a living one
+        here only if more than the name says so: the versions of a removed word must not join its successor's.
+        """
+        for row in concepts:
+            for here in self.connection.execute(
+                "SELECT id, created_at, deleted_at FROM concepts "
+                "WHERE name_key = ? AND token_key = ? AND concept_type = ?",
+                (row["name_key"], row["token_key"], row["concept_type"]),
+            ).fetchall():
+                digests = self._digests(row["id"])
+                shared = sum(
+                    each["digest"] in digests
+                    for each in self.connection.execute(
+                        "SELECT digest FROM versions WHERE concept_id = ?", (here["id"],)
+                    )
+                )
+                is_as_old = row["created_at"] == here["created_at"]
+                if is_as_old or shared or row["deleted_at"] is None or here["deleted_at"] is not None:
+                    is_as_alive = (row["deleted_at"] is None) == (here["deleted_at"] is None)
+                    yield (is_as_old, is_as_alive, shared), row["id"], here["id"]
+
+    def _digests(self, source_id: int) -> set[str]:
+        return {
+            row["digest"] for row in self.source.rows("SELECT digest FROM versions WHERE concept_id = ?", source_id)
+        }
 
     def _changed_since(self, row: Row, claimed: set[int]) -> int | None:
         """The concept here that is the backup's under another name or token.
 
         It has a version of it and still its name or its token; or every version of it.
         """
-        digests = [
-            each["digest"] for each in self.source.rows("SELECT digest FROM versions WHERE concept_id = ?", row["id"])
-        ]
+        digests = self._digests(row["id"])
         shared = Counter(
             here["concept_id"]
             for digest in digests

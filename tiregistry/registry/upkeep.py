@@ -107,6 +107,7 @@ class Upkeep(RegistryFolder):
 
         Raises:
             AlreadyExists: `target` exists and `overwrite` is False.
+            InvalidInput: it lies inside the registry's folder, or is a database.
             FileMissing: its folder does not exist.
             DiskFull: there is no space for it; nothing is left behind.
         """
@@ -116,6 +117,8 @@ class Upkeep(RegistryFolder):
 
     def merge_backup(self, path: Path, *, progress: Progress | None = None) -> MergeReport:
         """Add everything in a backup that is missing here; nothing here is changed or removed.
+
+        What lies in the trash here and did not when the backup was made comes back.
 
         Raises:
             FileMissing, InvalidInput, Damaged: `path` is no readable backup.

@@ -26,7 +26,8 @@ from tiregistry.registry.registry import Registry
 def command(references: tuple[str, ...], new_name: str, token: str, backup: Path | None, as_json: bool) -> int:
     """Bring words or versions back from the trash; or add what is missing here from a backup.
 
-    A backup is merged: nothing that is here is changed or removed.
+    A backup is merged: nothing that is here is changed or removed. Words and versions that are in the
+    trash here, but were not when the backup was made, come back; what was in the trash then comes into the trash.
 
     \b
     Examples:

@@ -433,6 +433,34 @@ def test_a_word_in_the_trash_here_but_living_in_the_backup_comes_back(registry: 
     assert registry.version("blotchy").number == 1
 
 
+def test_the_own_backup_of_a_registry_with_namesakes_in_the_trash_changes_nothing(
+    registry: Registry, tmp_path: Path
+) -> None:
+    for seed in range(3):  # two of three words called gnome end in the trash
+        add_version(registry, seed=seed)
+        if seed < 2:
+            registry.remove("gnome")
+    before = everything(registry)
+    registry.backup(tmp_path / "b.zip")
+    report = registry.merge_backup(tmp_path / "b.zip")
+    assert (report.concepts, report.versions, report.files, report.trashed) == (0, 0, 0, [])
+    assert everything(registry) == before
+    with Registry.open(tmp_path / "new") as new:
+        new.merge_backup(tmp_path / "b.zip")
+        assert everything(new) == before
+
+
+def test_a_word_in_the_backups_trash_does_not_join_its_successor(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry, seed=1)
+    registry.remove("gnome")
+    registry.backup(tmp_path / "b.zip")
+    registry.purge()
+    latest = add_version(registry, seed=2)
+    registry.merge_backup(tmp_path / "b.zip")
+    assert [version.digest for version in registry.versions("gnome")] == [latest.digest]
+    assert [item.reference for item in registry.trash()] == ["gnome"]
+
+
 def test_a_purged_word_comes_back_from_a_backup_even_after_gc(registry: Registry, tmp_path: Path) -> None:
     fill(registry)
     registry.backup(tmp_path / "b.zip")
@@ -471,6 +499,28 @@ def test_what_a_killed_backup_left_behind_goes_with_the_next(registry: Registry,
     registry.backup(tmp_path / "b.zip")
     assert [name for name in (*left, *kept) if (tmp_path / name).exists()] == kept
     assert young.exists()
+
+
+def test_a_backup_never_replaces_what_belongs_to_a_registry(registry: Registry, tmp_path: Path) -> None:
+    version = add_version(registry)
+    with Registry.open(tmp_path / "other") as other:
+        add_version(other)
+        theirs = other.database.path
+    (tmp_path / "link").symlink_to(registry.home)
+    before = everything(registry)
+    for target in (
+        registry.database.path,
+        tmp_path / "link" / "registry.db",
+        registry.blobs.path(version.images[0].digest),
+        registry.home / "new.zip",
+        theirs,
+    ):
+        is_there = target.exists()
+        with pytest.raises(InvalidInput, match="registry"):
+            registry.backup(target, overwrite=True)
+        assert target.exists() == is_there
+    assert everything(registry) == before
+    assert registry.verify().damages == []
 
 
 def test_a_backup_file_is_never_half_there(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

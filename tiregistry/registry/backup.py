@@ -85,7 +85,7 @@ def backup(
 
 def _check_place(db: Database, target: Path) -> None:
     home = db.path.parent.resolve()
-    if home in (target.resolve(), *target.resolve().parents, target.parent.resolve()):
+    if any(home in (place, *place.parents) for place in (target.resolve(), target.parent.resolve())):
         raise InvalidInput(f"{target} lies inside the registry's own folder", "choose a place outside of it")
     is_database = False
     if target.is_file():

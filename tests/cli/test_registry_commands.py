@@ -278,6 +278,9 @@ def test_backup_damage_verify_repair(tireg: Tireg, words: Registry, tmp_path: Pa
     tireg("backup", path, code=4)
     assert tireg("backup", path, "--force", "--json").json["versions"] == 4
     assert "everything is as it was" in tireg("verify").err
+    quick = tireg("verify", "--quick").err
+    assert "contents were not read" in quick
+    assert "as it was" not in quick
     blob = words.blobs.path(words.version("inky").images[0].digest)
     blob.chmod(0o644)
     blob.write_bytes(b"broken")
@@ -376,7 +379,8 @@ def test_an_interrupted_check_says_how_it_goes_on(
     blob = words.blobs.path(words.version("inky").images[0].digest)
     blob.chmod(0o644)
     blob.write_bytes(bytes(blob.stat().st_size))
-    assert "everything is as it was" in tireg("verify", "--resume").err  # it was found good before
+    resumed = tireg("verify", "--resume", code=6)  # what was written to since is read again
+    assert "1 damage: 1 file (7 more checked before)" in resumed.err
     assert "1 damage: 8 files" in tireg("verify", "--resume", code=6).err  # nothing is left to go on with
 
 

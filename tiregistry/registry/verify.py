@@ -48,6 +48,11 @@ class VerifyReport:
     """The result of a check."""
 
     files: int = 0
+    """Files that this check looked at."""
+    before: int = 0
+    """Files that the check which was interrupted had found good, and that were not written to since."""
+    quick: bool = False
+    """Whether only the files' sizes were looked at, not their bytes."""
     versions: int = 0
     damages: list[Damage] = field(default_factory=list)
     known_losses: int = 0
@@ -74,11 +79,11 @@ def verify(
 
     Args:
         quick: compare the files' sizes instead of their bytes.
-        resume: skip files that an interrupted check has already found good.
+        resume: skip files that an interrupted check has already found good, unless they were written to since.
         repair_from: repair what can be repaired, with files from these copies; None only checks.
     """
     began = time.monotonic()
-    report = VerifyReport()
+    report = VerifyReport(quick=quick)
     mending = repair_from is not None
     copies = repair_from or ()
 
@@ -180,16 +185,14 @@ def _check_files(
     progress: Progress | None,
 ) -> None:
     since = _begin_session(db, resume=resume)
-    todo = db.rows(
-        "SELECT digest, size FROM blobs WHERE lost_at IS NULL AND (verified_at IS NULL OR verified_at < ?) "
-        "ORDER BY digest",
-        since,
-    )
-    total = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NULL"))
-    done = total - len(todo)
-    good: list[str] = []
+    rows = db.rows("SELECT digest, size, verified_at FROM blobs WHERE lost_at IS NULL ORDER BY digest")
+    todo = [row for row in rows if not _is_done(blobs, row, since)]
+    total = len(rows)
+    done = report.before = total - len(todo)
+    good: list[tuple[float, str]] = []
     try:
         for row in todo:
+            looked_at = time.time()
             problem = _file_problem(db, blobs, row["digest"], row["size"], quick=quick)
             if problem and db.value("SELECT 1 FROM blobs WHERE digest = ?", row["digest"]):  # not removed by gc since
                 users = repair.users(db, row["digest"])
@@ -198,7 +201,7 @@ def _check_files(
                     partial(repair.mend_file, db, blobs, row["digest"], row["size"], copies),
                 )
             else:
-                good.append(row["digest"])
+                good.append((looked_at, row["digest"]))
             done += 1
             if len(good) >= _BATCH:
                 _note_good(db, good, quick=quick)
@@ -207,7 +210,19 @@ def _check_files(
                 progress(done, total, "files")
     finally:
         _note_good(db, good, quick=quick)
-    report.files = total
+    report.files = len(todo)
+
+
+def _is_done(blobs: BlobStore, row: Row, since: float) -> bool:
+    """Whether a file was found good by the check that is now continued, and was not written to since."""
+    if row["verified_at"] is None or row["verified_at"] < since:
+        return False
+    try:
+        found = blobs.path(row["digest"]).stat()
+    except OSError:
+        return False
+    # The time of the last change of the inode tells of writers that set the other one back.
+    return found.st_size == row["size"] and max(found.st_mtime, found.st_ctime) < row["verified_at"]
 
 
 def _begin_session(db: Database, *, resume: bool) -> float:
@@ -228,13 +243,13 @@ def _end_session(db: Database) -> None:
             connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
 
 
-def _note_good(db: Database, digests: list[str], *, quick: bool) -> None:
-    if not digests or quick or db.readonly:
+def _note_good(db: Database, found: list[tuple[float, str]], *, quick: bool) -> None:
+    """Note since when (seconds since the epoch) each of these files is known to be good."""
+    if not found or quick or db.readonly:
         return
     try:
         with db.write() as connection:
-            now = time.time()
-            connection.executemany("UPDATE blobs SET verified_at = ? WHERE digest = ?", [(now, d) for d in digests])
+            connection.executemany("UPDATE blobs SET verified_at = ? WHERE digest = ?", found)
     except (RegistryReadOnly, DiskFull):
         return  # the check itself needs no notes
 

@@ -54,9 +54,9 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
             ["KIND", "ITEM", "PROBLEM", "NEEDED BY", "REPAIR"],
             [[d.kind, d.item, d.problem, ", ".join(d.dependents), d.repair] for d in report.damages],
         )
-    checked = (
-        f"{forms.count(report.files, 'file')} and {forms.count(report.versions, 'version')} in {report.seconds:.1f} s"
-    )
+    before = f" ({report.before:,} more checked before)" if report.before else ""
+    files = f"{forms.count(report.files, 'file')}{before}"
+    checked = f"{files} and {forms.count(report.versions, 'version')} in {report.seconds:.1f} s"
     if report.known_losses:
         lost = forms.count(report.known_losses, "file")
         hint(f"originals of {lost} are not here (not shared with a word, or given up) · --repair --from PATH adds them")
@@ -64,12 +64,16 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
         which = f"{forms.count(report.strays, 'file')} in blobs/ belong{'s' * (report.strays == 1)}"
         hint(f"{which} to no word here: left by killed work (tireg gc), or by a database that is gone")
     if not report.damages:
-        say(f"everything is as it was: {checked}")
+        if report.quick:
+            say(f"the files are there, with their sizes; their contents were not read: {checked}")
+            hint("tireg verify reads them")
+        else:
+            say(f"everything is as it was: {checked}")
     elif not report.unrepaired:
         say(f"repaired {forms.count(len(report.damages), 'damage')}: {checked}")
     else:
         say(f"{forms.count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
-        if report.strays and not report.files:
+        if report.strays and not report.files + report.before:
             hint("read a backup into this place: tireg restore --from FILE")
         elif any(damage.kind == "database" for damage in report.unrepaired):
             hint(f"move {home} away and read a backup: tireg restore --from FILE")

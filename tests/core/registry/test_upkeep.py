@@ -152,10 +152,34 @@ def test_an_interrupted_check_goes_on_where_it_stopped(registry: Registry) -> No
         resume=True, progress=lambda done, _, what: steps.append(done) if what == "files" else None
     )
     assert steps == list(range(13, 21))
-    assert report.files == 20
+    assert (report.files, report.before) == (8, 12)
     steps.clear()
     registry.verify(resume=True, progress=lambda done, _, what: steps.append(done) if what == "files" else None)
     assert steps == list(range(1, 21))  # nothing was interrupted, so everything is read
+
+
+@pytest.mark.parametrize("change", ["bytes", "size", "gone"])
+def test_a_file_that_changes_while_the_check_is_interrupted_is_found(registry: Registry, change: str) -> None:
+    for seed in range(5):
+        add_version(registry, seed=seed, images=0)
+    digests = [row["digest"] for row in registry.database.rows("SELECT digest FROM blobs ORDER BY digest")]
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.verify(progress=interrupt)
+    path = registry.blobs.path(digests[1])
+    before, good = path.stat(), path.read_bytes()
+    damage_file(
+        registry, digests[1], {"bytes": good[:-1] + bytes([good[-1] ^ 1]), "size": b"short", "gone": None}[change]
+    )
+    if change != "gone":
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a tool that hides its traces does
+    report = registry.verify(resume=True)
+    assert [damage.item for damage in report.damages] == [digests[1]]
+    assert (report.files, report.before) == (2, 3)
 
 
 # -- repair ----------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def backup(
 
     Raises:
         AlreadyExists: `target` exists and `overwrite` is False.
-        InvalidInput: it lies inside the registry's folder, or is a database: a backup there would replace what it saves.
+        InvalidInput: it lies inside the registry's folder, or is a database.
         FileMissing: its folder does not exist.
         DiskFull: there is no space for it; nothing is left behind.
     """

@@ -20,7 +20,10 @@ from tiregistry.registry.copies import blob_member, open_backup
 from tiregistry.registry.curation import DESCRIBABLE
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
+from tiregistry.registry.repair import mend_rows
+from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem
 from tiregistry.registry.search import reindex
+from tiregistry.registry.verify import rows_problem
 
 Progress = Callable[[int, int, str], None]
 _WRITERS = 8  # files written at once
@@ -40,6 +43,8 @@ class MergeReport:
     """Concepts that came into the trash because a living concept has their name or placeholder token."""
     missing: list[str] = field(default_factory=list)
     """Digests of files that the backup does not hold."""
+    refused: list[str] = field(default_factory=list)
+    """What did not come because it proves nothing or cannot be named, and why: `gnome@3: its manifest …`."""
     damaged: list[str] = field(default_factory=list)
     """Digests of files that are damaged in the backup."""
 
@@ -67,7 +72,9 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
             with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
                 _add_files(source, archive, blobs, report, progress)
                 with db.write() as connection:
-                    _Merge(source, connection, blobs, report).run()
+                    _Merge(source, connection, db, blobs, report).run()
+        except sqlite3.IntegrityError as error:
+            raise Damaged(f"{path} holds rows that no registry writes: {error}", "use another backup") from None
         finally:
             source.close()
     return report
@@ -112,8 +119,10 @@ def _member(archive: zipfile.ZipFile, digest: str, size: int) -> bytes:
 class _Merge:
     """The rows' part of a merge, inside one transaction."""
 
-    def __init__(self, source: Database, connection: sqlite3.Connection, blobs: BlobStore, report: MergeReport) -> None:
-        self.source, self.connection, self.blobs, self.report = source, connection, blobs, report
+    def __init__(
+        self, source: Database, connection: sqlite3.Connection, db: Database, blobs: BlobStore, report: MergeReport
+    ) -> None:
+        self.source, self.connection, self.db, self.blobs, self.report = source, connection, db, blobs, report
         self.version_ids: dict[int, int] = {}
         """Id in the backup to id here, of all versions."""
 
@@ -132,7 +141,10 @@ class _Merge:
         concepts = self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id")
         same = self._same(concepts)
         for row in concepts:
-            self._concept(row, same.get(row["id"]))
+            if problem := concept_problem(row):
+                self.report.refused.append(f"{row['name']}: {problem}")
+            else:
+                self._concept(row, same.get(row["id"]))
         self._bases()
         self._runs()
         self._pictures()
@@ -219,13 +231,21 @@ class _Merge:
                 if row[text] and not target[text]:
                     self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
         for version in self.source.rows("SELECT * FROM versions WHERE concept_id = ? ORDER BY number", row["id"]):
-            self._version(version, concept_id)
+            if problem := manifest_problem(version):
+                self.report.refused.append(f"{row['name']}@{version['number']}: {problem}")
+            else:
+                self._version(version, concept_id)
         self.connection.execute(
             "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (row["last_number"], concept_id)
         )
         self._labels(row["id"], concept_id, is_new=is_new)
         if not is_new and target["name_key"] != row["name_key"]:
             self._redirect(row["name_key"], concept_id, row["updated_at"])
+        self.connection.execute(
+            "DELETE FROM redirects WHERE name_key = "
+            "(SELECT name_key FROM concepts WHERE id = ? AND deleted_at IS NULL)",
+            (concept_id,),
+        )
         reindex(self.connection, concept_id)
 
     def _is_taken(self, row: Row) -> bool:
@@ -268,6 +288,12 @@ class _Merge:
             for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
                 skipped = ("id",) if table == "remotes" else ()
                 self._insert(table, {**_dict(part, *skipped), "version_id": version_id})
+        if rows_problem(self.db, self._row(version_id)):
+            mend_rows(self.db, self.blobs, version_id)  # the manifest proves itself, the rows beside it do not
+
+    def _row(self, version_id: int) -> Row:
+        row: Row = self.connection.execute("SELECT * FROM versions WHERE id = ?", (version_id,)).fetchone()
+        return row
 
     def _additions(self, row: Row, version_id: int) -> None:
         """What a version that is here too was given later, and lacks here: files, notes, what was observed."""
@@ -290,12 +316,18 @@ class _Merge:
     def _labels(self, source_id: int, concept_id: int, *, is_new: bool) -> None:
         """Tags and aliases are united (an alias that exists here stays where it is); history only comes whole."""
         for row in self.source.rows("SELECT tag FROM tags WHERE concept_id = ?", source_id):
-            self.connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (concept_id, row["tag"]))
+            if is_key(row["tag"]):
+                self.connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (concept_id, row["tag"]))
+            else:
+                self.report.refused.append(f"the tag {row['tag']!a}")
         for row in self.source.rows("SELECT * FROM aliases WHERE concept_id = ?", source_id):
-            self.connection.execute(
-                "INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)",
-                (concept_id, row["alias"], self.version_ids[row["version_id"]]),
-            )
+            version = self._row(self.version_ids.get(row["version_id"], 0))
+            if version is not None and version["concept_id"] == concept_id and is_alias(row["alias"]):
+                self.connection.execute(
+                    "INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)", (concept_id, row["alias"], version["id"])
+                )
+            else:
+                self.report.refused.append(f"the alias {row['alias']!a}, which names nothing that came")
         for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
             self._redirect(row["name_key"], concept_id, row["renamed_at"])
         if is_new:
@@ -305,7 +337,12 @@ class _Merge:
                 entries[row["id"]] = self._insert("alias_log", fields)
 
     def _redirect(self, key: str, concept_id: int, renamed_at: float) -> None:
-        self.connection.execute("INSERT OR IGNORE INTO redirects VALUES (?, ?, ?)", (key, concept_id, renamed_at))
+        """A former name, unless it is a living concept's name by now."""
+        self.connection.execute(
+            "INSERT OR IGNORE INTO redirects SELECT ?, ?, ? "
+            "WHERE NOT EXISTS (SELECT 1 FROM concepts WHERE name_key = ? AND deleted_at IS NULL)",
+            (key, concept_id, renamed_at, key),
+        )
 
     def _bases(self) -> None:
         for row in self.source.rows("SELECT * FROM bases ORDER BY id"):

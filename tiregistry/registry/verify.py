@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from tiregistry.concepts import Fingerprint
 from tiregistry.errors import Damaged, DiskFull, RegistryReadOnly
-from tiregistry.registry import repair
+from tiregistry.registry import repair, rules
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.manifest import digest_of, embedding_digest
+from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import expected_texts
 from tiregistry.registry.strays import is_blank, strays
 
@@ -108,6 +108,7 @@ def verify(
     _check_files(db, blobs, report, add, copies, quick=quick, resume=resume, progress=progress)
     _check_lost(db, blobs, report, add, copies if mending else None)
     _check_versions(db, blobs, report, add, copies, progress)
+    _check_rules(db, add)
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
     _end_session(db)
@@ -222,7 +223,7 @@ def _is_done(blobs: BlobStore, row: Row, since: float) -> bool:
     except OSError:
         return False
     # The time of the last change of the inode tells of writers that set the other one back.
-    return found.st_size == row["size"] and max(found.st_mtime, found.st_ctime) < row["verified_at"]
+    return bool(found.st_size == row["size"] and max(found.st_mtime, found.st_ctime) < row["verified_at"])
 
 
 def _begin_session(db: Database, *, resume: bool) -> float:
@@ -339,10 +340,11 @@ def _check_versions(
         for row in rows:
             report.versions += 1
             reference = f"{row['concept']}@{row['number']}"
-            if digest_of_text(row["manifest"]) != row["digest"]:
+            if problem := rules.manifest_problem(row):
+                is_changed = rules.digest_of_text(row["manifest"]) != row["digest"]
                 add(
-                    Damage("manifest", reference, "its manifest does not match its digest", (reference,)),
-                    partial(repair.mend_manifest, db, row, copies),
+                    Damage("manifest", reference, problem, (reference,)),
+                    partial(repair.mend_manifest, db, row, copies if is_changed else ()),
                 )
             elif problem := rows_problem(db, row):
                 add(
@@ -354,12 +356,12 @@ def _check_versions(
         last = rows[-1]["id"]
 
 
-def digest_of_text(manifest: str) -> str:
-    """The digest of a manifest's text, or an empty string when it is not even ASCII."""
-    try:
-        return digest_of(manifest)
-    except UnicodeEncodeError:
-        return ""
+def _check_rules(db: Database, add: Callable[[Damage, Callable[[], repair.Outcome]], None]) -> None:
+    for row in db.rows("SELECT * FROM concepts ORDER BY id"):
+        if problem := rules.concept_problem(row):
+            add(Damage("rows", row["name"], problem, (row["name"],)), partial(rules.name_again, db, row["id"]))
+    for breach in rules.breaches(db):
+        add(Damage("rows", breach.item, breach.problem), partial(rules.mend, db, breach))
 
 
 def rows_problem(db: Database, row: Row) -> str:

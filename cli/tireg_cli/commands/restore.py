@@ -65,6 +65,9 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
         hint(f"tireg restore {report.trashed[0]} --as OTHER-NAME --token '<OTHER>' brings it back under others")
+    if report.refused:
+        what = "; ".join(report.refused[:3]) + (f"; and {len(report.refused) - 3} more" * (len(report.refused) > 3))
+        warn(f"did not come: {what}")
     if report.damaged:
         count = forms.count(len(report.damaged), "damaged file")
         warn(f"{count} in {backup} did not come: {', '.join(map(forms.short, report.damaged[:3]))}")
@@ -72,5 +75,6 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
         warn(f"the backup lacks {forms.count(len(report.missing), 'file')}")
     if report.damaged or report.missing:
         hint("tireg verify names what depends on them · tireg verify --repair --from ANOTHER-BACKUP brings them")
+    if report.refused or report.damaged or report.missing:
         return int(ExitCode.DAMAGED)
     return 0

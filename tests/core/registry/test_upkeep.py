@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -101,6 +102,14 @@ def test_each_damaged_file_is_named_with_what_depends_on_it(
         ("UPDATE images SET caption = 'changed'", "rows", "gnome@1"),
         ("DELETE FROM images", "rows", "gnome@1"),
         ("DELETE FROM parents", "rows", "gnome@1"),
+        ("UPDATE concepts SET name = 'gno' || char(27) || 'me' WHERE id = 1", "rows", "gno\x1bme"),
+        ("UPDATE concepts SET placeholder_token = '<gno me>' WHERE id = 1", "rows", "gnome"),
+        ("UPDATE concepts SET name_key = 'other' WHERE id = 1", "rows", "gnome"),
+        ("UPDATE concepts SET last_number = 0", "rows", "gnome"),
+        ("INSERT INTO redirects VALUES ('gnome', 2, 1.0)", "rows", "gnome"),
+        ("INSERT INTO aliases VALUES (2, 'best', 1)", "rows", "second@best"),
+        ("INSERT INTO aliases VALUES (1, 'a b', 1)", "rows", "gnome@a b"),
+        ("INSERT INTO tags VALUES (1, 'a' || char(10))", "rows", "gnome"),
         ("INSERT INTO tags VALUES (99, 'lonely')", "rows", "tags row 2"),
         ("UPDATE search SET notes = 'nonsense'", "search", "gnome"),
         ("DELETE FROM search", "search", "gnome"),
@@ -112,6 +121,7 @@ def test_each_damaged_row_is_named(registry: Registry, sql: str, kind: str, item
 
     add_version(registry, caption="a caption", parents=(Parent("sha256:" + "a" * 64, "continued"),))
     registry.tag("gnome", add=["garden"])
+    registry.create_concept("second", "<second>", "object")
     registry.close()
     execute(registry, sql)
     damages = registry.verify().damages
@@ -523,6 +533,35 @@ def test_what_a_killed_backup_left_behind_goes_with_the_next(registry: Registry,
     registry.backup(tmp_path / "b.zip")
     assert [name for name in (*left, *kept) if (tmp_path / name).exists()] == kept
     assert young.exists()
+
+
+def test_what_proves_nothing_does_not_come_from_a_backup(registry: Registry, tmp_path: Path) -> None:
+    for seed, name in enumerate(["gnome", "gnome", "gnome", "evil", "spaced"]):
+        add_version(registry, name, seed)
+    registry.set_alias("gnome@2", "best")
+    registry.set_alias("gnome@1", "first")
+    empty = "sha256:" + hashlib.sha256(b"{}").hexdigest()
+    for sql in (
+        f"UPDATE versions SET manifest = '{{}}', digest = '{empty}' WHERE concept_id = 1 AND number = 2",
+        "UPDATE versions SET manifest = replace(manifest, '0.005', '0.006') WHERE concept_id = 1 AND number = 3",
+        "UPDATE versions SET encoders = '[]' WHERE concept_id = 1 AND number = 1",
+        "UPDATE concepts SET name = 'ev' || char(27) || '[2Jil' WHERE name = 'evil'",
+        "UPDATE concepts SET placeholder_token = '<a b>' WHERE name = 'spaced'",
+        "INSERT INTO tags VALUES (1, 'a' || char(10))",
+    ):
+        execute(registry, sql)
+    registry.backup(tmp_path / "b.zip")
+    assert {"gnome@2", "gnome@3"} <= {damage.item for damage in registry.verify().damages}
+    with Registry.open(tmp_path / "new") as new:
+        report = new.merge_backup(tmp_path / "b.zip")
+        refused = "\n".join(report.refused)
+        for part in ("gnome@2: its manifest", "gnome@3: its manifest", "ev\x1b", "spaced: ", "'a\\n'", "'best'"):
+            assert part in refused
+        assert len(report.refused) == 6
+        assert [str(concept.name) for concept in new.concepts()] == ["gnome"]
+        assert [version.number for version in new.versions("gnome")] == [1]
+        assert new.version("gnome@first").number == 1
+        assert [d for d in new.verify().damages if d.kind != "file"] == []
 
 
 def test_a_backup_never_replaces_what_belongs_to_a_registry(registry: Registry, tmp_path: Path) -> None:

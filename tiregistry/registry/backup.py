@@ -34,6 +34,7 @@ class BackupReport:
     path: Path
     concepts: int
     versions: int
+    """Concepts and versions besides those in the trash, which it holds too."""
     files: int
     bytes: int
     """Size of the backup file."""
@@ -116,7 +117,10 @@ def _write(
             row[0] for row in connection.execute("SELECT digest FROM blobs WHERE lost_at IS NULL ORDER BY digest")
         ]
         concepts = connection.execute("SELECT count(*) FROM concepts WHERE deleted_at IS NULL").fetchone()[0]
-        versions = connection.execute("SELECT count(*) FROM versions").fetchone()[0]
+        versions = connection.execute(
+            "SELECT count(*) FROM versions v JOIN concepts c ON c.id = v.concept_id "
+            "WHERE v.deleted_at IS NULL AND c.deleted_at IS NULL"
+        ).fetchone()[0]
     missing = []
     with open(partial, "xb") as file:
         # Pictures and floats do not compress; the database does.

@@ -79,6 +79,15 @@ def not_found(db: Database, name: str) -> ConceptNotFound:
 
     if db.value("SELECT 1 FROM concepts WHERE name_key = ? AND deleted_at IS NOT NULL", name_key(name)):
         return ConceptNotFound(f"{name!r} is in the trash", f"bring it back with: tireg restore {name}")
+    formerly = db.value(
+        "SELECT c.name FROM redirects r JOIN concepts c ON c.id = r.concept_id WHERE r.name_key = ? "
+        "AND c.deleted_at IS NOT NULL",
+        name_key(name),
+    )
+    if formerly is not None:
+        return ConceptNotFound(
+            f"{name!r}, now called {formerly!r}, is in the trash", f"bring it back with: tireg restore {formerly}"
+        )
     names = {
         row["name_key"]: row["name"]
         for row in db.rows(

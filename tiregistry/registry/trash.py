@@ -114,8 +114,12 @@ def _check_free(connection: sqlite3.Connection, row: Row, name: str, token: str)
         except (AlreadyExists, PlaceholderTaken) as error:
             taken.append(error)
     if taken:
-        other_name = " --as OTHER-NAME" if isinstance(taken[0], AlreadyExists) or name != row["name"] else ""
-        other_token = " --token '<OTHER>'" if isinstance(taken[-1], PlaceholderTaken) else ""
+        other_name = f" --as {name}" if name != row["name"] else ""
+        if isinstance(taken[0], AlreadyExists):
+            other_name = " --as OTHER-NAME"
+        other_token = f" --token '{token}'" if token != row["placeholder_token"] else ""
+        if isinstance(taken[-1], PlaceholderTaken):
+            other_token = " --token '<OTHER>'"
         message = " and ".join(error.message for error in taken)
         raise type(taken[0])(message, f"tireg restore {row['name']}{other_name}{other_token}")
 
@@ -156,12 +160,19 @@ def _items(db: Database, reference: Reference) -> list[TrashItem]:
 
 
 def _concept_in_trash(db: Database, name: str) -> Row:
+    key = name_key(name)
     row = db.row(
         "SELECT * FROM concepts WHERE (name_key = ? OR token_key = ?) AND deleted_at IS NOT NULL "
         "ORDER BY deleted_at DESC, id DESC LIMIT 1",
-        name_key(name),
-        name_key(name),
+        key,
+        key,
     )
+    if row is None and catalogue.find(db, name) is None:  # perhaps a name that it had before
+        row = db.row(
+            "SELECT c.* FROM redirects r JOIN concepts c ON c.id = r.concept_id WHERE r.name_key = ? "
+            "AND c.deleted_at IS NOT NULL",
+            key,
+        )
     if row is None:
         if catalogue.find(db, name) is not None:
             raise ConceptNotFound(f"{name!r} is not in the trash", f"it is here: tireg show {name}")

@@ -20,6 +20,30 @@ from tiregistry.registry.registry import Registry
 # -- aliases ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_word_in_the_trash_is_found_by_its_former_name(registry: Registry) -> None:
+    add_version(registry, "fox")
+    registry.rename("fox", "wolf")
+    registry.remove("fox")
+    with pytest.raises(ConceptNotFound, match="'fox', now called 'wolf', is in the trash") as error:
+        registry.concept("fox")
+    assert error.value.hint == "bring it back with: tireg restore wolf"
+    assert registry.restore("fox") == "wolf"
+    registry.remove("wolf")
+    assert registry.purge(["fox"]) == ["wolf"]
+
+
+def test_the_way_out_of_a_taken_name_keeps_what_was_asked_for(registry: Registry) -> None:
+    add_version(registry, "fox", 1)
+    registry.remove("fox")
+    add_version(registry, "fox", 2)
+    with pytest.raises(AlreadyExists) as error:
+        registry.restore("fox", new_name="fox", new_token="<old-fox>")
+    assert error.value.hint == "tireg restore fox --as OTHER-NAME --token '<old-fox>'"
+    with pytest.raises(PlaceholderTaken) as taken:
+        registry.restore("fox", new_name="old-fox")
+    assert taken.value.hint == "tireg restore fox --as old-fox --token '<OTHER>'"
+
+
 def test_an_alias_moves_and_every_move_can_be_taken_back(registry: Registry) -> None:
     for seed in (1, 2, 3):
         add_version(registry, seed=seed)

@@ -149,6 +149,15 @@ def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: p
     assert "--force puts yours on top" in capsys.readouterr().err
 
 
+def test_a_search_without_a_text_does_not_speak_of_names(
+    server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert alice.tireg("hub", "search", "", "--author", "nobody-at-all") == 0
+    assert capsys.readouterr().err.strip() == "nothing found"
+    assert alice.tireg("hub", "search", "xyzzy") == 0
+    assert "names of repositories" in capsys.readouterr().err
+
+
 def test_another_word_takes_a_place_only_when_forced_and_says_what_goes(
     server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,6 +113,23 @@ def _licence(licence: str) -> dict[str, Any]:
     return fields | ({"license_link": licence} if re.fullmatch(r"https?://[!-~]{1,190}", licence) else {})
 
 
+def licence_of(word: SharedWord, fields: Mapping[str, Any]) -> str:
+    """The licence that the card says, where somebody changed it there since it was written; else the word's own.
+
+    Args:
+        word: what `tireg.json` beside the card says.
+        fields: front matter of the card.
+    """
+    stated = {key: fields[key] for key in ("license", "license_name", "license_link") if key in fields}
+    licence = stated.get("license")
+    if not isinstance(licence, str) or stated == _licence(word.licence):
+        return word.licence
+    if licence == "other":
+        named = (stated.get("license_name"), stated.get("license_link"))
+        licence = next((text for text in named if isinstance(text, str) and text), licence)
+    return safe(licence, limit=200).strip() or word.licence
+
+
 def _about(word: SharedWord) -> str:
     vectors = max(int(part["shape"][0]) for part in word.manifest["embedding"].values())
     base = word.base_model or word.base_name

@@ -6,12 +6,17 @@ What was seen last in a repository tells which side did: that side's wording is 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tiregistry.concepts import Concept
 from tiregistry.errors import Damaged, TiregError
+from tiregistry.hub.card import licence_of
+from tiregistry.hub.card_text import split
 from tiregistry.hub.client import Hub
-from tiregistry.hub.heads import head_at
+from tiregistry.hub.heads import Head, head_at
+from tiregistry.hub.layout import CARD, MAX_TEXT
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import RepositoryNotFound
 from tiregistry.registry.registry import Registry
@@ -29,6 +34,16 @@ class Labels:
     def of(cls, source: Concept | SharedWord) -> Labels:
         """The labels of a concept here, or of a word in a repository."""
         return cls(source.description, source.licence, frozenset(tag.lower() for tag in source.tags))
+
+
+def with_card(word: SharedWord, fields: Mapping[str, Any]) -> SharedWord:
+    """The word with the licence of its card, where somebody changed it there.
+
+    Args:
+        word: the word at a commit.
+        fields: front matter of the card at that commit.
+    """
+    return replace(word, licence=licence_of(word, fields))
 
 
 def merged(base: Labels | None, ours: Labels, theirs: Labels) -> Labels:
@@ -86,8 +101,16 @@ def _seen_last(registry: Registry, hub: Hub, repo_id: str, concept: Concept, com
         if not is_this_word or remote.revision.startswith("refs/pr/") or remote.commit_sha == commit:
             continue
         try:
-            word = head_at(hub, hub.info(repo_id, remote.commit_sha)).word
+            head = head_at(hub, hub.info(repo_id, remote.commit_sha))
+            return Labels.of(with_card(head.word, _card_of(hub, head))) if head.word is not None else None
         except (RepositoryNotFound, Damaged):  # the repository was made anew
             return None
-        return Labels.of(word) if word is not None else None
     return None
+
+
+def _card_of(hub: Hub, head: Head) -> Mapping[str, Any]:
+    """Front matter at a commit."""
+    file = head.files.get(CARD)
+    if file is None or file.size > MAX_TEXT:
+        return {}
+    return split(hub.read(head.info.repo_id, head.info.sha, file, MAX_TEXT).decode("utf-8", "replace"))[0]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tiregistry.concepts import Version
 from tiregistry.errors import Damaged
 from tiregistry.hub import card_text
+from tiregistry.hub.card import licence_of
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
 from tiregistry.hub.layout import (
@@ -131,7 +132,7 @@ def look_at(registry: Registry, hub: Hub, repo_id: str, revision: str = "") -> L
         token=safe(token, limit=100),
         concept_type=safe(word.manifest.get("concept_type", ""), limit=20) if word else "",
         base_models=tuple(safe(b, limit=200) for b in (bases if isinstance(bases, list) else [bases])[:5] if b),
-        licence=safe(word.licence if word else fields.get("license") or "", limit=100),
+        licence=safe(licence_of(word, fields) if word else fields.get("license") or "", limit=100),
         versions=tuple(sorted(int(m[1]) for tag in refs if (m := _VERSION_TAG.fullmatch(tag)))),
         number=word.number if word else 0,
         digest=word.digest if word else "",

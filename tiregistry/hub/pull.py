@@ -21,7 +21,7 @@ from tiregistry.concepts import Remote, Version
 from tiregistry.errors import HubError, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
-from tiregistry.hub.labels import take_labels
+from tiregistry.hub.labels import take_labels, with_card
 from tiregistry.hub.layout import (
     MANIFEST,
     MAX_IMAGES,
@@ -182,7 +182,8 @@ class _Pull:
         if MANIFEST not in files:
             return None
         self.progress(MANIFEST, 0, 1)
-        return SharedWord.parse(self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+        word = SharedWord.parse(self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+        return with_card(word, info.card) if word is not None else None
 
     # -- a repository that tireg wrote ---------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from tiregistry.hub.heads import (
     other_word,
     seen_before,
 )
-from tiregistry.hub.labels import Labels
+from tiregistry.hub.labels import Labels, with_card
 from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, PICTURE_PATH, repository_files
 from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
@@ -235,7 +235,8 @@ class _Planner:
         """
         if head.word is None or seen_before(self.registry, self.hub, head.info):
             return
-        if Labels.of(self.registry.concept(self.version.concept)) != Labels.of(head.word):
+        there = (Labels.of(head.word), Labels.of(with_card(head.word, head.info.card)))
+        if Labels.of(self.registry.concept(self.version.concept)) not in there:
             what = f"version {head.word.number} with another description, licence or tags"
             raise conflict(self.registry, self.hub, self.version, head.info, what)
 

@@ -47,7 +47,7 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
         emit_json([word.as_dict() for word in found])
         return 0
     if not found:
-        say("nothing found; the Hub searches the names of repositories only")
+        say("nothing found; the Hub searches the names of repositories only" if text.strip() else "nothing found")
         return 0
     headers = ("REPOSITORY", "TOKEN", "BASE", "LIKES", "DOWNLOADS", "CHANGED", "HERE")
     emit_table(

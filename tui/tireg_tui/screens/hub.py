@@ -147,7 +147,8 @@ class HubScreen(Place):
         if found is None:
             return
         self._show_list(found)
-        self._say(f"{len(found)} found" if found else "nothing found; the Hub searches the names of repositories only")
+        names = "; the Hub searches the names of repositories only" if hub_texts.parsed(query).get("text") else ""
+        self._say(f"{len(found)} found" if found else f"nothing found{names}")
         if found:
             self.table.focus()
 

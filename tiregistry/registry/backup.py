@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import folder_lock, is_running, sync_folder
 from tiregistry.registry.schema import SCHEMA_VERSION
+from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.sqlite_errors import translated
 
 _ABANDONED = 3600.0  # seconds without a write; a process of this number may be another machine's
@@ -72,9 +72,9 @@ def backup(
         with (
             translated(target),
             folder_lock(db.path.parent, exclusive=False),  # gc must not take files away that the copy refers to
-            tempfile.TemporaryDirectory(prefix="tireg-") as folder,
+            scratch_folder() as folder,
         ):
-            report = _write(db, blobs, Path(folder) / "registry.db", partial, target, progress)
+            report = _write(db, blobs, folder / "registry.db", partial, target, progress)
             os.replace(partial, target)
             sync_folder(target.parent)
             return report

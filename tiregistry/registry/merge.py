@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-import tempfile
 import zipfile
 import zlib
 from collections import Counter, deque
@@ -22,6 +21,7 @@ from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.repair import mend_rows
 from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem
+from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.search import reindex
 from tiregistry.registry.verify import rows_problem
 
@@ -61,13 +61,13 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
         NewerRegistry: it was written by a newer tiregistry.
     """
     report = MergeReport()
-    with open_backup(path) as archive, tempfile.TemporaryDirectory(prefix="tireg-") as folder:
+    with open_backup(path) as archive, scratch_folder() as folder:
         try:
-            with archive.open("registry.db") as packed, open(Path(folder) / "registry.db", "wb") as file:
+            with archive.open("registry.db") as packed, open(folder / "registry.db", "wb") as file:
                 shutil.copyfileobj(packed, file)
         except (KeyError, zipfile.BadZipFile, OSError) as error:
             raise Damaged(f"the database in {path} cannot be read: {error}", "use another backup") from None
-        source = Database(Path(folder) / "registry.db")  # brings an old backup up to date, in the copy
+        source = Database(folder / "registry.db")  # brings an old backup up to date, in the copy
         try:
             with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
                 _add_files(source, archive, blobs, report, progress)

@@ -564,6 +564,29 @@ def test_what_proves_nothing_does_not_come_from_a_backup(registry: Registry, tmp
         assert [d for d in new.verify().damages if d.kind != "file"] == []
 
 
+def test_the_folders_of_killed_backups_and_restores_go_with_the_next(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(registry)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f"tireg-scratch-{gone.pid}-a", f"tireg-scratch-{os.getppid()}-b", f"tireg-{gone.pid}-c"]
+    for name in names:
+        (place / name).mkdir()
+        (place / name / "registry.db").write_bytes(b"half")
+        os.utime(place / name, (0, 0))
+    young = f"tireg-scratch-{gone.pid}-young"
+    (place / young).mkdir()
+    registry.backup(tmp_path / "b.zip")
+    assert {path.name for path in place.iterdir()} == {*names[1:], young}
+    os.utime(place / young, (0, 0))
+    registry.merge_backup(tmp_path / "b.zip")
+    assert {path.name for path in place.iterdir()} == set(names[1:])
+
+
 def test_a_backup_never_replaces_what_belongs_to_a_registry(registry: Registry, tmp_path: Path) -> None:
     version = add_version(registry)
     with Registry.open(tmp_path / "other") as other:

@@ -110,7 +110,7 @@ def make_backup(folder: Path) -> None:
     The driver makes it itself: what it has imported and used, its children need not load again in their short lives.
     No connection is open when it forks.
     """
-    with Registry.open(folder) as registry, contextlib.suppress(NotFound):
+    with Registry.open(folder / "home") as registry, contextlib.suppress(NotFound):
         for seed in range(3):
             add_version(registry, "gnome", 10**10 + seed)
         registry.backup(folder / "small.zip")

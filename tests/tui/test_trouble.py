@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
@@ -123,3 +126,28 @@ def test_a_registry_that_can_only_be_read_refuses_each_change(home: Path) -> Non
         drive(home, story)
     finally:
         Registry.open = read_only  # type: ignore[method-assign]
+
+
+def test_no_connection_is_closed_while_its_thread_reads(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite takes the whole process down for it."""
+    reading, closed_while_reading = threading.Event(), []
+    look, close = Registry.changes, Registry.close
+
+    def slowly(registry: Registry) -> int:
+        reading.set()
+        time.sleep(0.4)
+        seen = look(registry)
+        reading.clear()
+        return seen
+
+    def close_it(registry: Registry) -> None:
+        closed_while_reading.append(reading.is_set())
+        close(registry)
+
+    async def story(pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(Registry, "changes", slowly)
+        monkeypatch.setattr(Registry, "close", close_it)
+        await until(pilot, reading.is_set)
+
+    drive(home, story)
+    assert closed_while_reading == [False]

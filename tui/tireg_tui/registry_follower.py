@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 _OPENING_SECONDS = 0.3
+_ENDING_SECONDS = 2.0
 
 
 class RegistryFollower:
@@ -27,7 +28,8 @@ class RegistryFollower:
     def __init__(self, app: TiregApp, home: Path | None) -> None:
         self._app, self._home = app, home
         self._watch: RegistryWatch | None = None
-        self._opened: list[Registry] = []
+        self._watches: list[RegistryWatch] = []
+        """Every watch there was: each has a connection of its own to the registry that it opened."""
         self._trouble: TiregError | None = None
         self._seen_changes = 0
         self.registry: Registry | None = None
@@ -38,6 +40,7 @@ class RegistryFollower:
         if self._watch is not None:
             self._watch.stop()
         self._watch = RegistryWatch(self._home, lambda watch: self._app.post_message(WatchTold(watch)))
+        self._watches.append(self._watch)
         self._watch.start()
         # Nearly always it takes milliseconds, and nothing else needs to be shown meanwhile.
         if self._watch.wait_opened(_OPENING_SECONDS):
@@ -58,7 +61,6 @@ class RegistryFollower:
             return
         if watch.registry is not self.registry:
             self.registry, self._seen_changes = watch.registry, watch.changes
-            self._opened.append(watch.registry)
             self._trouble = None
             if isinstance(self._app.screen, Trouble):
                 self._app.pop_screen()
@@ -74,11 +76,18 @@ class RegistryFollower:
             self._app.registry_changed()
 
     def close(self) -> None:
-        """Look no longer, and close everything that was opened."""
-        if self._watch is not None:
-            self._watch.stop()
-        for registry in self._opened:
-            registry.close()
+        """Look no longer, and close everything that was opened.
+
+        A connection that is closed while its thread reads takes the process down. So each watch is waited for; one that
+        hangs on a dead disk, or still waits for a lock, keeps its registry open and ends with the process.
+        """
+        for watch in self._watches:
+            watch.stop()
+        for watch in self._watches:
+            if watch.wait_opened(0):
+                watch.join(_ENDING_SECONDS)
+            if watch.registry is not None and not watch.is_alive():
+                watch.registry.close()
 
     def _show(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
         self._trouble = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from tiregistry.concepts import Fingerprint, NewVersion, SourceImage
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.graphics.terminal import Terminal
 from tiregistry.registry.registry import Registry
+from tiregistry.training.events import Notice, PreviewMade, Started, StepDone
+from tiregistry.training.journal import Journal
 
 BASE = Fingerprint("sd1", "sha256:" + "a" * 64, "sha256:" + "b" * 64, "sha256:" + "c" * 64)
 T = TypeVar("T")
@@ -56,17 +59,37 @@ def add_version(registry: Registry, name: str, seed: int, *, color: str = "", co
     registry.add_version(new, Embedding({"clip_l": values}))
 
 
+def add_three_words(registry: Registry) -> None:
+    """gnome with three versions, mug, inkwash."""
+    add_version(registry, "inkwash", 1, concept_type="style")
+    add_version(registry, "mug", 2, color="blue")
+    for seed, color in enumerate(("red", "green", "yellow")):
+        add_version(registry, "gnome", 10 + seed, color=color)
+    registry.tag("gnome", add=["garden"])
+    registry.set_alias("gnome@2", "best")
+
+
+def add_run_at_work(registry: Registry) -> str:
+    """A run that says it is at work in this very process, at step 30 of 60; its id."""
+    run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
+    now = time.time()
+    registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)
+    journal = Journal(registry.home / "runs" / run.id)
+    journal.add(Started(run.id, 0, 60, "cpu", 3, 1))
+    for step in range(1, 31):
+        journal.add(StepDone(step, 1 / step, 0.01, 2.0, run.id))
+    blob = registry.blobs.add(picture("red"))
+    journal.add(PreviewMade(30, "a photo of {}", 7, blob, "preview/0030.png", run.id))
+    journal.add(Notice("memory is short: halved the batch"))
+    return run.id
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A registry of three words: gnome with three versions, mug, inkwash."""
     folder = tmp_path / "home"
     with Registry.open(folder) as registry:
-        add_version(registry, "inkwash", 1, concept_type="style")
-        add_version(registry, "mug", 2, color="blue")
-        for seed, color in enumerate(("red", "green", "yellow")):
-            add_version(registry, "gnome", 10 + seed, color=color)
-        registry.tag("gnome", add=["garden"])
-        registry.set_alias("gnome@2", "best")
+        add_three_words(registry)
     return folder
 
 

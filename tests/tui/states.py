@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,13 +9,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import add_version, picture, screen_text, settle, until
+from tests.tui.conftest import add_run_at_work, add_three_words, picture, screen_text, settle, until
 from tireg_tui import shown
 from tireg_tui.places import PLACES
 from tireg_tui.widgets.bar import TopBar
 from tiregistry.registry.registry import Registry
-from tiregistry.training.events import Notice, PreviewMade, Started, StepDone
-from tiregistry.training.journal import Journal
 
 Reach = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -29,12 +25,7 @@ def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Input, "cursor_blink", False)
     monkeypatch.chdir(folder.parent)
     with Registry.open(folder) as registry:
-        add_version(registry, "inkwash", 1, concept_type="style")
-        add_version(registry, "mug", 2, color="blue")
-        for seed, color in enumerate(("red", "green", "yellow")):
-            add_version(registry, "gnome", 10 + seed, color=color)
-        registry.tag("gnome", add=["garden"])
-        registry.set_alias("gnome@2", "best")
+        add_three_words(registry)
         registry.describe("gnome", notes="Stands by the pond.")
         for seed, color in ((3, "lime"), (4, "teal")):
             made = Path(f"home/pictures/000{seed}.png")
@@ -42,16 +33,7 @@ def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             made.write_bytes(picture(color))
             recipe = {"prompt": "a <gnome> at sea", "seed": seed, "num_inference_steps": 20}
             registry.add_picture(made, "a <gnome> at sea", recipe, words=[registry.version("gnome").digest])
-        run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
-        now = time.time()
-        registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)
-        journal = Journal(registry.home / "runs" / run.id)
-        journal.add(Started(run.id, 0, 60, "cpu", 3, 1))
-        for step in range(1, 31):
-            journal.add(StepDone(step, 1 / step, 0.01, 2.0, run.id))
-        blob = registry.blobs.add(picture("red"))
-        journal.add(PreviewMade(30, "a photo of {}", 7, blob, "preview/0030.png", run.id))
-        journal.add(Notice("memory is short: halved the batch"))
+        add_run_at_work(registry)
     return Path(folder.name)
 
 

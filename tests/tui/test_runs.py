@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.conftest import app_of, drive, picture, screen_text, settle, until
+from tests.tui.conftest import add_run_at_work, app_of, drive, picture, screen_text, settle, until
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.watching import Watcher
@@ -17,7 +16,7 @@ from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control
-from tiregistry.training.events import Finished, Notice, PreviewMade, Started, StepDone
+from tiregistry.training.events import Finished, PreviewMade, Started, StepDone
 from tiregistry.training.journal import Journal
 
 
@@ -25,17 +24,7 @@ from tiregistry.training.journal import Journal
 def run_id(home: Path) -> str:
     """A run that says it is at work in this very process, at step 30 of 60."""
     with Registry.open(home) as registry:
-        run = registry.create_run("gnome", {"base": {"name": "tiny"}, "background": True}, 60, "cpu")
-        now = time.time()
-        registry.update_run(run.id, status="running", pid=os.getpid(), started_at=now, heartbeat_at=now + 3600, step=30)
-        journal = Journal(registry.home / "runs" / run.id)
-        journal.add(Started(run.id, 0, 60, "cpu", 3, 1))
-        for step in range(1, 31):
-            journal.add(StepDone(step, 1 / step, 0.01, 2.0, run.id))
-        blob = registry.blobs.add(picture("red"))
-        journal.add(PreviewMade(30, "a photo of {}", 7, blob, "preview/0030.png", run.id))
-        journal.add(Notice("memory is short: halved the batch"))
-        return run.id
+        return add_run_at_work(registry)
 
 
 async def watching(pilot: Pilot[None]) -> Runs:

@@ -45,6 +45,7 @@ def random_base(folder: Path, kind: str) -> Path:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     torch.manual_seed(0)
+    torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")  # three billion numbers take a CPU minutes
     words, merges = build_vocabulary()
     *ordinary, start, end = words
     filled = ordinary + [f"<filler{n}>" for n in range(VOCABULARY - len(words))] + [start, end]

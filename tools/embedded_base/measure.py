@@ -92,7 +92,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     from tiregistry.training.config import TrainingConfig
     from tools.embedded_base.judge import load_judge
     from tools.embedded_base.prompt_accuracy import measure_prompts
-    from tools.embedded_base.word_quality import Eyes, measure_style, measure_thing
+    from tools.embedded_base.word_quality import Eyes, Trial, measure_style, measure_things
     from tools.embedded_base.words import Lesson, learn_words, open_base
 
     base, out, guidance = open_base(arguments.model), arguments.out, arguments.guidance
@@ -135,22 +135,26 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
         if arguments.prompts and number % arguments.processes == share and name not in done:
             scores = measure_prompts(base, eyes.judge, arguments.prompts, out, guidance, held=held_combinations)
             _note(out, name, {"kind_of": "prompts", "n": arguments.prompts, **scores})
+    trials = []
     for seed, held in every:
         name = f"{held.name} {seed}"
         if name in done:
             continue
         vector = load_file(_word_file(out, held.name, seed))["word"]
         if isinstance(held, HeldOutStyle):
-            _note(
-                out,
-                name,
-                {"kind_of": "style", **measure_style(base, eyes, held, vector, out / "grids", guidance, seed)},
-            )
-            continue
-        style = load_file(_word_file(out, TEST_STYLES[0].name, seed))["word"]
-        scores, features = measure_thing(base, eyes, held, vector, style, out / "grids", guidance, seed)
-        np.save(out / "words" / f"{held.name}_{seed}.npy", features.numpy())
-        _note(out, name, {"kind_of": "thing", **scores})
+            scores = measure_style(base, eyes, held, vector, out / "grids", guidance, seed)
+            _note(out, name, {"kind_of": "style", **scores})
+        else:
+            style = load_file(_word_file(out, TEST_STYLES[0].name, seed))["word"]
+            trials.append(Trial(held, seed, vector, style))
+    together = 1 if base.device.type == "cpu" else GPU_PASS
+    for first in range(0, len(trials), together):
+        group = trials[first : first + together]
+        for trial, (scores, features) in zip(
+            group, measure_things(base, eyes, group, out / "grids", guidance), strict=True
+        ):
+            np.save(out / "words" / f"{trial.held.name}_{trial.seed}.npy", features.numpy())
+            _note(out, f"{trial.held.name} {trial.seed}", {"kind_of": "thing", **scores})
 
 
 def _word_file(out: Path, name: str, seed: int) -> Path:

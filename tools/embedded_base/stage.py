@@ -21,6 +21,8 @@ CHECKPOINT_SECONDS = 240
 LOG_SECONDS = 20
 FIRST_LOOK = 20
 """Steps after which the first log line is written: a loss that is no number shall not use up a budget."""
+BAD_SHARE = 0.5
+"""Steps between two log lines that may be left out because their gradients were no numbers."""
 AVERAGE_EVERY = 4
 
 
@@ -174,7 +176,8 @@ class Stage:
 
     def _one_step(
         self, batch_losses: Callable[[], Losses], after_step: Callable[[], None] | None, seconds: float
-    ) -> Losses:
+    ) -> tuple[Losses, torch.Tensor]:
+        """The losses, and 1.0 where the step was left out because its gradients were no numbers."""
         rate = self.rate_at(min(1.0, seconds / self.budget))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -183,11 +186,12 @@ class Stage:
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         # What the fused optimiser reads to leave a step out, without waiting for the device to answer.
-        self.optimizer.grad_scale, self.optimizer.found_inf = None, (~norm.isfinite()).float().to(norm.device)
+        bad = (~norm.isfinite()).float().to(norm.device)
+        self.optimizer.grad_scale, self.optimizer.found_inf = None, bad
         self.optimizer.step()
         if after_step:
             after_step()
-        return losses
+        return losses, bad
 
     def _assist(
         self,
@@ -240,29 +244,32 @@ class Stage:
         shared = self._fork(workers, batch_losses, after_step)
         sums: dict[str, torch.Tensor | float] = defaultdict(float)
         own, first_step, logged_step = 0, self.step, self.step
-        counted = 0
+        counted, left_out = 0, torch.zeros((), device=self.device)
         last = logged = saved = time.monotonic()
         next_milestone = self.seconds + milestone_minutes * 60
         while self.seconds < self.budget:
-            losses = self._one_step(batch_losses, after_step, self.seconds)
+            losses, bad = self._one_step(batch_losses, after_step, self.seconds)
             own += 1
             self.step = first_step + own + int(shared[2:].sum())
             if own % AVERAGE_EVERY == 0:
                 self._update_average()
-            for key, value in losses.items():
-                sums[key] += value.detach()  # read when logged: a GPU must not be waited for at every step
+            for key, value in losses.items():  # read when logged: a GPU must not be waited for at every step
+                sums[key] += value.detach().nan_to_num(posinf=0.0, neginf=0.0)
+            left_out += bad
             counted += 1
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
             shared[0] = self.seconds
             if own == FIRST_LOOK or now - logged > LOG_SECONDS:
-                if not math.isfinite(float(sums["loss"])):
+                good = counted - int(left_out)
+                if good < (1 - BAD_SHARE) * counted:
                     shared[1] = 1
                     raise SystemExit(
-                        f"{self.name}: the loss is {float(sums['loss'])} after step {self.step};"
-                        f" {self.path.name} keeps what was saved before"
+                        f"{self.name}: {counted - good} of {counted} steps before step {self.step} had gradients that"
+                        f" are no numbers; {self.path.name} keeps what was saved before"
                     )
-                numbers = " ".join(f"{key} {float(value) / counted:.4f}" for key, value in sums.items())
+                numbers = " ".join(f"{key} {float(value) / good:.4f}" for key, value in sums.items())
+                numbers += f" ({counted - good} steps left out)" if good < counted else ""
                 rate = (self.step - logged_step) * batch_size / (now - logged)
                 learning_rate = self.optimizer.param_groups[0]["lr"]
                 left = self.budget - self.seconds
@@ -272,6 +279,7 @@ class Stage:
                     flush=True,
                 )
                 sums.clear()
+                left_out.zero_()
                 counted, logged, logged_step = 0, now, self.step
             if milestone and self.seconds >= next_milestone:
                 next_milestone += milestone_minutes * 60

@@ -1,5 +1,6 @@
 """What single learned vectors reach on things and styles that were held out whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tools.embedded_base.pictures import save_grid
 from tools.embedded_base.words import draw
 from tools.embedded_base.world.captions import CONTEXT_PHRASES, with_articles
 
-THING, STYLE = "<thing>", "<style>"
+STYLE = "<style>"
 EDIT_CONTEXTS = ("beach", "snow", "night", "brick")
 EDIT_MEDIA = ("oil painting", "watercolor", "pixel art", "cartoon")
 STYLE_TRIALS = (
@@ -91,39 +92,66 @@ def _article(word: str) -> str:
     return "an" if word[0] in "aeiou" else "a"
 
 
-def measure_thing(
-    base: LoadedBase,
-    eyes: Eyes,
-    held: HeldOutThing,
-    vector: torch.Tensor,
-    style: torch.Tensor,
-    out: Path,
-    guidance: float,
-    seed: int,
-) -> tuple[dict[str, float], torch.Tensor]:
-    """Draws the word alone, in eight edits twice each, and in a learned style; saves thing_NAME_SEED.png.
+@dataclass(frozen=True)
+class Trial:
+    """A learned thing, and the learned style in which it is drawn, too; vectors (1, 192)."""
+
+    held: HeldOutThing
+    seed: int
+    vector: torch.Tensor
+    style: torch.Tensor
+
+
+def measure_things(
+    base: LoadedBase, eyes: Eyes, trials: Sequence[Trial], out: Path, guidance: float
+) -> list[tuple[dict[str, float], torch.Tensor]]:
+    """Draws every word alone, in eight edits twice each, and in its learned style; saves thing_NAME_SEED.png.
+
+    What has to be drawn for all of them is drawn together, and what several need is drawn once.
 
     Returns:
-        The scores, and the judge's features (8, 192) of the word alone.
+        For each trial the scores, and the judge's features (8, 192) of the word alone.
     """
-    sources, words = thing_pictures(held), {THING: vector, STYLE: style}
-    initializer = f"{_article(held.initializer)} {held.initializer}"
-    before = draw(base, [f"a photo of {initializer}"] * 8, seed=100, guidance=guidance)
-    alone = draw(base, [f"a photo of a {THING}"] * 8, words, seed=100, guidance=guidance)
+    words: dict[str, torch.Tensor] = {}
+    sets: list[dict[str, list[tuple[str, int]]]] = []
+    edited = [prompt for prompt in edits() for _ in range(2)]
+    for number, trial in enumerate(trials):
+        thing, style = f"<thing{number}>", f"<style{number}>"
+        words |= {thing: trial.vector, style: trial.style}
+        initializer = trial.held.initializer
+        asked = {
+            "before": (100, [f"a photo of {_article(initializer)} {initializer}"] * 8),
+            "alone": (100, [f"a photo of a {thing}"] * 8),
+            "edited": (200, [p.replace("{}", thing) for p in edited]),
+            "plain": (200, [with_articles(p.replace("{}", initializer)) for p in edited]),
+            "styled": (300, [f"a {thing} in the style of {style}"] * 4),
+        }
+        sets.append({key: [(p, seed + i) for i, p in enumerate(prompts)] for key, (seed, prompts) in asked.items()})
+    shots = list(dict.fromkeys(shot for group in sets for pairs in group.values() for shot in pairs))
+    drawn = draw(base, [p for p, _ in shots], words, seed=[seed for _, seed in shots], guidance=guidance)
+    place = {shot: number for number, shot in enumerate(shots)}
+    return [
+        _score_thing(base, eyes, trial, {key: drawn[[place[s] for s in pairs]] for key, pairs in group.items()}, out)
+        for trial, group in zip(trials, sets, strict=True)
+    ]
+
+
+def _score_thing(
+    base: LoadedBase, eyes: Eyes, trial: Trial, drawn: dict[str, np.ndarray], out: Path
+) -> tuple[dict[str, float], torch.Tensor]:
+    sources = thing_pictures(trial.held)
     prompts = [prompt for prompt in edits() for _ in range(2)]
-    edited = draw(base, [p.replace("{}", THING) for p in prompts], words, seed=200, guidance=guidance)
-    plain = draw(base, [with_articles(p.replace("{}", held.initializer)) for p in prompts], seed=200, guidance=guidance)
-    styled = draw(base, [f"a {THING} in the style of {STYLE}"] * 4, words, seed=300, guidance=guidance)
-    read = judge_pictures(eyes.judge, edited)
+    read = judge_pictures(eyes.judge, drawn["edited"])
     contexts = np.repeat([ATTRIBUTES["context"].index(c) for c in EDIT_CONTEXTS], 2)
     media = np.repeat([ATTRIBUTES["medium"].index(m) for m in EDIT_MEDIA], 2)
-    save_grid(np.concatenate([sources, before[:4], alone, edited, styled]), 8, out / f"thing_{held.name}_{seed}.png")
-    scores = _closed(eyes, sources, before, alone)
-    scores["text"] = text_alignment(base, eyes, edited, prompts)
-    scores["text_initializer"] = text_alignment(base, eyes, plain, prompts)
+    rows = [sources, drawn["before"][:4], drawn["alone"], drawn["edited"], drawn["styled"]]
+    save_grid(np.concatenate(rows), 8, out / f"thing_{trial.held.name}_{trial.seed}.png")
+    scores = _closed(eyes, sources, drawn["before"], drawn["alone"])
+    scores["text"] = text_alignment(base, eyes, drawn["edited"], prompts)
+    scores["text_initializer"] = text_alignment(base, eyes, drawn["plain"], prompts)
     scores["context_right"] = float((read["context"][:8] == contexts).mean())
     scores["medium_right"] = float((read["medium"][8:] == media).mean())
-    return scores, eyes.features(alone)["judge"]
+    return scores, eyes.features(drawn["alone"])["judge"]
 
 
 def measure_style(

@@ -83,25 +83,31 @@ def draw(
     prompts: Sequence[str],
     words: Mapping[str, torch.Tensor] | None = None,
     *,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     guidance: float = 3.5,
     steps: int = 20,
 ) -> np.ndarray:
-    """(n, 64, 64, 3) uint8. Picture i starts from the noise of `seed + i`, whatever else is drawn.
+    """(n, 64, 64, 3) uint8. Picture i starts from the noise of `seed + i`, or `seed[i]`, whatever else is drawn.
 
     Args:
         words: mark in the prompts, such as `<thing>`, to vectors (k, 192).
     """
     batch = BATCH if base.device.type == "cpu" else GPU_BATCH
+    seeds = range(seed, seed + len(prompts)) if isinstance(seed, int) else seed
     parts = [
-        _draw_batch(base, prompts[first : first + batch], words or {}, seed + first, guidance, steps)
-        for first in range(0, len(prompts), batch)
+        _draw_batch(base, prompts[i : i + batch], words or {}, seeds[i : i + batch], guidance, steps)
+        for i in range(0, len(prompts), batch)
     ]
     return np.concatenate(parts)
 
 
 def _draw_batch(
-    base: LoadedBase, prompts: Sequence[str], words: Mapping[str, torch.Tensor], seed: int, guidance: float, steps: int
+    base: LoadedBase,
+    prompts: Sequence[str],
+    words: Mapping[str, torch.Tensor],
+    seeds: Sequence[int],
+    guidance: float,
+    steps: int,
 ) -> np.ndarray:
     tower = base.towers[0]
     places: dict[str, tuple[int, ...]] = {}
@@ -119,9 +125,9 @@ def _draw_batch(
     scheduler = DDIMScheduler.from_config(base.scheduler.config)
     scheduler.set_timesteps(steps)
     side = base.resolution // base.vae_factor
-    x = torch.cat(
-        [torch.randn(1, 4, side, side, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)]
-    ).to(base.device)
+    x = torch.cat([torch.randn(1, 4, side, side, generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(
+        base.device
+    )
     for t in scheduler.timesteps:
         plain, wanted = base.denoiser(torch.cat([x, x]), t, both).sample.float().chunk(2)
         x = scheduler.step(plain + guidance * (wanted - plain), t, x).prev_sample

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tools.embedded_base.world.assemblies import AssemblyShape
 from tools.embedded_base.world.families import CreatureShape, ToyShape, VaseShape
 from tools.embedded_base.world.scenes import UNNAMED, Scene
 from tools.embedded_base.world.things import Thing
@@ -108,6 +109,7 @@ KIND_WORDS: dict[str, tuple[str, ...]] = {
     "creature": ("creature", "creature", "monster", "animal", "beast"),
     "toy": ("toy", "toy", "figure", "doll", "robot"),
     "vase": ("vase", "vase", "pot", "jar"),
+    "object": ("object", "object", "thing", "statue", "machine"),
     "mug": ("mug", "mug", "cup"),
     "ball": ("ball",),
     "boat": ("boat", "boat", "sailboat", "ship"),
@@ -154,6 +156,14 @@ def _features(thing: Thing) -> tuple[list[str], list[str]]:
             ["with a handle"] * (0.4 < s.handles < 0.7)
             + ["with handles"] * (s.handles >= 0.7)
             + ["with a lid"] * (s.lid > 0.6)
+        )
+    elif thing.kind == "object":
+        s = AssemblyShape(*thing.shape)
+        before += (
+            ["tall"] * (s.body_height > 0.8)
+            + ["fat"] * (s.body_width > 0.8)
+            + ["square"] * (s.body_squareness > 0.75)
+            + ["round"] * (0.35 < s.body_squareness < 0.6)
         )
     return before, after
 

@@ -1,4 +1,4 @@
-"""Three families whose individuals come from continuous parameters in 0..1: creatures, toys and vases."""
+"""Families whose individuals come from continuous parameters in 0..1: creatures, toys, vases and free assemblies."""
 
 import math
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tools.embedded_base.world.assemblies import AssemblyShape, assembly
 from tools.embedded_base.world.geometry import TURN, Figure, Part, bar, blob, box, ellipse, polygon, ribbon, spiral
 from tools.embedded_base.world.palette import Role
 
@@ -275,4 +276,5 @@ FAMILIES: dict[str, Family] = {
     "creature": Family(CreatureShape, creature, len(CreatureShape._fields)),
     "toy": Family(ToyShape, toy, len(ToyShape._fields)),
     "vase": Family(VaseShape, vase, len(VaseShape._fields)),
+    "object": Family(AssemblyShape, assembly, len(AssemblyShape._fields)),
 }

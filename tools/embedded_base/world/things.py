@@ -13,7 +13,7 @@ from tools.embedded_base.world.palette import COLOUR_RGB, COLOURS, Rgb, colour_b
 KINDS = (*NAMED_KINDS, *FAMILIES)
 PATTERNS = ("solid", "striped", "banded", "split", "spotted")
 
-_FAMILY_SHARE = {"creature": 0.18, "toy": 0.24, "vase": 0.10}
+_FAMILY_SHARE = {"creature": 0.15, "toy": 0.17, "vase": 0.08, "object": 0.22}
 _PATTERN_SHARE = {"named": (0.6, 0.1, 0.12, 0.1, 0.08), "family": (0.44, 0.13, 0.17, 0.14, 0.12)}
 
 

@@ -22,9 +22,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import functools
 import json
-import multiprocessing
 import os
 import platform
 import statistics
@@ -32,7 +30,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", default=str(ROOT / "tests/data/concepts/objects/guitar"))
     parser.add_argument("--resolution", type=int, default=0, help="default: the base model's own")
     parser.add_argument("--batch", type=int, nargs="*", default=[8])
-    parser.add_argument(
-        "--words", type=int, nargs="*", default=[4], help="words in one pass, at the first batch; 0: none"
-    )
+    parser.add_argument("--words", type=int, nargs="*", default=[4], help="in one pass, at the first batch; 0: none")
     parser.add_argument("--steps", type=int, default=10, help=f"steps that count, after {WARM} that do not")
     parser.add_argument("--peer", default="", help="path of diffusers' textual_inversion.py; without it, no peer")
     parser.add_argument("--device", default="auto")
@@ -125,10 +120,9 @@ def _compare(arguments: argparse.Namespace) -> None:
     print(f"{arguments.title} at {arguments.resolution} px on {_device_line(arguments)}, {time.strftime('%Y-%m-%d')}")
     print(f"{'batch':>5}  {'':10} {'s/step':>9} {'peak MiB':>9} {'checkpoint':>11}")
     for batch in arguments.batch:
-        rows = {name: _measure(arguments, name, batch) for name in ("floor", "tireg")}
-        if arguments.peer:
-            rows["diffusers"] = _measure(arguments, "diffusers", batch)
-        for name, row in rows.items():
+        rows = {}
+        for name in ("floor", "tireg") + (("diffusers",) if arguments.peer else ()):
+            row = rows[name] = _measure(arguments, name, batch)
             size = f"{row['checkpoint']:,}" if row.get("checkpoint") else ""
             print(f"{batch:>5}  {name:10} {row['seconds']:>9.4f} {row['peak'] / 2**20:>9.0f} {size:>11}", flush=True)
         ours = rows["tireg"]
@@ -155,62 +149,11 @@ def _measure(arguments: argparse.Namespace, part: str, batch: int, count: int = 
     command += ["--precision", arguments.precision, "--peer", arguments.peer]
     command += ["--gradient-checkpointing"] * arguments.gradient_checkpointing + ["--compile"] * arguments.compile
     command += ["--clock", arguments.clock]
-    if _on_cuda(arguments.device):
-        return _measure_forked(command[4:], part)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(arguments))
     if done.returncode:
         sys.exit(f"{part} failed:\n{done.stderr[-3000:]}")
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
-
-
-def _on_cuda(device: str) -> bool:
-    import torch
-
-    return device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-
-
-@functools.cache
-def _server() -> Any:
-    """A process that has imported everything, but has not touched the GPU, and forks one process per part.
-
-    Imports take longer than the steps that count; a GPU that is paid for by the second need not wait for them. Peak
-    memory is that of the GPU here, so the parent's pages do not matter.
-    """
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(
-        [
-            "accelerate",
-            "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
-            "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
-            "transformers.models.clip.modeling_clip",
-            "tiregistry.training.run",
-        ]
-    )
-    return server
-
-
-def _measure_forked(command: list[str], part: str) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as scratch:
-        answer, log = Path(scratch) / "answer.json", Path(scratch) / "log"
-        process = _server().Process(target=_answer, args=(command, str(answer), str(log)))
-        process.start()
-        process.join()
-        if process.exitcode or not answer.exists():
-            sys.exit(f"{part} failed:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
-        result: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
-    return result
-
-
-def _answer(command: list[str], answer: str, log: str) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_CREAT)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    warnings.simplefilter("ignore")
-    sys.argv = [__file__, *command]
-    arguments = _arguments()
-    result = _PARTS[arguments.part](arguments)
-    Path(answer).write_text(json.dumps(result), encoding="utf-8")
 
 
 def _environment(arguments: argparse.Namespace) -> dict[str, str]:

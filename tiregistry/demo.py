@@ -33,9 +33,14 @@ class BundledConcept:
 
     @property
     def config(self) -> TrainingConfig:
-        """How the demonstration learns it: larger steps than usual, which the small base model bears."""
+        """How the demonstration learns it: with the settings that the embedded base model's card was measured with."""
         return TrainingConfig(
-            concept_type=self.concept_type, initializer=self.initializer, learning_rate=4e-2, max_steps=200
+            concept_type=self.concept_type,
+            initializer=self.initializer,
+            learning_rate=4e-2,
+            max_steps=120,
+            batch_size=4,
+            flip=False,
         )
 
 

@@ -1,0 +1,167 @@
+"""Backups: whole or not there, of one moment, and never over what belongs to a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.core.registry.making import add_version, make_embedding
+from tests.core.registry.upkeep import damage_file, everything
+from tiregistry.errors import AlreadyExists, Damaged, FileMissing, InvalidInput, NewerRegistry
+from tiregistry.registry.registry import Registry
+
+
+def test_a_damaged_registry_can_be_backed_up_and_the_backup_says_what_it_lacks(
+    registry: Registry, tmp_path: Path
+) -> None:
+    version = add_version(registry)
+    damage_file(registry, version.images[0].digest, b"broken")
+    report = registry.backup(tmp_path / "b.zip")
+    assert report.missing == (version.images[0].digest,)
+    with Registry.open(tmp_path / "new") as new:
+        assert new.merge_backup(tmp_path / "b.zip").missing == [version.images[0].digest]
+        assert new.version("gnome").embedding() == make_embedding()
+        assert new.verify().known_losses == 1
+
+
+def test_what_a_killed_backup_left_behind_goes_with_the_next(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [f".b.zip.{gone.pid}.part", f".tireg-backup-20260101-000000.zip.{gone.pid}.part"]
+    kept = [f".b.zip.{os.getpid()}.part.txt", f".b.zip.{os.getppid()}.part", f".other.zip.{gone.pid}.part", "b.part"]
+    for name in (*left, *kept):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (0, 0))
+    young = tmp_path / f".b.zip.{gone.pid}0.part"
+    young.write_bytes(b"half")
+    registry.backup(tmp_path / "b.zip")
+    assert [name for name in (*left, *kept) if (tmp_path / name).exists()] == kept
+    assert young.exists()
+
+
+def test_the_folders_of_killed_backups_and_restores_go_with_the_next(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(registry)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f"tireg-scratch-{gone.pid}-a", f"tireg-scratch-{os.getppid()}-b", f"tireg-{gone.pid}-c"]
+    for name in names:
+        (place / name).mkdir()
+        (place / name / "registry.db").write_bytes(b"half")
+        os.utime(place / name, (0, 0))
+    young = f"tireg-scratch-{gone.pid}-young"
+    (place / young).mkdir()
+    registry.backup(tmp_path / "b.zip")
+    assert {path.name for path in place.iterdir()} == {*names[1:], young}
+    os.utime(place / young, (0, 0))
+    registry.merge_backup(tmp_path / "b.zip")
+    assert {path.name for path in place.iterdir()} == set(names[1:])
+
+
+def test_a_backup_never_replaces_what_belongs_to_a_registry(registry: Registry, tmp_path: Path) -> None:
+    version = add_version(registry)
+    with Registry.open(tmp_path / "other") as other:
+        add_version(other)
+        theirs = other.database.path
+    (tmp_path / "link").symlink_to(registry.home)
+    before = everything(registry)
+    for target in (
+        registry.database.path,
+        tmp_path / "link" / "registry.db",
+        registry.blobs.path(version.images[0].digest),
+        registry.home / "new.zip",
+        theirs,
+    ):
+        is_there = target.exists()
+        with pytest.raises(InvalidInput, match="registry"):
+            registry.backup(target, overwrite=True)
+        assert target.exists() == is_there
+    assert everything(registry) == before
+    assert registry.verify().damages == []
+
+
+def test_a_backup_file_is_never_half_there(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_version(registry)
+    target = tmp_path / "b.zip"
+    registry.backup(target)
+    before = target.read_bytes()
+    with pytest.raises(AlreadyExists):
+        registry.backup(target)
+
+    def fail(done: int, total: int, what: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.backup(target, overwrite=True, progress=fail)
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["b.zip"]
+
+
+def test_what_is_no_backup_is_refused(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry)
+    good = registry.backup(tmp_path / "good.zip").path
+    (tmp_path / "cut.zip").write_bytes(good.read_bytes()[:-200])
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("x", "y")
+    with zipfile.ZipFile(tmp_path / "later.zip", "w") as archive:
+        archive.writestr("backup.json", json.dumps({"format": "tireg-backup/9"}))
+    newer = tmp_path / "newer.db"
+    with closing(sqlite3.connect(newer)) as connection:
+        registry.database.connection.backup(connection)
+        connection.execute("PRAGMA user_version = 999")
+    with zipfile.ZipFile(tmp_path / "newer.zip", "w") as archive:
+        archive.writestr("backup.json", json.dumps({"format": "tireg-backup/1"}))
+        archive.write(newer, "registry.db")
+    before = everything(registry)
+    for name, error in {
+        "none.zip": FileMissing,
+        "cut.zip": Damaged,
+        "other.zip": InvalidInput,
+        "later.zip": InvalidInput,
+        "newer.zip": NewerRegistry,
+    }.items():
+        with pytest.raises(error):
+            registry.merge_backup(tmp_path / name)
+    assert everything(registry) == before
+
+
+def test_a_backup_taken_beside_a_writer_is_one_moment(registry: Registry, tmp_path: Path) -> None:
+    import threading
+
+    add_version(registry, seed=0)
+    stop = threading.Event()
+
+    def write() -> None:
+        seed = 1
+        while not stop.is_set():
+            add_version(registry, seed=seed)
+            registry.set_alias(f"gnome@{seed + 1}", "best")
+            seed += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for n in range(5):
+            time.sleep(0.05)
+            registry.backup(tmp_path / f"{n}.zip")
+    finally:
+        stop.set()
+        writer.join()
+    for n in range(5):
+        with Registry.open(tmp_path / str(n)) as restored:
+            assert restored.merge_backup(tmp_path / f"{n}.zip").missing == []
+            assert restored.verify().damages == []

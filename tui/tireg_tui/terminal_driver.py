@@ -50,6 +50,16 @@ class TerminalDriver(LinuxDriver):
         super().__init__(*arguments, **named)
         # The thread that writes would die of an error, and its queue then block the app for ever.
         self._file = cast("Any", _Forgiving(cast("IO[str]", self._file)))
+        # Otherwise Rich is asked for the first frame's size, and it believes the environment too.
+        self._size = self._size or self._get_terminal_size()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # COLUMNS and LINES in the environment are what a shell once exported: they do not follow the window.
+        try:
+            columns, lines = os.get_terminal_size(self.fileno)
+        except OSError:
+            return super()._get_terminal_size()
+        return columns or 80, lines or 24
 
     def write(self, data: str) -> None:
         if self._writer_thread is not None and self._writer_thread.is_alive():

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
+
+_LOOK_SECONDS = 0.02
 
 
 class ChildFailed(TiregError):
@@ -67,14 +70,25 @@ async def output_of_command(command: Sequence[str], home: Path) -> str:
 
 
 async def end(process: asyncio.subprocess.Process, patience: float = 3.0) -> None:
-    """End a child that still runs, and wait until it is gone."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    """End a child that still runs, wait until it is gone, and close its pipes."""
     try:
-        await asyncio.wait_for(process.wait(), patience)
-    except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+            if process.returncode is None:
+                process.terminate()
+            if not await _is_gone(process, patience):
+                process.kill()
+                await _is_gone(process, patience)
+    finally:
+        # What the child has started itself may hold the pipes' other ends open, and they would outlive the event
+        # loop. asyncio has no public way to close them all.
+        transport: asyncio.SubprocessTransport | None = getattr(process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+async def _is_gone(process: asyncio.subprocess.Process, patience: float) -> bool:
+    """Whether it ends in time. `process.wait()` also waits until nobody holds its pipes."""
+    until = time.monotonic() + patience
+    while process.returncode is None and time.monotonic() < until:
+        await asyncio.sleep(_LOOK_SECONDS)
+    return process.returncode is not None

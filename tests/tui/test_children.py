@@ -1,0 +1,63 @@
+"""Child processes of the TUI end when they are given up, and leave nothing to an event loop that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tireg_tui.line_child import LineChild
+from tireg_tui.processes import output_of_command
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Iterator[list[str]]:
+    """A child whose own child outlives it, and holds its pipes."""
+    pid = tmp_path / "pid"
+    yield ["sh", "-c", f"sleep 60 & echo $! > '{pid}'; echo '{{}}'; wait"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_asked_and_ended(talks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    async def story() -> float:
+        child = LineChild(tmp_path)
+        await child.start(talks)
+        assert await child.receive() == {}
+        began = time.monotonic()
+        await child.stop()
+        return time.monotonic() - began
+
+    assert asyncio.run(story()) < 30
+    gc.collect()
+    assert complaints == []
+
+
+def test_given_up(talks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    async def story() -> float:
+        asking = asyncio.create_task(output_of_command(talks, tmp_path))
+        while not (tmp_path / "pid").exists():
+            await asyncio.sleep(0.05)
+        began = time.monotonic()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        return time.monotonic() - began
+
+    assert asyncio.run(story()) < 30
+    gc.collect()
+    assert complaints == []

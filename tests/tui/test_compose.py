@@ -14,6 +14,7 @@ from tests.tui.conftest import app_of, drive, notices, screen_text, settle, unti
 from tireg_tui import picture_maker
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
+from tireg_tui.widgets.captioned import Captioned
 from tiregistry.registry.registry import Registry
 
 # Speaks as `tireg gen -` does and draws one colour for each seed, so that no model is needed; slow when asked to be.
@@ -89,12 +90,23 @@ def test_what_is_refused_and_what_is_no_number_is_said(home: Path) -> None:
         await pilot.press("ctrl+g")
         await until(pilot, lambda: not app_of(pilot).jobs.at_work)
         assert "no such thing" in screen_text(pilot)
-        for field, value, said in (("steps", "many", "no number"), ("size", "large", "not a size")):
-            screen.query_one(f"#{field}", Input).value = value
+        for field, value, said in (
+            ("steps", "10c", "steps: '10c' is no whole number"),
+            ("guidance", "nan", "guidance: 'nan' is no number"),
+            ("count", "many", "pictures: 'many' is no whole number"),
+            ("size", "large", "not a size"),
+        ):
+            entry = screen.query_one(f"#{field}", Input)
+            entry.value = value
+            await settle(pilot)
+            assert entry.has_class("-wrong")
+            assert said in screen_text(pilot)  # as it is typed
             await pilot.press("ctrl+g")
             await settle(pilot)
             assert said in notices(pilot)
-            screen.query_one(f"#{field}", Input).value = ""
+            entry.value = ""
+            await settle(pilot)
+            assert not entry.has_class("-wrong")
         screen.prompt.value = ""
         await pilot.press("ctrl+g")
         await settle(pilot)
@@ -116,6 +128,29 @@ def test_drawing_is_stopped(home: Path) -> None:
         assert not screen._maker.is_warm  # its process is gone
         await pilot.press("escape")  # leaves the field, and only then the place
         assert pilot.app.screen is screen
+
+    drive(home, story)
+
+
+def test_escape_goes_back_one_thing_at_a_time(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "<gnome>")
+        screen.strip.focus()
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not app_of(pilot).jobs.at_work)
+        await pilot.press("escape")  # a moment too late to stop it
+        await settle(pilot)
+        assert pilot.app.screen is screen
+        screen._ended -= 60
+        await pilot.press("enter")
+        await settle(pilot)
+        assert len(screen.strip.query(Captioned)) == 1
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(screen.strip.query(Captioned)) == 4
+        await pilot.press("escape")
+        await settle(pilot)
+        assert pilot.app.screen is not screen
 
     drive(home, story)
 

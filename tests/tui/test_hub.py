@@ -183,12 +183,20 @@ def test_a_conflict_shows_both_sides(home: Path, server: HubServer) -> None:
 
 @pytest.mark.slow
 def test_a_hub_that_stalls_is_given_up(home: Path, server: HubServer) -> None:
-    server.faults.append(Fault.stall("GET /api/models", 60))
+    server.faults += [Fault.stall("GET /api/models", 60), Fault.stall("GET /api/models", 60)]
 
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("4")
         await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, HubScreen)
         await pilot.press("slash", *"cat", "enter")
+        await until(pilot, lambda: "gives up" in screen_text(pilot))
+        since = screen._since
+        await pilot.press(*"fish", "enter")  # another question takes its place, and is waited for by its own clock
+        await until(pilot, lambda: screen._since > since)
+        await settle(pilot)
+        assert "gives up" not in screen_text(pilot)
         await until(pilot, lambda: "gives up" in screen_text(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "given up" in screen_text(pilot))

@@ -69,6 +69,42 @@ def test_filter_as_one_types(home: Path, typed: str, names: list[str]) -> None:
     drive(home, story)
 
 
+def test_a_filter_that_matches_nothing_can_be_mended(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("slash", "z", "z")
+        await settle(pilot)
+        assert "Nothing matches" in screen_text(pilot)
+        await pilot.press("backspace", "backspace")
+        await settle(pilot)
+        assert len(table(pilot).names) == 3
+        await pilot.press(*"since:bogus")  # as commands these letters would sort, hide, train …
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Library)
+        assert pilot.app.screen.query_one("#filter", Input).value == "since:bogus"
+        said = " ".join(screen_text(pilot).replace("│", " ").split())
+        assert said.count("since:bogus is no date · write since:2026-01-31, since:yesterday or since:7d") == 2
+        assert "^q Quit" in said.rpartition("7d")[2]
+        assert "/ Filter" not in said  # a letter like all others now
+
+    drive(home, story)
+
+
+def test_the_last_match_can_be_brought_back(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("slash", *"mug", "enter")
+        await settle(pilot)
+        await pilot.press("D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: not table(pilot).display)
+        await pilot.press("u")  # no letter of the filter
+        await until(pilot, lambda: table(pilot).names == ["mug"])
+        await settle(pilot)
+        assert table(pilot).has_focus
+
+    drive(home, story)
+
+
 def test_an_unknown_date_is_said_and_nothing_breaks(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         pilot.app.screen.query_one("#filter", Input).value = "since:never"
@@ -135,6 +171,25 @@ def test_marked_words_are_removed_and_tagged_together(home: Path) -> None:
         await pilot.press("right", "enter")
         await settle(pilot)
         assert table(pilot).names == ["inkwash"]
+
+    drive(home, story)
+
+
+def test_a_tag_that_cannot_be_is_mended_where_it_was_typed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("space", "space", "t")
+        await pilot.pause()
+        await pilot.press(*"blue <b>", "enter")
+        await settle(pilot)
+        answer = pilot.app.screen.query_one("#answer", Input)
+        assert answer.value == "blue <b>"
+        assert "'<b>'" in screen_text(pilot)
+        await pilot.press(*["backspace"] * 4, "enter")
+        await settle(pilot)
+        registry = app_of(pilot).registry
+        assert registry is not None
+        assert registry.concept("mug").tags == ("blue",)
+        assert registry.concept("gnome").tags == ("blue", "garden")
 
     drive(home, story)
 

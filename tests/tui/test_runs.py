@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.conftest import add_run_at_work, app_of, drive, picture, screen_text, settle, until
+from tests.tui.conftest import add_run_at_work, app_of, drive, notices, picture, screen_text, settle, until
+from tireg_tui import app
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.watching import Watcher
@@ -121,6 +123,28 @@ def test_a_dead_run_is_resumed(home: Path, run_id: str, monkeypatch: pytest.Monk
         assert started == [run_id]
 
     drive(home, story)
+
+
+def test_a_worker_that_dies_is_noticed(home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_LIFE_SIGN_SECONDS", 0.2)
+    worker = subprocess.Popen(["sleep", "600"])
+    with Registry.open(home) as registry:
+        registry.update_run(run_id, pid=worker.pid)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await watching(pilot)
+        assert "● running" in screen_text(pilot)
+        worker.kill()
+        worker.wait()  # nothing in the registry changes
+        await until(pilot, lambda: "✗ dead" in screen_text(pilot))
+        assert "its process is gone at step 30; r resumes it" in screen_text(pilot)
+        assert "the process that learned gnome is gone at step 30" in notices(pilot)
+
+    try:
+        drive(home, story)
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_a_finished_run_is_forgotten_after_asking(home: Path, run_id: str) -> None:

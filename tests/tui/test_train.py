@@ -155,6 +155,32 @@ def test_paths_are_completed(photos: Path, tmp_path: Path) -> None:
     assert completed("") is None
 
 
+def test_tab_completes_half_a_path_and_leaves_a_whole_one(home: Path, photos: Path) -> None:
+    folder = photos.parent / "a-name-that-is-longer-than-the-field-in-which-it-stands"
+    photos.rename(folder)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await settle(pilot)
+        field = pilot.app.screen.query_one("#pictures", Input)
+        field.focus()
+        field.value = str(folder)[:-20]
+        field.cursor_position = len(field.value)
+        await pilot.press("tab")
+        await settle(pilot)
+        assert field.value == f"{folder}/"
+        assert field.has_focus
+        assert "in-which-it-stands/" in screen_text(pilot)  # its end, where the cursor is
+        line = screen_text(pilot).splitlines()[-1]
+        assert "Quit" not in line or "^q" in line  # q is a letter here
+        assert "Help" in line
+        await pilot.press("tab")
+        await settle(pilot)
+        assert not field.has_focus
+
+    drive(home, story)
+
+
 def test_nothing_starts_while_something_is_wrong(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("n")

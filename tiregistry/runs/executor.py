@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -52,4 +53,6 @@ def start_worker(home: Path, device: str) -> int:
             cwd=home,
             start_new_session=True,
         )
+    # Collected when it ends: a process that nobody collects keeps its id, as if it lived on.
+    threading.Thread(target=process.wait, name="tireg-worker-end", daemon=True).start()
     return process.pid

@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 
 _UNDISTURBED_SECONDS = 1.0
+_LIFE_SIGN_SECONDS = 2.0
 
 
 def _look_for_garbage() -> None:
@@ -150,6 +151,7 @@ class TiregApp(PaintedApp):
         self.write_to_terminal(window_title.SAVE)
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
         self.action_open_registry()
+        self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
 
     def on_ready(self) -> None:
         if not gc.isenabled():  # `launch` has turned it off until the first words are shown
@@ -190,7 +192,7 @@ class TiregApp(PaintedApp):
         what = "; ".join(safe(job.what, limit=80) for job in at_work[:3])
         more = " …" if len(at_work) > 3 else ""
         text = f"Under way in this window: {what}{more}\nIt ends with the window. Trainings go on."
-        self.push_screen(Confirm("Quit and cancel?", text, "Quit"), answered)
+        self.push_screen(Confirm("Quit and stop it?", text, "Quit", "Stay"), answered)
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key | Paste) and not event.is_forwarded:

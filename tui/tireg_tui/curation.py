@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import TiregError
+from tiregistry.references import check_alias, check_name
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -25,10 +26,13 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
 
     single = registry.concept(names[0]) if len(names) == 1 else None
 
+    def tags_of(answer: str) -> list[str]:
+        return [check_name(tag, "tag") for tag in answer.replace(",", " ").lower().split()]
+
     def keep(answer: str | None) -> None:
         if answer is None:
             return
-        tags = answer.replace(",", " ").lower().split()
+        tags = tags_of(answer)
         gone = set(single.tags) - set(tags) if single else set()
 
         def act() -> None:
@@ -38,7 +42,8 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
         app.change(act)
 
     title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
-    app.push_screen(AskText(title, "separated by blanks", " ".join(single.tags) if single else ""), keep)
+    now = " ".join(single.tags) if single else ""
+    app.push_screen(AskText(title, "separated by blanks", now, check=tags_of), keep)
 
 
 def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
@@ -49,7 +54,11 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
         if answer and answer.strip():
             app.change(lambda: registry.set_alias(version.reference, answer.strip()))
 
-    app.push_screen(AskText(f"Alias of {version.reference}", "for example: best"), keep)
+    def check(answer: str) -> None:
+        if answer.strip():
+            check_alias(answer.strip())
+
+    app.push_screen(AskText(f"Alias of {version.reference}", "for example: best", check=check), keep)
 
 
 def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:

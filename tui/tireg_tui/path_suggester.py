@@ -25,15 +25,10 @@ class PathSuggester(Suggester):
 
 def completed(line: str) -> str | None:
     """The line with its last path completed to the first that fits; None where nothing does."""
-    match = _LAST_WORD.search(line)
-    if match is None:
+    typed, plain = _last_path(line)
+    if not plain:
         return None
-    typed = match.group()
-    try:
-        plain = shlex.split(typed)[0] if typed[0] not in "'\"" else typed[1:]
-    except (ValueError, IndexError):
-        return None
-    folder, name = os.path.split(os.path.expanduser(plain))
+    folder, name = os.path.split(plain)
     try:
         with os.scandir(folder or ".") as entries:
             found = sorted(
@@ -49,6 +44,25 @@ def completed(line: str) -> str | None:
     if typed[0] in "'\"":
         return line + rest if typed[0] not in rest else None
     return line + re.sub(r"([\s'\"\\$&;()<>|*?\[\]#~`!{}])", r"\\\1", rest)
+
+
+def is_there(line: str) -> bool:
+    """Whether the last path of a line is one already."""
+    _, plain = _last_path(line)
+    return bool(plain) and os.path.exists(plain)
+
+
+def _last_path(line: str) -> tuple[str, str]:
+    """The last path as it was typed and as it is meant; both empty where there is none."""
+    match = _LAST_WORD.search(line)
+    if match is None:
+        return "", ""
+    typed = match.group()
+    try:
+        plain = shlex.split(typed)[0] if typed[0] not in "'\"" else typed[1:]
+    except (ValueError, IndexError):
+        return "", ""
+    return typed, os.path.expanduser(plain)
 
 
 def as_argument(paths: list[Path]) -> str:

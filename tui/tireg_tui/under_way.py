@@ -10,6 +10,7 @@ from textual.css.query import NoMatches
 
 from tireg_tui import window_title
 from tireg_tui.announcer import Announcer, Seen, UnderWay
+from tireg_tui.messages import RegistryChanged
 from tireg_tui.widgets.job_line import JobLine
 from tiregistry.errors import TiregError
 
@@ -52,7 +53,15 @@ class UnderWayLine:
         if first and seen.interrupted:
             word = "training was" if seen.interrupted == 1 else "trainings were"
             self._app.say(f"{seen.interrupted} {word} interrupted · 2 Runs, r resumes")
+        if seen.ended:  # a process that died has changed nothing in the registry, and nobody else has noticed
+            for screen in list(self._app.screen_stack):
+                screen.post_message(RegistryChanged())
         self.show()
+
+    def look_if_any(self) -> None:
+        """Look whether the trainings at work still are."""
+        if self._seen.under_way:
+            self.look()
 
     def show(self) -> None:
         """Bring the line and the title in line with what is known."""

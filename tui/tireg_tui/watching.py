@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tireg_tui import shown
 from tireg_tui.sources import PictureSource, from_attachment
 from tiregistry.text import safe
 from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Started, StepDone
@@ -69,7 +70,8 @@ class Watched:
             elif isinstance(event, Started):
                 self.last_step, self.device = event.max_steps, event.device
                 self.step = event.first_step
-                self.log.append(f"{event.num_images} pictures, {event.num_vectors} vectors, on {event.device}")
+                pictures, vectors = shown.count(event.num_images, "picture"), shown.count(event.num_vectors, "vector")
+                self.log.append(f"{pictures}, {vectors}, on {event.device}")
             elif isinstance(event, PreviewMade):
                 caption = f"step {event.step} · {event.prompt.replace('{}', '…')} · seed {event.seed}"
                 self.previews.append(from_attachment(registry, event.digest, caption))

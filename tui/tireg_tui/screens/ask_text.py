@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,6 +13,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
+from tireg_tui.themes import ink
+from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
 
@@ -22,6 +26,7 @@ class AskText(ModalScreen[str | None]):
         hint: how to answer.
         value: what stands there at first.
         multiline: a note of several lines; Ctrl+S keeps it.
+        check: raises `TiregError` for a text that cannot be taken; that is said, and the text stays to be mended.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,9 +34,18 @@ class AskText(ModalScreen[str | None]):
         Binding("ctrl+s", "keep", "Keep", id="ask.keep", priority=True),
     ]
 
-    def __init__(self, title: str, hint: str = "", value: str = "", *, multiline: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        hint: str = "",
+        value: str = "",
+        *,
+        multiline: bool = False,
+        check: Callable[[str], object] | None = None,
+    ) -> None:
         super().__init__()
         self._title, self._hint, self._value, self._multiline = title, hint, value, multiline
+        self._check = check
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -42,12 +56,20 @@ class AskText(ModalScreen[str | None]):
                 yield Input(safe(self._value), id="answer", select_on_focus=False)
             hint = f"{self._hint}  ·  " if self._hint else ""
             keep = "Ctrl+S keeps" if self._multiline else "Enter keeps"
-            yield Static(f"{hint}{keep}, Esc cancels", classes="dialog-hint", markup=False)
+            yield Static(f"{hint}{keep}, Esc cancels", id="ask-hint", classes="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#answer").focus()
 
     @on(Input.Submitted)
     def action_keep(self) -> None:
-        answer = self.query_one("#answer")
-        self.dismiss(answer.text if isinstance(answer, TextArea) else answer.value if isinstance(answer, Input) else "")
+        field = self.query_one("#answer")
+        answer = field.text if isinstance(field, TextArea) else field.value if isinstance(field, Input) else ""
+        try:
+            if self._check is not None:
+                self._check(answer)
+        except TiregError as error:
+            text = safe(f"{error.message} · {error.hint}" if error.hint else error.message, limit=400)
+            self.query_one("#ask-hint", Static).update(Text(text, style=ink(self.app, "error")))
+            return
+        self.dismiss(answer)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import shlex
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,12 +29,13 @@ from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, words_of
-from tiregistry.errors import NotFound, TiregError
+from tiregistry.errors import InvalidInput, NotFound, TiregError
 from tiregistry.settings import Settings
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
 _SHOWN_AT_FIRST = 6
+_MEANT_TO_STOP_SECONDS = 1.0
 
 
 class Compose(Place):
@@ -54,6 +57,7 @@ class Compose(Place):
         self._maker: PictureMaker | None = None
         self._job: Job | None = None
         self._begun = False
+        self._ended = -math.inf
 
     def body(self) -> ComposeResult:
         remembered = self.tireg.remembered
@@ -104,6 +108,11 @@ class Compose(Place):
     async def on_unmount(self) -> None:
         if self._maker is not None:
             await self._maker.stop()
+
+    @on(Input.Changed, "DrawingFields Input")
+    def settings_changed(self) -> None:
+        if self._job is None:
+            self.query_one("#compose-line", Static).update(safe(self.fields.problem or _HINT))
 
     def take_prompt(self, prompt: str) -> None:
         """Put another prompt into the field."""
@@ -163,15 +172,10 @@ class Compose(Place):
         remembered.set("prompt", prompt)
         remembered.set("negative", negative)
         remembered.set("drawing", json.dumps(self.fields.values()))
-        try:
-            request = {"prompt": prompt, **self.fields.request()}
-            self.fields.count  # noqa: B018  (a number, or it says so)
-        except ValueError as error:
-            self.tireg.say(f"One of the settings is no number: {error}")
+        if self.fields.problem:
+            self.tireg.say(self.fields.problem, title="Not yet", severity="warning")
             return None
-        except TiregError as error:
-            self.tireg.report(error)
-            return None
+        request = {"prompt": prompt, **self.fields.request()}
         return request | ({"negative": negative} if negative else {})
 
     @work(exclusive=True, group="make", exit_on_error=False)
@@ -211,7 +215,7 @@ class Compose(Place):
             self.tireg.report(error)
         finally:
             if self._job is job:
-                self._job = None
+                self._job, self._ended = None, time.monotonic()
             self.tireg.jobs_changed()
 
     def _stop(self) -> None:
@@ -237,7 +241,7 @@ class Compose(Place):
             self._stop()
         elif isinstance(self.focused, Input):
             self.set_focus(self.strip)
-        else:
+        elif time.monotonic() - self._ended > _MEANT_TO_STOP_SECONDS:  # else it was to stop what has just ended
             self.tireg.action_go("library")
 
     def action_prompt(self) -> None:
@@ -246,7 +250,7 @@ class Compose(Place):
 
     def action_new_seed(self) -> None:
         """The same prompt with the next seeds."""
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(InvalidInput):
             self.fields.next_seeds()
         self.action_make()
 

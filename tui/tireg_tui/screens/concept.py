@@ -288,5 +288,6 @@ class ConceptScreen(Place):
         """Move the version under the cursor to the trash, after asking."""
         version = self.current
         if version is not None:
-            stay = f"{shown.count(len(self._versions) - 1, 'version')} of {version.concept} stay"
+            others = len(self._versions) - 1
+            stay = f"{shown.count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
             curation.ask_removal(self.tireg, version.reference, stay, [version.reference])

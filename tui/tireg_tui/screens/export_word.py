@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from tireg_tui.path_suggester import PathSuggester
+from tireg_tui.widgets.path_input import PathInput
 from tiregistry.text import safe
 
 _BY_PATH = "by the path's ending"
@@ -51,9 +51,7 @@ class ExportWord(ModalScreen[ExportWish | None]):
             yield Static(safe(f"Export {self._reference}"), classes="dialog-title", markup=False)
             with Horizontal(classes="form-row"):
                 yield Label("to", markup=False)
-                yield Input(
-                    f"{Path.cwd()}/", suggester=PathSuggester(), id="export-path", compact=True, select_on_focus=False
-                )
+                yield PathInput(f"{Path.cwd()}/", id="export-path")
             with Horizontal(classes="form-row"):
                 yield Label("format", markup=False)
                 choices = [(_BY_PATH, ""), *((name, name) for name in self._formats)]

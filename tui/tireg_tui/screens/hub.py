@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import time
 from typing import Any, ClassVar
@@ -56,6 +57,7 @@ class HubScreen(Place):
         self._found: list[dict[str, Any]] = []
         self._looked: dict[str, Any] | None = None
         self._asking = ""
+        self._question: object = None
         self._since = 0.0
 
     def body(self) -> ComposeResult:
@@ -252,11 +254,13 @@ class HubScreen(Place):
 
     async def _ask(self, what: str, do: str, **request: Any) -> Any:
         """Ask the Hub; None when it could not be asked, which has been said then."""
+        question = self._question = object()
         self._asking, self._since = what, time.monotonic()
         self._tick()
 
         def progress(step: str, done: int, total: int) -> None:
-            self._asking = f"{what}: {safe(step, limit=80)}"
+            if self._question is question:
+                self._asking = f"{what}: {safe(step, limit=80)}"
 
         try:
             return await self.tireg.hub.ask(do, progress, **request)
@@ -264,8 +268,13 @@ class HubScreen(Place):
             self.tireg.report(error)
             self._say("the Hub could not be asked")
             return None
+        except asyncio.CancelledError:
+            if self._question is question:
+                self._say("given up")
+            raise
         finally:
-            self._asking = ""
+            if self._question is question:  # else another question has taken its place, which still waits
+                self._asking = ""
 
     def _tick(self) -> None:
         """While one waits, say for what and how long already."""
@@ -282,20 +291,24 @@ class HubScreen(Place):
     def action_pull(self) -> None:
         """Pull the repository under the cursor, after showing what that fetches."""
         entry = self.current
-        if entry is not None:
-            self._prepare_pull(entry["repo_id"])
+        looked = self._looked
+        if entry is not None and looked is not None and looked["repo_id"] == entry["repo_id"]:
+            self._offer_pull(looked)
+        elif entry is not None:
+            self._look_and_offer(entry["repo_id"])
         else:
             self.tireg.say("Search for a repository first: /")
 
     @work(exclusive=True, group="hub", exit_on_error=False)
-    async def _prepare_pull(self, repo_id: str) -> None:
-        looked = self._looked
-        if looked is None or looked["repo_id"] != repo_id:
-            looked = await self._ask(f"looking at {repo_id}", "look", repo=repo_id)
-            if looked is None:
-                return
+    async def _look_and_offer(self, repo_id: str) -> None:
+        looked = await self._ask(f"looking at {repo_id}", "look", repo=repo_id)
+        if looked is not None:
             self._say("")
             await self._show(looked)
+            self._offer_pull(looked)
+
+    def _offer_pull(self, looked: dict[str, Any]) -> None:
+        repo_id = looked["repo_id"]
 
         def answered(wish: PullWish | None) -> None:
             if wish is None:

@@ -14,8 +14,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tireg_tui.path_suggester import PathSuggester
 from tireg_tui.themes import ink
+from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -47,14 +47,10 @@ class ImportWords(ModalScreen[list[Path] | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="import"):
             yield Static("Import words from files", classes="dialog-title", markup=False)
-            yield Input(
-                placeholder="a file or folder: .safetensors, .bin, .pt, .png …",
-                suggester=PathSuggester(),
-                id="import-path",
-            )
+            yield PathInput(placeholder="a file or folder: .safetensors, .bin, .pt, .png …", id="import-path")
             with VerticalScroll(id="import-list", can_focus=False):
                 yield Static("", id="import-said", markup=False)
-            hint = "Ctrl+G imports what is listed, Esc cancels. Pickles are read without being executed."
+            hint = "Tab completes, Ctrl+G imports what is listed, Esc cancels. Pickles are read without being executed."
             yield Static(hint, classes="dialog-hint", markup=False)
 
     def on_mount(self) -> None:

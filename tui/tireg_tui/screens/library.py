@@ -17,6 +17,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import SORTS, ConceptTable
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.exchange.importing import Outcome
@@ -34,6 +35,7 @@ class Library(Place):
     """The start: filter, table, detail."""
 
     HERE = "library"
+    AUTO_FOCUS = "#concepts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="library.filter"),
         Binding("escape", "clear", "Clear", show=False, id="library.clear"),
@@ -102,11 +104,11 @@ class Library(Place):
             self.query_one("#library-empty", Static).update(f"Nothing matches.\n\nEsc clears the filter {query!r}")
         elif empty:
             self.query_one("#library-empty", Static).update(EMPTY)
-        was_empty, self.table.display = not self.table.display, not empty
         # A table that is not shown cannot have the focus; the filter, which would get it, must not swallow the keys.
-        if empty and not query:
+        if empty and self.table.has_focus:
             self.set_focus(None)
-        elif was_empty and not query:
+        self.table.display = not empty
+        if not empty and self.focused is None:
             self.set_focus(self.table)
         number = shown.count(event.count, "word") if event.complete else f"the first {event.count:,} words"
         marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
@@ -124,7 +126,9 @@ class Library(Place):
 
     @on(concept_table.Failed)
     def loading_failed(self, event: concept_table.Failed) -> None:
-        self.query_one("#library-status", Static).update(f"{event.error.message} · {event.error.hint}")
+        text = safe(f"{event.error.message} · {event.error.hint}", limit=400)
+        self.query_one("#library-status", Static).update(text)
+        self.query_one("#library-empty", Static).update(text)  # seen where the last filter matched nothing
 
     @on(ConceptChosen)
     def open_concept(self, event: ConceptChosen) -> None:

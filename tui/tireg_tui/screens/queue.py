@@ -247,7 +247,7 @@ class Queue(Place):
                     job.cancel()
 
             text = "What it has done so far stays; it can be done again."
-            self.app.push_screen(Confirm(f"Cancel: {job.what}?", text, "Cancel it"), answered)
+            self.app.push_screen(Confirm(f"Stop: {job.what}?", text, "Stop it", "Go on"), answered)
             return
         assert run is not None
 

@@ -17,12 +17,13 @@ from textual.widgets import Checkbox, Input, Label, Select, Static
 
 from tireg_tui.drafts import NUMBERS, Checked, Draft, check
 from tireg_tui.estimating import needs
-from tireg_tui.path_suggester import PathSuggester, as_argument
+from tireg_tui.path_suggester import as_argument
 from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
 from tireg_tui.themes import ink
 from tireg_tui.widgets.check import Check
+from tireg_tui.widgets.path_input import PathInput
 from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import NotFound
@@ -58,7 +59,7 @@ class TrainForm(Place):
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
         Binding("ctrl+o,f7", "browse", "Browse", key_display="^o", id="train.browse", priority=True),
         # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
-        Binding("tab", "app.focus_next", show=False, id="train.next", priority=True),
+        Binding("tab", "next", show=False, id="train.next", priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, id="train.previous", priority=True),
         Binding("up", "app.focus_previous", show=False, id="train.up"),
         Binding("down,enter", "app.focus_next", show=False, id="train.down"),
@@ -76,10 +77,8 @@ class TrainForm(Place):
         with Horizontal(id="train"):
             with VerticalScroll(id="train-form", can_focus=False):
                 yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
-                pictures = Input(
-                    id="pictures", placeholder="~/photos/gnome, or files", suggester=PathSuggester(), compact=True
-                )
-                yield from _row("pictures", pictures)
+                hint = "~/photos/gnome · Tab completes"
+                yield from _row("pictures", PathInput(id="pictures", placeholder=hint))
                 types = [(kind, kind) for kind in CONCEPT_TYPES]
                 yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
                 yield from _row("initializer", Input(id="init", placeholder="what it is, e.g. teapot", compact=True))
@@ -209,6 +208,12 @@ class TrainForm(Place):
         if not checked.problems:
             lines.append("\nCtrl+G starts it. It goes on when this window is closed.", style="dim")
         self.query_one("#train-check", Static).update(lines)
+
+    def action_next(self) -> None:
+        """Complete a path that is half typed, or go to the next field."""
+        field = self.focused
+        if not (isinstance(field, PathInput) and field.take_completion()):
+            self.focus_next()
 
     def action_browse(self) -> None:
         """Pick pictures from folders."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import HorizontalGroup, ItemGrid
 from textual.widgets import Input, Label, Select
 
+from tiregistry.errors import InvalidInput
 from tiregistry.generation.requests import parse_size
 from tiregistry.generation.settings import SCHEDULERS
 
@@ -61,28 +64,63 @@ class DrawingFields(ItemGrid):
         """The scheduler, or empty for the usual one."""
         return str(self.query_one("#scheduler", Select).value)
 
+    @on(Input.Changed)
+    def mark_what_is_wrong(self) -> None:
+        self.query_one("#size", Input).set_class(bool(self._trouble(self._wanted_size)), "-wrong")
+        for name, *_ in _FIELDS:
+            self.query_one(f"#{name}", Input).set_class(bool(self._trouble(self._number, name)), "-wrong")
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the first field that cannot be used, in one line; empty when all can."""
+        found = (self._trouble(self._number, name) for name, *_ in _FIELDS)
+        return next((text for text in found if text), "") or self._trouble(self._wanted_size)
+
     @property
     def count(self) -> int:
         """How many pictures.
 
         Raises:
-            ValueError: no number.
+            InvalidInput: no number.
         """
-        return max(1, min(MOST, int(self.text("count"))))
+        return max(1, min(MOST, int(self._number("count"))))
 
     def request(self) -> dict[str, Any]:
         """What a line of `tireg gen -` says, without prompt and number.
 
         Raises:
-            ValueError: a field holds no number.
-            InvalidInput: the size is none.
+            InvalidInput: a field holds no number, or the size is none.
         """
-        values = {key: kind(self.text(name)) for name, _, _, kind, _, key, _ in _FIELDS if key}
+        values: dict[str, Any] = {key: self._number(name) for name, _, _, _, _, key, _ in _FIELDS if key}
+        if size := self._wanted_size():
+            values["size"] = size
+        return values | ({"scheduler": self.scheduler} if self.scheduler else {})
+
+    def _number(self, name: str) -> int | float:
+        kind, label = next((kind, label) for field, label, _, kind, *_ in _FIELDS if field == name)
+        text = self.text(name)
+        try:
+            value: int | float = kind(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            what = "whole number" if kind is int else "number"
+            raise InvalidInput(f"{label}: {text!r} is no {what}")
+        return value
+
+    def _wanted_size(self) -> str:
         size = self.text("size")
         if size:
             parse_size(size)
-            values["size"] = size
-        return values | ({"scheduler": self.scheduler} if self.scheduler else {})
+        return size
+
+    @staticmethod
+    def _trouble(read: Callable[..., object], *arguments: str) -> str:
+        try:
+            read(*arguments)
+        except InvalidInput as error:
+            return error.message
+        return ""
 
     def arguments(self) -> list[str]:
         """Options of `tireg gen` for what differs from its defaults."""
@@ -118,5 +156,9 @@ class DrawingFields(ItemGrid):
             self.query_one("#scheduler", Select).value = values["scheduler"]
 
     def next_seeds(self) -> None:
-        """Go on with the seeds after those of the last pictures."""
-        self.query_one("#seed", Input).value = str(int(self.text("seed")) + self.count)
+        """Go on with the seeds after those of the last pictures.
+
+        Raises:
+            InvalidInput: as `request`.
+        """
+        self.query_one("#seed", Input).value = str(int(self._number("seed")) + self.count)

@@ -6,16 +6,19 @@ than drawing the rest of a screen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.keys import KEY_NAME_REPLACEMENTS, key_to_character
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 _ALWAYS = "help"
 """The action whose key stays where there is no room for all: it leads to the others."""
+_UNICODE_NAMES = {ours: unicode for unicode, ours in KEY_NAME_REPLACEMENTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Shown:
     def width(self) -> int:
         """Cells it takes."""
         return Text(self.display).cell_len + Text(self.description).cell_len + 3
+
+
+def _is_typed(key: str) -> bool:
+    """Whether a field takes the key as a letter, so that it does nothing else."""
+    return (key_to_character(_UNICODE_NAMES.get(key, key)) or "\n").isprintable()
 
 
 class KeyLine(Widget):
@@ -64,9 +72,11 @@ class KeyLine(Widget):
         if screen is not self.screen or not self.is_attached:
             return
         found: dict[str, Shown] = {}
+        typing = isinstance(screen.focused, Input | TextArea)
         for _, binding, enabled, tooltip in screen.active_bindings.values():
-            if binding.show and binding.action not in found:
-                display = self.app.get_key_display(binding)
+            if binding.show and binding.action not in found and not (typing and _is_typed(binding.key)):
+                # The key by which a binding is called may be the very one that is typed now.
+                display = self.app.get_key_display(replace(binding, key_display=None) if typing else binding)
                 found[binding.action] = Shown(
                     binding.key, display, binding.description, binding.action, enabled, tooltip
                 )

@@ -42,6 +42,7 @@ class PictureStrip(Widget, can_focus=True):
         Binding("home", "move(-100000)", "First picture", show=False, id="strip.first"),
         Binding("end", "move(100000)", "Newest picture", show=False, id="strip.last"),
         Binding("enter,z", "zoom", "Larger", show=False, id="strip.zoom"),
+        Binding("escape", "smaller", "Smaller", show=False, id="strip.smaller"),
         Binding("o", "viewer", "Open in a viewer", show=False, id="strip.viewer"),
     ]
 
@@ -111,6 +112,14 @@ class PictureStrip(Widget, can_focus=True):
         """One large picture, or several."""
         self._single = not self._single
         await self._lay_out()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape makes a large picture smaller first; else it is the screen's."""
+        return self._single if action == "smaller" else super().check_action(action, parameters)
+
+    async def action_smaller(self) -> None:
+        """Several pictures again."""
+        await self.action_zoom()
 
     async def _lay_out(self) -> None:
         self._laid_out = False  # who waits for it may be cancelled in between

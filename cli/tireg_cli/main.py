@@ -94,7 +94,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="tireg", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context) -> int | None:
     """A home for learned words.
 
     Teach a frozen text-to-image model new words from 3-5 pictures, keep every version, compose prompts with them.
@@ -108,9 +108,10 @@ def cli(ctx: click.Context) -> None:
         from tireg_cli.commands import tui
 
         if tui.has_terminal():
-            ctx.invoke(tui.command)
-        else:
-            click.echo(ctx.get_help())
+            code: int = ctx.invoke(tui.command)
+            return code
+        click.echo(ctx.get_help())
+    return None
 
 
 def run(argv: list[str] | None = None) -> int:

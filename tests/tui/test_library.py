@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.library import Library
 from tireg_tui.widgets.concept_table import PAGE, ConceptTable
+from tiregistry.embeddings.folders import FileResult
 from tiregistry.errors import NotFound
+from tiregistry.exchange import importing
 from tiregistry.registry.registry import Registry
 
 
@@ -305,6 +309,37 @@ def test_what_was_set_is_there_at_the_next_start(home: Path) -> None:
 
     drive(home, first)
     assert drive(home, second) == ("name", ["gnome"], "tireg-light")
+
+
+def test_a_search_for_words_is_given_up_with_its_dialog(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def without_end(folder: Path) -> Iterator[FileResult]:
+        while True:
+            read.append(len(read))
+            time.sleep(0.01)
+            yield FileResult(folder / "x.txt", passed_over="text")
+
+    monkeypatch.setattr(importing, "read_folder", without_end)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("I")
+        await pilot.pause()
+        field = pilot.app.screen.query_one(Input)
+        field.value = "/"
+        await until(pilot, lambda: "a whole disk or home is not searched" in screen_text(pilot))
+        assert not read
+        field.value = str(tmp_path)
+        await until(pilot, lambda: read)
+        await pilot.press("escape")
+        await settle(pilot)
+        before = len(read)
+        await pilot.pause(0.3)
+        assert len(read) <= before + 1
+
+    drive(home, story)
 
 
 def test_words_are_imported_after_saying_what_files_hold(home: Path, tmp_path: Path) -> None:

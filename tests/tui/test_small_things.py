@@ -6,11 +6,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.color import Color
 
 from tireg_tui import shown
 from tireg_tui.braille import Canvas
+from tireg_tui.no_color import WithoutColor
 from tireg_tui.remembered import Remembered
 from tireg_tui.terminal_replies import ReplyFilter
+from tireg_tui.widgets.fitting_table import Column, fitting
 from tireg_tui.widgets.loss_chart import smoothed
 from tireg_tui.widgets.picture_strip import _shape
 from tireg_tui.words import Known, begun, completions, words_of
@@ -118,3 +124,29 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path) -> None:
     remembered.set("theme", "y")
     remembered.save()
     assert Remembered(tmp_path).text("theme") == "y"
+
+
+def test_what_a_table_has_no_room_for_is_shortened_then_left_out() -> None:
+    columns = (Column("state", "State"), Column("what", "What", shortened=True), Column("when", "When", 1))
+    rows = {"1": {"state": Text("running"), "what": Text("a long story about it"), "when": Text("now")}}
+    assert fitting(columns, rows, 60, 1) == {"state": 7, "what": 21, "when": 4}
+    assert fitting(columns, rows, 30, 1) == {"state": 7, "what": 13, "when": 4}
+    assert fitting(columns, rows, 25, 1) == {"state": 7, "what": 8, "when": 4}
+    assert fitting(columns, rows, 24, 1) == {"state": 7, "what": 13}
+    assert fitting(columns, rows, 1, 1) == {"state": 7, "what": 1}
+
+
+def test_no_colour_is_left_and_what_stood_out_still_does() -> None:
+    without = WithoutColor()
+    line = [
+        Segment("a", Style.parse("#ffffff on #101010")),
+        Segment("b", Style.parse("bold #000000 on #ffcc88") + Style(meta={"row": 1})),
+        Segment("c", Style.parse("reverse #000000 on #ffcc88")),
+        Segment("d", None),
+    ]
+    plain = without.apply(line, Color.parse("black"))
+    assert [str(segment.style) for segment in plain] == ["none", "bold reverse", "reverse", "None"]
+    assert plain[1].style is not None
+    assert plain[1].style.meta == {"row": 1}
+    without.dark = False
+    assert [str(s.style) for s in without.apply(line, Color.parse("white"))] == ["reverse", "bold", "reverse", "None"]

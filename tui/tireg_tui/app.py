@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -28,6 +29,7 @@ from tireg_tui.registry_follower import RegistryFollower
 from tireg_tui.registry_watch import WatchTold
 from tireg_tui.remembered import Remembered
 from tireg_tui.themes import full_name, short_name
+from tireg_tui.threads import Threads
 from tireg_tui.typed_ahead import TypedAhead
 from tireg_tui.under_way import UnderWayLine
 from tireg_tui.widgets.bar import TopBar
@@ -115,6 +117,8 @@ class TiregApp(PaintedApp):
         self._devices: DeviceAsker | None = None
         self.times_changed = 0
         """How often the registry has changed since the start, for screens that were not looking."""
+        self.threads = Threads()
+        """Who does what `asyncio.to_thread` is asked for."""
         self.jobs = Jobs()
         self.home = home or settings.home()
         """The registry's folder."""
@@ -147,6 +151,7 @@ class TiregApp(PaintedApp):
     # -- life ----------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        asyncio.get_running_loop().set_default_executor(self.threads)
         self.preferences.load()
         self.write_to_terminal(window_title.SAVE)
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
@@ -315,11 +320,18 @@ class TiregApp(PaintedApp):
             self.push_screen(Help(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
+        # In the place of Textual's own, some of which are about widgets, and none in our words.
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand("Help", "All keys that work here, searchable", self.action_help)
+        yield SystemCommand("Screenshot", "Save the screen as an SVG picture", self._take_screenshot)
+        yield SystemCommand("Quit", "Leave; trainings go on", self.action_quit)
         for place in PLACES:
             yield SystemCommand(place.label, place.what, partial(self.action_go, place.id))
         yield SystemCommand("New training", "Learn a word from pictures", self.action_train)
         yield SystemCommand("Undo removal", "Bring back what was removed last", self.action_undo)
+
+    def _take_screenshot(self) -> None:
+        self.set_timer(0.1, self.deliver_screenshot)  # when the palette is gone
 
     # -- shared by the screens -----------------------------------------------------------------------------------
 

@@ -32,8 +32,15 @@ class Changes:
         self._app.run_worker(work, group="change", exit_on_error=False)
 
     async def _make(self, act: Callable[[], T], then: Callable[[T], None] | None) -> None:
+        def counted() -> T:
+            self._app.threads.changing += 1  # by one thread at a time, each holding the interpreter
+            try:
+                return act()
+            finally:
+                self._app.threads.changing -= 1
+
         try:
-            result = await asyncio.to_thread(act)
+            result = await asyncio.to_thread(counted)
         except Exception as error:  # whatever a change runs into, the app goes on and says so
             self._app.report(error)
             return

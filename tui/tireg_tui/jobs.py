@@ -44,6 +44,8 @@ class Job:
         """Say how it ended; only the first time counts."""
         if self.state == "at work":
             self.state, self.detail, self.ended_at = state, detail or self.detail, time.time()
+            if state == "done":  # what was not counted to its end is done, too
+                self.done = self.total
 
 
 class Jobs:

@@ -91,7 +91,12 @@ def run(images: str = "") -> int:
         asking.join()
         for number, handler in before.items():
             signal.signal(number, handler)
-    return app.return_code or 0
+    code = app.return_code or 0
+    if app.threads.are_left:  # the interpreter would wait for them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _driver() -> type | None:

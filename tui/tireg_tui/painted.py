@@ -9,9 +9,10 @@ from textual import on
 from textual.app import App
 from textual.driver import Driver
 from textual.events import Resize
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from tireg_tui.no_color import WithoutColor
 from tireg_tui.pixels import PixelLayer
 from tireg_tui.safe_lines import SafeLines
 from tireg_tui.themes import ANSI, DARK, LIGHT
@@ -30,7 +31,7 @@ class PaintedApp(App[None]):
 
     def __init__(self, terminal: Terminal, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)
-        self._safe_lines = SafeLines()
+        self._safe_lines, self._without_color = SafeLines(), WithoutColor()
         self.pixels = PixelLayer(self, terminal)
         for theme in (DARK, LIGHT, ANSI):
             self.register_theme(theme)
@@ -39,7 +40,12 @@ class PaintedApp(App[None]):
         self.stylesheet.set_variables(self._css_variables)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._safe_lines]
+        filters = super().get_line_filters()
+        if self.no_color:
+            self._without_color.dark = self.current_theme.dark
+            filters = [known for known in filters if not isinstance(known, Monochrome | NoColor)]
+            filters.append(self._without_color)
+        return [*filters, self._safe_lines]
 
     def refresh_css(self, animate: bool = True) -> None:
         """As Textual's, which parses all CSS again whenever a screen comes up; only another theme needs that."""

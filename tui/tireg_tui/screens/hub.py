@@ -23,7 +23,7 @@ from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.fields import Fields
-from tireg_tui.widgets.table import Table
+from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
 from tiregistry.hub.remote import readers
 from tiregistry.text import safe
@@ -37,6 +37,19 @@ U    pull it, after showing what that fetches
 P    in the library: push a word
 
 What was pulled or pushed before stands here."""
+
+
+class HubTable(FittingTable):
+    """Repositories as rows."""
+
+    COLUMNS = (
+        Column("repo", "Repository", shortened=True),
+        Column("word", "Word", 2),
+        Column("likes", "♥", 3),
+        Column("downloads", "↓", 4),
+        Column("updated", "Changed", 5),
+        Column("here", "Here", 1),
+    )
 
 
 class HubScreen(Place):
@@ -64,7 +77,7 @@ class HubScreen(Place):
         yield Input(self.tireg.remembered.text("hub"), placeholder=_HINT, id="hub-search", compact=True)
         with Horizontal(id="hub"):
             with Vertical(id="hub-list"):
-                yield Table(id="hub-table")
+                yield HubTable(id="hub-table")
                 yield Static(_EMPTY, id="hub-empty", markup=False)
                 yield Static("", id="hub-status", markup=False)
             with Vertical(id="hub-detail"):
@@ -79,9 +92,9 @@ class HubScreen(Place):
                         yield Static("", id="hub-difference", markup=False)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> HubTable:
         """The repositories."""
-        return self.query_one("#hub-table", Table)
+        return self.query_one("#hub-table", HubTable)
 
     @property
     def current(self) -> dict[str, Any] | None:
@@ -90,8 +103,6 @@ class HubScreen(Place):
         return self._found[row] if 0 <= row < len(self._found) else None
 
     def on_mount(self) -> None:
-        for label in ("Repository", "Word", "♥", "↓", "Changed", "Here"):
-            self.table.add_column(label, key=label)
         self._clear_detail()
         self._show_known()
         self.table.focus()
@@ -117,21 +128,20 @@ class HubScreen(Place):
 
     def _show_list(self, found: list[dict[str, Any]]) -> None:
         self._found = found
-        table = self.table
-        table.clear()
+        rows: dict[str, dict[str, Text]] = {}
         for entry in found:
             here = entry.get("state") or ", ".join(entry.get("here", []))
             style = ink(self.app, "accent") if entry.get("state") == "newer" else "dim"
-            table.add_row(
-                Text(safe(entry["repo_id"], limit=80)),
-                Text(safe(entry.get("token", ""), limit=40), style=ink(self.app, "accent")),
-                Text(_count(entry.get("likes")), style="dim", justify="right"),
-                Text(_count(entry.get("downloads")), style="dim", justify="right"),
-                Text(safe(entry.get("updated", "")), style="dim"),
-                Text(safe(here, limit=40), style=style),
-                key=entry["repo_id"],
-            )
-        table.display = bool(found)
+            rows[entry["repo_id"]] = {
+                "repo": Text(safe(entry["repo_id"], limit=80)),
+                "word": Text(safe(entry.get("token", ""), limit=40), style=ink(self.app, "accent")),
+                "likes": Text(_count(entry.get("likes")), style="dim", justify="right"),
+                "downloads": Text(_count(entry.get("downloads")), style="dim", justify="right"),
+                "updated": Text(safe(entry.get("updated", "")), style="dim"),
+                "here": Text(safe(here, limit=40), style=style),
+            }
+        self.table.show(rows)
+        self.table.display = bool(found)
         self.query_one("#hub-empty").display = not found
 
     def action_search(self) -> None:

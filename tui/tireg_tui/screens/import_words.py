@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -78,9 +80,16 @@ class ImportWords(ModalScreen[list[Path] | None]):
         if not paths or not all(path.exists() for path in paths):
             said.update(Text("nothing is there" if paths else "", style="dim"))
             return
+        if any(path.resolve() in (Path(path.anchor), Path.home()) for path in paths):
+            said.update(Text("go on typing: a whole disk or home is not searched", style="dim"))
+            return
         said.update(Text("reading …", style="dim"))
+        given_up = threading.Event()
         try:
-            outcomes = await asyncio.to_thread(imported, self._registry, paths, dry_run=True)
+            outcomes = await asyncio.to_thread(imported, self._registry, paths, dry_run=True, stopped=given_up.is_set)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
         except (TiregError, OSError) as error:
             said.update(Text(safe(error, limit=400), style=ink(self.app, "error")))
             return
@@ -101,8 +110,13 @@ class ImportWords(ModalScreen[list[Path] | None]):
             self.dismiss(self._paths())
 
 
-def imported(registry: Registry, paths: list[Path], *, dry_run: bool) -> list[Outcome]:
+def imported(
+    registry: Registry, paths: list[Path], *, dry_run: bool, stopped: Callable[[], bool] = lambda: False
+) -> list[Outcome]:
     """Import files and folders, or only say what that would do; to be called in a thread.
+
+    Args:
+        stopped: asked after every file; True ends it there.
 
     Raises:
         TiregError: the registry cannot take it; what was imported so far stays.
@@ -110,7 +124,13 @@ def imported(registry: Registry, paths: list[Path], *, dry_run: bool) -> list[Ou
     from tiregistry.exchange.importing import ImportOptions, import_path
 
     options = ImportOptions(dry_run=dry_run)
-    return [outcome for path in paths for outcome in import_path(registry, path, options)]
+    outcomes: list[Outcome] = []
+    for path in paths:
+        for outcome in import_path(registry, path, options):
+            if stopped():
+                return outcomes
+            outcomes.append(outcome)
+    return outcomes
 
 
 def _line(outcome: Outcome) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from tireg_tui.screens.stop_run import Answer, StopRun
 from tireg_tui.themes import ink
 from tireg_tui.watching import log_tail
 from tireg_tui.widgets.fields import Fields
-from tireg_tui.widgets.table import Table
+from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 
 _EMPTY = "Nothing is under way and nothing waits.\n\nn        starts a training\n4        searches the Hub"
 _COLORS: dict[State, str] = {"at work": "accent", "failed": "error", "dead": "error", "done": "success"}
+
+
+class QueueTable(FittingTable):
+    """The lines of the queue."""
+
+    COLUMNS = (
+        Column("place", "", 3),
+        Column("state", "State"),
+        Column("what", "What", shortened=True),
+        Column("steps", "Steps", 2),
+        Column("when", "When", 4),
+    )
 
 
 class Queue(Place):
@@ -63,7 +75,7 @@ class Queue(Place):
     def body(self) -> ComposeResult:
         with Horizontal(id="queue"):
             with Vertical(id="queue-list"):
-                yield Table(id="queue-table")
+                yield QueueTable(id="queue-table")
                 yield Static(_EMPTY, id="queue-empty", markup=False)
             with VerticalScroll(id="queue-detail", can_focus=False):
                 yield Static("", id="queue-title", markup=False)
@@ -71,9 +83,9 @@ class Queue(Place):
                 yield Static("", id="queue-log", markup=False)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> QueueTable:
         """The lines."""
-        return self.query_one("#queue-table", Table)
+        return self.query_one("#queue-table", QueueTable)
 
     @property
     def current(self) -> Row | None:
@@ -82,8 +94,6 @@ class Queue(Place):
         return self._rows[row] if 0 <= row < len(self._rows) else None
 
     def on_mount(self) -> None:
-        for label in ("", "State", "What", "Steps", "When"):
-            self.table.add_column(label, key=label or "place")
         self.table.focus()
         self._load()
 
@@ -105,19 +115,7 @@ class Queue(Place):
         wanted = follow or (before.key if before else "")
         self._rows = rows(standing, self.tireg.jobs.all)
         table = self.table
-        keys = [row.key for row in self._rows]
-        if [str(row.value) for row in table.rows] == keys:
-            for row in self._rows:
-                for column, cell in self._cells(row).items():
-                    if table.get_cell(row.key, column) != cell:
-                        table.update_cell(row.key, column, cell, update_width=True)
-        else:
-            at = table.cursor_row
-            table.clear()
-            for row in self._rows:
-                table.add_row(*self._cells(row).values(), key=row.key)
-            at = keys.index(wanted) if wanted in keys else min(max(0, at), max(0, len(keys) - 1))
-            table.move_cursor(row=at, animate=False)
+        table.show({row.key: self._cells(row) for row in self._rows}, wanted)
         self.query_one("#queue-empty").display = not self._rows
         table.display = bool(self._rows)
         self._show()
@@ -126,10 +124,10 @@ class Queue(Place):
         color = ink(self.app, _COLORS.get(row.state, ""))
         return {
             "place": Text(str(row.place) if row.place else "", style="dim", justify="right"),
-            "State": Text(f"{GLYPHS[row.state]} {row.state}", style=color),
-            "What": Text(row.what, no_wrap=True, overflow="ellipsis"),
-            "Steps": Text(row.progress, style="dim"),
-            "When": Text(row.when, style="dim"),
+            "state": Text(f"{GLYPHS[row.state]} {row.state}", style=color),
+            "what": Text(row.what),
+            "steps": Text(row.progress, style="dim"),
+            "when": Text(row.when, style="dim"),
         }
 
     @on(DataTable.RowHighlighted, "#queue-table")

@@ -19,9 +19,9 @@ from tireg_tui.screens.place import Place
 from tireg_tui.screens.stop_run import Answer, StopRun
 from tireg_tui.themes import ink
 from tireg_tui.watching import Watcher
+from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
-from tireg_tui.widgets.table import Table
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.text import safe
 
@@ -32,6 +32,18 @@ if TYPE_CHECKING:
 _POLL = 0.5
 _LIMIT = 200
 _EMPTY = "No runs yet. n starts a training."
+
+
+class RunsTable(FittingTable):
+    """Runs as rows."""
+
+    COLUMNS = (
+        Column("status", "Run"),
+        Column("concept", "Word", shortened=True),
+        Column("steps", "Steps", 1),
+        Column("loss", "Loss", 2),
+        Column("when", "When", 3),
+    )
 
 
 class Runs(Place):
@@ -58,7 +70,7 @@ class Runs(Place):
     def body(self) -> ComposeResult:
         with Horizontal(id="runs"):
             with Vertical(id="runs-list"):
-                yield Table(id="runs-table")
+                yield RunsTable(id="runs-table")
                 yield Static(_EMPTY, id="runs-empty", markup=False)
             with Vertical(id="monitor"):
                 yield Static("", id="run-title", markup=False)
@@ -69,9 +81,9 @@ class Runs(Place):
                     yield Static("", id="run-log-text", markup=False)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> RunsTable:
         """The runs, newest first."""
-        return self.query_one("#runs-table", Table)
+        return self.query_one("#runs-table", RunsTable)
 
     @property
     def current(self) -> RegisteredRun | None:
@@ -80,14 +92,6 @@ class Runs(Place):
         return self._runs[row] if 0 <= row < len(self._runs) else None
 
     def on_mount(self) -> None:
-        for key, label in (
-            ("status", "Run"),
-            ("concept", "Word"),
-            ("steps", "Steps"),
-            ("loss", "Loss"),
-            ("when", "When"),
-        ):
-            self.table.add_column(label, key=key)
         self.table.focus()
         self._load()
         self.set_interval(_POLL, self._poll)
@@ -114,18 +118,7 @@ class Runs(Place):
         wanted = self._wanted or (before.id if before else self.tireg.remembered.text("run"))
         self._wanted = ""
         table = self.table
-        if [row.value for row in table.rows] == [run.id for run in runs]:
-            for run in runs:
-                for key, cell in self._cells(run).items():
-                    if table.get_cell(run.id, key) != cell:
-                        table.update_cell(run.id, key, cell, update_width=True)
-        else:
-            table.clear()
-            for run in runs:
-                table.add_row(*self._cells(run).values(), key=run.id)
-        ids = [run.id for run in runs]
-        if wanted in ids and ids.index(wanted) != table.cursor_row:
-            table.move_cursor(row=ids.index(wanted), animate=False)
+        table.show({run.id: self._cells(run) for run in runs}, wanted)
         self.query_one("#runs-empty").display = not runs
         table.display = bool(runs)
         self._show()
@@ -210,8 +203,8 @@ class Runs(Place):
             line.append("waiting in the queue")
         else:
             line.append(f"{run.status} at step {step}")
-            if run.started_at and run.finished_at:
-                line.append(f" after {shown.duration(run.finished_at - run.started_at)}")
+            if watched.seconds:  # of work: a run that was taken up again was left alone in between
+                line.append(f" after {shown.duration(sum(watched.seconds))}")
         return line
 
     # -- keys ----------------------------------------------------------------------------------------------------

@@ -265,7 +265,10 @@ class SettingsScreen(Place):
         self.query_one("#keys-filter").focus()
 
     def action_other(self) -> None:
-        """Go to the other table."""
+        """Go from the search to the keys that were found, else to the other table."""
+        if self.query_one("#keys-filter").has_focus:
+            self.to_keys()
+            return
         name = "tab-settings" if self._on_keys else "tab-keys"
         self.query_one(TabbedContent).active = name
         self.query_one("#settings-table" if name == "tab-settings" else "#keys-table").focus()

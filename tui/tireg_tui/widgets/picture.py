@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -122,7 +123,7 @@ class PictureView(Widget):
         try:
             drawn = await asyncio.to_thread(self._layer.drawer.draw, source, size.width, size.height, terminal)
         except Exception as error:  # a damaged picture must not end the app
-            reason = error.message if isinstance(error, TiregError) else f"{type(error).__name__}: {error}"
+            reason = f"{error.message} · {error.hint}" if isinstance(error, TiregError) else repr(error)
             self._show(None, safe(f"cannot be shown: {reason}", limit=300))
             self.post_message(self.Failed(self, reason))
             return
@@ -213,8 +214,10 @@ class PictureView(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.content_size.width
         background = self.rich_style
-        if self._message and y == self.content_size.height // 2:
-            text = self._message[:width]
+        if self._message:
+            lines = textwrap.wrap(self._message, max(1, width - 2))[: self.content_size.height]
+            at = y - (self.content_size.height - len(lines)) // 2
+            text = lines[at] if 0 <= at < len(lines) else ""
             return Strip([Segment(text.center(width), background + Style(dim=True))]).adjust_cell_length(width)
         row, drawn = y - self._offset.y, self.drawn
         if drawn is None or not 0 <= row < drawn.box.rows:

@@ -1,13 +1,16 @@
 """Measuring the embedded base model: words in prompts, scores, and the table against the bars."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 
+from tools.embedded_base import word_quality
 from tools.embedded_base.concepts import TEST_THINGS, thing_pictures
 from tools.embedded_base.judge import Judge
 from tools.embedded_base.summary import print_summary
-from tools.embedded_base.word_quality import Eyes, mutual, text_alignment
+from tools.embedded_base.word_quality import Eyes, Trial, measure_things, mutual, text_alignment
 from tools.embedded_base.words import Lesson, _segments, draw, learn_words, open_base
 
 
@@ -44,6 +47,31 @@ def test_a_word_is_learned_and_drawn_whatever_else_is_in_the_batch():
     assert -1 <= text_alignment(base, eyes, both, ["a photo of a {}", "a photo of a vase"]) <= 1
     other = draw(base, prompts[:1], {"<thing>": base.towers[0].vectors_of("car")}, seed=3, steps=2)
     assert np.abs(other[0].astype(int) - alone[0]).max() > 10
+
+
+def test_what_several_trials_need_is_drawn_once_and_goes_back_to_each(monkeypatch, tmp_path):
+    """Two seeds of one thing share what is drawn without the word, and get their own pictures of it."""
+    shots, grids = [], {}
+
+    def fake_draw(base, prompts, words, *, seed, guidance):
+        shots.extend(zip(prompts, seed, strict=True))
+        return np.stack([np.full((64, 64, 3), number % 256, np.uint8) for number in range(len(prompts))])
+
+    monkeypatch.setattr(word_quality, "draw", fake_draw)
+    monkeypatch.setattr(
+        word_quality, "save_grid", lambda pictures, columns, path: grids.setdefault(path.name, pictures)
+    )
+    monkeypatch.setattr(word_quality, "text_alignment", lambda *rest: 0.5)
+    thing = next(thing for thing in TEST_THINGS if thing.name == "amphora")
+    vector = torch.zeros(1, 192)
+    eyes = Mock(judge=Judge().eval(), features=lambda pictures: {"judge": torch.ones(len(pictures), 2)})
+    trials = [Trial(thing, seed, vector, vector) for seed in (0, 1)]
+    results = measure_things(Mock(), eyes, trials, tmp_path, 3.5)
+    assert [set(scores) >= {"text", "context_right", "judge_word"} for scores, _ in results] == [True, True]
+    assert len(shots) == len(set(shots)) == 2 * (8 + 16 + 4) + 8 + 16
+    for number, name in enumerate(("thing_amphora_0.png", "thing_amphora_1.png")):
+        alone = [shots[int(picture[0, 0, 0])] for picture in grids[name][8:16]]
+        assert alone == [(f"a photo of a <thing{number}>", 100 + i) for i in range(8)]
 
 
 def test_the_table_says_which_bars_hold(capsys):

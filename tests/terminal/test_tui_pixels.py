@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +176,23 @@ def test_a_window_that_is_closed_ends_the_app(gnome: Path, moment: str) -> None:
             assert await_that(terminal, lambda: "1 word" in terminal.screen.text())
         terminal.hang_up()
         assert terminal.wait(60) == 129
+
+
+# What `tireg` without a command does.
+BARE = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from tireg_cli.main import run
+sys.exit(run([]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_bare_command_ends_with_the_exit_code_of_the_app(gnome: Path, number: signal.Signals) -> None:
+    with launched(gnome, double.KITTY, code=BARE) as terminal:
+        assert await_that(terminal, lambda: "1 word" in terminal.screen.text())
+        os.kill(terminal.pid, number)
+        assert terminal.wait(60) == 128 + number
 
 
 def test_late_answers_and_rubbish_are_swallowed(gnome: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from tireg_tui import app
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.watching import Watcher
+from tireg_tui.widgets.job_line import JobLine
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.registry.registry import Registry
-from tiregistry.runs import control
+from tiregistry.runs import control, liveness
 from tiregistry.training.events import Finished, PreviewMade, Started, StepDone
 from tiregistry.training.journal import Journal
 
@@ -125,26 +127,58 @@ def test_a_dead_run_is_resumed(home: Path, run_id: str, monkeypatch: pytest.Monk
     drive(home, story)
 
 
-def test_a_worker_that_dies_is_noticed(home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+# Carries a run out as far as anybody can see: holds its lock, and says that it has begun.
+CARRYING = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from tiregistry.training.run_lock import RunLock
+assert RunLock(Path(sys.argv[1])).acquire()
+print("holds it", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_worker_that_is_killed_is_noticed_wherever_one_is(
+    home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app, "_LIFE_SIGN_SECONDS", 0.2)
-    worker = subprocess.Popen(["sleep", "600"])
-    with Registry.open(home) as registry:
-        registry.update_run(run_id, pid=worker.pid)
+    command = [sys.executable, "-c", CARRYING, str(home / "runs" / run_id), *filter(None, sys.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"holds it\n"
+        with Registry.open(home) as registry:
+            registry.update_run(run_id, pid=worker.pid)
+
+        async def story(pilot: Pilot[None]) -> None:
+            screen = await watching(pilot)
+            line = screen.query_one(JobLine)
+            assert "● running" in screen_text(pilot)
+            assert "gnome" in str(line.render())
+            worker.kill()
+            worker.wait()
+            await until(pilot, lambda: "✗ dead" in screen_text(pilot), seconds=15)
+            await until(pilot, lambda: "gone at step 30; r resumes it" in screen_text(pilot), seconds=15)
+            await until(pilot, lambda: "gnome" not in str(line.render()), seconds=15)
+            assert "the process that learned gnome is gone at step 30" in notices(pilot)
+
+        try:
+            drive(home, story, size=(130, 44))
+        finally:
+            worker.kill()
+
+
+def test_a_worker_that_falls_silent_is_noticed(home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process id is that of another process by now, as after a restart of the machine."""
+    monkeypatch.setattr(app, "_LIFE_SIGN_SECONDS", 0.2)
 
     async def story(pilot: Pilot[None]) -> None:
         await watching(pilot)
         assert "● running" in screen_text(pilot)
-        worker.kill()
-        worker.wait()  # nothing in the registry changes
-        await until(pilot, lambda: "✗ dead" in screen_text(pilot))
-        assert "its process is gone at step 30; r resumes it" in screen_text(pilot)
-        assert "the process that learned gnome is gone at step 30" in notices(pilot)
+        monkeypatch.setattr(liveness, "SILENT_SECONDS", -7200.0)  # the time is over without anybody's writing
+        await until(pilot, lambda: "✗ dead" in screen_text(pilot), seconds=15)
 
-    try:
-        drive(home, story)
-    finally:
-        worker.kill()
-        worker.wait()
+    drive(home, story, size=(130, 44))
 
 
 def test_a_finished_run_is_forgotten_after_asking(home: Path, run_id: str) -> None:

@@ -23,10 +23,15 @@ class RunLock:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / _FILE)
 
-    def acquire(self) -> bool:
-        """Take the lock; False when another process, or another part of this one, has it."""
+    def acquire(self, patience: float = 1.0) -> bool:
+        """Take the lock; False when another process, or another part of this one, has it.
+
+        Args:
+            patience: seconds to try for. Who only looks whether it is held takes it for a moment, which must not keep
+                a run from being carried out.
+        """
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=patience, poll_interval=0.02)
         except Timeout:
             return False
         return True
@@ -41,7 +46,7 @@ def is_carried_out(folder: Path) -> bool:
     if not (folder / _FILE).exists():
         return False
     lock = RunLock(folder)
-    if lock.acquire():
+    if lock.acquire(patience=0):
         lock.release()
         return False
     return True

@@ -28,11 +28,26 @@ class UnderWayLine:
         self._announcer = Announcer()
         self._seen = _NOTHING
         self._title = ""
+        self._looking = self._again = False
 
     def look(self) -> None:
         """Look how all trainings stand, and say what has ended."""
-        work: Any = self._look  # a callable: one that is never started leaves no coroutine behind
-        self._app.run_worker(work, group="announce", exclusive=True, exit_on_error=False)
+        # A look that was begun is brought to its end: what it has found to have ended is told once.
+        if self._looking:
+            self._again = True
+            return
+        self._looking = True
+        work: Any = self._look_until_known  # a callable: one that is never started leaves no coroutine behind
+        self._app.run_worker(work, group="announce", exit_on_error=False)
+
+    async def _look_until_known(self) -> None:
+        self._again = True
+        try:
+            while self._again:
+                self._again = False
+                await self._look()
+        finally:
+            self._looking = False
 
     async def _look(self) -> None:
         registry = self._app.registry

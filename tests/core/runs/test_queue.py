@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from tiregistry.errors import Conflict, InvalidInput, RunNotFound
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import cancel, queue_again, remove, watch
+from tiregistry.runs.executor import start_worker
 from tiregistry.runs.liveness import SILENT_SECONDS, adopt_dead_runs, is_dead
 from tiregistry.runs.queue import enqueue
 from tiregistry.training.events import Preparing, StepDone
@@ -102,6 +105,39 @@ def test_who_is_dead(registry: Registry, dead_pid: int) -> None:
     silent = registry.update_run(run.id, pid=os.getpid(), heartbeat_at=time.time() - SILENT_SECONDS - 1)
     assert is_dead(registry, silent)  # the process id belongs to somebody else by now
     assert not is_dead(registry, registry.update_run(run.id, heartbeat_at=time.time()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process ids are not asked there")
+def test_a_worker_that_is_killed_is_gone_for_its_parent_too(registry: Registry) -> None:
+    worker = start_worker(registry.home, "cpu")
+    run = registry.create_run("x", {}, 1)
+    run = registry.update_run(run.id, status="running", pid=worker, heartbeat_at=time.time())
+    assert not is_dead(registry, run)
+    os.kill(worker, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while not is_dead(registry, run):
+        assert time.monotonic() < end, "it still counts as alive"
+        time.sleep(0.02)
+
+
+def test_a_look_at_a_run_does_not_keep_it_from_being_carried_out(registry: Registry) -> None:
+    folder = run_folder(registry, "x")
+    looks = threading.Event()
+
+    def look() -> None:
+        lock = RunLock(folder)
+        assert lock.acquire(patience=0)
+        looks.set()
+        time.sleep(0.2)
+        lock.release()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    assert looks.wait(20)
+    carrying = RunLock(folder)
+    assert carrying.acquire()
+    carrying.release()
+    looking.join()
 
 
 def test_dead_background_runs_are_queued_again_once_without_progress(registry: Registry, dead_pid: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import cancel
 from tiregistry.runs.executor import start_worker
-from tiregistry.runs.liveness import is_dead
+from tiregistry.runs.liveness import _process_exists, is_dead
 from tiregistry.runs.queue import enqueue
 from tiregistry.runs.worker import LOG
 from tiregistry.training.events import StepDone
@@ -48,9 +48,8 @@ def steps(registry: Registry, run_id: str) -> int:
 
 
 def wait_for(pid: int) -> None:
-    """Reap a worker that this process started."""
-    if hasattr(os, "waitpid"):
-        os.waitpid(pid, 0)
+    """Wait until a worker is gone, also for the system."""
+    until(lambda: not _process_exists(pid))
 
 
 def test_a_killed_worker_is_taken_over_bit_exactly(registry: Registry, request_for: Build) -> None:

@@ -13,12 +13,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
+from tireg_tui.importing import start_import
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.library import Library
 from tireg_tui.widgets.concept_table import PAGE, ConceptTable
-from tiregistry.embeddings.folders import FileResult
+from tiregistry.embeddings.folders import FileResult, read_path
 from tiregistry.errors import NotFound
 from tiregistry.exchange import importing
 from tiregistry.registry.registry import Registry
@@ -338,6 +339,38 @@ def test_a_search_for_words_is_given_up_with_its_dialog(
         before = len(read)
         await pilot.pause(0.3)
         assert len(read) <= before + 1
+
+    drive(home, story)
+
+
+def test_an_import_is_a_job_that_can_be_stopped(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, tmp_path / "troll.safetensors")
+    read: list[int] = []
+
+    def without_end(folder: Path) -> Iterator[FileResult]:
+        yield FileResult(folder, tuple(read_path(folder / "troll.safetensors")))
+        while True:
+            read.append(len(read))
+            time.sleep(0.01)
+            yield FileResult(folder / "x.txt", passed_over="text")
+
+    monkeypatch.setattr(importing, "read_folder", without_end)
+
+    async def story(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        assert app.registry is not None
+        job = start_import(app, app.registry, [tmp_path])
+        await until(pilot, lambda: "files read" in job.detail)
+        await pilot.press("q")
+        await until(pilot, lambda: "Under way in this window: import" in screen_text(pilot))
+        await pilot.press("enter")  # Stay
+        job.cancel()
+        await until(pilot, lambda: job.state == "cancelled")
+        before = len(read)
+        await settle(pilot)
+        assert len(read) == before
+        assert job.detail == "1 word imported"
+        assert "troll" in table(pilot).names
 
     drive(home, story)
 

@@ -29,12 +29,19 @@ from tiregistry.errors import FileMissing, TiregError, UnreadableEmbedding
 from tiregistry.text import safe
 
 _MAX_ENTRIES = 100_000
+"""Most files and folders that are looked at below one."""
+_MAX_DEPTH = 32
+"""Most folders inside each other that are entered."""
 _MAX_TEXT = 64 * 1024
 _TEXTS = frozenset({".txt", ".md", ".json", ".yaml", ".yml", ".toml", ".csv", ".log", ".py"})
 _MAPPERS = frozenset({".pt", ".bin", ".ckpt"})
 _COMPANIONS = frozenset({"token_identifier.txt", "type_of_concept.txt", "special_params.json", "tireg.json"})
 """Texts that are read together with the embedding beside them."""
 _CONCEPT_TEXTS = ("token_identifier.txt", "type_of_concept.txt", "README.md")
+_DEEP = f"folder within {_MAX_DEPTH} others"
+_TOO_MUCH = "more than is read"
+_SYSTEM = ("proc", "sys", "dev")
+"""Folders whose files are none, and of which some never end."""
 REGISTRY = "registry"
 """What a registry's home is when it is passed over: its blobs are parts of words, which only it can put together."""
 _SECOND = re.compile(r"(?P<head>.+?)_2(?P<tail>(?:[-_]steps?[-_]\d+)?)$")
@@ -77,11 +84,17 @@ def read_folder(folder: Path) -> Iterator[FileResult]:
     """Read every embedding below `folder`, in natural order.
 
     Hidden and system files, optimizer states, texts, ordinary pictures, previews, files of other kinds, linked folders,
-    registries and the component folders of whole pipelines are passed over, each with a result that says so. Linked
-    files are followed: the Hugging Face cache consists of them. Files that look like embeddings and cannot be used come
-    as errors.
+    registries, the component folders of whole pipelines, what the system shows as files (/proc, /sys, /dev) and folders
+    too deep inside each other are passed over, each with a result that says so. Linked files are followed: the Hugging
+    Face cache consists of them. Files that look like embeddings and cannot be used come as errors, and so does a folder
+    of which there is more than was looked at.
     """
     for path, other in _files(folder):
+        if other == _TOO_MUCH:
+            many = f"{_MAX_ENTRIES:,} files and folders"
+            error = UnreadableEmbedding(f"only the first {many} of {safe(path)} were read", "give a smaller folder")
+            yield FileResult(path, error=error)
+            continue
         if other:
             yield FileResult(path, passed_over=other)
             continue
@@ -107,6 +120,10 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     if registry_of(folder.absolute()) is not None:
         yield folder, REGISTRY
         return
+    whole = folder.resolve()
+    if any(_is_of_the_system(place) for place in (whole, *whole.parents)):
+        yield folder, "folder of the system"
+        return
     seen = 0
     closed: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=closed.append):
@@ -118,9 +135,14 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield here, REGISTRY
             continue
         components = _pipeline_components(here) if "model_index.json" in names else set()
+        is_deep = len(here.parts) - len(folder.parts) >= _MAX_DEPTH
         entered: list[str] = []
+        seen += len(folders)
+        if seen > _MAX_ENTRIES:
+            yield folder, _TOO_MUCH
+            return
         for name in sorted(folders, key=natural):
-            if other := _other_folder(here / name, components):
+            if other := _other_folder(here / name, components) or _DEEP * is_deep:
                 yield here / name, other
             elif name != "concept_images":
                 entered.append(name)
@@ -128,9 +150,8 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         for name in sorted(names, key=natural):
             seen += 1
             if seen > _MAX_ENTRIES:
-                raise UnreadableEmbedding(
-                    f"{safe(folder)} holds more than {_MAX_ENTRIES} files", "give a smaller folder"
-                )
+                yield folder, _TOO_MUCH
+                return
             if name not in _COMPANIONS and not (name == "README.md" and "token_identifier.txt" in names):
                 yield here / name, _other_file(here / name)
     for error in closed:
@@ -149,7 +170,14 @@ def _other_folder(path: Path, components: Container[str]) -> str:
         return "hidden folder"
     if path.name in components:
         return "part of a whole pipeline"
+    if _is_of_the_system(path.absolute()):
+        return "folder of the system"
     return "linked folder" if path.is_symlink() else ""
+
+
+def _is_of_the_system(path: Path) -> bool:
+    """Whether a folder is one like /proc, here or in a system inside this one."""
+    return path.name in _SYSTEM and os.name != "nt" and (path.parent == Path("/") or os.path.ismount(path))
 
 
 def _other_file(path: Path) -> str:

@@ -33,11 +33,8 @@ class Changes:
 
     async def _make(self, act: Callable[[], T], then: Callable[[T], None] | None) -> None:
         def counted() -> T:
-            self._app.threads.changing += 1  # by one thread at a time, each holding the interpreter
-            try:
+            with self._app.threads.change():
                 return act()
-            finally:
-                self._app.threads.changing -= 1
 
         try:
             result = await asyncio.to_thread(counted)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 _MOST = 8
 _READING_SECONDS = 2.0
@@ -21,6 +23,15 @@ class Threads(ThreadPoolExecutor):
         super().__init__(_MOST, thread_name_prefix="tireg")
         self.changing = 0
         """How many threads change the registry now."""
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """What is done within the block, in whichever thread, changes the registry."""
+        self.changing += 1  # by one thread at a time, each holding the interpreter
+        try:
+            yield
+        finally:
+            self.changing -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads; `wait` waits for a while."""

@@ -188,7 +188,7 @@ def _noun(kind: str, number: int) -> str:
         return kind
     if kind == "registry":
         return "registries"
-    return re.sub(r"(?= of | without )|$", "s", kind, count=1)
+    return re.sub(r"(?= of | without | within )|$", "s", kind, count=1)
 
 
 def _show_one(outcome: Outcome, dry_run: bool) -> None:

@@ -21,6 +21,7 @@ from tests.core.embeddings.samples import (
     torch_zip,
     vectors,
 )
+from tiregistry.embeddings import folders
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.folders import concept_images, natural, read_folder, read_path
 from tiregistry.embeddings.provenance import Provenance
@@ -210,6 +211,31 @@ def test_pipelines_and_links(tmp_path):
         "text_encoder": "part of a whole pipeline",
         "model_index.json": "text",
     }
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a system without /proc")
+def test_what_the_system_shows_as_files_is_not_read(tmp_path):
+    (tmp_path / "linked").symlink_to("/proc/self")
+    (tmp_path / "proc" / "mine").mkdir(parents=True)
+    lay(tmp_path / "proc" / "mine", **{"g.safetensors": safetensors({"<g>": L})})
+    for folder in (Path("/proc"), Path("/proc/self/task"), tmp_path / "linked"):
+        (result,) = read_folder(folder)
+        assert result.passed_over == "folder of the system"
+    assert names(tmp_path) == ["g.safetensors"]  # one of the same name is a folder like any other
+
+
+def test_a_folder_without_end_is_read_so_far_and_said_to_be_larger(tmp_path, monkeypatch):
+    deep = tmp_path.joinpath(*["d"] * 40)
+    deep.mkdir(parents=True)
+    for folder in (tmp_path / "d", deep):
+        lay(folder, **{"g.safetensors": safetensors({"<g>": L})})
+    first, second = read_folder(tmp_path)
+    assert (first.path, len(first.found)) == (tmp_path / "d" / "g.safetensors", 1)
+    assert second.passed_over == "folder within 32 others"
+    monkeypatch.setattr(folders, "_MAX_ENTRIES", 5)
+    first, second = read_folder(tmp_path)
+    assert len(first.found) == 1
+    assert "only the first 5 files and folders" in second.error.message
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the administrator may read everything")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import on, work
@@ -16,17 +16,26 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tireg_tui import shown
+from tireg_tui.importing import import_words
 from tireg_tui.themes import ink
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
-    from tiregistry.exchange.importing import Outcome
+    from tireg_tui.app import TiregApp
+    from tiregistry.exchange.importing import Outcome, Status
     from tiregistry.registry.registry import Registry
 
 _WAIT = 0.4
 _MOST_SHOWN = 40
+_STATUSES: dict[Status, str] = {
+    "imported": "can be imported",
+    "already there": "here already",
+    "refused": "refused",
+    "passed over": "passed over",
+}
 
 
 class ImportWords(ModalScreen[list[Path] | None]):
@@ -83,54 +92,45 @@ class ImportWords(ModalScreen[list[Path] | None]):
         if any(path.resolve() in (Path(path.anchor), Path.home()) for path in paths):
             said.update(Text("go on typing: a whole disk or home is not searched", style="dim"))
             return
-        said.update(Text("reading …", style="dim"))
-        given_up = threading.Event()
+
+        def tell(number: int) -> None:
+            said.update(Text(f"reading … {shown.count(number, 'file')}" if number else "reading …", style="dim"))
+
+        app = cast("TiregApp", self.app)
+        tell(0)
         try:
-            outcomes = await asyncio.to_thread(imported, self._registry, paths, dry_run=True, stopped=given_up.is_set)
-        except asyncio.CancelledError:
-            given_up.set()
-            raise
+            outcomes = await import_words(app, self._registry, paths, tell, threading.Event(), dry_run=True)
         except (TiregError, OSError) as error:
             said.update(Text(safe(error, limit=400), style=ink(self.app, "error")))
             return
         self._useful = any(outcome.status == "imported" for outcome in outcomes)
-        text = Text()
+        said.update(self._summary(outcomes, paths))
+
+    def _summary(self, outcomes: list[Outcome], paths: list[Path]) -> Text:
+        """How many of each, then what can be imported, then what is here, what is refused and what is no word."""
+        if not any(outcome.status != "passed over" for outcome in outcomes):
+            return Text("no embedding is in there", style="dim")
+        count = Counter(outcome.status for outcome in outcomes)
+        told = (f"{count[status]:,} {what}" for status, what in _STATUSES.items() if count[status])
+        text = Text(" · ".join(told) + "\n", style="bold")
+        order = list(_STATUSES)
+        # What is said of a whole folder comes first: that there is more in it than was read.
+        outcomes = sorted(
+            outcomes, key=lambda one: (one.error is None or one.path not in paths, order.index(one.status))
+        )
         for outcome in outcomes[:_MOST_SHOWN]:
             mark, what = _line(outcome)
             text.append(f"{mark} ", style=ink(self.app, {"✓": "success", "✗": "error"}.get(mark, "")))
             text.append(f"{safe(outcome.path.name, limit=60)}  ", style="dim").append(f"{safe(what, limit=300)}\n")
         if len(outcomes) > _MOST_SHOWN:
-            text.append(f"and {len(outcomes) - _MOST_SHOWN} more", style="dim")
-        said.update(text if outcomes else Text("no embedding is in there", style="dim"))
+            text.append(f"and {len(outcomes) - _MOST_SHOWN:,} more", style="dim")
+        return text
 
     @on(Input.Submitted)
     def action_take(self) -> None:
         """Import what is listed."""
         if self._useful:
             self.dismiss(self._paths())
-
-
-def imported(
-    registry: Registry, paths: list[Path], *, dry_run: bool, stopped: Callable[[], bool] = lambda: False
-) -> list[Outcome]:
-    """Import files and folders, or only say what that would do; to be called in a thread.
-
-    Args:
-        stopped: asked after every file; True ends it there.
-
-    Raises:
-        TiregError: the registry cannot take it; what was imported so far stays.
-    """
-    from tiregistry.exchange.importing import ImportOptions, import_path
-
-    options = ImportOptions(dry_run=dry_run)
-    outcomes: list[Outcome] = []
-    for path in paths:
-        for outcome in import_path(registry, path, options):
-            if stopped():
-                return outcomes
-            outcomes.append(outcome)
-    return outcomes
 
 
 def _line(outcome: Outcome) -> tuple[str, str]:

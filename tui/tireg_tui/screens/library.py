@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,9 +18,6 @@ from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import SORTS, ConceptTable
 from tiregistry.text import safe
-
-if TYPE_CHECKING:
-    from tiregistry.exchange.importing import Outcome
 
 EMPTY = """No words yet.
 
@@ -183,17 +180,14 @@ class Library(Place):
 
     def action_import(self) -> None:
         """Import words from files, after saying what they hold."""
-        from tireg_tui.screens.import_words import ImportWords, imported
+        from tireg_tui.importing import start_import
+        from tireg_tui.screens.import_words import ImportWords
 
         registry = self.registry
 
-        def done(outcomes: list[Outcome]) -> None:
-            names = [outcome.reference for outcome in outcomes if outcome.status == "imported"]
-            self.tireg.say(", ".join(names[:8]) or "nothing new", title=f"{shown.count(len(names), 'word')} imported")
-
         def answered(paths: list[Path] | None) -> None:
             if paths:
-                self.tireg.change(lambda: imported(registry, paths, dry_run=False), done)
+                start_import(self.tireg, registry, paths)
 
         self.app.push_screen(ImportWords(registry), answered)
 

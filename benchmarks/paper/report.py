@@ -3,64 +3,71 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.paper.lab import Lab, Row
-from tiregistry.evaluation.evaluating import mean_differences, means
+from benchmarks.paper.lab import Lab
+from benchmarks.paper.trials import MEASURES, Row, difference, mean
 from tiregistry.evaluation.intervals import Interval
 
+HOW = (
+    "Means over things; in brackets the difference from {}, training by training from the same noises, with a star "
+    "where its 95 % interval leaves out zero. The unit is the training: intervals come from the spread between trainings "
+    "of one thing (Student's t, variance pooled over things) and speak of these things, prompts and this judge. With so "
+    "many comparisons one star in twenty is chance."
+)
 
-def summary(row: Row) -> dict[str, Interval]:
-    """A row's means over concepts."""
-    if row.values is not None:
-        return {key: Interval(value, value, value) for key, value in row.values.items()}
-    return means(row.evaluations)
 
-
-def table(rows: Sequence[Row], reference: Row | None) -> str:
+def table(rows: Sequence[Row], reference: Row) -> str:
     """A markdown table: each row's means, and its differences from a reference row."""
-    head = "| | image alignment | text alignment | score |"
-    lines = [head, "|---|---|---|---|"]
+    lines = [
+        f"| | {' | '.join(measure.replace('_', ' ') for measure in MEASURES)} | trainings |",
+        f"|---|{'---|' * len(MEASURES)}---|",
+    ]
     for row in rows:
-        found = summary(row)
         cells = []
-        for measure in ("image_alignment", "text_alignment", "score"):
-            value = found.get(measure)
-            cell = "" if value is None else f"{value.value:.3f}"
-            if reference is not None and row is not reference and row.evaluations and value is not None:
-                apart = mean_differences(list(zip(row.evaluations, reference.evaluations, strict=True)))[measure]
-                cell += f" ({apart.value:+.3f}{'*' if apart.excludes_zero else ''})"
+        for measure in MEASURES:
+            cell = f"{mean(row, measure).value:.3f}"
+            apart = None if row is reference or row.group == "reference" else difference(row, reference, measure)
+            if apart is not None:
+                cell += f" ({apart.value:+.3f}{'*' if apart.excludes_zero else ''} {span(apart)})"
             cells.append(cell)
+        count = "" if row.group in ("reference", "baseline") else str(len(row.trials))
+        lines.append(f"| {row.label} | {' | '.join(cells)} | {count} |")
+    return "\n".join(lines)
+
+
+def by_thing(rows: Sequence[Row], names: Sequence[str], measure: str) -> str:
+    """A markdown table: each row's mean over its trainings, per thing, and the trainings behind it."""
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for row in rows:
+        cells = []
+        for name in names:
+            found = [values[measure] for (thing, _), values in row.trials.items() if thing == name]
+            each = ", ".join(f"{value:.3f}" for value in found)
+            cells.append(f"{sum(found) / len(found):.3f} ({each})" if found else "(its own kind)")
         lines.append(f"| {row.label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def plot(rows: Sequence[Row], path: Path, title: str) -> None:
     """Reconstruction against editability, as the paper's figure has it."""
-    from tiregistry.graphics.scatter import Mark, scatter
+    from tiregistry.graphics.scatter import Mark, Shape, scatter
 
-    looks = {"word": (0, "dot"), "baseline": (1, "square"), "reference": (4, "star"), "ours": (2, "star")}
+    looks: dict[str, tuple[int, Shape]] = {
+        "word": (0, "dot"),
+        "baseline": (1, "square"),
+        "reference": (4, "star"),
+        "ours": (2, "star"),
+    }
     marks = []
     for row in rows:
-        found = summary(row)
-        image, text = found["image_alignment"], found["text_alignment"]
-        color, shape = looks[row.group]
-        marks.append(
-            Mark(
-                image.value,
-                text.value,
-                row.label,
-                color,
-                shape,  # type: ignore[arg-type]
-                (image.low, image.high) if row.evaluations else None,
-                (text.low, text.high) if row.evaluations else None,
-            )
-        )
+        image, text = (mean(row, measure) for measure in MEASURES)
+        marks.append(Mark(image.value, text.value, row.label, *looks[row.group], _ends(image), _ends(text)))
     picture = scatter(
         marks,
         title=title,
@@ -68,6 +75,10 @@ def plot(rows: Sequence[Row], path: Path, title: str) -> None:
         y_label="text alignment (editability)",
     )
     picture.save(path, optimize=True)
+
+
+def _ends(interval: Interval) -> tuple[float, float] | None:
+    return (interval.low, interval.high) if math.isfinite(interval.low) else None
 
 
 def grid(
@@ -87,7 +98,7 @@ def write(name: str, lab: Lab, text: str, rows: Sequence[Row], verdicts: Sequenc
     shown = [
         f"--{key.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in sorted(vars(lab.options).items())
-        if key not in ("work", "out", "what")
+        if key not in ("work", "out", "what", "together")
     ]
     experiment = name.replace("-", " ", 1)  # choices-rate is what `choices rate` writes
     command = f"python -m benchmarks.paper.{experiment} {' '.join(shown)}"
@@ -95,32 +106,43 @@ def write(name: str, lab: Lab, text: str, rows: Sequence[Row], verdicts: Sequenc
     notes = "\n".join(f"- {verdict}" for verdict in verdicts)
     document = f"{text}\n\n{notes}\n\n`{command}`, {date}, embedded base model {lab.base_digest}.\n"
     (out / f"{name}.md").write_text(document.replace("\n\n\n", "\n\n"), encoding="utf-8")
-    data = {
-        "command": command,
-        "date": date,
-        "base": lab.base_digest,
-        "rows": [
-            {
-                "label": row.label,
-                "values": row.values,
-                "means": {key: asdict(value) for key, value in summary(row).items()},
-                "each": [
-                    {"subject": e.subject.label, **{k: v.value for k, v in e.intervals().items()}}
-                    for e in row.evaluations
-                ],
-            }
-            for row in rows
-        ],
-    }
+    told = [
+        {
+            "label": row.label,
+            "group": row.group,
+            "trials": [
+                {"concept": concept, "seed": seed} | {key: round(value, 6) for key, value in values.items()}
+                for (concept, seed), values in row.trials.items()
+            ],
+        }
+        for row in rows
+    ]
+    data = {"command": command, "date": date, "base": lab.base_digest, "rows": told}
     (out / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(document)
 
 
-def verdict(claim: str, first: Row, second: Row, measure: str, sign: int) -> str:
-    """Whether the first row's measure lies on the claimed side of the second's."""
-    apart = mean_differences(list(zip(first.evaluations, second.evaluations, strict=True)))[measure]
-    answer = "not clear here"
-    if apart.excludes_zero:
+def verdict(claim: str, first: Row, second: Row, measure: str, sign: int | None) -> str:
+    """Whether the first row's measure lies on the claimed side of the second's.
+
+    Args:
+        sign: of the claimed difference; 0 claims that there is none worth speaking of, None claims nothing.
+    """
+    apart = difference(first, second, measure)
+    if apart is None:
+        return f"{claim}: not measured"
+    if not apart.excludes_zero:
+        answer = "no clear difference here" if sign in (0, None) else "not clear here"
+    elif sign is None:
+        answer = "more" if apart.value > 0 else "less"
+    else:
         answer = "agrees" if apart.value * sign > 0 else "differs"
-    numbers = f"{measure.replace('_', ' ')} {apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]"
+    numbers = f"{measure.replace('_', ' ')} {apart.value:+.3f} {span(apart)}"
     return f"{claim}: **{answer}** ({first.label} against {second.label}: {numbers})"
+
+
+def span(interval: Interval) -> str:
+    """The ends of an interval, as a table shows them."""
+    if not math.isfinite(interval.low):
+        return "[one training: unknown]"
+    return f"[{interval.low:+.3f}, {interval.high:+.3f}]"

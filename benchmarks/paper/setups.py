@@ -9,15 +9,18 @@ whenever you like: the same command goes on.
 
 Examples:
   python -m benchmarks.paper.setups
-  python -m benchmarks.paper.setups --concepts amphora imp rover griffin --seeds 2 --steps 300
+  python -m benchmarks.paper.setups --concepts amphora imp rover griffin --seeds 5 --steps 300
 """
 
 from __future__ import annotations
 
-from benchmarks.paper.lab import LONG_CAPTIONS, Concept, Lab, Row, arguments, say, timed
-from benchmarks.paper.report import grid, plot, table, verdict, write
+from collections.abc import Callable
+
+from benchmarks.paper.lab import LONG_CAPTIONS, THINGS, Lab, Options, run, say, timed
+from benchmarks.paper.lessons import Concept
+from benchmarks.paper.report import HOW, grid, plot, table, verdict, write
+from benchmarks.paper.trials import Row
 from tiregistry.evaluation.subjects import Subject
-from tiregistry.training.config import TrainingConfig
 
 SHOWN = ("a photo of a {}", "a photo of a {} on the beach", "an oil painting of a {}")
 
@@ -28,16 +31,16 @@ def setups(steps: int) -> dict[str, dict[str, object]]:
         "single word": {},
         "two vectors": {"num_vectors": 2},
         "three vectors": {"num_vectors": 3},
-        "progressive": {"num_vectors": 3, "progressive_steps": max(1, steps // 3)},
         "regularised": {"regularization": 1e-2},
         "per-image tokens": {"per_image_tokens": True},
         "low learning rate": {"learning_rate": 1e-3},
         "high learning rate": {"learning_rate": 2e-2},
+        "progressive": {"num_vectors": 3, "progressive_steps": max(1, steps // 3)},
         "direction (ours)": {"recipe": "direction", "learning_rate": 4e-2},
     }
 
 
-PLAIN = {
+PLAIN: dict[str, Callable[[Concept], str]] = {
     "initializer word": lambda concept: concept.initializer,
     "short caption": lambda concept: _bare(concept.caption),
     "long caption": lambda concept: _bare(LONG_CAPTIONS.get(concept.name, concept.caption)),
@@ -46,74 +49,81 @@ PLAIN = {
 FAR = ("source pictures", "prompt only", "initializer word")
 """Rows so far from the others that these lie on one spot beside them."""
 FINDINGS = (
-    # The paper's finding, the row it is about, the row it is compared with, the measure, the expected sign.
-    ("Two vectors reconstruct better", "two vectors", "single word", "image_alignment", 1),
-    ("Three vectors reconstruct better", "three vectors", "single word", "image_alignment", 1),
+    # What the paper found, the row it is about, the one it is compared with, the measure, the sign; 0 is "alike".
+    ("One word reconstructs about as well as two", "two vectors", "single word", "image_alignment", 0),
+    ("One word reconstructs about as well as three", "three vectors", "single word", "image_alignment", 0),
+    ("Two vectors are less editable", "two vectors", "single word", "text_alignment", -1),
     ("Three vectors are less editable", "three vectors", "single word", "text_alignment", -1),
-    ("Regularisation keeps editability", "regularised", "single word", "text_alignment", 1),
-    ("Per-image tokens reconstruct less", "per-image tokens", "single word", "image_alignment", -1),
-    ("A lower rate is more editable", "low learning rate", "single word", "text_alignment", 1),
-    ("A lower rate reconstructs less", "low learning rate", "single word", "image_alignment", -1),
-    ("A higher rate is less editable", "high learning rate", "single word", "text_alignment", -1),
-    ("A learned word is more like it than its initializer", "single word", "initializer word", "image_alignment", 1),
-    ("A learned word is more like it than a short caption", "single word", "short caption", "image_alignment", 1),
-    ("A learned word is more like it than a long caption", "single word", "long caption", "image_alignment", 1),
+    ("A progressive word is less editable", "progressive", "single word", "text_alignment", -1),
+    ("A low rate is more editable", "low learning rate", "single word", "text_alignment", 1),
+    ("A low rate reconstructs less", "low learning rate", "single word", "image_alignment", -1),
+    ("A high rate is less editable", "high learning rate", "single word", "text_alignment", -1),
+    ("A high rate reconstructs better", "high learning rate", "single word", "image_alignment", 1),
+    ("A word is more like it than its initializer", "single word", "initializer word", "image_alignment", 1),
+    ("A word is more like it than a short caption", "single word", "short caption", "image_alignment", 1),
+    ("A word is more like it than a long caption", "single word", "long caption", "image_alignment", 1),
+    ("A short caption is less editable than a word", "short caption", "single word", "text_alignment", -1),
+    ("A long caption is less editable than a word", "long caption", "single word", "text_alignment", -1),
 )
+OURS = (
+    ("Regularised against plain: likeness", "regularised", "single word", "image_alignment"),
+    ("Regularised against plain: editing", "regularised", "single word", "text_alignment"),
+    ("Per-image tokens against plain: likeness", "per-image tokens", "single word", "image_alignment"),
+    ("Per-image tokens against plain: editing", "per-image tokens", "single word", "text_alignment"),
+    ("Our recipe against the paper's: likeness", "direction (ours)", "single word", "image_alignment"),
+    ("Our recipe against the paper's: editing", "direction (ours)", "single word", "text_alignment"),
+)
+"""Differences that are told without a claim of the paper beside them."""
 
 
 def main() -> None:
-    options = arguments(__doc__).parse_args()
+    options = Options(__doc__, THINGS).parse_args()
     lab = Lab(options)
-    concepts = lab.concepts()
-    rows: dict[str, Row] = {"source pictures": lab.sources_row(concepts)}
-    shown: dict[str, Subject] = {}
-    for label, words in PLAIN.items():
-        with timed(label):
-            measured = [lab.measure(c, Subject(label, phrase=words(c))) for c in concepts]
-        rows[label] = Row(label, measured * options.seeds, "baseline")
-        shown[label] = Subject(label, phrase=words(concepts[0]))
-    wanted = setups(options.steps)
-    for label, changes in wanted.items():
-        with timed(label):
-            row = Row(label, group="ours" if "ours" in label else "word")
-            for seed in range(options.seeds):
+    concepts, wanted = lab.concepts(), setups(options.steps)
+    rows = {"source pictures": lab.sources_row(concepts)}
+    rows |= {label: Row(label, "baseline") for label in PLAIN}
+    rows |= {label: Row(label, "ours" if "ours" in label else "word") for label in wanted}
+    # Seed by seed, so that what is there at any time can be compared.
+    for seed in range(options.seeds):
+        for label, words in PLAIN.items():
+            with timed(f"{label}, noises of training {seed}"):
                 for concept in concepts:
-                    subject = lab.learn(concept, _config(concept, options.steps, seed, changes))
-                    row.evaluations.append(lab.measure(concept, subject))
-                    shown.setdefault(label, subject)
-        rows[label] = row
-        _report(lab, rows, [one for one in wanted if one not in rows])
+                    found = lab.measure(concept, Subject(label, phrase=words(concept)), seed)
+                    rows[label].trials[concept.name, seed] = found
+        for label, changes in wanted.items():
+            with timed(f"{label}, training {seed}"):
+                lab.fill(rows[label], changes, seed, concepts)
+            _report(lab, rows)
+    shown = {label: Subject(label, phrase=words(concepts[0])) for label, words in PLAIN.items()}
+    for label, changes in wanted.items():
+        (shown[label],) = lab.learn([lab.paper_lesson(concepts[0], 0, changes)])
     _pictures(lab, concepts[0], shown)
     say(f"results in {options.out}")
 
 
-def _config(concept: Concept, steps: int, seed: int, changes: dict[str, object]) -> TrainingConfig:
-    settings = {"recipe": "classic", "batch_size": 4, "stopping": "none"} | changes
-    return TrainingConfig(
-        concept_type="object",
-        initializer=concept.initializer,
-        max_steps=steps,
-        seed=seed,
-        **settings,  # type: ignore[arg-type]
-    )
-
-
-def _report(lab: Lab, rows: dict[str, Row], missing: list[str]) -> None:
+def _report(lab: Lab, rows: dict[str, Row]) -> None:
     """Written after every setup: whoever stops the experiment has what is done."""
     options = lab.options
-    everything = list(rows.values())
+    done = {label: row for label, row in rows.items() if row.trials}
+    everything = list(done.values())
+    plain = done["single word"]
     said = [
-        verdict(claim, rows[first], rows[second], measure, sign)
+        verdict(claim, done[first], done[second], measure, sign)
         for claim, first, second, measure, sign in FINDINGS
-        if first in rows and second in rows
+        if first in done and second in done
+    ]
+    said += [verdict(f"(ours) {what}", done[a], done[b], m, None) for what, a, b, m in OURS if a in done and b in done]
+    wanted = options.seeds * len(lab.concepts())
+    missing = [
+        f"{label} ({len(row.trials)} of {wanted} trainings)"
+        for label, row in rows.items()
+        if row.group in ("word", "ours") and len(row.trials) < wanted
     ]
     names = ", ".join(concept.name for concept in lab.concepts())
     text = (
-        "# The paper's setups on the embedded world\n\n"
-        f"{names}; {options.seeds} training(s) of {options.steps} steps each; means "
-        "over concepts, in brackets the difference from the single word, a star where its 95 % interval leaves out "
-        f"zero.\n\n{table(everything, rows['single word'])}\n\n"
-        + (f"Not run yet: {', '.join(missing)}.\n\n" if missing else "")
+        f"# The paper's setups on the embedded world\n\n{names}; {options.seeds} trainings of {options.steps} steps "
+        f"each. {HOW.format('the single word')}\n\n{table(everything, plain)}\n\n"
+        + (f"Not done yet: {', '.join(missing)}.\n\n" if missing else "")
         + "The paper's findings:"
     )
     write("setups", lab, text, everything, said)
@@ -135,4 +145,4 @@ def _bare(caption: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -135,9 +135,10 @@ def _report(
     lines += ["|---|---|---|---|---|---|---|---|", *(survival.line() for survival in found)]
     text = (
         "# Composition of two words on the embedded world\n\nImage alignment with the pictures of one of the two "
-        f"words, of {options.pictures} pictures each and {options.seeds} trainings of {options.steps} steps: the other "
-        "word alone (floor), both in one prompt, the word alone; the share of the way from the floor to the word alone. A "
-        "star where the 95 % interval over trainings (Student's t) leaves out zero.\n\n" + "\n".join(lines)
+        f"words, of {options.pictures} pictures each and {options.seeds} trainings of {options.steps} steps: of the "
+        "other word alone (floor), of both in one prompt, of the word alone; the share of the way from the floor to "
+        "the word alone. A star where the 95 % interval over trainings (Student's t) leaves out zero.\n\n"
+        + "\n".join(lines)
     )
     said = [_verdict(kind, [one for one in found if one.kind == kind]) for kind in PAPER]
     write("composition", lab, text, [row for survival in found for row in survival.rows()], said)
@@ -170,7 +171,7 @@ def _config(concept: Concept, steps: int, seed: int) -> TrainingConfig:
         concept_type=concept.kind,  # type: ignore[arg-type]
         initializer=concept.initializer,
         learning_rate=4e-2,
-        batch_size=4,
+        batch_size=2,
         num_vectors=1,
         max_steps=steps,
         stopping="none",

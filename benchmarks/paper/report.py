@@ -16,9 +16,9 @@ from tiregistry.evaluation.intervals import Interval
 
 HOW = (
     "Means over things; in brackets the difference from {}, training by training from the same noises, with a star "
-    "where its 95 % interval leaves out zero. The unit is the training: intervals come from the spread between trainings "
-    "of one thing (Student's t, variance pooled over things) and speak of these things, prompts and this judge. With so "
-    "many comparisons one star in twenty is chance."
+    "where its 95 % interval leaves out zero. The unit is the training: intervals come from the spread between the "
+    "trainings of each thing (Student's t, variance pooled over things) and speak of these things, prompts and this "
+    "judge. With so many comparisons one star in twenty is chance."
 )
 
 

@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work that counts things; silent where stderr is no terminal."""
+"""A progress bar on stderr for work that counts things; silent, or told in lines, where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ class CountingBar:
     """Shows `label ████░░ 1,200/5,000 · 3 s left`; call it with done, total and what is counted.
 
     A total of 0 is work that cannot be counted. On a narrow terminal the bar gives way to the numbers.
+
+    Args:
+        lines_every: seconds between plain lines where stderr is no terminal; 0: none.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, lines_every: float = 0) -> None:
         self._label = label
+        self._lines_every = lines_every
         self._next = 0.0
         self._began: dict[str, float] = {}
         self._shown = False
@@ -30,7 +34,14 @@ class CountingBar:
     def __call__(self, done: int, total: int, what: str) -> None:
         now = time.monotonic()
         began = self._began.setdefault(what, now)
-        if not self._live or now < self._next:
+        if now < self._next or not (self._live or self._lines_every):
+            return
+        if not self._live:
+            # Work that ends soon needs no line.
+            if self._next:
+                sys.stderr.write(f"{self._label} {what} {done:,}/{total:,}\n")
+                sys.stderr.flush()
+            self._next = now + self._lines_every
             return
         self._next = now + 0.1
         room = shutil.get_terminal_size((80, 24)).columns - 1  # a line that wraps could not be drawn over

@@ -114,8 +114,8 @@ def document(planned: EvaluationPlan, results: list[Measured], chosen: str | Non
     return {
         "protocol": asdict(planned.protocol),
         "base": planned.base_name,
-        "judge": planned.judge.name,
-        "dino": planned.dino.name if planned.dino else None,
+        "judge": results[0].evaluation.judge,
+        "dino": results[0].evaluation.dino_judge or None,
         "results": [_result(result) for result in results],
         "best": chosen,
     }

@@ -40,13 +40,21 @@ def test_a_word_is_measured_and_its_scores_are_kept(tireg: Tireg, add_word: Add)
     (line,) = result.lines
     assert line.startswith("gnome@1\t")
     assert len(line.split("\t")) == 4
-    assert "custom: 4 pictures each on seeing, judged by seeing" in result.err
+    name = result.err.partition(":")[0].split()[-1]
+    assert name.startswith("custom-")
+    assert f"{name}: 4 pictures each on seeing, judged by seeing" in result.err
     shown = tireg("show", "gnome", "--json").json["version"]
-    labels = ["image_alignment (custom, seeing)", "text_alignment (custom, seeing)", "score (custom, seeing)"]
+    labels = [f"{measure} ({name}, seeing)" for measure in ("image_alignment", "text_alignment", "score")]
     assert list(shown["scores"]) == labels
+    tireg("eval", "gnome", *FEW)
+    tireg("eval", "gnome", *FEW, "--seed", "7")
+    kept = tireg("show", "gnome", "--json").json["version"]
+    assert len(kept["measurements"]) == 6, "the same again is not kept again"
+    assert len(kept["scores"]) == 6, "another seed hides nothing"
     assert shown["measurements"][0]["details"]["edits"].keys() == {"a {} on the beach"}
-    assert "score (custom, seeing)" in tireg("show", "gnome").out
-    assert [row.split("\t")[0] for row in tireg("list", "--sort", "score").lines] == ["gnome", "imp"]
+    assert f"score ({name}, seeing)" in tireg("show", "gnome").out
+    # What a user made up compares with nobody's, so it does not rank.
+    assert [row.split("\t")[-1] for row in tireg("list", "--sort", "score").lines] == ["–", "–"]
     tireg("eval", "imp", *FEW, "--no-save")
     assert tireg("show", "imp", "--json").json["version"]["scores"] == {}
 
@@ -61,7 +69,7 @@ def test_comparing_with_the_initializer_as_json_with_pictures(
     arguments = [*FEW, "--against", "initializer", "--keep", str(folder), "--grid", str(grid)]
     data = tireg("eval", "gnome", *arguments, "--json").json
     (result,) = data["results"]
-    assert data["protocol"]["name"] == "custom"
+    assert data["protocol"]["name"].startswith("custom-")
     assert (result["reference"], result["against"]["subject"]) == ("gnome@1", "“teapot”")
     for measure, difference in result["difference"].items():
         expected = result["measures"][measure]["value"] - result["against"]["measures"][measure]["value"]
@@ -112,7 +120,11 @@ def test_every_checkpoint_of_a_run(tireg: Tireg, base_folder: Path, tmp_path: Pa
     with Registry.open() as opened:
         version = opened.version("pot@best")
         assert version.reference == data["best"]
-        assert version.scores["score (custom, seeing)"] == pytest.approx(best["measures"]["score"]["value"])
+        (score,) = [value for label, value in version.scores.items() if label.startswith("score (custom-")]
+        assert score == pytest.approx(best["measures"]["score"]["value"])
+    tireg("train", "pan", str(photos), "--base", str(base_folder), "--init", "teapot", *short[:-1], "3")
+    refused = tireg("eval", "--run", "last", *FEW, "--best", code=2)
+    assert "has only one checkpoint" in refused.err
 
 
 def test_ctrl_c_and_the_same_command_again(
@@ -150,7 +162,7 @@ def test_another_judge_and_pictures_of_ones_own(
     add_word(pictures=0, origin="imported", training=None)
     picture(3).save(tmp_path / "own.png")
     result = tireg("eval", "gnome", *FEW, "--clip", str(clip_folder), "--images", str(tmp_path / "own.png"), "--json")
-    assert result.json["judge"] == "tiny-clip"
+    assert result.json["judge"].startswith("tiny-clip-")
     assert result.json["results"][0]["source_pictures"] == 1
     only = tireg("eval", "gnome", *FEW, "--text-only", "--json").json["results"][0]
     assert list(only["measures"]) == ["text_alignment"]
@@ -166,6 +178,8 @@ def test_another_judge_and_pictures_of_ones_own(
         (["bare", "--text-only", "--against", "initializer"], 2, "has no initializer"),
         (["stranger"], 4, "stranger@1 was learned on sd15, which is not known here"),
         (["gnome", "--pictures", "1"], 2, "1 pictures are out of range"),
+        (["gnome", "--pictures", "0"], 2, "0 pictures are out of range"),
+        (["gnome", "--prompt", ""], 2, "not one place for the word"),
         (["gnome", "--edit", "a photo"], 2, "not one place for the word"),
         (["gnome", "--best"], 2, "--best chooses among versions"),
         (["gnome", "--most", "3"], 2, "--most chooses among a run's checkpoints"),

@@ -74,7 +74,11 @@ def blend(
             }
         },
     )
-    return registry.add_version(new, embedding), notes
+    before = {version.id for version in registry.versions(known[0])} if known else set()
+    made = registry.add_version(new, embedding)
+    if made.id in before:
+        notes.append(f"{made.reference} was already there: the same blend makes the same version")
+    return made, notes
 
 
 def _check_bases(a: Version, b: Version, *, allow_compatible: bool) -> list[str]:

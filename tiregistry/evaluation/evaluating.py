@@ -93,7 +93,12 @@ def _statistics(evaluations: Sequence[Evaluation], seed: int = 0) -> dict[str, V
     """Per measure `[1 + resamples]`: the value of one evaluation, or the difference of two, on the same draws."""
     own = [_strata(evaluation) for evaluation in evaluations]
     common = [name for name in own[0] if all(name in strata for strata in own)]
-    draws = resampled_means([np.stack([strata[name] for strata in own], axis=1) for name in common], seed=seed)
+    stacked = [np.stack([strata[name] for strata in own], axis=1) for name in common]
+    together = sum(len(rows) - 1 for name, rows in zip(common, stacked, strict=True) if name.startswith("edit "))
+    degrees = [
+        together if name.startswith("edit ") else len(rows) - 1 for name, rows in zip(common, stacked, strict=True)
+    ]
+    draws = resampled_means(stacked, seed=seed, degrees=degrees)
     by_name = {name: draws[:, number] for number, name in enumerate(common)}
     found = {TEXT: np.mean([by_name[name] for name in common if name.startswith("edit ")], axis=0)}
     if IMAGE in by_name:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,19 @@ class FeatureStore:
             lines = path.read_bytes().splitlines()
         except OSError:
             return
+        found: list[tuple[tuple[str, int], Features]] = []
         for line in lines:
             try:
                 entry = json.loads(line)
                 data = base64.b64decode(entry["feature"], validate=True)
                 feature = np.frombuffer(data, dtype="<f4")
-            except (ValueError, KeyError, TypeError):
+                key = str(entry["prompt"]), int(entry["seed"])
+            except (ValueError, KeyError, TypeError, OverflowError):
                 continue
-            if len(feature) and np.isfinite(feature).all():
-                self._known[str(entry["prompt"]), int(entry["seed"])] = feature
+            # Features are unit vectors, all of one length: a line that says otherwise is damaged.
+            if len(feature) and abs(float(np.linalg.norm(feature)) - 1) < 1e-3:
+                found.append((key, feature))
+        lengths = Counter(len(feature) for _, feature in found)
+        for key, feature in found:
+            if len(feature) == lengths.most_common(1)[0][0]:
+                self._known[key] = feature

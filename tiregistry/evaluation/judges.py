@@ -50,6 +50,8 @@ class JudgeSource:
     kind: Literal["towers", "clip", "dino"]
     name: str
     where: str
+    is_folder: bool = False
+    """A folder that a user named: others may be called alike, so its weights become part of the judge's name."""
 
     def open(self, device: str = "cpu") -> Judge:
         """Load it.
@@ -65,9 +67,12 @@ class JudgeSource:
 
         with quiet_libraries():
             try:
-                return opened[self.kind](self, device)
+                judge = opened[self.kind](self, device)
             except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
                 raise self._failed(error) from error
+        if self.is_folder:
+            judge.name = f"{self.name}-{judge.digest[7:13]}"
+        return judge
 
     def _failed(self, error: Exception) -> Exception:
         option = "--dino-model" if self.kind == "dino" else "--clip"
@@ -104,12 +109,12 @@ def find_judge(wanted: str, base_name: str, base_source: str, base_folder: Path)
     if not path.is_dir():
         raise FileMissing(f"there is no judge {safe(wanted)!r}", f"a Hub id such as {CLIP}, a folder, or {EMBEDDED}")
     if has_vision(path):
-        return JudgeSource("towers", path.name, str(path))
+        return JudgeSource("towers", path.name, str(path), is_folder=True)
     if "clip" not in _model_type(path):
         raise InvalidInput(
             f"{safe(path)} holds no CLIP model", f"it needs a config.json of a CLIP, or {VISION_PARTS[0]}"
         )
-    return JudgeSource("clip", path.name, str(path))
+    return JudgeSource("clip", path.name, str(path), is_folder=True)
 
 
 def find_dino(wanted: str) -> JudgeSource:
@@ -123,7 +128,7 @@ def find_dino(wanted: str) -> JudgeSource:
     folder = Path(wanted).expanduser()
     if not folder.is_dir():
         raise FileMissing(f"there is no model {safe(wanted)!r}", f"a Hub id such as {DINO}, or a folder")
-    return JudgeSource("dino", folder.name, str(folder))
+    return JudgeSource("dino", folder.name, str(folder), is_folder=True)
 
 
 def _model_type(folder: Path) -> str:
@@ -144,7 +149,7 @@ class _Towers:
 
         folder = Path(source.where)
         text: Any = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32)
-        self._tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
+        self._tokenizer = _checked(CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer"), source)
         self._space = ClipSpace(text.requires_grad_(False).eval().to(device), self._tokenizer, folder)
         self._device, self._window = device, int(text.config.max_position_embeddings)
         self.name = source.name
@@ -172,7 +177,7 @@ class _Clip:
         # Weights in a pickle are read by torch's restricted loader, which runs nothing.
         model: Any = CLIPModel.from_pretrained(source.where, dtype=torch.float32)
         self._model = model.requires_grad_(False).eval().to(device)
-        self._tokenizer = CLIPTokenizer.from_pretrained(source.where)
+        self._tokenizer = _checked(CLIPTokenizer.from_pretrained(source.where), source)
         self._device = device
         self._mean, self._std = normalisation(Path(source.where))
         self.name = source.name
@@ -228,6 +233,17 @@ class _Dino:
 
     def texts(self, texts: Sequence[str]) -> Features:
         raise NotImplementedError("a judge of pictures alone")
+
+
+def _checked(tokenizer: Any, source: JudgeSource) -> Any:
+    """The tokenizer, if it can tell words apart: transformers makes an empty one where its files are missing."""
+    one, other = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "b"))
+    if one == other:
+        raise InvalidInput(
+            f"{safe(source.where)} cannot be used as a judge: its tokenizer knows no words",
+            "vocab.json and merges.txt, or tokenizer.json, belong beside the weights",
+        )
+    return tokenizer
 
 
 def _ids(tokenizer: Any, texts: Sequence[str], window: int) -> Any:

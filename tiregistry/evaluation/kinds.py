@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tiregistry.errors import InvalidConfig
-from tiregistry.evaluation.intervals import RESAMPLES, Interval, Values, interval_of
+from tiregistry.evaluation.intervals import COVERAGE, RESAMPLES, Interval, Values, interval_of
 from tiregistry.evaluation.measures import Features
 from tiregistry.generation.grammar import parse_tree
 from tiregistry.generation.prompts import names_in, parse_prompt
@@ -63,8 +63,16 @@ class KindsFound:
         return [int(n) for n in np.bincount(self.taken, minlength=len(self.texts))]
 
     def variety(self) -> Interval:
-        """The chance that two different pictures are of different kinds: 0 when all are alike."""
-        return interval_of(_draws([self])[:, 0])
+        """The chance that two different pictures are of different kinds: 0 when all are alike.
+
+        Pictures that are all alike cannot be drawn again otherwise; what they leave possible is that a share
+        p of pictures is of another kind, with (1 - p)^n = 0.05.
+        """
+        interval = interval_of(_draws([self])[:, 0])
+        if interval.value > 0:
+            return interval
+        other = min(0.5, 1 - (1 - COVERAGE) ** (1 / len(self.taken)))
+        return replace(interval, high=2 * other * (1 - other))
 
 
 def variety_difference(a: KindsFound, b: KindsFound) -> Interval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ from tiregistry.concepts import ConceptType, Run, Version
 from tiregistry.errors import InvalidInput, WrongBaseModel
 from tiregistry.evaluation.evaluating import Evaluation, Evaluator, Progress, Seen
 from tiregistry.evaluation.judges import JudgeSource, find_dino, find_judge
-from tiregistry.evaluation.keeping import measurements
+from tiregistry.evaluation.keeping import keep_measurements, measurements
 from tiregistry.evaluation.kinds import read_kinds
-from tiregistry.evaluation.protocols import CUSTOM, Protocol, protocol
+from tiregistry.evaluation.protocols import Protocol, protocol
 from tiregistry.evaluation.run_points import subjects_of_run
 from tiregistry.evaluation.subjects import Subject, initializer_of, source_pictures
 from tiregistry.generation.words import base_of_versions, check_fit
@@ -52,10 +52,10 @@ class EvaluationRequest:
     most: int = 0
     against: str = ""
     protocol: str = "quick"
-    prompt: str = ""
+    prompt: str | None = None
     edits: tuple[str, ...] = ()
-    pictures: int = 0
-    edit_pictures: int = 0
+    pictures: int | None = None
+    edit_pictures: int | None = None
     seed: int | None = None
     base: str = ""
     clip: str = "auto"
@@ -142,7 +142,7 @@ class EvaluationPlan:
             compared = evaluator.measure(other, sources, progress) if other is not None else None
             results.append(Measured(evaluation, compared))
             if keep and subject.embedding is None and subject.version is not None and not registry.readonly:
-                registry.add_measurements(subject.version, measurements(evaluation, self.base_name))
+                keep_measurements(registry, subject.version, measurements(evaluation, self.base_name))
         self.notes.extend([*evaluator.trouble, *generator.warnings])
         return results
 
@@ -261,5 +261,9 @@ def _protocol(request: EvaluationRequest, concept_type: ConceptType, source: str
         edit_pictures=request.edit_pictures,
         seed=request.seed,
     )
+    if not request.images:
+        return chosen
     # Other pictures to compare with make another measure of it.
-    return replace(chosen, name=CUSTOM) if request.images else chosen
+    from tiregistry.images import read_pictures
+
+    return chosen.custom(*(picture.digest for picture in read_pictures(request.images)[0]))

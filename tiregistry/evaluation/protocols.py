@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +17,8 @@ from tiregistry.text import safe
 ProtocolName = Literal["quick", "paper"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("quick", "paper")
 CUSTOM = "custom"
-"""Name of a protocol whose prompts or numbers a user has changed."""
+"""What the name of a protocol begins with whose prompts or numbers a user has changed; what it is follows as digits, so
+that only equal ones have one name."""
 
 _ARTICLE = re.compile(r"\b(?:an?|the|my|one)\s+(?=\{\})", re.IGNORECASE)
 _STYLE_OF = re.compile(r",?\s*\b(?:in|with) the style of\s*(?=\{\})", re.IGNORECASE)
@@ -103,27 +106,36 @@ class Protocol:
     def changed(
         self,
         *,
-        prompt: str = "",
+        prompt: str | None = None,
         edits: tuple[str, ...] = (),
-        pictures: int = 0,
-        edit_pictures: int = 0,
+        pictures: int | None = None,
+        edit_pictures: int | None = None,
         seed: int | None = None,
     ) -> Protocol:
-        """With what a user says in place of the protocol's own; it is called `custom` when anything differs.
+        """With what a user says in place of the protocol's own; see `custom` for its name when anything differs.
 
         Raises:
             InvalidConfig: a template without `{}`, or a number out of range.
         """
         new = replace(
             self,
-            prompt=prompt or self.prompt,
+            prompt=self.prompt if prompt is None else prompt,
             edits=edits or self.edits,
-            pictures=pictures or self.pictures,
-            edit_pictures=edit_pictures or self.edit_pictures,
+            pictures=self.pictures if pictures is None else pictures,
+            edit_pictures=self.edit_pictures if edit_pictures is None else edit_pictures,
             seed=self.seed if seed is None else seed,
         )
         new.check()
-        return new if new == self else replace(new, name=CUSTOM)
+        return new if new == self else new.custom()
+
+    def custom(self, *more: str) -> Protocol:
+        """The same, named after what it is: `custom-3f2a91`.
+
+        Args:
+            more: what else decides a value, such as the pictures it is compared with.
+        """
+        told = [self.prompt, self.edits, self.pictures, self.edit_pictures, self.seed, self.settings.as_dict(), more]
+        return replace(self, name=f"{CUSTOM}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:6]}")
 
     def check(self) -> None:
         """Refuse what cannot be measured.

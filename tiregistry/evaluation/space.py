@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NEAR_DUPLICATE = 0.98
 """Cosine (mean over vectors) from which two words are called near-duplicates: an angle of 11 degrees."""
+ROUNDING = 1e-3
+"""Share by which two lengths may differ and still be called equal: vocabularies are kept in half precision."""
 Neighbours = tuple[tuple[str, float], ...]
 Progress = Callable[[int, int, str], None]
 
@@ -28,7 +30,7 @@ class VectorPlace:
     """One vector of a word.
 
     Attributes:
-        percentile: share of the vocabulary with a smaller norm, 0 to 1; None without a vocabulary.
+        percentile: share of the vocabulary with a clearly smaller norm, 0 to 1; None without a vocabulary.
         nearest: vocabulary words by cosine of token embeddings.
         nearest_outputs: vocabulary words by cosine of what the text encoder makes of them right after the begin token,
             with the vocabulary's mean taken off; empty when it was not asked.
@@ -108,7 +110,8 @@ def analyse(
         encoded, note = nearest_outputs(registry, version, embedding, count, progress)
         notes += [note] if note else []
     training = version.manifest.get("training") or {}
-    phrase = str(training.get("initializer") or "")
+    # Without an initializer a word starts from the name of its type.
+    phrase = str(training.get("initializer") or (version.concept_type if training else ""))
     start = _initializer(registry, phrase)
     places, spreads, base_name = [], {}, ""
     for encoder, vectors in embedding.tensors.items():
@@ -127,7 +130,7 @@ def analyse(
                     encoder,
                     number,
                     norm,
-                    float((vocabulary.norms < norm).mean()) if vocabulary else None,
+                    float((vocabulary.norms < norm * (1 - ROUNDING)).mean()) if vocabulary else None,
                     nearest[number] if number < len(nearest) else (),
                     encoded[encoder][number] if encoder in encoded else (),
                     name,

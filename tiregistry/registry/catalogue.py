@@ -17,6 +17,7 @@ _LATEST = (
 )
 _SCORE = (
     "(SELECT m.value FROM measurements m WHERE m.version_id = {version} AND m.measure = 'score' "
+    "AND m.protocol NOT LIKE 'custom%' "  # of a user's own prompts or numbers, which compare with nobody's
     "ORDER BY m.measured_at DESC, m.id DESC LIMIT 1)"
 )
 SORTS: dict[str, tuple[str, ...]] = {

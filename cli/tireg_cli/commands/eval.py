@@ -49,9 +49,9 @@ HEADERS = {
 )
 @click.option("--text-only", is_flag=True, help="Leave image alignment out.")
 @click.option("--kinds", default="", metavar="TEXT", help="Also count kinds, as in 'a photo of a {red|blue} flower'.")
-@click.option("--pictures", type=int, default=0, metavar="N", help="Pictures of the plain prompt.")
-@click.option("--edit-pictures", type=int, default=0, metavar="N", help="Pictures of each edit.")
-@click.option("--prompt", default="", metavar="TEXT", help="The plain prompt, with {} for the word.")
+@click.option("--pictures", type=int, metavar="N", help="Pictures of the plain prompt.")
+@click.option("--edit-pictures", type=int, metavar="N", help="Pictures of each edit.")
+@click.option("--prompt", metavar="TEXT", help="The plain prompt, with {} for the word.")
 @click.option(
     "--edit", "edits", multiple=True, metavar="TEXT", help="An edit, with {} for the word; give it several times."
 )
@@ -139,7 +139,7 @@ def _carry_out(
     album = Album(keep) if keep is not None or grid is not None or show else None
     protocol = planned.protocol
     hint(f"{protocol.name}: {protocol.total} pictures each on {planned.base_name}, judged by {planned.judge.name} …")
-    with CountingBar("measuring") as bar:
+    with CountingBar("measuring", lines_every=30) as bar:
         try:
             results = planned.carry_out(registry, progress=bar, seen=album.add if album else None, keep=save)
         except KeyboardInterrupt:
@@ -155,6 +155,11 @@ def _carry_out(
 def _check_best(planned: EvaluationPlan) -> None:
     names = {subject.version.concept for subject in planned.subjects if subject.version is not None}
     if len(names) != 1 or len(planned.subjects) < 2:
+        if planned.request.run is not None:
+            raise InvalidInput(
+                f"run {planned.request.run.id} has only one checkpoint, so there is nothing to choose from",
+                "leave --best out, or train with a smaller --checkpoint-every",
+            )
         raise InvalidInput("--best chooses among versions of one word, or a run's checkpoints", "name several")
     if planned.request.text_only:
         raise InvalidInput("without image alignment there is no score to choose by", "leave --text-only out")
@@ -162,7 +167,7 @@ def _check_best(planned: EvaluationPlan) -> None:
 
 def _give_alias(registry: Registry, planned: EvaluationPlan, results: list[Measured], run: Run | None) -> str:
     """Give the subject of the highest score the alias; returns the version's reference."""
-    from tiregistry.evaluation.keeping import measurements
+    from tiregistry.evaluation.keeping import keep_measurements, measurements
     from tiregistry.evaluation.run_points import register_point
 
     winner = max(results, key=lambda r: r.evaluation.intervals()["score"].value)
@@ -172,7 +177,7 @@ def _give_alias(registry: Registry, planned: EvaluationPlan, results: list[Measu
     if run is not None:
         version = register_point(registry, run, subject)
         if subject.embedding is not None:
-            registry.add_measurements(version, measurements(winner.evaluation, planned.base_name))
+            keep_measurements(registry, version, measurements(winner.evaluation, planned.base_name))
     registry.set_alias(version.reference, "best")
     return version.reference
 

@@ -50,7 +50,7 @@ def _draw(roots: list[LineageNode]) -> None:
 def _line(node: LineageNode) -> str:
     version = node.version
     labels = f" [{', '.join(node.aliases)}]" if node.aliases else ""
-    parents = "".join(f" ← {forms.ancestor(a)}" for a in node.ancestors)
+    parents = " ← " * bool(node.ancestors) + " + ".join(map(forms.ancestor, node.ancestors))
     base = f" on {version.base_name}" if version.base_name else ""
     images = f", {forms.count(len(version.images), 'image')}" if version.images else ""
     return f"@{version.number}{labels} {version.origin} {forms.day(version.created_at)}{base}{images}{parents}"

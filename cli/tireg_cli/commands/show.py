@@ -105,6 +105,7 @@ def _version_fields(
         "digest": version.digest,
         "origin": f"{version.origin} {forms.day(version.created_at)}",
         "made from": ", ".join(map(forms.ancestor, registry.ancestors(version))),
+        "blend": _blend(record),
         "learned as": version.placeholder_token if version.placeholder_token != concept.placeholder_token else "",
         "vectors": forms.shapes(version),
         **_imported(record),
@@ -118,6 +119,15 @@ def _version_fields(
         "files": ", ".join(sorted(version.attachments())[:8]),
         "shared": ", ".join(remotes),
     }
+
+
+def _blend(record: dict[str, Any]) -> str:
+    """Where between its parents a blended word lies; empty for other words."""
+    facts = record.get("blend") if record else None
+    if not isinstance(facts, dict) or not isinstance(facts.get("at"), (int, float)):
+        return ""
+    way = "straight line" if facts.get("way") == "linear" else "arc"
+    return f"{facts['at']:g} of the way from {facts.get('first', '')} to {facts.get('second', '')}, along the {way}"
 
 
 def _imported(record: dict[str, Any]) -> dict[str, object]:

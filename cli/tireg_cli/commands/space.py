@@ -13,10 +13,11 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
+from tiregistry.evaluation.space import ROUNDING
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from tiregistry.evaluation.space import Neighbours, Relative, Space
+    from tiregistry.evaluation.space import Neighbours, Relative, Space, VectorPlace
     from tiregistry.evaluation.space_map import SpaceMap
 
 
@@ -99,7 +100,9 @@ def _duplicates(registry: Registry, above: float, *, as_json: bool) -> None:
 def _print(space: Space) -> None:
     version = space.version
     norms = [
-        f"{encoder}: mean {mean:.3f}, nine of ten from {low:.3f} to {high:.3f}"
+        f"{encoder}: all words {mean:.3f}"
+        if high - low <= mean * ROUNDING
+        else f"{encoder}: mean {mean:.3f}, nine of ten from {low:.3f} to {high:.3f}"
         for encoder, (mean, low, high) in space.vocabulary.items()
     ]
     same = [r for r in space.relatives if r.is_same_concept]
@@ -117,7 +120,7 @@ def _print(space: Space) -> None:
     emit("")
     rows = []
     for place in space.vectors:
-        where = "" if place.percentile is None else f" (longer than {place.percentile:.0%})"
+        where = _length(place, space)
         start = "" if place.to_initializer is None else f"{place.initializer} {place.to_initializer:.3f}"
         rows.append(
             [
@@ -132,6 +135,16 @@ def _print(space: Space) -> None:
     if not any(place.nearest_outputs for place in space.vectors):
         headers, rows = headers[:-1], [row[:-1] for row in rows]
     emit_table(headers, rows)
+
+
+def _length(place: VectorPlace, space: Space) -> str:
+    """How a vector's length compares with the vocabulary's."""
+    if place.percentile is None:
+        return ""
+    mean, low, high = space.vocabulary[place.encoder]
+    if high - low <= mean * ROUNDING and abs(place.norm - mean) <= mean * ROUNDING:
+        return " (as all words)"
+    return f" (longer than {place.percentile:.0%})"
 
 
 def _words(neighbours: Neighbours) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tiregistry.evaluation.features import FeatureStore
+from tiregistry.evaluation.measures import unit
 
 WAY = {"judge": "tiny", "subject": "sha256:1"}
 
 
 def row(value: float) -> np.ndarray:
-    return np.full(4, value, dtype=np.float32)
+    """A unit vector that depends on `value`."""
+    found = np.array([1, value, 0, 0], dtype=np.float32)
+    unit: np.ndarray = found / np.linalg.norm(found)
+    return unit
 
 
 def test_what_was_added_comes_back_bit_for_bit(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, WAY)
-    feature = np.random.default_rng(0).normal(size=7).astype(np.float32)
+    feature = unit(np.random.default_rng(0).normal(size=(1, 7)))[0]
     store.add([("a <gnome@1> “x”\n", 2**60, feature)])
     again = FeatureStore(tmp_path, WAY)
     found = again.get("a <gnome@1> “x”\n", 2**60)
@@ -47,9 +52,15 @@ def test_lines_that_mean_nothing_are_passed_over(tmp_path: Path) -> None:
     with open(path, "ab") as file:
         file.write(b'\xff\xfe\n[]\n{"prompt": "b", "seed": "x", "feature": "AAAA"}\n')
         file.write(b'{"prompt": "n", "seed": 1, "feature": "AADAfw=="}\n')  # not a number
+        whole = base64.b64encode(row(1).tobytes())
+        for damaged in (b'"prompt": "b", "seed": "x"', b'"seed": 2', b'"prompt": "b", "seed": 1e999'):
+            file.write(b'{%s, "feature": "%s"}\n' % (damaged, whole))
+        shorter = base64.b64encode(np.ones(1, dtype=np.float32).tobytes())
+        file.write(b'{"prompt": "short", "seed": 1, "feature": "%s"}\n' % shorter)
+        file.write(b'{"prompt": "zero", "seed": 1, "feature": "%s"}\n' % base64.b64encode(bytes(16)))
     store = FeatureStore(tmp_path, WAY)
     assert store.get("a", 1) is not None
-    assert store.get("n", 1) is None
+    assert [store.get(prompt, 1) for prompt in ("n", "b", "short", "zero")] == [None] * 4
 
 
 def test_two_writers_and_memory_only(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tiregistry.evaluation.intervals import interval_of, resampled_means
+from tiregistry.evaluation.intervals import interval_of, resampled_means, student
 
 
 def interval(strata: list[np.ndarray], seed: int = 0) -> tuple[float, float, float]:
@@ -13,20 +13,28 @@ def interval(strata: list[np.ndarray], seed: int = 0) -> tuple[float, float, flo
     return found.value, found.low, found.high
 
 
-@pytest.mark.parametrize(("strata", "each"), [(1, 64), (8, 2), (1, 16)])
+@pytest.mark.parametrize(("strata", "each"), [(1, 64), (8, 2), (1, 16), (1, 8), (1, 4), (1, 2)])
 def test_nineteen_of_twenty_intervals_hold_the_truth(strata: int, each: int) -> None:
     source = np.random.default_rng(5)
     held = 0
-    for _ in range(300):
+    for _ in range(400):
         means = source.normal(size=(strata, 1)) * 3  # prompts differ far more than pictures of one prompt
         values = means + source.normal(size=(strata, each))
-        _, low, high = interval(list(values))
-        held += low <= means.mean() <= high
-    assert 0.88 <= held / 300 <= 0.99
+        draws = resampled_means(list(values), 500, degrees=[strata * (each - 1)] * strata)
+        found = interval_of(draws[:, :, 0].mean(axis=1))
+        held += found.low <= means.mean() <= found.high
+    assert 0.91 <= held / 400 <= 0.99
+
+
+def test_students_t_is_that_of_the_tables() -> None:
+    table = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 7: 2.365, 10: 2.228, 30: 2.042, 10_000: 1.960}
+    assert {degrees: student(degrees) for degrees in table} == pytest.approx(table, abs=0.004)
 
 
 def test_the_value_is_the_mean_and_equal_pictures_have_no_spread() -> None:
-    assert interval([np.array([0.2, 0.4]), np.array([0.9, 0.9])]) == pytest.approx((0.6, 0.6, 0.6), abs=0.11)
+    value, low, high = interval([np.array([0.2, 0.4]), np.array([0.9, 0.9])])
+    assert value == pytest.approx(0.6)
+    assert low < 0.6 < high
     assert interval([np.full(5, 0.25)]) == (0.25, 0.25, 0.25)
 
 

@@ -77,6 +77,30 @@ def test_no_judge_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         find_dino("nowhere")
 
 
+def test_folders_of_one_name_are_two_judges(clip_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    other = tmp_path / clip_folder.name
+    shutil.copytree(clip_folder, other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: tensor * 2 for name, tensor in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    one, two, again = (find_judge(str(f), "", "", f).open().name for f in (clip_folder, other, clip_folder))
+    assert one == again != two
+    assert one.startswith(f"{clip_folder.name}-")
+
+
+def test_a_judge_that_cannot_read_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(clip_folder / file, tmp_path)
+    with pytest.raises(InvalidInput, match="tokenizer knows no words") as caught:
+        find_judge(str(tmp_path), "", "", tmp_path).open()
+    assert "vocab.json" in caught.value.hint
+
+
 def test_a_damaged_judge_is_one_line(clip_folder: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -36,6 +36,9 @@ def test_each_picture_is_taken_for_the_nearest_text() -> None:
 
 def test_variety_is_the_chance_that_two_pictures_differ() -> None:
     assert found(0, 0, 0, 0).variety().value == 0
+    few, many = found(*[0] * 4).variety().high, found(*[0] * 64).variety().high
+    assert 0.4 < few <= 0.5  # four alike pictures are no certainty
+    assert 0.05 < many < 0.1
     assert found(0, 1, 2).variety().value == 1
     some = found(0, 0, 1, 2)
     assert some.counts == [2, 1, 1]

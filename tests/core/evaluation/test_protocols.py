@@ -45,7 +45,10 @@ def test_what_a_user_changes_is_called_so() -> None:
     quick = protocol("quick", "object", "embedded")
     assert quick.changed() == quick
     assert quick.changed(pictures=8, edits=quick.edits).name == "quick"
-    assert quick.changed(pictures=9).name == CUSTOM
+    assert quick.changed(pictures=9).name.startswith(f"{CUSTOM}-")
+    assert quick.changed(pictures=9) == quick.changed(pictures=9, seed=0)
+    names = {quick.changed(**change).name for change in ({"pictures": 9}, {"seed": 9}, {"prompt": "my {}"})}  # type: ignore[arg-type]
+    assert len({*names, quick.changed(pictures=9).custom("of these pictures").name}) == 4
     assert quick.changed(seed=5).shots()[0].seed == 5
 
 
@@ -55,6 +58,9 @@ def test_what_a_user_changes_is_called_so() -> None:
         ({"prompt": "a photo"}, "not one place for the word"),
         ({"edits": ("{} and {}",)}, "not one place for the word"),
         ({"pictures": 1}, "1 pictures are out of range"),
+        ({"pictures": 0}, "0 pictures are out of range"),
+        ({"edit_pictures": 0}, "0 pictures per edit"),
+        ({"prompt": ""}, "not one place for the word"),
         ({"edit_pictures": 1001}, "1001 pictures per edit"),
         ({"seed": -1}, "seed -1"),
     ],

@@ -51,8 +51,10 @@ def main() -> None:
     for seed in range(options.seeds):
         for label, (changes, things) in wanted.items():
             with timed(f"{label}, training {seed}"):
-                lab.fill(rows[label], changes, seed, things)
-            _report(lab, rows)
+                is_new = lab.fill(rows[label], changes, seed, things)
+            if is_new:
+                _report(lab, rows)
+    _report(lab, rows)
     say(f"results in {options.out}")
 
 

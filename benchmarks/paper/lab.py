@@ -38,6 +38,8 @@ THINGS = ["amphora", "rover", "griffin"]
 """A vase, a toy on wheels and a creature, which the judge tells apart."""
 APART = 100_000
 """Between the first picture seeds of two trainings."""
+KNOWN = 2.0
+"""Seconds of work on one word from which it was not known already."""
 LONG_CAPTIONS = {
     "amphora": "a tall teal vase with a narrow neck, two round handles, an orange band around its belly and a foot",
     "imp": "a small orange creature with a teal belly, two horns, round eyes and a long thin tail",
@@ -66,7 +68,7 @@ class Options(argparse.ArgumentParser):
         super().__init__(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
         self._things, self._styles = things, styles
         self.add_argument("--concepts", nargs="+", default=list(concepts), help="names in tests/data/concepts")
-        self.add_argument("--seeds", type=_at_least(1), default=3, help="trainings of each")
+        self.add_argument("--seeds", type=_at_least(1), default=2, help="trainings of each")
         self.add_argument("--steps", type=_at_least(1), default=100, help="steps of each training")
         self.add_argument("--pictures", type=_at_least(1), default=8, help="pictures of the plain prompt per training")
         self.add_argument("--edit-pictures", type=_at_least(1), default=1, help="pictures of each of the 8 edits")
@@ -148,8 +150,8 @@ class Lab:
         """The words of all lessons, those learned in one pass that are not there yet."""
         return learn_words(self.base, self.options.work / "words", lessons, self.options.together)
 
-    def measure(self, concept: Concept, subject: Subject, seed: int) -> dict[str, float]:
-        """Both alignments of one subject with a concept's pictures."""
+    def measure(self, row: Row, concept: Concept, subject: Subject, seed: int) -> None:
+        """Both alignments of one subject with a concept's pictures, as a trial of the row."""
         evaluator = Evaluator(
             self.generator,
             self.judge,
@@ -159,14 +161,18 @@ class Lab:
         )
         found = evaluator.measure(subject, concept.pictures())
         assert found.image is not None
-        return dict(zip(MEASURES, (float(found.image.mean()), float(np.mean(found.per_edit()))), strict=True))
+        each = dict(zip(MEASURES, (found.image, np.concatenate(found.texts)), strict=True))
+        row.pictures[concept.name, seed] = each
+        row.trials[concept.name, seed] = {measure: float(values.mean()) for measure, values in each.items()}
 
-    def fill(self, row: Row, changes: dict[str, object], seed: int, concepts: Sequence[Concept]) -> None:
-        """Learn and measure one training of each concept; what is in the row already stays."""
+    def fill(self, row: Row, changes: dict[str, object], seed: int, concepts: Sequence[Concept]) -> bool:
+        """Learn and measure one training of each concept; whether something had to be learned or drawn for it."""
+        began = time.process_time()
         missing = [concept for concept in concepts if (concept.name, seed) not in row.trials]
         words = self.learn([self.paper_lesson(concept, seed, changes) for concept in missing])
         for concept, word in zip(missing, words, strict=True):
-            row.trials[concept.name, seed] = self.measure(concept, word, seed)
+            self.measure(row, concept, word, seed)
+        return time.process_time() - began > KNOWN * len(missing)
 
     def sources_row(self, concepts: Sequence[Concept]) -> Row:
         """The source pictures themselves: each compared with the others, and with the edits' texts."""
@@ -177,7 +183,8 @@ class Lab:
             image = np.mean([image_alignment(features[n : n + 1], o)[0] for n, o in enumerate(others)])
             told = self.judge.texts([without_word(edit) for edit in self.protocol(0, concept.kind).edits])
             text = np.mean([text_alignment(features, t[None]).mean() for t in told])
-            row.trials[concept.name, 0] = dict(zip(MEASURES, (float(image), float(text)), strict=True))
+            for seed in range(self.options.seeds):  # what every training is compared with
+                row.trials[concept.name, seed] = dict(zip(MEASURES, (float(image), float(text)), strict=True))
         return row
 
     def make(self, prompt: str, words: Sequence[Subject], seeds: Sequence[int]) -> list[Image.Image]:
@@ -191,13 +198,17 @@ class Lab:
         item = self.generator.prepare(prompt, self.protocol(0).settings, pinned=pinned)
         return [picture.image for picture in self.generator.render(item, seeds, batch_size=16)]
 
-    def pictures(self, subject: Subject, templates: Sequence[str]) -> list[Image.Image]:
-        """One picture per prompt, all from the same noise."""
-        if subject.version is not None and subject.embedding is not None:
-            self.generator.lend(subject.version, subject.embedding)
+    def pictures(self, subjects: Sequence[Subject], templates: Sequence[str]) -> list[list[Image.Image]]:
+        """Per subject one picture of each prompt, all from the same noise."""
         settings = self.protocol(0).settings
-        items = [self.generator.prepare(subject.prompt(t), settings, pinned=subject.pinned) for t in templates]
-        return [picture.image for item in items for picture in self.generator.render(item, [0])]
+        jobs = []
+        for subject in subjects:
+            if subject.version is not None and subject.embedding is not None:
+                self.generator.lend(subject.version, subject.embedding)
+            prompts = [subject.prompt(template) for template in templates]
+            jobs += [(self.generator.prepare(prompt, settings, pinned=subject.pinned), 0) for prompt in prompts]
+        made = [picture.image for picture in self.generator.render_all(jobs, batch_size=16)]
+        return [made[at : at + len(templates)] for at in range(0, len(made), len(templates))]
 
 
 def say(line: str) -> None:

@@ -7,12 +7,12 @@ thing holds both chances. Things are chosen, not drawn: intervals speak of these
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tiregistry.evaluation.intervals import Interval, student
+from tiregistry.evaluation.intervals import Interval, Values, student
 
 MEASURES = ("image_alignment", "text_alignment")
 
@@ -27,11 +27,13 @@ class Row:
     Attributes:
         group: `word`, `baseline`, `ours` or `reference`: decides the colour in the plot.
         trials: trial to measure to value; a reference without trainings has one trial per thing.
+        pictures: trial to measure to the value of each picture, of one prompt (likeness) or of all edits.
     """
 
     label: str
     group: str = "word"
     trials: dict[Trial, dict[str, float]] = field(default_factory=dict)
+    pictures: dict[Trial, dict[str, Values]] = field(default_factory=dict)
 
 
 def mean(row: Row, measure: str) -> Interval:
@@ -43,6 +45,42 @@ def difference(row: Row, other: Row, measure: str) -> Interval | None:
     """Row minus other, trial by trial of those that both have; None when there is none."""
     both = [trial for trial in row.trials if trial in other.trials]
     return spread({t: row.trials[t][measure] - other.trials[t][measure] for t in both}) if both else None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations, pooled over words.
+
+    Attributes:
+        alone: between pictures of one word.
+        of_pairs: of the differences between two words' pictures from the same noises.
+        of_trainings: between the values of two trainings of the same, of which `alone` is a part.
+        words, pairs: how many they come from.
+    """
+
+    alone: float
+    of_pairs: float
+    of_trainings: float
+    words: int
+    pairs: int
+
+
+def spread_of_pictures(rows: Sequence[Row], reference: Row, measure: str) -> Spread:
+    """How much single pictures and trainings differ, over all trials of the rows; pairs are with a reference."""
+    alone, pairs, trainings = [], [], []
+    for row in rows:
+        by_thing: dict[str, list[float]] = {}
+        for trial, values in row.pictures.items():
+            alone.append(float(np.var(values[measure], ddof=1)))
+            by_thing.setdefault(trial[0], []).append(float(values[measure].mean()))
+            if row is not reference and trial in reference.pictures:
+                pairs.append(float(np.var(values[measure] - reference.pictures[trial][measure], ddof=1)))
+        trainings += [float(np.var(found, ddof=1)) for found in by_thing.values() if len(found) > 1]
+
+    def root(variances: list[float]) -> float:
+        return math.sqrt(float(np.mean(variances))) if variances else math.nan
+
+    return Spread(root(alone), root(pairs), root(trainings), len(alone), len(pairs))
 
 
 def spread(values: Mapping[Trial, float]) -> Interval:

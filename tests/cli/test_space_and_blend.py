@@ -32,6 +32,30 @@ def test_where_a_word_lives(tireg: Tireg, add_word: Add, tmp_path: Path) -> None
     assert data["vocabulary_norms"]["clip_l"]["mean"] > 0
 
 
+def test_a_word_without_initializer_started_from_the_name_of_its_type(tireg: Tireg, add_word: Add) -> None:  # noqa: F811
+    add_word("plain", 3, training={"initializer": ""}, concept_type="style")
+    add_word("foreign", 4, training=None, origin="imported")
+    found = {}
+    for name in ("plain", "foreign"):
+        (vector,) = tireg("space", name, "--json").json["vectors"]
+        found[name] = vector["initializer"], vector["to_initializer"] is not None
+    assert found == {"plain": ("style", True), "foreign": ("", False)}
+
+
+def test_lengths_that_are_all_alike_are_no_finding() -> None:
+    from tiregistry.evaluation.space import Space, VectorPlace
+
+    def line(norm: float, spread: float) -> str:
+        from tireg_cli.commands.space import _length
+
+        place = VectorPlace("clip_l", 0, norm, 0.25, ())
+        vocabulary = {"clip_l": (0.7, 0.7 - spread, 0.7 + spread)}
+        return _length(place, Space(None, "", vocabulary, (), ()))  # type: ignore[arg-type]
+
+    assert line(0.7001, 0.0001) == " (as all words)"
+    assert line(0.9, 0.0001) == line(0.7, 0.1) == " (longer than 25%)"
+
+
 def test_near_duplicates_of_the_registry(tireg: Tireg, add_word: Add) -> None:  # noqa: F811
     add_word()
     add_word("twin")
@@ -51,6 +75,11 @@ def test_a_blend_and_the_way_to_it(tireg: Tireg, add_word: Add, tmp_path: Path) 
     shown = tireg("show", "gnome-imp").out
     assert "blended gnome@1" in shown
     assert "blended imp@1" in shown
+    assert "0.3 of the way from gnome@1 to imp@1, along the arc" in shown
+    assert "already there" not in result.err
+    again = tireg("blend", "gnome", "imp", "--at", "0.3")
+    assert (again.out, "gnome-imp@1 was already there" in again.err) == ("gnome-imp@1\n", True)
+    assert tireg("history", "gnome-imp").out.splitlines()[-1].endswith("← blended gnome@1 + blended imp@1")
     data = tireg("blend", "gnome", "imp", "--linear", "--name", "mix", "--json").json
     assert (data["reference"], data["record"]["blend"]["way"]) == ("mix@1", "linear")
     strip = tmp_path / "strip.png"

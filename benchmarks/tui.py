@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "tui")]
 
 COLUMNS, ROWS, CELL = 120, 40, (9, 18)
 PATIENCE = 120.0
+QUIET_SECONDS, MOST_SECONDS = 0.4, 5.0
 ANSWERS = {
     b"\x1b[c": b"\x1b[?62;4;22c",
     b"\x1b[>0q": b"\x1bP>|XTerm(379)\x1b\\",
@@ -84,6 +85,15 @@ class Watched:
             self.written += data
         return time.perf_counter() - self.began
 
+    def type(self, keys: str) -> None:
+        """Press keys, and wait until what they do has been shown: until nothing more is, for a moment."""
+        os.write(self._terminal, keys.encode())
+        end = time.monotonic() + MOST_SECONDS
+        before = -1
+        while len(self.written) != before and time.monotonic() < end:
+            before = len(self.written)
+            self.read(lambda: False, QUIET_SECONDS)
+
     def cpu_seconds(self) -> float:
         """What the process itself has used so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -96,7 +106,7 @@ class Watched:
         os.write(self._terminal, key.encode())
         self.read(lambda: painted in self.written)
         if painted not in self.written:
-            raise SystemExit(f"{key} did not show {painted.decode()}")
+            raise SystemExit(f"{key} did not show {painted.decode()}; the last that was shown: {self.written[-300:]!r}")
         return (time.perf_counter() - before) * 1e3
 
 
@@ -147,15 +157,11 @@ def _keys(what: str, home: Path, repeats: int) -> None:
     found = []
     with Watched(home) as tui:
         tui.read(lambda: FIRST_WORD.encode() in tui.written)
-        tui.read(lambda: False, 1.0)
-        tui.press("g", b"word-0")
-        tui.press("/", b"\x1b[")
-        for letter in "word-":  # away from the word in training, which is first
-            os.write(tui._terminal, letter.encode())
-        os.write(tui._terminal, b"\r")
-        tui.read(lambda: False, 2.0)
-        os.write(tui._terminal, b"g")
-        tui.read(lambda: False, 1.0)
+        # Away from the word in training, which is first and changes; a filter of before is cleared (Ctrl+U).
+        for keys in ("/", "\x15", "word-", "\r", "g"):
+            tui.type(keys)
+        for key, number in (("j", 1), ("k", 0)):  # not counted: the cursor is where it is expected
+            tui.press(key, f"word-{number:05d}".encode())
         at = 0
         for number in range(repeats * 10):
             down = number % 20 < 10

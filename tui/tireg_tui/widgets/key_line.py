@@ -14,7 +14,6 @@ from textual import events
 from textual.keys import KEY_NAME_REPLACEMENTS, key_to_character
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 _ALWAYS = "help"
 """The action whose key stays where there is no room for all: it leads to the others."""
@@ -72,7 +71,8 @@ class KeyLine(Widget):
         if screen is not self.screen or not self.is_attached:
             return
         found: dict[str, Shown] = {}
-        typing = isinstance(screen.focused, Input | TextArea)
+        focused = screen.focused
+        typing = focused is not None and focused.check_consume_key("x", "x")
         for _, binding, enabled, tooltip in screen.active_bindings.values():
             if binding.show and binding.action not in found and not (typing and _is_typed(binding.key)):
                 # The key by which a binding is called may be the very one that is typed now.

@@ -17,7 +17,9 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+import numpy as np
 from PIL import Image
 
 from tests.terminal.screen import Screen
@@ -253,32 +255,40 @@ def kitty_pictures(data: bytes) -> list[tuple[int, Image.Image]]:
     return pictures
 
 
+def sixel_size(sequence: bytes) -> tuple[int, int]:
+    """Width and height of one sixel sequence's picture, in pixels."""
+    size = re.match(rb'[^q]*q"\d+;\d+;(\d+);(\d+)', sequence)
+    assert size is not None, "no raster attributes"
+    return int(size.group(1)), int(size.group(2))
+
+
+@lru_cache(maxsize=64)
 def decode_sixel(sequence: bytes) -> Image.Image:
     """The picture of one sixel sequence, as a terminal draws it."""
-    body = sequence[sequence.index(b"q") + 1 : -2]
-    size = re.match(rb'"\d+;\d+;(\d+);(\d+)', body)
-    assert size is not None, "no raster attributes"
-    width, height = int(size.group(1)), int(size.group(2))
-    image = Image.new("RGB", (width, height))
-    pixels = image.load()
-    assert pixels is not None
+    width, height = sixel_size(sequence)
+    pixels = np.zeros((height, width, 3), np.uint8)
     palette: dict[int, tuple[int, int, int]] = {}
-    color, x, top = (0, 0, 0), 0, 0
-    token = re.compile(rb"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$\-])|([?-~])")
-    for match in token.finditer(body[size.end() :]):
-        if match.group(1):
-            red, green, blue = (round(int(match.group(i)) * 255 / 100) for i in (2, 3, 4))
-            palette[int(match.group(1))] = (red, green, blue)
-        elif match.group(5):
-            color = palette[int(match.group(5))]
-        elif match.group(8):
-            x, top = 0, top + (6 if match.group(8) == b"-" else 0)
-        else:
-            count, bits = (int(match.group(6)), match.group(7)) if match.group(6) else (1, match.group(9))
-            value = bits[0] - 63
-            for step in range(count):
+    for top, band in enumerate(sequence[sequence.index(b"q") + 1 : -2].split(b"-")):
+        for line in band.split(b"$"):
+            x = 0
+            for match in _COLOR.finditer(line):
+                number = int(match.group(1))
+                if match.group(2):
+                    red, green, blue = (round(int(match.group(i)) * 255 / 100) for i in (2, 3, 4))
+                    palette[number] = (red, green, blue)
+                    continue
+                bits = np.frombuffer(_RUN.sub(_repeated, match.group(5)), np.uint8) - 63
                 for row in range(6):
-                    if value >> row & 1:
-                        pixels[x + step, top + row] = color
-            x += count
-    return image
+                    where = np.nonzero(bits >> row & 1)[0] + x
+                    if len(where):
+                        pixels[6 * top + row, where] = palette[number]
+                x += len(bits)
+    return Image.fromarray(pixels)
+
+
+_COLOR = re.compile(rb"#(\d+)(?:;2;(\d+);(\d+);(\d+)|([!\d?-~]*))")
+_RUN = re.compile(rb"!(\d+)([?-~])")
+
+
+def _repeated(match: re.Match[bytes]) -> bytes:
+    return match.group(2) * int(match.group(1))

@@ -14,6 +14,7 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
+from tireg_tui.screens import doctor
 from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.compose import Compose
 from tireg_tui.screens.concept import ConceptScreen
@@ -24,7 +25,12 @@ from tireg_tui.screens.trouble import Trouble
 from tiregistry.graphics.terminal import Terminal
 
 
-def test_no_size_is_too_odd(home: Path) -> None:
+def test_no_size_is_too_odd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> str:  # the doctor's own process would load torch for each size
+        return "{}"
+
+    monkeypatch.setattr(doctor, "output_of", nothing)
+
     async def story(pilot: Pilot[None]) -> None:
         for size in ((1, 1), (20, 5), (40, 12), (80, 24), (300, 100), (120, 36)):
             await pilot.resize_terminal(*size)

@@ -16,7 +16,7 @@ MODEL = Path(__file__).parents[2] / "tiregistry" / "bases" / "embedded" / "model
 def pipeline():
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(MODEL, dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(MODEL)  # with nothing said, as in its card
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

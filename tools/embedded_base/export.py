@@ -28,6 +28,18 @@ def _say_plain_class_names(index: Path) -> None:
     index.write_text(index.read_text().replace("CLIPImageProcessorPil", "CLIPImageProcessor"))
 
 
+def _say_one_type(target: Path) -> None:
+    """Lets a plain `from_pretrained` load every part in float32.
+
+    transformers 5 loads a model in the type that its config names, diffusers in float32: half a pipeline in each cannot
+    run. The weights stay float16.
+    """
+    for part in ("text_encoder", "image_encoder"):
+        path = target / part / "config.json"
+        if path.exists():
+            path.write_text(path.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
+
+
 def export(work: Path, target: Path) -> None:
     """Everything that has been trained so far; the vision tower joins once it exists."""
     target.mkdir(parents=True, exist_ok=True)
@@ -50,6 +62,7 @@ def export(work: Path, target: Path) -> None:
     )
     pipeline.save_pretrained(target, safe_serialization=True)
     _say_plain_class_names(target / "model_index.json")
+    _say_one_type(target)
     (target / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
     for file in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copyfile(work / "tokenizer" / file, target / "tokenizer" / file)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tireg_tui.line_child import LineChild
-from tireg_tui.processes import output_of_command
+from tireg_tui.processes import ChildFailed, output_of_command
 
 
 @pytest.fixture
@@ -61,3 +61,20 @@ def test_given_up(talks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert asyncio.run(story()) < 30
     gc.collect()
     assert complaints == []
+
+
+def test_a_child_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo 'a warning of no importance' >&2; echo '{}'; read line; kill -KILL $$"]
+
+    async def story() -> None:
+        child = LineChild(tmp_path)
+        await child.start(command)
+        assert await child.receive() == {}
+        await child.send({})
+        with pytest.raises(ChildFailed, match="was killed") as caught:
+            await child.receive()
+        assert "SIGKILL" in caught.value.message
+        assert "memory" in caught.value.hint
+        await child.stop()
+
+    asyncio.run(story())

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import add_run_at_work, app_of, drive, notices, picture, screen_text, settle, until
 from tireg_tui import app
+from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.watching import Watcher
@@ -20,6 +21,7 @@ from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control, liveness
+from tiregistry.runs.ordering import hold
 from tiregistry.training.events import Finished, PreviewMade, Started, StepDone
 from tiregistry.training.journal import Journal
 
@@ -60,6 +62,50 @@ def test_a_run_as_it_goes_on(home: Path, run_id: str) -> None:
         assert screen.query_one(LossChart).logarithmic
 
     drive(home, story, size=(130, 44))
+
+
+def test_a_preview_that_is_gone_says_so_in_little_room(home: Path, run_id: str) -> None:
+    for path in (home / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await watching(pilot)
+        await until(pilot, lambda: "missing or damaged · tireg verify" in screen_text(pilot))
+
+    drive(home, story, size=(80, 20))
+
+
+def test_a_training_that_is_held_is_not_said_to_wait(home: Path) -> None:
+    with Registry.open(home) as registry:
+        hold(registry, registry.create_run("gnome", {"base": {"name": "tiny"}}, 60))
+        registry.create_run("mug", {"base": {"name": "tiny"}}, 60)
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await watching(pilot)
+        assert "‖ held" in screen_text(pilot)
+        assert "◌ queued" in screen_text(pilot)
+        assert str(screen.query_one(JobLine).render()).split() == ["1", "waiting", "1", "held"]
+        await pilot.press("down")
+        await until(pilot, lambda: "held back; Space in 5 Queue lets it go on" in screen_text(pilot))
+
+    drive(home, story)
+
+
+def test_the_digit_of_a_place_leads_back_to_it(home: Path, run_id: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await watching(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ConceptScreen)
+        await pilot.press("1", "2")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ConceptScreen)  # as it was left
+        await pilot.press("2")
+        await settle(pilot)
+        assert pilot.app.screen is screen
+
+    drive(home, story)
 
 
 def test_losses_are_taken_back_when_a_run_is_taken_up(home: Path, run_id: str) -> None:

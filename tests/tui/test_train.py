@@ -10,7 +10,7 @@ from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.tui.conftest import app_of, drive, picture, screen_text, settle, until
+from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, until
 from tireg_tui.drafts import Draft, check
 from tireg_tui.path_suggester import completed
 from tireg_tui.screens.pick_pictures import PickPictures
@@ -18,8 +18,9 @@ from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.train import TrainForm
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.bases.device_facts import Device
+from tiregistry.errors import DiskFull
 from tiregistry.registry.registry import Registry
-from tiregistry.runs import control
+from tiregistry.runs import control, queue
 
 
 @pytest.fixture
@@ -92,6 +93,44 @@ def test_typed_checked_and_queued(home: Path, photos: Path, monkeypatch: pytest.
         assert registry is not None
         [run] = registry.runs()
         assert (run.concept, run.status, started) == ("teapot", "queued", [run.id])
+
+    drive(home, story, size=(130, 40))
+
+
+def test_the_form_stays_until_its_training_is_in_the_queue(
+    home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Registry.open(home) as registry:
+        old = registry.create_run("gnome", {"base": {"name": "tiny"}}, 60, pid=1)
+    monkeypatch.setattr(control, "start", lambda registry, runs, executor=None: None)
+    enqueue = queue.enqueue
+
+    def full(*_: object) -> None:
+        raise DiskFull("no space left", "free some space and try again")
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await settle(pilot)
+        runs = pilot.app.screen
+        assert isinstance(runs, Runs)
+        assert runs.current is not None
+        assert runs.current.id == old.id
+        await pilot.press("n")
+        await settle(pilot)
+        form = pilot.app.screen
+        await pilot.press(*"teapot")
+        form.query_one("#pictures", Input).value = shlex.quote(str(photos))
+        await settle(pilot)
+        monkeypatch.setattr(queue, "enqueue", full)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "no space left" in notices(pilot))
+        assert pilot.app.screen is form
+        monkeypatch.setattr(queue, "enqueue", enqueue)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: pilot.app.screen is runs)
+        await until(pilot, lambda: runs.current is not None and runs.current.concept == "teapot")
+        await settle(pilot)
+        assert "teapot" in str(runs.query_one("#run-title", Static).content)
 
     drive(home, story, size=(130, 40))
 

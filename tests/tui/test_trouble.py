@@ -15,6 +15,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
+from tireg_tui.places import PLACES
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.trouble import Trouble
 from tiregistry.registry.registry import Registry
@@ -110,20 +111,39 @@ def test_a_word_that_has_just_gone_does_no_harm(home: Path) -> None:
     drive(home, story)
 
 
-def test_a_registry_that_can_only_be_read_refuses_each_change(home: Path) -> None:
+def test_a_registry_that_can_only_be_read_says_so_and_asks_for_nothing(home: Path) -> None:
+    with Registry.open(home) as registry:
+        waiting = registry.create_run("gnome", {"base": {"name": "tiny"}}, 60)
+
+    async def refused(pilot: Pilot[None], key: str) -> None:
+        screen, before = pilot.app.screen, notices(pilot).count("can only be read")
+        await pilot.press(key)
+        await settle(pilot)
+        assert pilot.app.screen is screen, f"{key} asks for what cannot be"
+        assert notices(pilot).count("can only be read") == before + 1, key
+
     async def story(pilot: Pilot[None]) -> None:
         assert "<gnome>" in screen_text(pilot)
-        await pilot.press("D")
-        await pilot.pause()
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: "cannot be written" in notices(pilot))
+        for place in PLACES:
+            app_of(pilot).action_go(place.id)
+            await settle(pilot)
+            assert "read-only" in screen_text(pilot).splitlines()[0]
+        for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX")):
+            app_of(pilot).action_go(name)
+            await settle(pilot)
+            for key in keys:
+                await refused(pilot, key)
+        await pilot.press("1", "enter")
         await settle(pilot)
-        assert "<gnome>" in screen_text(pilot)
+        for key in "atenD":
+            await refused(pilot, key)
+        assert registry.run(waiting.id).status == "queued"
 
     read_only = Registry.open
     try:
         Registry.open = classmethod(lambda cls, home=None, **_: read_only(home, readonly=True))  # type: ignore
-        drive(home, story)
+        with Registry.open(home) as registry:
+            drive(home, story, size=(80, 30))
     finally:
         Registry.open = read_only  # type: ignore[method-assign]
 

@@ -64,6 +64,11 @@ class Database:
                 self.close()
                 raise
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the file was opened for reading because there was no space."""
+        return self._is_full
+
     # -- connections ---------------------------------------------------------------------------------------------
 
     @property

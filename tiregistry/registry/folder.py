@@ -62,6 +62,11 @@ class RegistryFolder:
         """Whether the registry can only be read."""
         return self.database.readonly
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it can only be read because its disk is full; the next change looks whether there is space again."""
+        return self.database.is_full
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make several changes one: all of them are there when the block ends, none when an exception leaves it.

@@ -40,6 +40,8 @@ class Seen:
     ended: tuple[Ended, ...]
     interrupted: int
     """Trainings that could be taken up again."""
+    held: int = 0
+    """Trainings in the queue that nobody will take before they are released."""
 
 
 class Announcer:
@@ -67,9 +69,10 @@ class Announcer:
         at_work = [run for run in runs if statuses[run.id] == "running"]
         return Seen(
             tuple(UnderWay(safe(run.concept, limit=40), run.step, run.max_steps) for run in reversed(at_work)),
-            sum(status == "queued" for status in statuses.values()),
+            sum(statuses[run.id] == "queued" and not run.held for run in runs),
             tuple(ended),
             sum(status in ("interrupted", "dead") for status in statuses.values()),
+            sum(statuses[run.id] == "queued" and run.held for run in runs),
         )
 
 

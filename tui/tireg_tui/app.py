@@ -254,14 +254,26 @@ class TiregApp(PaintedApp):
     # -- places --------------------------------------------------------------------------------------------------
 
     def action_go(self, place: str) -> None:
-        """Go to one of the places, or to the library where there is no such place; what lies open there stays open."""
+        """Go to one of the places, or to the library where there is no such place.
+
+        What lies open there stays open; going there once more, from there, leaves it.
+        """
         if self.registry is None:
             return
         place = place if place in {known.id for known in PLACES} else PLACES[0].id
         if place not in self._modes:
             self.add_mode(place, partial(screen_of, place))
         self.remembered.set("place", place)
+        if place == self.current_mode:
+            self._leave_words()
         self.switch_mode(place)
+
+    def _leave_words(self) -> None:
+        """Close the words that lie open on top of a place; not what is being filled in."""
+        from tireg_tui.screens.concept import ConceptScreen
+
+        while isinstance(self.screen, ConceptScreen):
+            self.pop_screen()
 
     @on(TopBar.Clicked)
     def go_where_clicked(self, event: TopBar.Clicked) -> None:
@@ -275,7 +287,7 @@ class TiregApp(PaintedApp):
         """Open the form for a new training."""
         from tireg_tui.screens.train import TrainForm
 
-        if self.registry is not None and not isinstance(self.screen, TrainForm):
+        if self.registry is not None and not isinstance(self.screen, TrainForm) and not self.refuses_changes():
             self.push_screen(TrainForm(concept))
 
     def open_concept(self, name: str, neighbours: list[str] | None = None) -> None:
@@ -298,7 +310,13 @@ class TiregApp(PaintedApp):
 
         self.remembered.set("run", run_id)
         self.action_go("runs")
-        self.call_after_refresh(lambda: self.screen.put_cursor(run_id) if isinstance(self.screen, Runs) else None)
+
+        def put() -> None:
+            self._leave_words()
+            if isinstance(self.screen, Runs):
+                self.screen.put_cursor(run_id)
+
+        self.call_after_refresh(put)
 
     def compose_prompt(self, prompt: str) -> None:
         """Go to the composer with this prompt."""
@@ -348,9 +366,18 @@ class TiregApp(PaintedApp):
         text = safe(text, limit=500, multiline=True)
         self.notify(text, title=title, severity="warning" if severity == "warning" else "information", markup=False)
 
-    def change(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
+    def refuses_changes(self) -> bool:
+        """Whether the registry can only be read; if so, that is said."""
+        return self._changes.are_refused()
+
+    def change(
+        self,
+        act: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
-        self._changes.make(act, then)
+        self._changes.make(act, then, otherwise)
 
     def remove(self, references: list[str]) -> None:
         """Move concepts or versions to the trash; `u` takes it back."""

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tiregistry.errors import RegistryReadOnly
+from tiregistry.text import safe
+
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
 
@@ -21,17 +24,36 @@ class Changes:
         self._app = app
         self._removed: list[list[str]] = []
 
-    def make(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
+    def are_refused(self) -> bool:
+        """Whether the registry can only be read; that is said, so that nothing is asked or written for nothing."""
+        registry = self._app.registry
+        if registry is None or not registry.readonly or registry.is_full:
+            return False
+        hint = "check its folder's rights and start tireg again, or set TIREG_HOME to another one"
+        self._app.report(RegistryReadOnly(f"the registry in {safe(registry.home)} can only be read", hint))
+        return True
+
+    def make(
+        self,
+        act: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
         """Change the registry in a thread (another writer may make it wait), then look again everywhere.
 
         Args:
             act: changes it; called in a thread.
             then: told the result, in the app's own thread; not called when the change failed.
+            otherwise: called when it failed, after that was said.
         """
-        work: Any = partial(self._make, act, then)  # a callable: one that is never started leaves no coroutine behind
+        work: Any = partial(
+            self._make, act, then, otherwise
+        )  # a callable: one that is never started leaves no coroutine behind
         self._app.run_worker(work, group="change", exit_on_error=False)
 
-    async def _make(self, act: Callable[[], T], then: Callable[[T], None] | None) -> None:
+    async def _make(
+        self, act: Callable[[], T], then: Callable[[T], None] | None, otherwise: Callable[[], None] | None
+    ) -> None:
         def counted() -> T:
             with self._app.threads.change():
                 return act()
@@ -40,6 +62,8 @@ class Changes:
             result = await asyncio.to_thread(counted)
         except Exception as error:  # whatever a change runs into, the app goes on and says so
             self._app.report(error)
+            if otherwise is not None:
+                otherwise()
             return
         if then is not None:
             then(result)
@@ -60,6 +84,8 @@ class Changes:
     def undo(self) -> None:
         """Bring back what was removed last, in this sitting."""
         registry = self._app.registry
+        if self.are_refused():
+            return
         if registry is None or not self._removed:
             self._app.say("Nothing was removed here since the start; the trash: tireg list --trash")
             return

@@ -24,6 +24,8 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
     """
     from tireg_tui.screens.ask_text import AskText
 
+    if app.refuses_changes():
+        return
     single = registry.concept(names[0]) if len(names) == 1 else None
 
     def tags_of(answer: str) -> list[str]:
@@ -50,6 +52,9 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
     """Give a version a movable name."""
     from tireg_tui.screens.ask_text import AskText
 
+    if app.refuses_changes():
+        return
+
     def keep(answer: str | None) -> None:
         if answer and answer.strip():
             app.change(lambda: registry.set_alias(version.reference, answer.strip()))
@@ -65,6 +70,9 @@ def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> 
     """Write a word's notes here."""
     from tireg_tui.screens.ask_text import AskText
 
+    if app.refuses_changes():
+        return
+
     def keep(answer: str | None) -> None:
         if answer is not None:
             app.change(lambda: registry.describe(concept.name, notes=answer))
@@ -74,6 +82,8 @@ def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> 
 
 def edit_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
     """Write a word's notes in the user's editor."""
+    if app.refuses_changes():
+        return
     try:
         text = app.edit_text(concept.notes)
     except (TiregError, OSError) as error:
@@ -111,6 +121,9 @@ def ask_removal(
         before: called when the answer is yes.
     """
     from tireg_tui.screens.confirm import Confirm
+
+    if app.refuses_changes():
+        return
 
     def answered(yes: bool | None) -> None:
         if yes:

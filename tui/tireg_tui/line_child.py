@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tireg_tui.processes import ChildFailed, end, environment, last_line
+from tireg_tui.processes import ChildFailed, end, environment, failure, is_gone
 from tiregistry.text import safe
 
 _LONGEST_LINE = 1 << 26
@@ -65,7 +65,7 @@ class LineChild:
             process.stdin.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
             await process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise ChildFailed(await self._last_words()) from None
+            raise await self._failure() from None
 
     async def receive(self) -> dict[str, Any]:
         """The next line.
@@ -81,7 +81,7 @@ class LineChild:
         except (ConnectionResetError, ValueError):  # ValueError: a line that never ends
             line = b""
         if not line:
-            raise ChildFailed(await self._last_words())
+            raise await self._failure()
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
             if isinstance(entry, dict):
@@ -97,9 +97,12 @@ class LineChild:
         if process is not None:
             await end(process)
 
-    async def _last_words(self) -> str:
+    async def _failure(self) -> ChildFailed:
+        """Why the process has ended."""
         said = b""
         if self._talk is not None:
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 said = await asyncio.wait_for(asyncio.shield(self._talk), _LAST_WORDS_SECONDS)
-        return last_line(said.decode("utf-8", "replace"))
+        if self._process is not None:
+            await is_gone(self._process, _LAST_WORDS_SECONDS)
+        return failure(said.decode("utf-8", "replace"), self._process.returncode if self._process else None)

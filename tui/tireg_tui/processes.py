@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -37,6 +38,23 @@ def last_line(text: str) -> str:
     return safe(lines[-1].removeprefix("tireg: "), limit=600) if lines else "its process ended without a word"
 
 
+def failure(said: str, status: int | None) -> ChildFailed:
+    """The error of a child that ended.
+
+    Args:
+        said: what it wrote on stderr.
+        status: its exit status, or minus the signal that ended it; None while it still runs.
+    """
+    if status is None or status >= 0:
+        return ChildFailed(last_line(said))
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+    if name == "SIGKILL":
+        # What it said before has nothing to do with its end.
+        hint = "the system kills so when memory runs out: close other programs, then try again"
+        return ChildFailed(f"its process was killed ({name})", hint)
+    return ChildFailed(f"its process was ended by {name}", "try again")
+
+
 async def output_of(arguments: Sequence[str], home: Path) -> str:
     """All that `tireg` prints on stdout; a cancelled wait ends it.
 
@@ -65,7 +83,7 @@ async def output_of_command(command: Sequence[str], home: Path) -> str:
     finally:
         await end(process)
     if process.returncode:
-        raise ChildFailed(last_line(talk.decode("utf-8", "replace")))
+        raise failure(talk.decode("utf-8", "replace"), process.returncode)
     return out.decode("utf-8", "replace")
 
 
@@ -75,9 +93,9 @@ async def end(process: asyncio.subprocess.Process, patience: float = 3.0) -> Non
         with contextlib.suppress(ProcessLookupError):
             if process.returncode is None:
                 process.terminate()
-            if not await _is_gone(process, patience):
+            if not await is_gone(process, patience):
                 process.kill()
-                await _is_gone(process, patience)
+                await is_gone(process, patience)
     finally:
         # What the child has started itself may hold the pipes' other ends open, and they would outlive the event
         # loop. asyncio has no public way to close them all.
@@ -86,7 +104,7 @@ async def end(process: asyncio.subprocess.Process, patience: float = 3.0) -> Non
             transport.close()
 
 
-async def _is_gone(process: asyncio.subprocess.Process, patience: float) -> bool:
+async def is_gone(process: asyncio.subprocess.Process, patience: float) -> bool:
     """Whether it ends in time. `process.wait()` also waits until nobody holds its pipes."""
     until = time.monotonic() + patience
     while process.returncode is None and time.monotonic() < until:

@@ -300,6 +300,8 @@ class HubScreen(Place):
 
     def action_pull(self) -> None:
         """Pull the repository under the cursor, after showing what that fetches."""
+        if self.tireg.refuses_changes():
+            return
         entry = self.current
         looked = self._looked
         if entry is not None and looked is not None and looked["repo_id"] == entry["repo_id"]:

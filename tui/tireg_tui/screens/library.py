@@ -183,6 +183,8 @@ class Library(Place):
         from tireg_tui.importing import start_import
         from tireg_tui.screens.import_words import ImportWords
 
+        if self.tireg.refuses_changes():
+            return
         registry = self.registry
 
         def answered(paths: list[Path] | None) -> None:

@@ -168,6 +168,8 @@ class Queue(Place):
         """Move what waits; the cursor goes with it."""
         from tiregistry.runs.ordering import move
 
+        if self.tireg.refuses_changes():
+            return
         row, registry = self.current, self.registry
         if row is None or row.run is None or not row.place:
             self.tireg.say("Only a training that waits can be moved")
@@ -180,6 +182,8 @@ class Queue(Place):
         from tiregistry.runs.control import start
         from tiregistry.runs.ordering import hold, release
 
+        if self.tireg.refuses_changes():
+            return
         row, registry = self.current, self.registry
         if row is None or row.run is None or not row.place:
             self.tireg.say("Only a training that waits can be held")
@@ -206,6 +210,8 @@ class Queue(Place):
         assert run is not None
         if row.state not in ("interrupted", "dead", "failed"):
             self.tireg.say("Only a training that broke off can be taken up again")
+            return
+        if self.tireg.refuses_changes():
             return
 
         def act() -> str:
@@ -248,6 +254,8 @@ class Queue(Place):
             self.app.push_screen(Confirm(f"Stop: {job.what}?", text, "Stop it", "Go on"), answered)
             return
         assert run is not None
+        if self.tireg.refuses_changes():
+            return
 
         def stopped(answer: Answer | None) -> None:
             from tiregistry.runs.control import cancel

@@ -124,8 +124,11 @@ class Runs(Place):
         self._show()
 
     def _cells(self, run: RegisteredRun) -> dict[str, Text]:
-        status = "dead" if run.id in self._dead else run.status
-        glyph = "✗" if status == "dead" else shown.STATUS_GLYPHS[run.status]
+        status, glyph = str(run.status), shown.STATUS_GLYPHS[run.status]
+        if run.id in self._dead:
+            status, glyph = "dead", "✗"
+        elif run.status == "queued" and run.held:
+            status, glyph = "held", "‖"
         color = ink(self.app, {"running": "accent", "failed": "error", "dead": "error"}.get(status, ""))
         return {
             "status": Text(f"{glyph} {status}", style=color),
@@ -200,7 +203,7 @@ class Runs(Place):
         elif run.id in self._dead:
             line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))
         elif run.status == "queued":
-            line.append("waiting in the queue")
+            line.append("held back; Space in 5 Queue lets it go on" if run.held else "waiting in the queue")
         else:
             line.append(f"{run.status} at step {step}")
             if watched.seconds:  # of work: a run that was taken up again was left alone in between
@@ -233,6 +236,8 @@ class Runs(Place):
         """Stop the run, after asking how."""
         from tiregistry.runs.control import OPEN, cancel
 
+        if self.tireg.refuses_changes():
+            return
         run, registry = self.current, self.registry
         if run is None or run.status not in OPEN:
             self.tireg.say("Only a run that is queued or running can be stopped")
@@ -249,6 +254,8 @@ class Runs(Place):
 
     def action_resume(self) -> None:
         """Take the run up at its checkpoint, in the background."""
+        if self.tireg.refuses_changes():
+            return
         run, registry = self.current, self.registry
         if run is None:
             return
@@ -265,6 +272,8 @@ class Runs(Place):
         """Forget the run with its checkpoint, after asking."""
         from tiregistry.runs.control import remove
 
+        if self.tireg.refuses_changes():
+            return
         run, registry = self.current, self.registry
         if run is None:
             return

@@ -33,6 +33,7 @@ from tiregistry.training.config import RECIPES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from tiregistry.concepts import Run
     from tiregistry.images import SourcePicture
 
 _LABELS = {
@@ -69,6 +70,7 @@ class TrainForm(Place):
         super().__init__()
         self._concept = concept
         self._checked = Checked()
+        self._starting = False
 
     def body(self) -> ComposeResult:
         none: list[str] = []
@@ -251,18 +253,26 @@ class TrainForm(Place):
             self.tireg.say(self._checked.problems[0], title="Not yet")
             return
 
-        def act() -> str:
+        def act() -> Run:
             from tiregistry.runs.control import start
             from tiregistry.runs.queue import enqueue
 
-            start(registry, enqueue(registry, [request]))
-            return request.concept
+            [run] = enqueue(registry, [request])
+            start(registry, [run])
+            return run
 
-        self.app.pop_screen()
-        self.tireg.change(
-            act, lambda name: self.tireg.say(f"The training of {name} goes on when this window is closed")
-        )
-        self.tireg.action_go("runs")
+        def begun(run: Run) -> None:
+            self.tireg.say(f"The training of {run.concept} goes on when this window is closed")
+            if self.is_current:
+                self.app.pop_screen()
+                self.tireg.show_run(run.id)
+
+        def failed() -> None:
+            self._starting = False
+
+        if not self._starting:
+            self._starting = True
+            self.tireg.change(act, begun, failed)
 
 
 def _row(label: str, widget: Input | Select[str] | Checkbox) -> ComposeResult:

@@ -13,6 +13,8 @@ from tireg_tui.places import PLACES
 from tireg_tui.themes import ink
 from tiregistry.text import safe
 
+_WARNINGS = ("read-only", "disk full")
+
 
 class TopBar(Widget):
     """Names of the places with their digits; a click goes there."""
@@ -38,27 +40,29 @@ class TopBar(Widget):
         line.append(" tireg ", style=ink(self.app, "accent", bold=True))
         self._spans = []
         here = ink(self.app, "block-cursor-foreground", on="block-cursor-background", bold=True)
+        parts = self.status()
+        warned = sum(cell_len(part) + 1 for part in parts[:1] if part in _WARNINGS)
         for place in PLACES:
-            label = f" {place.digit} {place.label} " if self.size.width >= 78 else f" {place.digit} "
+            label = f" {place.digit} {place.label} " if self.size.width >= 78 + warned else f" {place.digit} "
             start = line.cell_len
             line.append(label, style=here if place.id == self.here else "")
             self._spans.append((start, line.cell_len, place.id))
-        status = safe(self.status())
         room = self.size.width - line.cell_len - 2
-        if cell_len(status) <= room:
-            line.append(" " * (room - cell_len(status) + 1) + status)
+        while parts and cell_len(" · ".join(parts)) > room:
+            parts.pop()
+        status = " · ".join(parts)
+        line.append(" " * (room - cell_len(status) + 1) + status)
         return line
 
-    def status(self) -> str:
-        """What stands at the right end."""
+    def status(self) -> list[str]:
+        """What stands at the right end, most important first; what does not fit is left out."""
         from tireg_tui.app import TiregApp
 
         app = self.app
         if not isinstance(app, TiregApp) or app.registry is None:
-            return ""
-        parts = ["read-only"] if app.registry.readonly else []
-        parts += [shown.place(app.registry.home), f"pictures: {app.pixels.terminal.protocol}"]
-        return " · ".join(parts)
+            return []
+        parts = [_WARNINGS[app.registry.is_full]] if app.registry.readonly else []
+        return [*parts, safe(shown.place(app.registry.home)), f"pictures: {app.pixels.terminal.protocol}"]
 
     def on_click(self, event: events.Click) -> None:
         for start, end, place in self._spans:

@@ -31,12 +31,12 @@ class JobLine(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._under_way: tuple[UnderWay, ...] = ()
-        self._waiting = 0
+        self._waiting = self._held = 0
 
-    def show(self, under_way: Sequence[UnderWay], waiting: int) -> None:
+    def show(self, under_way: Sequence[UnderWay], waiting: int, held: int) -> None:
         """Show these; nothing hides the line."""
-        self._under_way, self._waiting = tuple(under_way), waiting
-        self.set_class(bool(under_way) or waiting > 0, "-busy")
+        self._under_way, self._waiting, self._held = tuple(under_way), waiting, held
+        self.set_class(bool(under_way) or waiting > 0 or held > 0, "-busy")
         self.refresh()
 
     def render(self) -> Text:
@@ -54,9 +54,9 @@ class JobLine(Widget):
             rest -= 1
         if rest > 0:
             line.append(f"+{rest}   ")
-        if self._waiting:
-            text = f"{self._waiting} waiting"
-            if line.cell_len + cell_len(text) <= self.size.width:
+        for number, what in ((self._waiting, "waiting"), (self._held, "held")):
+            text = f"{number} {what}   "
+            if number and line.cell_len + cell_len(text.rstrip()) <= self.size.width:
                 line.append(text)
         return line
 

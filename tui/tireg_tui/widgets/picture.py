@@ -20,7 +20,7 @@ from textual.widget import Widget
 from tireg_tui.drawn import Drawn, pixel_box
 from tireg_tui.pixels import PixelLayer, Placement
 from tireg_tui.sources import PictureSource
-from tiregistry.errors import TiregError
+from tiregistry.errors import Damaged, TiregError
 from tiregistry.graphics import kitty
 from tiregistry.graphics.fitting import Box
 from tiregistry.graphics.terminal import Terminal
@@ -81,7 +81,7 @@ class PictureView(Widget):
         self.place = next(_PLACES)
         self._encoded: tuple[Region | None, str] | None = None
         self._encoding: tuple[Region | None] | None = None
-        self._message = ""
+        self._message = self._short_message = ""
 
     @property
     def _layer(self) -> PixelLayer:
@@ -124,7 +124,8 @@ class PictureView(Widget):
             drawn = await asyncio.to_thread(self._layer.drawer.draw, source, size.width, size.height, terminal)
         except Exception as error:  # a damaged picture must not end the app
             reason = f"{error.message} · {error.hint}" if isinstance(error, TiregError) else repr(error)
-            self._show(None, safe(f"cannot be shown: {reason}", limit=300))
+            short = "missing or damaged · tireg verify" if isinstance(error, Damaged) else "cannot be shown"
+            self._show(None, safe(f"cannot be shown: {reason}", limit=300), short)
             self.post_message(self.Failed(self, reason))
             return
         self._show(drawn, "")
@@ -144,13 +145,13 @@ class PictureView(Widget):
         self._encoding = None
         self.refresh()
 
-    def _show(self, drawn: Drawn | None, message: str) -> None:
+    def _show(self, drawn: Drawn | None, message: str, short_message: str = "") -> None:
         if self.shows_pixels:
             # The old picture goes; the layer turns the pixels on again when the new ones are ready.
             self._layer.drop(self)
             self._layer.add(self)
         self.shows_pixels = False
-        self.drawn, self._message = drawn, message
+        self.drawn, self._message, self._short_message = drawn, message, short_message or message
         self.forget_pixels()
 
     def forget_pixels(self) -> None:
@@ -209,13 +210,18 @@ class PictureView(Widget):
             pixel_box(placement.part, self.box, self.terminal.cell),
         )
 
+    def _message_lines(self, width: int, height: int) -> list[str]:
+        """The message as far as there is room; where there is little, in short."""
+        whole = textwrap.wrap(self._message, max(1, width - 2))
+        return whole if len(whole) <= height else textwrap.wrap(self._short_message, max(1, width))[:height]
+
     # -- cells ---------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         width = self.content_size.width
         background = self.rich_style
         if self._message:
-            lines = textwrap.wrap(self._message, max(1, width - 2))[: self.content_size.height]
+            lines = self._message_lines(width, self.content_size.height)
             at = y - (self.content_size.height - len(lines)) // 2
             text = lines[at] if 0 <= at < len(lines) else ""
             return Strip([Segment(text.center(width), background + Style(dim=True))]).adjust_cell_length(width)

@@ -21,7 +21,7 @@ Reach = Callable[[Pilot[None]], Awaitable[None]]
 def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Words, pictures, and a training at work; clocks and folders always look the same."""
     monkeypatch.setattr(shown, "ago", lambda *_: "2 h")
-    monkeypatch.setattr(TopBar, "status", lambda self: "~/words · pictures: off")
+    monkeypatch.setattr(TopBar, "status", lambda self: ["~/words", "pictures: off"])
     monkeypatch.setattr(Input, "cursor_blink", False)
     monkeypatch.chdir(folder.parent)
     with Registry.open(folder) as registry:

@@ -12,6 +12,7 @@ from tiregistry.errors import InvalidInput
 from tiregistry.evaluation.evaluating import Evaluation, differences
 from tiregistry.evaluation.kinds import KindsFound, variety_difference
 from tiregistry.generation.metadata import FORMATS, save_image, save_picture
+from tiregistry.generation.replacing import check_replaceable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,11 +32,13 @@ def check_file(path: Path) -> None:
 
     Raises:
         InvalidInput: its folder is not there, or it names no picture format.
+        AlreadyExists: another file is there that no grid may take the place of.
     """
     if path.suffix.lower() not in FORMATS or not path.parent.is_dir():
         raise InvalidInput(
             f"{path} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
         )
+    check_replaceable(path, "grid")
 
 
 class Album:

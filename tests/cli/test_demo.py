@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tireg_cli.commands.demo import _learn
+from tireg_cli.interrupts import StopRequest
 from tireg_cli.main import run
+from tiregistry.demo import bundled_concepts
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.registry.registry import Registry
 
@@ -39,8 +42,12 @@ def test_the_demonstration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert _teal(pictures[1]) > _teal(pictures[0]) + 0.1
     assert _brightness(pictures[5]) > _brightness(pictures[1]) + 20
 
-    assert run(["demo", "--out", str(out), "--columns", "1", "--no-show"]) == 0
-    assert "Learned by an earlier demo" in capsys.readouterr().err
+    # Once more, it finds the words learned.
+    with Registry.open() as registry:
+        for concept, reference in zip(bundled_concepts(), ("amphora@1", "ink_wash@1"), strict=True):
+            token = _learn(registry, concept, StopRequest(""), show=False, again=False)
+            assert token == f"<{concept.name}>"
+            assert f"Learned by an earlier demo: {reference}" in capsys.readouterr().err
 
 
 def _teal(path: Path) -> float:

@@ -126,6 +126,71 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
     ]
 
 
+def test_files_of_the_users_stay_and_only_what_was_made_the_same_way_is_replaced(
+    gen: Callable[..., Any], tmp_path: Path
+) -> None:
+    dog, sheet = tmp_path / "dog.jpg", tmp_path / "sheet.png"
+    for path in (dog, sheet):
+        Image.effect_noise((16, 16), 80).convert("RGB").save(path)
+    before = {path: path.read_bytes() for path in (dog, sheet)}
+    code, _, err = gen("a <gnome>", "--out", dog)
+    assert (code, err.count("\n")) == (4, 1)
+    assert f"{dog} exists and is not a picture that tireg gen made, so it stays" in err
+    code, _, err = gen("a <gnome>", "--grid", sheet, "--out", tmp_path / "o")
+    assert code == 4
+    assert "is not a grid that tireg made" in err
+    assert not (tmp_path / "o").exists()
+
+    one, grid = tmp_path / "one.png", tmp_path / "grid.webp"
+    for seed in (1, 2):
+        assert gen("a <gnome>", "--seed", seed, "--out", one, "--grid", grid)[0] == 0
+        assert read_recipe(one)["seed"] == seed
+    assert gen("a <gnome>", "--out", tmp_path / "o", "--grid", one)[0] == 4
+    assert gen("a <gnome>", "--out", grid)[0] == 4
+    assert read_recipe(one)["seed"] == 2
+    assert {path: path.read_bytes() for path in (dog, sheet)} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "a.png", "--grid", "./a.png"), "--grid and --out are the same file"),
+        (("--out", "start.png", "--init", "start.png"), "--out and --init are the same file"),
+        (("--out", "start.png", "--mask", "start.png"), "--out and --mask are the same file"),
+        (("--grid", "start.png", "--init", "start.png"), "--grid and --init are the same file"),
+        (("--out", "a.png", "--format", "jpg"), "--out a.png and --format jpg contradict each other"),
+        (("--out", "start.png/sub"), "start.png/sub cannot be made: a part of it is a file"),
+    ],
+)
+def test_results_take_the_place_of_nothing_else(
+    gen: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gen("a <gnome>", "--out", "start.png")[0] == 0
+    before = Path("start.png").read_bytes()
+    code, _, err = gen("a <imp>", *options)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["start.png"]
+    assert Path("start.png").read_bytes() == before
+
+
+def test_a_mistake_in_the_negative_prompt_is_said_of_it(gen: Callable[..., Any], tmp_path: Path) -> None:
+    for negative, message in (
+        ("<nobody>", "the negative prompt names <nobody> at character 1"),
+        ("a (b", "the negative prompt: the ( at character 3 is not closed"),
+        ("{x|y}", "the negative prompt holds {…|…}"),
+        ("x <gnome@9>", "<gnome@9> at character 3 of the negative prompt: "),
+    ):
+        code, _, err = gen("a <gnome>", "--negative", negative, "--out", tmp_path)
+        assert code in (2, 3)
+        assert message in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -135,7 +200,8 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
         (("--like", "none.png"), 3, "none.png does not exist"),
         (("a <nobody>",), 3, "<nobody> at character 3"),
         (("a (b",), 2, "the ( at character 3 is not closed"),
-        (("a <gnome@9>",), 3, "gnome"),
+        (("a <gnome@9>",), 3, "<gnome@9> at character 3 of the prompt: "),
+        (("a <gn ome>",), 2, "the word that opens at character 3 holds a blank"),
         (("a __none__",), 3, "there is no none.txt"),
         (("a __x__", "--wildcards", "nowhere"), 3, "--wildcards nowhere does not exist"),
         (("a", "--size", "big"), 2, "'big' is not a size"),
@@ -156,7 +222,8 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
         (("a <>", "--words", "gnome,"), 2, "empty entry"),
         (("{a|b}" * 20,), 2, "more than 10,000"),
         (("a", "-n", "0"), 2, "0 pictures per prompt"),
-        (("a\x00b",), 2, "U+0000"),
+        (("a\x00b",), 2, "U+0000 at character 2 is no text"),
+        (("a\x9bb",), 2, "U+009B at character 2 is no text"),
         (("a \udcff",), 2, "U+DCFF"),
         (("a", "--base", "nowhere"), 3, "nowhere"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tireg_cli.main import run
+from tiregistry.generation import as_alone
 
 Gen = Callable[..., tuple[int, str, str]]
 
@@ -105,7 +106,15 @@ def test_like_with_another_start_says_so_and_keeps_the_rest(gen: Gen, tmp_path: 
     assert "pixel" not in err
 
 
-def test_like_repeats_a_picture_of_a_batch_to_the_last_bit(gen: Gen, tmp_path: Path) -> None:
+def test_a_picture_of_a_batch_is_the_same_file_as_one_made_alone(gen: Gen, tmp_path: Path) -> None:
+    assert gen("a {red|blue} <gnome>", "-n", 2, "--batch-size", 3, "--out", tmp_path / "batch")[0] == 0
+    assert gen("a {red|blue} <gnome>", "-n", 2, "--out", tmp_path / "alone")[0] == 0
+    for path in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "batch" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_like_repeats_a_picture_of_a_batch_on_a_gpu(gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(as_alone, "is_exact_in_batches", lambda device: False)
     assert gen("a {red|blue} <gnome>", "-n", 2, "--batch-size", 3, "--out", tmp_path)[0] == 0
     for name, at_once in (("a-red-gnome-1.png", 3), ("a-blue-gnome-0.png", 3), ("a-blue-gnome-1.png", 1)):
         code, _, err = gen("--like", tmp_path / name, "--out", tmp_path / "again.png")

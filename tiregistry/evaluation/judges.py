@@ -77,8 +77,7 @@ class JudgeSource:
     def _failed(self, error: Exception) -> Exception:
         option = "--dino-model" if self.kind == "dino" else "--clip"
         if looks_like_hub_id(self.where):
-            offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-            why = "HF_HUB_OFFLINE is set" if offline else "it cannot be got from the Hub"
+            why = "HF_HUB_OFFLINE is set" if _is_offline() else "it cannot be got from the Hub"
             hint = f"give a folder that holds one with {option} FOLDER" + (
                 "" if self.kind == "dino" else f"; --clip {EMBEDDED} judges pictures of the embedded base model"
             )
@@ -131,6 +130,11 @@ def find_dino(wanted: str) -> JudgeSource:
     return JudgeSource("dino", folder.name, str(folder), is_folder=True)
 
 
+def _is_offline() -> bool:
+    # The libraries look at it once, when they are imported, and then try a switched-off network again and again.
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
 def _model_type(folder: Path) -> str:
     try:
         return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
@@ -175,9 +179,10 @@ class _Clip:
         from tiregistry.bases.clip_space import normalisation
 
         # Weights in a pickle are read by torch's restricted loader, which runs nothing.
-        model: Any = CLIPModel.from_pretrained(source.where, dtype=torch.float32)
+        model: Any = CLIPModel.from_pretrained(source.where, dtype=torch.float32, local_files_only=_is_offline())
         self._model = model.requires_grad_(False).eval().to(device)
-        self._tokenizer = _checked(CLIPTokenizer.from_pretrained(source.where), source)
+        tokenizer = CLIPTokenizer.from_pretrained(source.where, local_files_only=_is_offline())
+        self._tokenizer = _checked(tokenizer, source)
         self._device = device
         self._mean, self._std = normalisation(Path(source.where))
         self.name = source.name
@@ -211,7 +216,7 @@ class _Dino:
 
         from tiregistry.bases.clip_space import normalisation
 
-        model: Any = AutoModel.from_pretrained(source.where, dtype=torch.float32)
+        model: Any = AutoModel.from_pretrained(source.where, dtype=torch.float32, local_files_only=_is_offline())
         self._model = model.requires_grad_(False).eval().to(device)
         self._device = device
         imagenet = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

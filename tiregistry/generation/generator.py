@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.embeddings.embedding import Embedding
+    from tiregistry.generation.as_alone import Known
     from tiregistry.generation.conditioning import PromptEncoder, TokenisedPrompt
     from tiregistry.generation.pipelines import Pipelines, Task
     from tiregistry.generation.steps import Step
@@ -115,6 +116,7 @@ class Generator:
         self._pipelines: Pipelines | None = None
         self._embeddings: OrderedDict[str, Embedding] = OrderedDict()
         self._lent: dict[str, Embedding] = {}
+        self._rounds_as_alone: Known = {}
 
     def __enter__(self) -> Generator:
         return self
@@ -150,8 +152,9 @@ class Generator:
     ) -> Iterator[Picture]:
         """Yield one picture per prompt and seed, each as soon as it is done.
 
-        With `batch_size` 1 every picture is made on its own from its own seed, so neither the order nor the number of
-        pictures changes a single bit of them. Larger batches are faster on a GPU and equal up to rounding only.
+        Every picture is made from its own seed, so neither the order nor the number of pictures changes a single bit
+        of them. With `batch_size` above 1 they are made faster; on a CPU still to the same bits, on a GPU equal up to
+        rounding only, which the recipe records.
 
         Args:
             prompts: in the prompt grammar; alternatives and wildcards are expanded to all combinations.
@@ -194,7 +197,10 @@ class Generator:
         settings = settings.resolved(self.base)
         parts = parse_prompt(prompt)
         negative = parse_prompt(settings.negative_prompt, "the negative prompt")
-        versions = resolve_words(self.registry, [*names_in(parts), *names_in(negative)], pinned)
+        versions = {
+            **resolve_words(self.registry, names_in(parts), pinned),
+            **resolve_words(self.registry, names_in(negative), pinned, "the negative prompt"),
+        }
         for warning in check_fit(
             self.registry, list(versions.values()), self.base.identity, allow_compatible=self.allow_compatible
         ):
@@ -274,8 +280,9 @@ class Generator:
         differ: words are in the prompts' hidden states by then.
 
         Args:
-            fill: fill up short batches with copies of their last picture. Rounding depends on how many are made at a
-                time, hardly ever on which: alone in a filled batch, a picture is what it was among others.
+            fill: on a GPU, fill up short batches with copies of their last picture. Rounding depends there on how many
+                are made at a time, hardly ever on which: alone in a filled batch, a picture is what it was among
+                others.
             on_step: as in `generate`.
 
         Raises:
@@ -283,14 +290,30 @@ class Generator:
         """
         batch: list[tuple[Prepared, int]] = []
         done = 0
+        least = batch_size if fill and not self.is_exact_in_batches else 1
         for job in jobs:
-            if batch and (len(batch) >= batch_size or _kind(batch[0][0]) != _kind(job[0])):
-                yield from self._make(batch, batch_size if fill else len(batch), done, on_step)
+            if batch and (len(batch) >= self._most(batch[0][0], batch_size) or _kind(batch[0][0]) != _kind(job[0])):
+                yield from self._make(batch, max(least, len(batch)), done, on_step)
                 done += len(batch)
                 batch = []
             batch.append(job)
         if batch:
-            yield from self._make(batch, batch_size if fill else len(batch), done, on_step)
+            yield from self._make(batch, max(least, len(batch)), done, on_step)
+
+    @property
+    def is_exact_in_batches(self) -> bool:
+        """Whether a picture is the same to the last bit however many are made at a time."""
+        from tiregistry.generation.as_alone import is_exact_in_batches
+
+        return is_exact_in_batches(self.base.device)
+
+    def _most(self, item: Prepared, batch_size: int) -> int:
+        """Pictures to make at a time: only as many as leave every bit as it is, where that can be had."""
+        from tiregistry.generation.as_alone import is_laid_in_halves
+
+        guidance = item.settings.guidance_scale
+        assert guidance is not None
+        return 1 if self.is_exact_in_batches and not is_laid_in_halves(self.base, guidance) else batch_size
 
     def _make(
         self, batch: list[tuple[Prepared, int]], size: int, done: int, on_step: Callable[[Step], None] | None
@@ -298,6 +321,7 @@ class Generator:
         import torch
 
         from tiregistry.bases.memory import is_out_of_memory
+        from tiregistry.generation.as_alone import computing_as_alone
         from tiregistry.generation.denoising import OnStep, denoise
         from tiregistry.generation.steps import Step
 
@@ -311,7 +335,7 @@ class Generator:
                 on_step(Step(done, len(batch), number, total, previews))
 
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), computing_as_alone(size, self.base, self._rounds_as_alone):
                 images = denoise(
                     self.base, pipeline, self._prompt_encoder(), filled, on_step=report, tiny=self.tiny_decoder
                 )
@@ -324,7 +348,7 @@ class Generator:
                 "use a smaller --size" if size == 1 else "use a smaller --batch-size or --size",
             ) from None
         for (item, seed), image in zip(batch, images, strict=False):
-            yield Picture(image, make_recipe(item, self.base, seed, size))
+            yield Picture(image, make_recipe(item, self.base, seed, 1 if self.is_exact_in_batches else size))
 
     def _pipeline(self, settings: GenerationSettings, start: StartPicture | None) -> Any:
         task: Task = "text" if start is None else "image" if start.mask is None else "inpaint"

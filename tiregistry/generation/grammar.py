@@ -121,7 +121,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 # Control characters other than white space, and halves of characters (undecodable bytes of a command line).
-_UNUSABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+_UNUSABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _MEANING = {"(": "weight", "[": "weight", "{": "alternative"}
 
@@ -161,13 +161,13 @@ def parse_tree(prompt: str) -> Tree:
     """
     if len(prompt) > MAX_CHARACTERS:
         raise InvalidPrompt(
-            f"the prompt has {len(prompt)} characters, more than {MAX_CHARACTERS}; it is cut off at character "
-            f"{MAX_CHARACTERS + 1}",
+            f"the prompt has {len(prompt)} characters, one too many at character {MAX_CHARACTERS + 1}",
             "shorten it",
         )
     if unusable := _UNUSABLE.search(prompt):
         raise InvalidPrompt(
-            f"the prompt has the character U+{ord(unusable.group()):04X} at {unusable.start() + 1}, which is no text",
+            f"U+{ord(unusable.group()):04X} at character {unusable.start() + 1} is no text, but a control character "
+            "or half a character",
             "take it out",
         )
     frames = [_Frame("", 0)]
@@ -177,8 +177,9 @@ def parse_tree(prompt: str) -> Tree:
         if kind == "word":
             top.add(_word(match["word"], at))
         elif kind == "unclosed":
+            holds = "holds a blank" if re.match(r"<[^<>]*>", prompt[at:]) else "is not closed"
             raise InvalidPrompt(
-                f"the word that opens at character {at + 1} is not closed", "write <name>, or \\< for the character"
+                f"the word that opens at character {at + 1} {holds}", "write <name>, or \\< for the character"
             )
         elif kind == "wildcard":
             top.add(Wildcard(match["wildcard"], at))

@@ -30,10 +30,13 @@ CHUNK = "tireg"
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """File name endings to Pillow's formats."""
 
-_EXIF_IFD, _MAKER_NOTE, _USER_COMMENT = 0x8769, 0x927C, 0x9286
+_EXIF_IFD, _MAKER_NOTE, _USER_COMMENT, _SOFTWARE_TAG = 0x8769, 0x927C, 0x9286, 0x0131
+_SOFTWARE = "Software"  # a keyword of the PNG specification
 _MAKER = b"tireg\0"
 _JPEG_LIMIT = 65_500  # bytes of one JPEG segment, less its header
 _MAX_RECIPE = 1 << 20
+# What Pillow raises on a broken file, beside its DecompressionBombError.
+_UNREADABLE = (OSError, ValueError, SyntaxError, zlib.error)
 
 
 def parameters_text(recipe: dict[str, Any]) -> str:
@@ -110,6 +113,8 @@ def save_picture(picture: Picture, path: Path) -> bytes:
 def save_image(image: Image, path: Path) -> None:
     """Write a picture without a recipe, such as a grid, in the format of the path's ending, whole or not at all.
 
+    It is marked as made by tireg (`is_marked`).
+
     Raises:
         InvalidInput: another format than those of `FORMATS`.
         OSError: the folder cannot be written, or the disk is full.
@@ -118,8 +123,31 @@ def save_image(image: Image, path: Path) -> None:
     if kind is None:
         raise InvalidInput(f"{safe(path.name)} cannot be saved as {path.suffix!r}", f"use {', '.join(FORMATS)}")
     out = io.BytesIO()
-    image.save(out, format=kind, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}))
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        info.add_text(_SOFTWARE, CHUNK)
+        image.save(out, format=kind, pnginfo=info)
+    else:
+        from PIL.Image import Exif
+
+        exif = Exif()
+        exif[_SOFTWARE_TAG] = CHUNK
+        image.save(out, format=kind, exif=exif, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}))
     write_whole(path, out.getvalue())
+
+
+def is_marked(path: Path) -> bool:
+    """Whether `save_image` made the file at `path`."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG", "WEBP", "JPEG")) as image:
+            said = image.info.get(_SOFTWARE) if image.format == "PNG" else image.getexif().get(_SOFTWARE_TAG)
+    except (*_UNREADABLE, Image.DecompressionBombError):
+        return False
+    return said == CHUNK
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -131,6 +159,10 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        # Nobody asked for the temporary name.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -152,7 +184,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         recipe = json.loads(raw) if raw else None
     except FileNotFoundError:
         raise FileMissing(f"{safe(path)} does not exist", "give a picture made by tireg gen") from None
-    except (OSError, ValueError, SyntaxError, RecursionError, zlib.error, Image.DecompressionBombError):
+    except (*_UNREADABLE, RecursionError, Image.DecompressionBombError):
         recipe = None
     if not isinstance(recipe, dict) or not str(recipe.get("format", "")).startswith("tireg-picture/"):
         raise InvalidInput(f"{name} holds no tireg recipe", "give a PNG, WebP or JPEG made by tireg gen")

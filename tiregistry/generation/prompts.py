@@ -30,7 +30,13 @@ def parse_prompt(prompt: str, what: str = "the prompt") -> tuple[PromptPart, ...
     Raises:
         InvalidPrompt: it cannot be parsed, or still holds alternatives, wildcards or an empty `<>`.
     """
-    return flatten(parse_tree(prompt), what)
+    try:
+        tree = parse_tree(prompt)
+    except InvalidPrompt as error:
+        if what != "the prompt":
+            error.message = f"{what}: {error.message}"
+        raise
+    return flatten(tree, what)
 
 
 def flatten(tree: Tree, what: str = "the prompt") -> tuple[PromptPart, ...]:

@@ -26,7 +26,7 @@ def make_recipe(item: Prepared, base: LoadedBase, seed: int, batch_size: int = 1
     """The recipe of one picture; equal inputs give equal recipes (no times, no paths of this machine).
 
     Args:
-        batch_size: how many pictures were made at once; recorded above 1, where rounding depends on it.
+        batch_size: how many pictures were made at once, where rounding depends on it; recorded above 1.
     """
     from tiregistry.bases.locating import is_shareable
 
@@ -129,14 +129,21 @@ def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
     pinned: dict[str, Version] = {}
     notes: list[str] = []
     recorded = {str(w.get("text")): w for w in _value(recipe, "words", list) if isinstance(w, dict)}
-    names = [*names_in(parse_prompt(prompt)), *names_in(parse_prompt(settings.negative_prompt))]
+    form = str(recipe.get("format", ""))
+    if form != FORMAT:
+        notes.append(
+            f"the recipe is written as {safe(form, limit=40)}, read here as {FORMAT}: it may say more than that"
+        )
+    what = "the negative prompt"
+    names = [*names_in(parse_prompt(prompt)), *names_in(parse_prompt(settings.negative_prompt, what))]
     for name, position in names:
         word = recorded.get(name.text, {})
         same = registry.versions_with(digest=str(word.get("digest", "")))
         if same:
             pinned[name.text] = same[0]
             continue
-        was = safe(word.get("reference", "") or "a version that is not recorded", limit=100)
+        reference = safe(word.get("reference", ""), limit=100)
+        was = reference or "a version that is not recorded"
         try:
             found = resolve_words(registry, [(name, position)])[name]
         except NotFound as error:
@@ -145,7 +152,11 @@ def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
                 "pull or import the word first" if isinstance(error, ConceptNotFound) else error.hint,
             ) from None
         pinned[name.text] = found
-        notes.append(f"{name.text} was {was} with other vectors; it is {found.reference} now")
+        notes.append(
+            f"{name.text} was {reference} with other vectors; it is {found.reference} now"
+            if reference
+            else f"it is not recorded which version {name.text} was; it is {found.reference} now"
+        )
     at_once = recipe.get("batch_size", 1)
     batch_size = at_once if type(at_once) is int and 1 <= at_once <= MAX_BATCH else 1
     return Repeat(prompt, settings, seed, pinned, notes, _start(recipe), batch_size, recorded_threads(recipe))
@@ -172,7 +183,13 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
         part = next((key for key in now if before.get(key) != now[key]), "fingerprint")
         old = recipe.get("base")
         name = safe(old.get("name", "") if isinstance(old, dict) else "", limit=80) or "another model"
-        lines.append(f"the base model differs in its {part}: it was {name}, it is {made['base']['name']}")
+        called = made["base"]["name"]
+        digests = [safe(found.get(part, "not recorded").removeprefix("sha256:"), limit=12) for found in (before, now)]
+        lines.append(
+            f"the base model {called} has another {part} now: it was {digests[0]}, it is {digests[1]}"
+            if name == called
+            else f"the base model differs in its {part}: it was {name}, it is {called}"
+        )
     for key in ("device", "dtype"):
         if recipe.get(key) != made[key]:
             lines.append(f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}")

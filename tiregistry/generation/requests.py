@@ -95,8 +95,7 @@ def read_request(line: str, defaults: PictureRequest) -> PictureRequest | None:
         raw = json.loads(line, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"the line is not valid JSON: {safe(error, limit=200)}",
-            'a prompt may not begin with {"; JSON must be whole',
+            f"the line is not valid JSON: {_why(error)}", 'a prompt may not begin with {"; JSON must be whole'
         ) from None
     request = _from_json(raw, defaults)
     request.check()
@@ -136,6 +135,13 @@ _TYPES: dict[str, tuple[type, str]] = {
 }
 
 
+def _why(error: Exception) -> str:
+    """What is wrong with a line's JSON, in words of ours where Python's speak of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+
+
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose keys are all different; JSON readers otherwise take the last of two values in silence."""
     found: dict[str, Any] = {}
@@ -172,6 +178,8 @@ def _from_json(raw: dict[str, Any], defaults: PictureRequest) -> PictureRequest:
         if key in values:
             settings[name] = values[key]
     if "size" in values:
+        if twice := [key for key in ("width", "height") if key in values]:
+            raise InvalidInput(f"size and {twice[0]} both say how large", "leave one of them out")
         settings["width"], settings["height"] = parse_size(values["size"])
     return PictureRequest(
         prompt=values["prompt"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tiregistry.errors import InvalidInput
 from tiregistry.generation.metadata import FORMATS, save_picture
+from tiregistry.generation.replacing import check_replaceable
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Target:
-    """Where pictures go: names that say what they are and never overwrite anything but a file named in full.
+    """Where pictures go: names that say what they are and overwrite nothing; only a single picture's file, named in
+    full, is replaced, and only where tireg made it.
 
     Args:
         out: a folder (made when missing), or a file name ending in `.png`, `.webp`, `.jpg` or `.jpeg`.
@@ -25,7 +27,8 @@ class Target:
         suffix: format of pictures in a folder.
 
     Raises:
-        InvalidInput: `out` ends in another format's name.
+        InvalidInput: `out` ends in another format's name, or cannot be a folder.
+        AlreadyExists: the named file is there, and no picture that tireg made.
         OSError: the folder cannot be made.
     """
 
@@ -41,11 +44,23 @@ class Target:
         self._file = out if is_file and total == 1 else None
         self._suffix = out.suffix if is_file else suffix
         self._folder, self._stem = (out.parent, out.stem) if is_file else (out, "")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._file is not None:
+            check_replaceable(self._file, "picture")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except (NotADirectoryError, FileExistsError):
+            raise InvalidInput(
+                f"{safe(out)} cannot be made: a part of it is a file", "name another with --out"
+            ) from None
 
     def next(self, prompt: str, seed: int) -> Path:
-        """A free path for the next picture; a single picture's named file is replaced."""
+        """A free path for the next picture, or a single picture's own.
+
+        Raises:
+            AlreadyExists: another file has come there since.
+        """
         if self._file is not None:
+            check_replaceable(self._file, "picture")
             return self._file
         words = re.sub(r"[^\w]+", "-", re.sub(r"[<>()\[\]\\]", "", prompt)).strip("-_")[:48].strip("-_")
         stem = f"{self._stem or words.lower() or 'picture'}-{seed}"
@@ -59,7 +74,8 @@ class Target:
         """Where the preview of a picture at a step goes: into a folder `previews` beside it, named after it."""
         folder = self._folder / "previews"
         folder.mkdir(exist_ok=True)
-        return folder / f"{self.next(prompt, seed).stem}-step{step:03}.png"
+        stem = (self._file or self.next(prompt, seed)).stem
+        return folder / f"{stem}-step{step:03}.png"
 
 
 def save_and_log(registry: Registry, item: Prepared, picture: Picture, path: Path, *, keep: bool = False) -> int | None:

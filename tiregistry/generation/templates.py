@@ -105,6 +105,11 @@ class Wildcards:
             path = folder / f"{wildcard.name}.txt"
             if path.is_file():
                 return path
+            if path.exists():
+                raise InvalidPrompt(
+                    f"__{safe(wildcard.name)}__ at character {wildcard.position + 1}: {safe(path)} is no ordinary file",
+                    "put a text file there",
+                )
         known = sorted(
             {
                 path.relative_to(folder).with_suffix("").as_posix()

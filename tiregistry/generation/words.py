@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiregistry.bases.families import ENCODER_ROLES
 from tiregistry.concepts import BaseModel, Version
 from tiregistry.embeddings.families import why_no_word
-from tiregistry.errors import ConceptNotFound, WrongBaseModel
+from tiregistry.errors import ConceptNotFound, InvalidReference, NotFound, WrongBaseModel
 from tiregistry.generation.grammar import WordName
 from tiregistry.generation.prompts import names_in, parse_prompt
 
@@ -21,6 +21,7 @@ def resolve_words(
     registry: Registry,
     names: Sequence[tuple[WordName, int]],
     pinned: Mapping[str, Version] | None = None,
+    what: str = "the prompt",
 ) -> dict[WordName, Version]:
     """The version of every word used.
 
@@ -29,6 +30,7 @@ def resolve_words(
     Args:
         names: words with their positions in the prompt.
         pinned: versions that some words (as `WordName.text`) must mean, whatever the registry says today.
+        what: how an error calls the prompt.
 
     Raises:
         ConceptNotFound: unknown word; the closest known ones are named.
@@ -51,10 +53,14 @@ def resolve_words(
                 close = get_close_matches(token, {*owners, *(f"<{c}>" for c in concepts)}, n=3, cutoff=0.5)
                 advice = f"did you mean {' or '.join(close)}?" if close else "tireg list shows the words you have"
                 raise ConceptNotFound(
-                    f"the prompt names {name.text} at character {position + 1}, a word that is not in the registry",
+                    f"{what} names {name.text} at character {position + 1}, a word that is not in the registry",
                     f"{advice} · \\<{name.name}> is plain text",
                 )
-            found[name] = registry.version(f"{concept}@{name.selector}" if name.selector else concept)
+            try:
+                found[name] = registry.version(f"{concept}@{name.selector}" if name.selector else concept)
+            except (NotFound, InvalidReference) as error:
+                error.message = f"{name.text} at character {position + 1} of {what}: {error.message}"
+                raise
             refuse_no_word(found[name])
     return found
 
@@ -129,14 +135,17 @@ def _check_encoders(registry: Registry, version: Version, base: BaseModel) -> No
         )
 
 
-def base_of_words(registry: Registry, prompts: Sequence[str]) -> str:
-    """The base model that the words in `prompts` were learned on; empty when they name none that is registered.
+def base_of_words(registry: Registry, prompts: Sequence[str], negative: str = "") -> str:
+    """The base model that the words of prompts, then of the negative one, were learned on; empty for none registered.
 
     Raises:
         InvalidPrompt, ConceptNotFound, VersionNotFound: a prompt cannot be parsed, or names an unknown word.
     """
     names = [name for prompt in prompts for name in names_in(parse_prompt(prompt))]
-    return base_of_versions(registry, list(resolve_words(registry, names).values()))
+    found = list(resolve_words(registry, names).values())
+    what = "the negative prompt"
+    found += resolve_words(registry, names_in(parse_prompt(negative, what)), what=what).values()
+    return base_of_versions(registry, found)
 
 
 def base_of_versions(registry: Registry, versions: Sequence[Version]) -> str:

@@ -45,10 +45,12 @@ def command(out: Path, seed: int, columns: int, show: bool, again: bool) -> None
       tireg demo --out my-demo
     """
     from tiregistry.demo import bundled_concepts, compositions
+    from tiregistry.generation.replacing import check_replaceable
     from tiregistry.registry.registry import Registry
 
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
+    check_replaceable(out / "grid.png", "grid")
     thing, style = bundled_concepts()
     with Registry.open() as registry, polite_stop("stopping after this step") as stop:
         _explain(
@@ -115,7 +117,7 @@ def _compose(
     from tireg_cli.pictures import show_picture
     from tiregistry.generation.generator import Generator
     from tiregistry.generation.grids import labelled_grid
-    from tiregistry.generation.metadata import save_picture
+    from tiregistry.generation.metadata import save_image, save_picture
     from tiregistry.generation.settings import GenerationSettings
     from tiregistry.images import read_pictures
 
@@ -128,14 +130,14 @@ def _compose(
         hint(f"  {prompt}")
         prepared = generator.prepare(prompt, settings)
         row: list[Image | None] = []
-        for picture in generator.render(prepared, seeds):
+        for picture in generator.render(prepared, seeds, batch_size=len(seeds)):
             save_picture(picture, out / f"{number}-{picture.recipe['seed']}.png")
             row.append(picture.image)
         cells.append(row)
         labels.append(label)
     path = out / "grid.png"
     sheet = labelled_grid(cells, labels, cell=128)
-    sheet.save(path)
+    save_image(sheet, path)
     if show:
         show_picture(sheet)
     return path

@@ -53,7 +53,8 @@ def list_(
     """List the pictures, newest first, or those that match QUERY.
 
     A picture matches when each part of QUERY occurs in its prompt, its path, its base model's or its words' names.
-    STATE says where its bytes are: file, kept (in the registry), both, or gone.
+    STATE says where its bytes are: file, kept (in the registry), both, or gone; changed is a file that holds something
+    else now.
 
     \b
     Examples:
@@ -154,9 +155,9 @@ def save(number: int, path: Path) -> None:
 @command.command("remove")
 @click.argument("numbers", type=int, nargs=-1, required=True, metavar="ID...")
 @click.option("--files", is_flag=True, help="Delete the pictures' files too, where they are unchanged.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before deleting files.")
 def remove(numbers: tuple[int, ...], files: bool, yes: bool) -> None:
-    """Forget pictures; their files stay unless --files is given.
+    """Forget pictures; their files stay, and nothing is asked, unless --files is given.
 
     \b
     Examples:
@@ -195,7 +196,10 @@ def sheet(reference: str, path: Path | None) -> None:
     """
     from tiregistry.generation.contact_sheet import contact_sheet
     from tiregistry.generation.metadata import save_image
+    from tiregistry.generation.replacing import check_replaceable
 
+    if path is not None:
+        check_replaceable(path, "grid")
     with Registry.open() as registry:
         try:
             version = registry.version(reference)
@@ -234,9 +238,16 @@ def _bytes(registry: Registry, picture: Picture) -> bytes | None:
 
 
 def _state(registry: Registry, picture: Picture) -> str:
-    """Where the picture's bytes are: `file`, `kept`, `file+kept` or `gone`."""
+    """Where the picture's bytes are: `file`, `kept`, `file+kept` or `gone`; `changed` is a file of other bytes."""
+    from tiregistry.registry.blobs import hash_file
+
     kept = bool(picture.digest) and picture.digest in registry.blobs
-    return "+".join([*["file"] * Path(picture.path).is_file(), *["kept"] * kept]) or "gone"
+    try:
+        there = Path(picture.path).is_file()
+        changed = there and bool(picture.digest) and hash_file(Path(picture.path)) != picture.digest
+    except (OSError, ValueError):
+        there = changed = False
+    return "+".join([*["changed" if changed else "file"] * there, *["kept"] * kept]) or "gone"
 
 
 def _start(recorded: Any) -> str:

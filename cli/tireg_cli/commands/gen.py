@@ -60,7 +60,8 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
     (text:1.3) counts more, [text] less; {a|b} and __file__ give all combinations. docs/prompts.md has the grammar.
 
     A picture does not depend on how many are made or in which order. With --batch-size above 1 several are made at a
-    time: quicker, and the same up to rounding. --like repeats either to the last bit, on the same processor.
+    time: quicker, on a CPU to the same bits, on a GPU up to rounding. --like repeats either to the last bit, on the
+    same processor. --out and --grid replace what they made before, and no other file.
 
     \b
     Examples:
@@ -85,8 +86,7 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
         raise InvalidInput("--like repeats one prompt", "leave --words, --blend and --random out")
     if options.taesd and not options.previews:
         raise InvalidInput("--taesd decodes previews, and none are asked for", "add --previews 5")
-    if options.grid is not None:
-        _check_grid(options.grid)
+    _check_files(options, like)
     source = "-" if prompts == ("-",) else source
 
     from tireg_cli.generation.results import Document, Lines, Paths, Results
@@ -108,10 +108,29 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
             raise
 
 
-def _check_grid(path: Path) -> None:
-    from tiregistry.generation.metadata import FORMATS
+def _check_files(options: Options, like: Path | None) -> None:
+    """Refuse results that would take the place of something else.
 
-    if path.suffix.lower() not in FORMATS or not path.parent.is_dir():
+    Raises:
+        InvalidInput: two options name one file, or contradict each other.
+        AlreadyExists: the grid would take the place of another file.
+    """
+    from tiregistry.generation.metadata import FORMATS
+    from tiregistry.generation.replacing import check_apart, check_replaceable
+
+    sources = [("--like", like), ("--init", options.init), ("--mask", options.mask)]
+    grid, out = options.grid, options.out
+    if grid is not None:
+        if grid.suffix.lower() not in FORMATS or not grid.parent.is_dir():
+            raise InvalidInput(
+                f"--grid {grid} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
+            )
+        check_apart(grid, "--grid", [*sources, ("--out", out)])
+        check_replaceable(grid, "grid")
+    if out is None or out.is_dir() or out.suffix.lower() not in FORMATS:
+        return
+    check_apart(out, "--out", sources)
+    if options.file_format and FORMATS[out.suffix.lower()] != FORMATS[f".{options.file_format}"]:
         raise InvalidInput(
-            f"--grid {path} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
+            f"--out {out} and --format {options.file_format} contradict each other", "leave --format out"
         )

@@ -76,10 +76,11 @@ def command(
             _print(space)
         if picture is not None or show:
             from tiregistry.evaluation.space_map import SpaceMap
+            from tiregistry.generation.metadata import save_image
 
             drawn = SpaceMap(registry, space)
             if picture is not None:
-                drawn.picture().save(picture)
+                save_image(drawn.picture(), picture)
                 hint(f"map: {picture}")
             if show:
                 _draw(drawn)

@@ -51,10 +51,6 @@ class Like:
             self._start, other = find_start(registry, path, repeat.start, given)
             notes += [other] * bool(other)
         self.among = repeat.batch_size if options.batch_size is None and repeat.batch_size > 1 else 0
-        if self.among:
-            hint(
-                f"made as one of {self.among} at a time, as it was; --batch-size 1 is quicker, the same up to rounding"
-            )
         for note in notes:
             warn(note)
 
@@ -75,6 +71,10 @@ class Like:
     def jobs(self, session: Session) -> list[Job]:
         """The checked job that repeats the picture."""
         prompt = self.request.prompt
+        if self.among and not session.generator([prompt]).is_exact_in_batches:
+            hint(
+                f"made as one of {self.among} at a time, as it was; --batch-size 1 is quicker, the same up to rounding"
+            )
         return session.prepare(self.request, [Variant(prompt, prompt)], start=self._start, pinned=self.repeat.pinned)
 
     def report(self, made: Made) -> None:

@@ -16,6 +16,7 @@ from tireg_cli.messages import hint
 from tiregistry.generation.metadata import save_image
 from tiregistry.generation.plan import Cell, arrange, blend_words, split_words, variants_of
 from tiregistry.generation.processor import computing_as
+from tiregistry.generation.replacing import check_replaceable
 from tiregistry.generation.saving import Target
 from tiregistry.generation.templates import Wildcards
 from tiregistry.opening import identify_base
@@ -125,5 +126,7 @@ def _finish(collected: list[Made] | None, options: Options, results: Results) ->
         rows, row_labels, column_labels = arrange(cells, words_across=bool(options.blend))
         largest = max(max(image.size) for image in images)
         side = max(128, largest) if largest <= 256 else 256
+        # A picture may have come to lie there in the meantime.
+        check_replaceable(options.grid, "grid")
         save_image(labelled_grid(rows, row_labels, column_labels, cell=side), options.grid)
         hint(f"grid: {options.grid}")

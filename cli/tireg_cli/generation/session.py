@@ -75,8 +75,8 @@ class Session:
         self._said = 0
         self._starts: dict[tuple[object, ...], StartPicture] = {}
 
-    def generator(self, prompts: Sequence[str]) -> Generator:
-        """The generator; when it is not there yet, on the base model of the words in `prompts`.
+    def generator(self, prompts: Sequence[str], negative: str = "") -> Generator:
+        """The generator; when it is not there yet, on the base model of the words in the prompts.
 
         Raises:
             InvalidPrompt, NotFound and their kin: a prompt is wrong, or the base model cannot be loaded.
@@ -84,7 +84,7 @@ class Session:
         if self._generator is None:
             from tiregistry.generation.generator import Generator
 
-            wanted = self._base or base_of_words(self.registry, prompts)
+            wanted = self._base or base_of_words(self.registry, prompts, negative)
             options = self.options
             self._generator = Generator(
                 wanted,
@@ -121,8 +121,8 @@ class Session:
         prompts = [variant.prompt for variant in variants]
         if not pinned:
             # Everything a user can get wrong is looked at before the model, and its seconds of loading, are needed.
-            base_of_words(self.registry, [*prompts, negative])
-        generator = self.generator([*prompts, negative])
+            base_of_words(self.registry, prompts, negative)
+        generator = self.generator(prompts, negative)
         jobs = [
             Job(variant, generator.prepare(variant.prompt, request.settings, start=start, pinned=pinned), request)
             for variant in variants

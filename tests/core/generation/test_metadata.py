@@ -12,6 +12,7 @@ from PIL import Image
 from tests.core.generation.conftest import QUICK
 from tests.learned import register_word
 from tiregistry.errors import ConceptNotFound, FileMissing, InvalidInput, NotFound
+from tiregistry.generation import as_alone
 from tiregistry.generation.generator import Generator, Picture
 from tiregistry.generation.metadata import parameters_text, picture_bytes, read_recipe, save_image, save_picture
 from tiregistry.generation.recipe import base_for, differences, find_base, read_repeat
@@ -89,7 +90,8 @@ def test_a_picture_is_made_again_from_its_recipe_alone(generator: Generator, pic
     assert differences(picture.recipe, again.recipe) == []
 
 
-def test_a_generator_repeats_one_of_a_batch(generator: Generator) -> None:
+def test_a_generator_repeats_one_of_a_batch(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(as_alone, "is_exact_in_batches", lambda device: False)  # as on a GPU
     *_, last = generator.generate(["a <imp>", "a red <gnome>"], QUICK, seeds=[1, 2], batch_size=4)
     again = generator.repeat(read_repeat(generator.registry, last.recipe))
     assert picture_bytes(again) == picture_bytes(last)
@@ -104,12 +106,16 @@ def test_what_differs_is_said(generator: Generator, picture: Picture) -> None:
     recipe["dtype"] = "float16"
     recipe["base"]["fingerprint"]["vae"] = "sha256:other"
     recipe["words"][0]["digest"] = "sha256:gone"
+    recipe["format"] = "tireg-picture/2"
     assert read_repeat(generator.registry, recipe).notes == [
-        "<gnome@1> was gnome@1 with other vectors; it is gnome@1 now"
+        "the recipe is written as tireg-picture/2, read here as tireg-picture/1: it may say more than that",
+        "<gnome@1> was gnome@1 with other vectors; it is gnome@1 now",
     ]
+    recipe["words"][0]["reference"] = ""
+    assert "which version <gnome@1> was; it is gnome@1 now" in read_repeat(generator.registry, recipe).notes[1]
     lines = differences(recipe, picture.recipe)
     assert len(lines) == 3
-    assert lines[0].startswith("the base model differs in its vae")
+    assert "has another vae now: it was other, it is " in lines[0]
     assert lines[1] == "dtype was float16, it is float32"
     assert lines[2].startswith("torch was 1.0, it is ")
 

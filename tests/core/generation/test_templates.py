@@ -23,6 +23,7 @@ def wildcards(tmp_path: Path) -> Wildcards:
     (tmp_path / "ring.txt").write_text("a __circle__\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("# nothing\n", encoding="utf-8")
     (tmp_path / "broken.txt").write_text("fine\n(open\n", encoding="utf-8")
+    (tmp_path / "folder.txt").mkdir()
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
     return Wildcards([tmp_path])
 
@@ -59,6 +60,7 @@ def test_wildcards_read_files_that_may_nest(wildcards: Wildcards) -> None:
         ("__empty__", "has no entries"),
         ("__broken__", "line 2: the ( at character 1 is not closed"),
         ("__latin__", "it is not UTF-8 text"),
+        ("a __folder__", "folder.txt is no ordinary file"),
     ],
 )
 def test_broken_wildcards_are_one_line(wildcards: Wildcards, prompt: str, message: str) -> None:

@@ -144,7 +144,7 @@ def is_exact_in_batches(device: torch.device) -> bool:
 
     A GPU chooses other kernels for nearly every size of a batch: one by one would be all that is left of the batch.
     """
-    return device.type == "cpu"
+    return bool(device.type == "cpu")
 
 
 def is_laid_in_halves(base: LoadedBase, guidance_scale: float) -> bool:

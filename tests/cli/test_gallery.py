@@ -69,6 +69,7 @@ def test_listing_and_searching(pictures: list[Path], capsys: pytest.CaptureFixtu
     assert [row[3] for row in lines(capsys)] == ["file+kept", "file"]
     pictures[1].write_bytes(png("green"))
     assert [row[3] for row in lines(capsys)] == ["changed+kept", "file"]
+    pictures[1].write_bytes(png("blue"))
     assert run(["gallery", "list", "--json", "--limit", "1"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["id"], entry["state"], entry["recipe"]["seed"]) == (2, "file+kept", 4)

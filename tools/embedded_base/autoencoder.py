@@ -14,6 +14,8 @@ from tools.embedded_base.stage import Losses, Stage, load_average, reduced_preci
 
 CROP = 32
 """Training crops: the model is convolutional, and a crop costs a quarter of a picture."""
+FACTOR_FILE = "scaling_factor.txt"
+"""In the work folder: the factor that a denoiser carried from elsewhere was trained with."""
 
 
 def build_autoencoder(scaling_factor: float = 1.0) -> AutoencoderKL:
@@ -114,7 +116,10 @@ def _encode(folder: str, work: str, first: int, count: int, device: str) -> torc
 
 
 def latents(data: Dataset, work: Path, device: torch.device) -> tuple[torch.Tensor, float]:
-    """All pictures as (n, 4, 16, 16) float16 latents of standard deviation 1, and their scaling factor; cached."""
+    """All pictures as (n, 4, 16, 16) float16 latents, and their scaling factor; cached.
+
+    Their standard deviation is 1, or near it where the factor was carried from elsewhere.
+    """
     path = work / "latents.pt"
     if not path.exists():
         workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
@@ -125,7 +130,8 @@ def latents(data: Dataset, work: Path, device: torch.device) -> tuple[torch.Tens
                 for first in range(0, len(data), chunk)
             ]
             z = torch.cat([job.result() for job in jobs])
-        factor = round(float(1 / z[:4000].float().std()), 5)
+        carried = work / FACTOR_FILE
+        factor = float(carried.read_text()) if carried.exists() else round(float(1 / z[:4000].float().std()), 5)
         save_atomically({"latents": (z.float() * factor).half(), "factor": factor}, path)
         print(f"latents: {len(z)} pictures encoded, scaling factor {factor}", flush=True)
     state = torch.load(path)

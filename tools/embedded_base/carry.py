@@ -4,8 +4,9 @@
     python -m tools.embedded_base.carry --unpack --work DIR     # elsewhere: make checkpoints to go on from
 
 The exported folder holds the averaged weights of autoencoder, denoiser and vision tower; the file adds the text tower
-with the linear maps of the dense names, its teacher, the vision tower's mimic and the judge, all as fp16. Optimisers
-start afresh: they forget within a few hundred steps.
+with the linear maps of the dense names, its teacher, the vision tower's mimic and the judge, all as fp16, and the
+scaling factor of the latents, which other pictures would not give again. Optimisers start afresh: they forget within a
+few hundred steps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tools.embedded_base.autoencoder import FACTOR_FILE
 from tools.embedded_base.stage import save_atomically
 
 CARRIED = Path(__file__).parent / "carried.safetensors"
@@ -47,7 +49,8 @@ def pack(work: Path) -> None:
             for name, value in state["average"][module].items():
                 half = value.half() if value.is_floating_point() else value
                 tensors[f"{stage}/{module}/{name}"] = half.contiguous()
-    save_file(tensors, CARRIED, metadata={"progress": json.dumps(progress)})
+    factor = torch.load(work / "latents.pt")["factor"]
+    save_file(tensors, CARRIED, metadata={"progress": json.dumps(progress), "factor": str(factor)})
     print(f"{CARRIED.name}: {CARRIED.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -55,7 +58,9 @@ def unpack(work: Path) -> None:
     """Write checkpoints into `work` from the carried file and the exported model; existing ones are kept."""
     work.mkdir(parents=True, exist_ok=True)
     with safe_open(CARRIED, framework="pt") as file:
-        progress = json.loads((file.metadata() or {})["progress"])
+        notes = file.metadata() or {}
+    progress = json.loads(notes["progress"])
+    (work / FACTOR_FILE).write_text(notes["factor"])
     carried = load_file(CARRIED)
     for stage in dict.fromkeys(part[0] for part in PARTS):
         modules = {}

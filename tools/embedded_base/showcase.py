@@ -1,4 +1,4 @@
-"""The two pictures of docs/embedded-model.md, cut from the grids of a measurement, with nothing left out.
+"""The pictures of docs/embedded-model.md, cut from the grids of a measurement: all of them, and the worst of them.
 
 python -m tools.embedded_base.showcase --measured DIR --target docs/images
 """
@@ -10,12 +10,18 @@ import numpy as np
 from PIL import Image
 
 from tools.embedded_base.concepts import TEST_THINGS
+from tools.embedded_base.measure import read_results
 from tools.embedded_base.pictures import grid
 
 SIZE, ZOOM, GAP = 64, 2, 2
 # Row and column in the grid that `measure` saves for a thing.
 SHOWN = ((0, 0), (0, 4), (1, 0), (1, 1), (2, 0), (2, 2), (2, 4), (3, 0), (3, 4), (3, 6), (4, 0))
 """A source; the initializer; the word twice; beach, snow, night; oil painting, pixel art, cartoon; a learned style."""
+
+
+FAILED = (*((0, i) for i in range(4)), *((1, i) for i in range(8)), (3, 2), (3, 4), (3, 6))
+"""Sources; the word alone, every picture that was drawn; watercolour, pixel art, cartoon."""
+WORST = 4
 
 
 def cells(path: Path) -> np.ndarray:
@@ -39,11 +45,14 @@ def main() -> None:
     arguments = parser.parse_args()
     unseen = cells(arguments.measured / "prompts_never_trained.png")
     _save(unseen.reshape(-1, SIZE, SIZE, 3), 12, arguments.target / "embedded-unseen.png")
-    learned = []
-    for thing in TEST_THINGS:
-        drawn = cells(arguments.measured / "grids" / f"thing_{thing.name}_0.png")
-        learned += [drawn[place] for place in SHOWN]
+    drawn = {t.name: cells(arguments.measured / "grids" / f"thing_{t.name}_0.png") for t in TEST_THINGS}
+    learned = [cell[place] for cell in drawn.values() for place in SHOWN]
     _save(np.stack(learned), len(SHOWN), arguments.target / "embedded-learned.png")
+    results = read_results(arguments.measured)
+    worst = sorted(drawn, key=lambda name: results[f"{name} 0"]["judge_gap_closed"])[:WORST]
+    failed = [drawn[name][place] for name in worst for place in FAILED]
+    _save(np.stack(failed), len(FAILED), arguments.target / "embedded-failures.png")
+    print("worst:", *worst)
 
 
 if __name__ == "__main__":

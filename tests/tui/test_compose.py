@@ -155,6 +155,17 @@ def test_escape_goes_back_one_thing_at_a_time(home: Path) -> None:
     drive(home, story)
 
 
+def test_what_is_typed_is_seen_where_there_is_hardly_any_room(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("3")
+        await settle(pilot)
+        await pilot.press(*"a red mug now")
+        await settle(pilot)
+        assert "a red mug now" in screen_text(pilot)
+
+    drive(home, story, size=(20, 8))
+
+
 def test_two_versions_side_by_side(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         screen = await composing(pilot, "<gnome> at sea")
@@ -166,7 +177,7 @@ def test_two_versions_side_by_side(home: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: not app_of(pilot).jobs.at_work and bool(app_of(pilot).jobs.all))
         captions = [source.caption for source in screen.strip.sources]
-        assert captions == [f"<gnome@{v}> at sea · seed {seed}" for seed in (0, 1) for v in (3, 2)]
+        assert captions == [f"<gnome@{v}> · seed {seed}" for seed in (0, 1) for v in (3, 2)]
         assert screen.strip.pairs
         await pilot.press("right")
         await pilot.pause()

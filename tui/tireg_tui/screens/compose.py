@@ -8,6 +8,7 @@ import json
 import math
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -197,7 +198,7 @@ class Compose(Place):
                     job.end("failed", result.message)
                     continue
                 self._begun = True
-                made.append(from_file(result.path, _caption(result)))
+                made.append(from_file(result.path, _caption(result, requests if pairs else ())))
                 self.strip.pairs = pairs
                 await self.strip.show(made)
                 job.tell(str(result.path), len(made), len(requests))
@@ -324,5 +325,9 @@ class Compose(Place):
         self.fields.fill(recipe)
 
 
-def _caption(made: Made) -> str:
-    return f"{made.prompt} · seed {made.seed}"
+def _caption(made: Made, compared: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Prompt and seed; of prompts that are compared only what differs, for side by side there is little room."""
+    words = made.prompt.split()
+    common = set[str](words).intersection(*(str(request["prompt"]).split() for request in compared))
+    own = " ".join(word for word in words if word not in common) if compared else ""
+    return f"{own or made.prompt} · seed {made.seed}"

@@ -120,6 +120,7 @@ def test_losses_are_taken_back_when_a_run_is_taken_up(home: Path, run_id: str) -
         watcher.look()
         assert len(watcher.watched.losses) == 21
         assert watcher.watched.losses[-1] == 0.25
+        assert len(watcher.watched.seconds) == 21  # it took what the steps took that count
         assert "gnome@4" in watcher.watched.log[-1]
 
 

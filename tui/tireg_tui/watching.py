@@ -63,7 +63,7 @@ class Watched:
             any_new = True
             if isinstance(event, StepDone):
                 # A run that was taken up tells the steps after its checkpoint again.
-                del self.losses[event.step - 1 :]
+                del self.losses[event.step - 1 :], self.seconds[event.step - 1 :]
                 self.losses.append(event.loss)
                 self.step = event.step
                 self.seconds.append(event.seconds)

@@ -1,4 +1,4 @@
-"""Twenty seconds of fuzzing (`TIREG_FUZZ_SECONDS` changes that), and the proof that the guard notices what it must."""
+"""Ten seconds of fuzzing (`TIREG_FUZZ_SECONDS` changes that), and the proof that the guard notices what it must."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tiregistry.errors import TiregError
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory limit needs Linux")
 def test_some_seconds_of_damaged_files(tmp_path):
-    result = fuzz(float(os.environ.get("TIREG_FUZZ_SECONDS", "20")), seed=20260101, folder=tmp_path)
+    result = fuzz(float(os.environ.get("TIREG_FUZZ_SECONDS", "10")), seed=20260101, folder=tmp_path)
     assert result["failures"] == []
     assert result["cases"] > 50  # a busy machine does few; an idle one does ten thousand
     assert result["peak_mb"] < 500

@@ -70,7 +70,8 @@ def test_a_window_of_tmux(tmux: Tmux) -> None:
     tmux.until(lambda text: "Ctrl+G" in text)
     for width, height in ((1, 1), (200, 50), (30, 8)):
         tmux("resize-window", "-x", str(width), "-y", str(height))
-    tmux.until(lambda text: "prompt" in text and len(text.splitlines()) == 8)
+    # So little room is left to the prompt itself, without its label.
+    tmux.until(lambda text: "a photo of" in text and len(text.splitlines()) == 8)
     pid = int(tmux("list-panes", "-F", "#{pane_pid}"))
     tmux("kill-window")
     end = time.monotonic() + PATIENCE

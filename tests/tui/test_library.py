@@ -312,18 +312,20 @@ def test_what_was_set_is_there_at_the_next_start(home: Path) -> None:
     assert drive(home, second) == ("name", ["gnome"], "tireg-light")
 
 
+def without_end(folder: Path, read: list[int]) -> Iterator[FileResult]:
+    """A folder of more files than can be read, noting each that was."""
+    while True:
+        read.append(len(read))
+        time.sleep(0.01)
+        yield FileResult(folder / "x.txt", passed_over="text")
+
+
 def test_a_search_for_words_is_given_up_with_its_dialog(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
 
-    def without_end(folder: Path) -> Iterator[FileResult]:
-        while True:
-            read.append(len(read))
-            time.sleep(0.01)
-            yield FileResult(folder / "x.txt", passed_over="text")
-
-    monkeypatch.setattr(importing, "read_folder", without_end)
+    monkeypatch.setattr(importing, "read_folder", lambda folder: without_end(folder, read))
 
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("I")
@@ -347,14 +349,11 @@ def test_an_import_is_a_job_that_can_be_stopped(home: Path, tmp_path: Path, monk
     save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, tmp_path / "troll.safetensors")
     read: list[int] = []
 
-    def without_end(folder: Path) -> Iterator[FileResult]:
+    def one_and_more(folder: Path) -> Iterator[FileResult]:
         yield FileResult(folder, tuple(read_path(folder / "troll.safetensors")))
-        while True:
-            read.append(len(read))
-            time.sleep(0.01)
-            yield FileResult(folder / "x.txt", passed_over="text")
+        yield from without_end(folder, read)
 
-    monkeypatch.setattr(importing, "read_folder", without_end)
+    monkeypatch.setattr(importing, "read_folder", one_and_more)
 
     async def story(pilot: Pilot[None]) -> None:
         app = app_of(pilot)

@@ -1,4 +1,4 @@
-"""Two learned words in one prompt, on the embedded world: a thing in a style, two things (Gal et al. 2022, section 4).
+"""Two learned words in one prompt, on the embedded world: a thing in a style, two things (Gal et al. 2022, sec. 4.4).
 
 How much of each survives is told by three likenesses (image alignment with its source pictures): of pictures of the
 other word alone ("floor"), of pictures of both words, and of pictures of it alone. The share is how far the composition
@@ -29,8 +29,8 @@ from tiregistry.training.config import TrainingConfig
 
 KEY = "image_alignment"
 PAPER = {
-    "style": "A thing in a style (the paper shows it to work)",
-    "pair": "Two things side by side (the paper finds that it fails)",
+    "style": "A thing in a style (the paper: two words in one prompt combine)",
+    "pair": "Two things side by side (the paper: that fails)",
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from tiregistry.evaluation.judges import Judge
+    from tiregistry.evaluation.judges import Judge, PictureJudge
     from tiregistry.evaluation.measures import Features
     from tiregistry.generation.generator import Generator, Picture
 
@@ -138,7 +138,7 @@ class Evaluator:
     generator: Generator
     judge: Judge
     protocol: Protocol
-    dino: Judge | None = None
+    dino: PictureJudge | None = None
     folder: Path | None = None
     batch_size: int = 1
     seen: Seen | None = None
@@ -153,7 +153,7 @@ class Evaluator:
             InvalidPrompt, WrongBaseModel: the word does not fit a prompt or the base model.
             DeviceError: memory ran out.
         """
-        judges = [self.judge] if self.dino is None else [self.judge, self.dino]
+        judges: list[PictureJudge] = [self.judge] if self.dino is None else [self.judge, self.dino]
         stores = [FeatureStore(self.folder, self._way(subject, judge)) for judge in judges]
         shots = self.protocol.shots()
         self._make(subject, shots, judges, stores, progress)
@@ -188,7 +188,7 @@ class Evaluator:
         self,
         subject: Subject,
         shots: Sequence[Shot],
-        judges: Sequence[Judge],
+        judges: Sequence[PictureJudge],
         stores: Sequence[FeatureStore],
         progress: Progress | None,
     ) -> None:
@@ -231,7 +231,7 @@ class Evaluator:
             jobs = [(prepared[shot.template], shot.seed) for shot in batch]
             yield batch, list(self.generator.render_all(jobs, batch_size=self.batch_size))
 
-    def _way(self, subject: Subject, judge: Judge) -> dict[str, Any]:
+    def _way(self, subject: Subject, judge: PictureJudge) -> dict[str, Any]:
         """What decides a picture's feature besides prompt and seed."""
         base = self.generator.base
         return {

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tiregistry.bases.locating import EMBEDDED, VISION_PARTS, embedded_folder, has_vision, looks_like_hub_id
 from tiregistry.errors import FileMissing, HubError, InvalidInput
@@ -25,8 +25,8 @@ DINO = "facebook/dino-vits16"
 """The usual judge of subject fidelity (Ruiz et al. 2023): trained on pictures alone, it tells individuals apart."""
 
 
-class Judge(Protocol):
-    """Turns pictures, and texts where it can, into features that can be compared.
+class PictureJudge(Protocol):
+    """Turns pictures into features that can be compared.
 
     Attributes:
         name: how measurements call it.
@@ -39,51 +39,71 @@ class Judge(Protocol):
     def pictures(self, pictures: Sequence[Image]) -> Features:
         """Features of the centre squares."""
 
+
+class Judge(PictureJudge, Protocol):
+    """Turns pictures and texts into features of one space."""
+
     def texts(self, texts: Sequence[str]) -> Features:
         """Features of texts; longer ones are cut to the judge's window."""
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeSource:
-    """A judge that was found but not loaded. `where` is a folder, or a Hub id."""
+class PictureJudgeSource:
+    """A judge of pictures that was found but not loaded. `where` is a folder, or a Hub id."""
 
-    kind: Literal["towers", "clip", "dino"]
     name: str
     where: str
     is_folder: bool = False
     """A folder that a user named: others may be called alike, so its weights become part of the judge's name."""
 
-    def open(self, device: str = "cpu") -> Judge:
+    def open(self, device: str = "cpu") -> PictureJudge:
         """Load it.
 
         Raises:
             HubError: it is on the Hub, which cannot be reached.
             InvalidInput: it is no such model, or damaged.
         """
-        opened: dict[str, Callable[[JudgeSource, str], Judge]] = {"towers": _Towers, "clip": _Clip, "dino": _Dino}
-        from safetensors import SafetensorError
+        return _opened(_Dino, self, device, "--dino-model")
 
-        from tiregistry.bases.loading import quiet_libraries
 
-        with quiet_libraries():
-            try:
-                judge = opened[self.kind](self, device)
-            except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-                raise self._failed(error) from error
-        if self.is_folder:
-            judge.name = f"{self.name}-{judge.digest[7:13]}"
-        return judge
+@dataclass(frozen=True, slots=True)
+class JudgeSource(PictureJudgeSource):
+    """A judge of pictures and texts that was found but not loaded: a base model's own towers, or a CLIP."""
 
-    def _failed(self, error: Exception) -> Exception:
-        option = "--dino-model" if self.kind == "dino" else "--clip"
-        if looks_like_hub_id(self.where):
-            why = "HF_HUB_OFFLINE is set" if _is_offline() else "it cannot be got from the Hub"
-            hint = f"give a folder that holds one with {option} FOLDER" + (
-                "" if self.kind == "dino" else f"; --clip {EMBEDDED} judges pictures of the embedded base model"
-            )
-            return HubError(f"{safe(self.where)} is not on this disk and {why}", hint)
-        reason = safe((str(error).strip().splitlines() or [type(error).__name__])[0], limit=160)
-        return InvalidInput(f"{safe(self.where)} cannot be used as a judge: {reason}", f"name another with {option}")
+    has_towers: bool = False
+
+    def open(self, device: str = "cpu") -> Judge:
+        """Load it; raises as `PictureJudgeSource.open` does."""
+        read: Callable[[JudgeSource, str], Judge] = _Towers if self.has_towers else _Clip
+        return _opened(read, self, device, "--clip", f"; --clip {EMBEDDED} judges pictures of the embedded base model")
+
+
+Source = TypeVar("Source", bound=PictureJudgeSource)
+Opened = TypeVar("Opened", bound=PictureJudge)
+
+
+def _opened(
+    read: Callable[[Source, str], Opened], source: Source, device: str, option: str, offline_hint: str = ""
+) -> Opened:
+    from safetensors import SafetensorError
+
+    from tiregistry.bases.loading import quiet_libraries
+
+    with quiet_libraries():
+        try:
+            judge = read(source, device)
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+            where = safe(source.where)
+            if looks_like_hub_id(source.where):
+                why = "HF_HUB_OFFLINE is set" if _is_offline() else "it cannot be got from the Hub"
+                hint = f"give a folder that holds one with {option} FOLDER{offline_hint}"
+                raise HubError(f"{where} is not on this disk and {why}", hint) from error
+            reason = safe((str(error).strip().splitlines() or [type(error).__name__])[0], limit=160)
+            hint = f"name another with {option}"
+            raise InvalidInput(f"{where} cannot be used as a judge: {reason}", hint) from error
+    if source.is_folder:
+        judge.name = f"{source.name}-{judge.digest[7:13]}"
+    return judge
 
 
 def find_judge(wanted: str, base_name: str, base_source: str, base_folder: Path) -> JudgeSource:
@@ -98,36 +118,36 @@ def find_judge(wanted: str, base_name: str, base_source: str, base_folder: Path)
     """
     if wanted in ("", "auto"):
         if has_vision(base_folder):
-            return JudgeSource("towers", EMBEDDED if base_source == EMBEDDED else base_name, str(base_folder))
+            return JudgeSource(EMBEDDED if base_source == EMBEDDED else base_name, str(base_folder), has_towers=True)
         wanted = CLIP
     if wanted == EMBEDDED:
-        return JudgeSource("towers", EMBEDDED, str(embedded_folder()))
+        return JudgeSource(EMBEDDED, str(embedded_folder()), has_towers=True)
     path = Path(wanted).expanduser()
     if looks_like_hub_id(wanted):
-        return JudgeSource("clip", wanted, wanted)
+        return JudgeSource(wanted, wanted)
     if not path.is_dir():
         raise FileMissing(f"there is no judge {safe(wanted)!r}", f"a Hub id such as {CLIP}, a folder, or {EMBEDDED}")
     if has_vision(path):
-        return JudgeSource("towers", path.name, str(path), is_folder=True)
+        return JudgeSource(path.name, str(path), is_folder=True, has_towers=True)
     if "clip" not in _model_type(path):
         raise InvalidInput(
             f"{safe(path)} holds no CLIP model", f"it needs a config.json of a CLIP, or {VISION_PARTS[0]}"
         )
-    return JudgeSource("clip", path.name, str(path), is_folder=True)
+    return JudgeSource(path.name, str(path), is_folder=True)
 
 
-def find_dino(wanted: str) -> JudgeSource:
+def find_dino(wanted: str) -> PictureJudgeSource:
     """The picture judge a user means.
 
     Raises:
         FileMissing: no such folder.
     """
     if looks_like_hub_id(wanted):
-        return JudgeSource("dino", wanted, wanted)
+        return PictureJudgeSource(wanted, wanted)
     folder = Path(wanted).expanduser()
     if not folder.is_dir():
         raise FileMissing(f"there is no model {safe(wanted)!r}", f"a Hub id such as {DINO}, or a folder")
-    return JudgeSource("dino", folder.name, str(folder), is_folder=True)
+    return PictureJudgeSource(folder.name, str(folder), is_folder=True)
 
 
 def _is_offline() -> bool:
@@ -210,7 +230,7 @@ class _Clip:
 class _Dino:
     """A vision transformer trained on pictures alone; its feature is the class token's last state."""
 
-    def __init__(self, source: JudgeSource, device: str) -> None:
+    def __init__(self, source: PictureJudgeSource, device: str) -> None:
         import torch
         from transformers import AutoModel
 
@@ -235,9 +255,6 @@ class _Dino:
         with torch.no_grad():
             seen = self._model(picture_tensor(pictures, self._side, self._mean, self._std).to(self._device))
             return _unit(seen.last_hidden_state[:, 0])
-
-    def texts(self, texts: Sequence[str]) -> Features:
-        raise NotImplementedError("a judge of pictures alone")
 
 
 def _checked(tokenizer: Any, source: JudgeSource) -> Any:

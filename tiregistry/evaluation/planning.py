@@ -11,7 +11,7 @@ from tiregistry.bases.locating import locate_base
 from tiregistry.concepts import ConceptType, Run, Version
 from tiregistry.errors import InvalidInput, WrongBaseModel
 from tiregistry.evaluation.evaluating import Evaluation, Evaluator, Progress, Seen
-from tiregistry.evaluation.judges import JudgeSource, find_dino, find_judge
+from tiregistry.evaluation.judges import JudgeSource, PictureJudgeSource, find_dino, find_judge
 from tiregistry.evaluation.keeping import keep_measurements, measurements
 from tiregistry.evaluation.kinds import read_kinds
 from tiregistry.evaluation.protocols import Protocol, protocol
@@ -92,7 +92,7 @@ class EvaluationPlan:
     protocol: Protocol
     base_name: str
     judge: JudgeSource
-    dino: JudgeSource | None
+    dino: PictureJudgeSource | None
     kinds: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     """What the user should know; grows while the work is done."""

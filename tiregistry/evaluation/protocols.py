@@ -49,7 +49,7 @@ _QUICK: dict[ConceptType, tuple[str, tuple[str, ...]]] = {
 _PAPER: dict[ConceptType, tuple[str, tuple[str, ...]]] = {
     # The prompts that the paper names: a background, a style, a composition with something else.
     "object": ("a photo of {}", ("a photo of {} on the moon", "an oil painting of {}", "Elmo holding a {}")),
-    # The paper does not measure styles; these are of the same three sizes.
+    # The paper's prompts are for things; these are as many for styles.
     "style": (
         "a painting in the style of {}",
         ("a cat in the style of {}", "a house in the style of {}", "a boat in the style of {}"),
@@ -157,7 +157,7 @@ def protocol(name: str, concept_type: ConceptType, base: str) -> Protocol:
     """The protocol of a name, for a kind of concept.
 
     `quick`: 8 pictures, and 2 of each of 8 edits. `paper`: 64 pictures of each prompt, 50 DDIM steps, guidance 5, as in
-    the paper and its evaluation script.
+    the paper and its evaluation script (which alone tells the guidance).
 
     Args:
         base: what the base model is loaded from; the embedded one has paper prompts of its own.

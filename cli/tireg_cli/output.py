@@ -49,8 +49,44 @@ def fit(text: str, cells: int) -> str:
     return "".join(kept) + ("…" if cells > 0 else "")
 
 
+def wrap(text: str, cells: int, indent: str = "", first: str = "") -> list[str]:
+    """`text` whole, in lines of at most `cells` terminal cells: the first behind `first`, others behind `indent`."""
+    lines: list[str] = []
+    line = ""
+
+    def room() -> int:
+        return max(2, cells - width_of(indent if lines else first))
+
+    for word in text.split(" "):
+        if line and width_of(line) + 1 + width_of(word) > room():
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word
+        while (used := width_of(line)) > room():
+            kept = len(line)
+            while used > room() and kept > 1:
+                kept -= 1
+                used -= width_of(line[kept])
+            lines.append(line[:kept])
+            line = line[kept:]
+    return [first + line if not number else indent + line for number, line in enumerate([*lines, line])]
+
+
+def terminal_columns() -> int:
+    """Cells of a line of the terminal that stdout is; 0 where it is none."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
+
+
+def emit_wrapped(text: str, indent: str = "", first: str = "") -> None:
+    """A line on stdout, made safe; on a terminal in as many lines as it needs, broken between words, see `wrap`."""
+    columns = terminal_columns()
+    emit("\n".join(wrap(text, columns, indent, first)) if columns else first + text)
+
+
 READABLE = 12
 """Cells below which a cut column says too little to be worth its place."""
+NARROW = 60
+"""Cells of a terminal below which a table that does not fit becomes a few lines for each row."""
 
 
 def emit_table(
@@ -58,8 +94,9 @@ def emit_table(
 ) -> None:
     """A table on stdout.
 
-    On a terminal: aligned columns cut to its width, the widest column giving way first. In a pipe: every cell
-    whole, separated by tabs, with no header, so that `cut` and `awk` work.
+    On a terminal: aligned columns cut to its width, the widest column giving way first; on one so narrow that they
+    would say too little, each row as its first cell with the others under it, whole. In a pipe: every cell whole,
+    separated by tabs, with no header, so that `cut` and `awk` work.
 
     Args:
         headers: one for each column.
@@ -68,16 +105,23 @@ def emit_table(
         whole: how many of the first columns give way last, because what stands there is typed again.
     """
     cells = [[safe(cell, limit=500) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    columns = terminal_columns()
+    if not columns:
         for row in cells:
             click.echo("\t".join(row))
         return
     widths = [max([width_of(h), *(width_of(row[i]) for row in cells)]) for i, h in enumerate(headers)]
-    columns = shutil.get_terminal_size((80, 24)).columns
     kept = list(range(len(headers)))
+
+    def too_wide() -> bool:
+        return sum((widths[i] if i < whole else min(widths[i], READABLE)) + 2 for i in kept) - 2 > columns
+
     for header in spare:
-        if sum((widths[i] if i < whole else min(widths[i], READABLE)) + 2 for i in kept) - 2 > columns:
+        if too_wide():
             kept.remove(headers.index(header))
+    if columns < NARROW and too_wide():
+        _emit_records([headers[i] for i in kept], [[row[i] for i in kept] for row in cells], columns)
+        return
     headers, widths, cells = (
         [headers[i] for i in kept],
         [widths[i] for i in kept],
@@ -99,9 +143,23 @@ def emit_table(
         click.echo(line(row))
 
 
+def _emit_records(headers: Sequence[str], rows: Iterable[Sequence[str]], columns: int) -> None:
+    for first, *others in rows:
+        for line in wrap(first or "–", columns):
+            click.echo(click.style(line, bold=True) if color_allowed(sys.stdout) else line)
+        for header, cell in zip(headers[1:], others, strict=True):
+            if cell:
+                told = f"{header.lower()}: {cell}" if header else cell
+                click.echo("\n".join(f"  {line}" for line in wrap(told, columns - 2)))
+
+
 def emit_fields(fields: Mapping[str, object]) -> None:
-    """`name  value` lines on stdout; empty values are left out."""
-    shown = {k: v for k, v in fields.items() if v not in (None, "", (), [])}
+    """`name  value` lines on stdout; empty values are left out. On a narrow terminal they are not aligned."""
+    shown = {k: safe(v, limit=4000) for k, v in fields.items() if v not in (None, "", (), [])}
     pad = max((len(k) for k in shown), default=0)
+    columns = terminal_columns()
     for key, value in shown.items():
-        click.echo(f"{key:<{pad}}  {safe(value, limit=4000)}")
+        if columns and pad > columns // 3:
+            click.echo("\n".join(wrap(f"{key}: {value}", columns, "  ")))
+        else:
+            click.echo(f"{key:<{pad}}  {value}")

@@ -9,7 +9,7 @@ import click
 
 from tireg_cli import forms
 from tireg_cli.messages import hint
-from tireg_cli.output import emit, emit_json, emit_table
+from tireg_cli.output import emit_json, emit_table, emit_wrapped
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(a: str, b: str, as_json: bool) -> None:
     if rows:
         emit_table(["WHAT", difference.a.reference, difference.b.reference], rows)
     for tensor in difference.tensors:
-        emit(_tensor_line(tensor))
+        emit_wrapped(_tensor_line(tensor), "  ")
 
 
 def _text(value: Any) -> str:

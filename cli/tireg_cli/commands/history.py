@@ -8,7 +8,7 @@ import click
 
 from tireg_cli import forms
 from tireg_cli.messages import hint
-from tireg_cli.output import emit, emit_json
+from tireg_cli.output import emit, emit_json, emit_wrapped, terminal_columns
 from tiregistry.registry.lineage import LineageNode
 from tiregistry.registry.registry import Registry
 
@@ -37,13 +37,14 @@ def command(name: str, as_json: bool) -> None:
 
 def _draw(roots: list[LineageNode]) -> None:
     """Draw without recursion: a chain of continued versions may be thousands long."""
+    deepest = min(60, terminal_columns() // 2 or 60)
     stack = [(root, "", root is roots[-1]) for root in reversed(roots)]
     while stack:
         node, indent, is_last = stack.pop()
-        emit(f"{indent}{'└─' if is_last else '├─'} {_line(node)}")
         below = indent + ("   " if is_last else "│  ")
-        if len(below) > 60:  # deeper than a screen is wide: go on without indenting further
-            below = below[:60]
+        lead = f"{indent}{'└─' if is_last else '├─'} "
+        emit_wrapped(_line(node), below, lead)
+        below = below[:deepest]  # deeper than a screen is wide: go on without indenting further
         stack += [(child, below, child is node.children[-1]) for child in reversed(node.children)]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ import click
 
 from tireg_cli.found_facts import found_facts, short_families, short_shapes
 from tireg_cli.messages import color_allowed, hint, say, warn
-from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tireg_cli.output import emit, emit_fields, emit_json, emit_table, emit_wrapped
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
 from tiregistry.text import safe
@@ -125,12 +123,16 @@ def _show_table(outcomes: list[Outcome], paths: Sequence[Path], dry_run: bool) -
     if sys.stdout.isatty():
         kept = [row for row in rows if row.status != "refused"]
         if kept:
-            columns = ["status", "word", "format", "family", "vectors", "file"][: 6 if _columns() >= 60 else 2]
-            emit_table([name.upper() for name in columns], [[getattr(row, name) for name in columns] for row in kept])
+            shown = ("status", "word", "format", "family", "vectors", "file")
+            emit_table(
+                [name.upper() for name in shown],
+                [[getattr(row, name) for name in shown] for row in kept],
+                spare=("FILE", "VECTORS", "FAMILY", "FORMAT"),
+            )
         for row in rows:
             if row.notes:
                 emit(f"\n{row.word or f'refused {row.file}'}")
-                emit(textwrap.indent(textwrap.fill(row.notes, max(20, _columns() - 2)), "  "))
+                emit_wrapped(row.notes, "  ", "  ")
     else:
         emit_table(_Row._fields, rows)
     count = Counter(outcome.status for outcome in outcomes)
@@ -165,10 +167,6 @@ def _row(outcome: Outcome, paths: Sequence[Path], dry_run: bool) -> _Row:
         file=safe(outcome.path.relative_to(above), limit=300),
         notes=f"{error.message} · {error.hint}".removesuffix(" · ") if error else "; ".join(outcome.notes),
     )
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size((80, 24)).columns
 
 
 def _by_kind(outcomes: list[Outcome]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tiregistry.graphics.lettering import font, lines_of
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -27,15 +29,15 @@ def labelled_grid(
         gap: pixels between cells.
     """
     from PIL import Image as Pillow
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
     present = [image for row in cells for image in row if image is not None]
     side = cell or max(max(image.size) for image in present)
     size = max(11, min(18, side // 9))
-    font = ImageFont.load_default(size=size)
+    letters = font(size)
     line = int(size * 1.35)
     left = min(3 * side, max(90, side)) if row_labels else 0
-    wrapped_columns = [_wrap(text, side, font) for text in column_labels]
+    wrapped_columns = [lines_of(text, side - 2 * gap, letters) for text in column_labels]
     top = max((len(lines) for lines in wrapped_columns), default=0) * line + (gap if column_labels else 0)
     columns = max(len(row) for row in cells)
     width = left + columns * (side + gap) + gap
@@ -45,14 +47,14 @@ def labelled_grid(
     for c, lines in enumerate(wrapped_columns):
         for i, text in enumerate(lines):
             x = left + gap + c * (side + gap) + side / 2
-            ink.text((x, gap + i * line), text, fill=(30, 30, 34), font=font, anchor="ma")
+            ink.text((x, gap + i * line), text, fill=(30, 30, 34), font=letters, anchor="ma")
     for r, row in enumerate(cells):
         y = top + gap + r * (side + gap)
         if row_labels:
-            lines = _wrap(row_labels[r], left - 2 * gap, font)
+            lines = lines_of(row_labels[r], left - 2 * gap, letters)
             start = y + side / 2 - len(lines) * line / 2
             for i, text in enumerate(lines):
-                ink.text((left - gap, start + i * line), text, fill=(30, 30, 34), font=font, anchor="ra")
+                ink.text((left - gap, start + i * line), text, fill=(30, 30, 34), font=letters, anchor="ra")
         for c, image in enumerate(row):
             if image is not None:
                 fitted = fit_cell(image, side)
@@ -74,15 +76,3 @@ def fit_cell(image: Image, side: int) -> Image:
         copy.thumbnail((side, side), Pillow.Resampling.LANCZOS)
         return copy
     return image
-
-
-def _wrap(text: str, width: float, font: object) -> list[str]:
-    """Words of `text` in lines no wider than `width` pixels (a single longer word stays whole)."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:  # type: ignore[attr-defined]
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines

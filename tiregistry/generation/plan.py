@@ -126,5 +126,14 @@ def arrange(
     columns = list(product(*(axes[i] for i in across)))
     place = {(keys[down][n], tuple(keys[i][n] for i in across)): cell.image for n, cell in enumerate(cells)}
     rows = [[place.get((row, column)) for column in columns] for row in axes[down]]
-    row_labels = axes[down] if len(axes[down]) > 1 or not across else []
-    return rows, row_labels, [" · ".join(column) for column in columns] if across else []
+    row_labels = list(map(_label, axes[down])) if len(axes[down]) > 1 or not across else []
+    return rows, row_labels, [" · ".join(map(_label, column)) for column in columns] if across else []
+
+
+def _label(key: str) -> str:
+    """As it is, but the frames of a blend by how far they are: `gnome`, `20 % imp`, …, `imp`."""
+    parts = key.split("~")
+    if len(parts) != 3:
+        return key
+    first, second, at = parts
+    return {"0": first, "1": second}.get(at, f"{100 * float(at):.4g} % {second}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from tiregistry.graphics.lettering import font, legible
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,11 +57,11 @@ def scatter(
         square: one unit is as long down as across (distances mean something).
     """
     from PIL import Image as Pillow
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
     width, height = size
-    font = ImageFont.load_default(size=15)
-    small = ImageFont.load_default(size=13)
+    letters, small = font(15), font(13)
+    marks = [replace(mark, label=legible(mark.label)) for mark in marks]
     sheet = Pillow.new("RGB", size, PAPER)
     ink = ImageDraw.Draw(sheet)
     has_axes = bool(x_label or y_label)
@@ -67,9 +69,9 @@ def scatter(
     area = (left, top, width - right, height - bottom)
     plane = _Plane(marks, area, square=square)
     if title:
-        ink.text((width / 2, 14), title, fill=INK, font=font, anchor="ma")
+        ink.text((width / 2, 14), legible(title), fill=INK, font=letters, anchor="ma")
     if has_axes:
-        _axes(ink, plane, area, x_label, y_label, font, small)
+        _axes(ink, plane, area, legible(x_label), legible(y_label), letters, small)
     for a, b in lines:
         ink.line([plane.at(marks[a].x, marks[a].y), plane.at(marks[b].x, marks[b].y)], fill=PALE, width=2)
     for mark in marks:
@@ -80,9 +82,9 @@ def scatter(
             ink.line([plane.at(mark.x, mark.y_span[0]), plane.at(mark.x, mark.y_span[1])], fill=color)
     for mark in marks:
         _draw(ink, mark, plane.at(mark.x, mark.y))
-    for (x, y), mark in zip(_places(marks, plane, font, size), marks, strict=True):
+    for (x, y), mark in zip(_places(marks, plane, letters, size), marks, strict=True):
         if mark.label:
-            ink.text((x, y), mark.label, fill=COLORS[mark.color % len(COLORS)], font=font)
+            ink.text((x, y), mark.label, fill=COLORS[mark.color % len(COLORS)], font=letters)
     return sheet
 
 
@@ -134,13 +136,13 @@ def _draw(ink: Any, mark: Mark, at: tuple[float, float]) -> None:
         ink.ellipse((x - 4, y - 4, x + 4, y + 4), fill=color)
 
 
-def _places(marks: Sequence[Mark], plane: _Plane, font: Any, size: tuple[int, int]) -> list[tuple[float, float]]:
+def _places(marks: Sequence[Mark], plane: _Plane, letters: Any, size: tuple[int, int]) -> list[tuple[float, float]]:
     """Upper left corner of each mark's label: of a few places around the mark, the one that covers least."""
     points = [plane.at(mark.x, mark.y) for mark in marks]
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     found = []
     for mark, (x, y) in zip(marks, points, strict=True):
-        wide, high = font.getlength(mark.label), 18.0
+        wide, high = letters.getlength(mark.label), 18.0
         options = []
         for across, down in _PLACES:
             at = (x + (9 if across > 0 else -9 - wide if across < 0 else -wide / 2), y + down * high)
@@ -159,7 +161,7 @@ def _overlap(a: Box, b: Box) -> float:
 
 
 def _axes(
-    ink: Any, plane: _Plane, area: tuple[int, int, int, int], x_label: str, y_label: str, font: Any, small: Any
+    ink: Any, plane: _Plane, area: tuple[int, int, int, int], x_label: str, y_label: str, letters: Any, small: Any
 ) -> None:
     from PIL import Image as Pillow
     from PIL import ImageDraw
@@ -174,9 +176,9 @@ def _axes(
         ink.line([(left, y), (right, y)], fill=(232, 232, 228))
         ink.text((left - 8, y), f"{value:g}", fill=INK, font=small, anchor="rm")
     ink.rectangle(area, outline=PALE)
-    ink.text(((left + right) / 2, bottom + 30), x_label, fill=INK, font=font, anchor="ma")
+    ink.text(((left + right) / 2, bottom + 30), x_label, fill=INK, font=letters, anchor="ma")
     strip = Pillow.new("RGB", (bottom - top, 22), PAPER)
-    ImageDraw.Draw(strip).text(((bottom - top) / 2, 2), y_label, fill=INK, font=font, anchor="ma")
+    ImageDraw.Draw(strip).text(((bottom - top) / 2, 2), y_label, fill=INK, font=letters, anchor="ma")
     ink._image.paste(strip.transpose(Pillow.Transpose.ROTATE_90), (8, top))
 
 

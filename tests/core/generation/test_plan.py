@@ -67,5 +67,5 @@ def test_what_varies_first_goes_down(
 
 
 def test_a_blend_reads_from_left_to_right() -> None:
-    _, rows, columns = arrange(cells(["p"], ["0", "1"], [1, 2]), words_across=True)
-    assert (rows, columns) == (["seed 1", "seed 2"], ["0", "1"])
+    _, rows, columns = arrange(cells(["p"], blend_words("robot", "imp@2", 4), [1, 2]), words_across=True)
+    assert (rows, columns) == (["seed 1", "seed 2"], ["robot", "33.33 % imp@2", "66.67 % imp@2", "imp@2"])

@@ -69,15 +69,17 @@ def _fitted(preview: Image) -> Image:
 def _card(title: str) -> Image:
     """A plain card with the title, as large as fits; never black, which would be taken for the border of a block."""
     from PIL import Image as Pillow
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
+
+    from tiregistry.graphics.lettering import font, legible
 
     card = Pillow.new("RGB", (512, 512), (34, 40, 52))
     draw = ImageDraw.Draw(card)
     for size in range(72, 11, -4):
-        font = ImageFont.load_default(size)
-        if draw.textlength(title, font) <= 464:
+        letters = font(size)
+        if draw.textlength(legible(title), letters) <= 464:
             break
-    draw.text((256, 256), title, (236, 232, 220), font, anchor="mm")
+    draw.text((256, 256), legible(title), (236, 232, 220), letters, anchor="mm")
     return card
 
 

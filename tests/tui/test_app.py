@@ -32,13 +32,13 @@ def test_no_size_is_too_odd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(doctor, "output_of", nothing)
 
     async def story(pilot: Pilot[None]) -> None:
-        for size in ((1, 1), (20, 5), (40, 12), (80, 24), (300, 100), (120, 36)):
+        for size in ((1, 1), (20, 5), (300, 100)):  # other tests press these keys at usual sizes
             await pilot.resize_terminal(*size)
             keys = "2 3 escape escape 4 escape 5 6 tab 7 1 n escape P escape I escape enter escape"
             for key in keys.split():
                 await pilot.press(key)
             await settle(pilot)
-        for width in range(30, 130, 20):  # a storm
+        for width in range(30, 150, 20):  # a storm
             await pilot.resize_terminal(width, width // 3)
         await settle(pilot)
         assert "<gnome>" in screen_text(pilot)

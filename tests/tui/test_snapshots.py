@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from tests.tui.conftest import drive
 from tests.tui.states import STATES, frozen_registry
@@ -46,11 +47,11 @@ def test_states_look_as_they_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for name, reach in STATES.items():
             await reach(pilot)
             pilot.app.clear_notifications()  # they go after seconds, and a busy machine takes longer
-            before = ""
-            while before != (now := plain(pilot.app.export_screenshot(title="tireg", simplify=True))):
+            before: list[Strip] = []
+            while before != (now := pilot.app.screen._compositor.render_strips()):
                 before = now  # tables find the width of their columns when there is nothing else to do
                 await pilot.pause(0.2)
-            taken[name] = now
+            taken[name] = plain(pilot.app.export_screenshot(title="tireg", simplify=True))
         return taken
 
     taken = drive(home, story, size=size, terminal=Terminal("off"))

@@ -176,6 +176,8 @@ class Concept:
     """Base model of the latest version, as it was called when the version was registered."""
     fingerprint: Fingerprint | None = None
     """Base model of the latest version; its `vae` is not filled in here."""
+    family: str = ""
+    """Family of that base model; where none is recorded, the one that the imported file most likely belongs to."""
     num_vectors: int = 0
     """Vectors of the latest version."""
     score: float | None = None

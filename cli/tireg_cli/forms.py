@@ -119,7 +119,7 @@ def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
         "tags": list(concept.tags),
         "origin": concept.origin,
         "base": concept.base_name,
-        "family": concept.fingerprint.family if concept.fingerprint else None,
+        "family": concept.family or None,
         "num_vectors": concept.num_vectors,
         "score": concept.score,
         "description": concept.description,

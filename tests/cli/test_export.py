@@ -101,6 +101,9 @@ def test_errors_name_the_next_step(gnome, capsys):
     assert code == 2
     assert "use --format diffusers" in err
     assert "sdxl holds clip_l and clip_g, gnome has clip_l" in err
+    code, _, err = tireg(capsys, "export", "gnome", gnome / "x.webp")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "x.webp: no format for a word has files that end in .webp · one of .safetensors, .pt, .png, .bin" in err
     code, _, err = tireg(capsys, "export", "gnome", gnome / "x.pt", "--format", "diffusers")
     assert code == 2
     assert ".safetensors" in err

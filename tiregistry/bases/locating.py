@@ -96,7 +96,7 @@ def download(
     revision: str = "",
     *,
     files: Sequence[str] = _HUB_FILES,
-    instead: str = "use --base embedded, or a folder with the model",
+    instead: str = "give a folder that holds the model, or use the base model embedded",
     check: Callable[[str, str], None] | None = None,
 ) -> Path:
     """The folder of a Hub repository's files on this disk, downloaded where they are not there yet.

@@ -171,7 +171,9 @@ def _formats_for(word: Word) -> str:
     roles = set(word.embedding.tensors)
     if len(roles) == 1:
         return "diffusers, comfyui or emb-params"
-    named = {"sdxl": {"clip_l", "clip_g"}, "sd3": {"clip_l", "clip_g", "t5"}, "flux": {"clip_l", "t5"}}
+    if roles == {"clip_l", "clip_g"}:
+        return "diffusers, sdxl, invokeai or comfyui"
+    named = {"sd3": {"clip_l", "clip_g", "t5"}, "flux": {"clip_l", "t5"}}
     return " or ".join([*(format_id for format_id, wanted in named.items() if wanted == roles), "comfyui"])
 
 
@@ -206,9 +208,9 @@ def _architecture(word: Word) -> str:
     return _ARCHITECTURES.get((word.family, word.resolution)) or _ARCHITECTURES.get((word.family, 0), "")
 
 
-def _a1111_document(word: Word) -> dict[str, Any]:
+def _a1111_document(word: Word, format_id: str) -> dict[str, Any]:
     """What A1111 saves: the vectors under `*`, because its trigger is the file name."""
-    role, vectors = _only(word, "a1111")
+    role, vectors = _only(word, format_id)
     document: dict[str, Any] = {
         "string_to_token": {"*": 265},
         "string_to_param": {"*": vectors},
@@ -249,13 +251,13 @@ def _comment(word: Word, role: str) -> str:
 
 
 def _a1111(word: Word, stem: str) -> Files:
-    return {f"{stem}.pt": write_torch(_a1111_document(word))}
+    return {f"{stem}.pt": write_torch(_a1111_document(word, "a1111"))}
 
 
 def _a1111_png(word: Word, stem: str) -> Files:
     return {
         f"{stem}.png": write_picture_embedding(
-            _a1111_document(word), word.preview, safe(word.placeholder_token, limit=60)
+            _a1111_document(word, "a1111-png"), word.preview, safe(word.placeholder_token, limit=60)
         )
     }
 

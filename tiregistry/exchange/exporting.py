@@ -27,9 +27,20 @@ _BY_SUFFIX = {".pt": "a1111", ".png": "a1111-png", ".bin": "diffusers-bin"}
 
 
 def choose_format(path: Path, encoders: frozenset[str]) -> str:
-    """The format when the user names none: by the extension, else the one that holds these encoders."""
-    if not path.is_dir() and path.suffix.lower() in _BY_SUFFIX:
-        return _BY_SUFFIX[path.suffix.lower()]
+    """The format when the user names none: by the extension, else the one that holds these encoders.
+
+    Raises:
+        InvalidInput: no format has files of this extension.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_dir() and suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    if not path.is_dir() and suffix not in ("", ".safetensors"):
+        known = ", ".join([".safetensors", *_BY_SUFFIX])
+        raise InvalidInput(
+            f"{safe(path.name)}: no format for a word has files that end in {safe(suffix, limit=20)}",
+            f"one of {known} (.png is a picture with the word in it), or choose with --format",
+        )
     if "t5" in encoders:
         return "sd3" if "clip_g" in encoders else "flux" if "clip_l" in encoders else "comfyui"
     return "diffusers"
@@ -61,7 +72,7 @@ def export_version(
         The paths written, the main one first.
 
     Raises:
-        InvalidInput: the format is unknown, cannot hold this word, or there is no original.
+        InvalidInput: the format is unknown, cannot hold this word or is of another extension, or there is no original.
         AlreadyExists, FileMissing: something is there, or the folder is not.
         Damaged: the registry's file of the vectors is damaged.
     """

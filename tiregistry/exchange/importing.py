@@ -216,12 +216,15 @@ def _register(
 def _as_base_at_hand(
     found: FoundEmbedding, inspections: Sequence[Inspection], vocabularies: Vocabularies
 ) -> FoundEmbedding:
-    """Vectors of an unknown width get the family of the base model at hand that has this width."""
-    names = {inspection.base_name for inspection in inspections}
-    if found.families[:1] == () or found.families[0].family != "unknown" or len(names) != 1 or names == {""}:
+    """Vectors of an unknown width get the family of the base model at hand that has this width, or a warning."""
+    names = {inspection.base_name for inspection in inspections} - {""}
+    if found.families[:1] == () or found.families[0].family != "unknown":
         return found
-    (name,) = names
     widths = ", ".join(str(shape.dim) for shape in found.embedding.shapes)
+    if len(names) != 1:
+        note = f"width {widths} is that of no known text encoder and of no base model here"
+        return found if found.provenance else replace(found, warnings=(*found.warnings, note))
+    (name,) = names
     candidate = Candidate(vocabularies.families[name], f"width {widths} is that of the base model {name}")
     return replace(found, families=(candidate, *found.families))
 

@@ -10,7 +10,7 @@ from tiregistry.concepts import Fingerprint, Fit
 from tiregistry.errors import ConceptNotFound, Damaged, InvalidInput
 from tiregistry.references import name_key
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.search import Query, conditions
+from tiregistry.registry.search import LIKELY_FAMILY, OF_LATEST, Query, conditions
 
 _LATEST = (
     "(SELECT l.id FROM versions l WHERE l.concept_id = c.id AND l.deleted_at IS NULL ORDER BY l.number DESC LIMIT 1)"
@@ -38,6 +38,7 @@ SORTS: dict[str, tuple[str, ...]] = {
 _FROM = f"FROM concepts c LEFT JOIN versions v ON v.id = {_LATEST}"
 _SELECT = f"""
 SELECT c.*, v.number AS latest_number, v.origin, v.base_name, v.base_family, v.base_token_embedding,
+  CASE WHEN v.base_family <> '' THEN v.base_family ELSE (SELECT {LIKELY_FAMILY} {OF_LATEST}) END AS family,
   v.base_text_encoder, v.base_denoiser, v.encoders, {_SCORE.format(version="v.id")} AS score,
   (SELECT count(*) FROM versions n WHERE n.concept_id = c.id AND n.deleted_at IS NULL) AS num_versions
 {_FROM}
@@ -187,6 +188,7 @@ def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
             )
             if row["base_family"]
             else None,
+            "family": str(row["family"] or ""),
             "num_vectors": _num_vectors(row),
             "score": row["score"],
             "created_at": row["created_at"],

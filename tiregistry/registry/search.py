@@ -13,7 +13,16 @@ from typing import get_args
 from tiregistry.concepts import CONCEPT_TYPES, Family, Origin
 from tiregistry.errors import InvalidInput
 
-FILTERS = ("tag", "base", "family", "type", "origin", "since", "from")
+_EXAMPLES = {
+    "tag": "pottery",
+    "base": "embedded",
+    "family": "sd1",
+    "type": "style",
+    "origin": "trained",
+    "since": "7d",
+    "from": "hub",
+}
+FILTERS = tuple(_EXAMPLES)
 """Words before a colon that narrow a search, e.g. `tag:pottery`."""
 
 _AGO = re.compile(r"(\d{1,5})([hdwmy])")
@@ -33,12 +42,19 @@ class Query:
 
         `"two words"` is a phrase; `tag:x base:x family:x type:x origin:x since:2026-01-31|7d from:hub` are filters;
         any other colon is part of a word.
+
+        Raises:
+            InvalidInput: a filter has nothing behind its colon.
         """
         words: list[str] = []
         filters: dict[str, list[str]] = {}
         for part in re.findall(r'[^\s"]*"[^"]*"|\S+', unicodedata.normalize("NFC", text).replace("\x00", " ")):
             key, colon, value = part.partition(":")
-            if colon and key.lower() in FILTERS and value.strip('"'):
+            if colon and key.lower() in FILTERS:
+                if not value.strip('"'):
+                    raise InvalidInput(
+                        f"{key.lower()}: has nothing behind it", f"write {key.lower()}:{_EXAMPLES[key.lower()]}"
+                    )
                 filters.setdefault(key.lower(), []).append(value.strip('"'))
             else:
                 words.append(part.strip('"'))
@@ -84,7 +100,8 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
         families = _beginning(key, value, get_args(Family))
         marks = ", ".join("?" * len(families))
         return (
-            f"(v.base_family IN ({marks}) OR (v.base_family = '' AND EXISTS ({_LIKELY_FAMILY} IN ({marks}))))",
+            f"(v.base_family IN ({marks}) OR (v.base_family = '' AND EXISTS "
+            f"(SELECT 1 {OF_LATEST} AND {LIKELY_FAMILY} IN ({marks}))))",
             [*families, *families],
         )
     if key == "type":
@@ -114,11 +131,9 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
     return "c.updated_at >= ?", [since(value)]
 
 
-# Of a word whose base model is not recorded, what its file was found to belong to, best first, decides.
-_LIKELY_FAMILY = (
-    "SELECT 1 FROM records r WHERE r.version_id = v.id AND json_valid(r.record) "
-    "AND json_extract(r.record, '$.import.families[0].family')"
-)
+LIKELY_FAMILY = "json_extract(r.record, '$.import.families[0].family')"
+"""Of a word whose base model is not recorded: what its file was found to belong to, best first."""
+OF_LATEST = "FROM records r WHERE r.version_id = v.id AND json_valid(r.record)"
 
 
 def _beginning(key: str, value: str, known: Sequence[str]) -> list[str]:

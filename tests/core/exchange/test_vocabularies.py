@@ -53,6 +53,16 @@ def test_an_unknown_width_is_told_by_the_base_model_at_hand(tmp_path):
     assert outcome.found is not None
     assert outcome.found.families[0].family == "sd1"
     assert outcome.found.families[0].evidence == f"width {dim} is that of the base model embedded"
+    assert outcome.notes == ()
+
+
+def test_a_width_of_nobodys_is_said(tmp_path):
+    path = tmp_path / "word.safetensors"
+    path.write_bytes(safetensors({"<word>": vectors(1, 100)}))
+    with Registry.open(tmp_path / "home") as registry:
+        (outcome,) = import_path(registry, path, ImportOptions(), Vocabularies([]))
+    assert outcome.status == "imported"
+    assert outcome.notes == ("width 100 is that of no known text encoder and of no base model here",)
 
 
 def test_models_that_are_not_there_are_passed_over(tmp_path):

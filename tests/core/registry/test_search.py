@@ -108,6 +108,14 @@ def test_a_word_of_unrecorded_base_is_of_the_family_its_file_speaks_for(words: R
     assert [c.name for c in words.concepts("family:sd1")] == ["found", "garden-gnome", "inky", "猫の絵"]
     assert [c.name for c in words.concepts("family:sd2")] == ["cat-toy", "told"]
     assert words.concepts("family:flux") == []
+    families = {c.name: c.family for c in words.concepts("origin:imported")}
+    assert families == {"found": "sd1", "inky": "sd1", "mute": "", "told": "sd2"}
+
+
+@pytest.mark.parametrize("query", ["tag:", "gnome since:", 'TYPE:""'])
+def test_a_filter_with_nothing_behind_it_is_an_error(words: Registry, query: str) -> None:
+    with pytest.raises(InvalidInput, match="has nothing behind it"):
+        words.concepts(query)
 
 
 def test_the_index_follows_every_change(words: Registry) -> None:

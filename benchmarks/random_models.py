@@ -1,4 +1,4 @@
-"""Stable Diffusion architectures at full size with random weights: for time and memory, which weights do not change."""
+"""Stable Diffusion architectures with random weights: for time, memory and operations, which weights do not change."""
 
 from __future__ import annotations
 
@@ -36,10 +36,26 @@ _UNET: dict[str, dict[str, Any]] = {
         "sample_size": 128,
     },
 }
+_NARROW, _HEADS = 32, 4
 
 
-def random_base(folder: Path, kind: str) -> Path:
-    """Write a diffusers folder of the architecture `sd15` or `sdxl` with random fp32 weights and return it."""
+def _narrow_unet(kind: str) -> dict[str, Any]:
+    narrow: dict[str, Any] = {
+        "attention_head_dim": _HEADS,
+        "block_out_channels": (_NARROW,) * len(_UNET[kind]["block_out_channels"]),
+        "cross_attention_dim": _NARROW * (2 if kind == "sdxl" else 1),
+    }
+    if kind == "sdxl":
+        narrow["projection_class_embeddings_input_dim"] = 6 * _UNET[kind]["addition_time_embed_dim"] + _NARROW
+    return narrow
+
+
+def random_base(folder: Path, kind: str, *, narrow: bool = False) -> Path:
+    """Write a diffusers folder of the architecture `sd15` or `sdxl` with random fp32 weights and return it.
+
+    Args:
+        narrow: all layers there are, each but a few channels wide: as many operations, hardly any arithmetic.
+    """
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -62,11 +78,11 @@ def random_base(folder: Path, kind: str) -> Path:
     def text_config(width: int, layers: int, heads: int, activation: str) -> CLIPTextConfig:
         return CLIPTextConfig(
             vocab_size=VOCABULARY,
-            hidden_size=width,
-            intermediate_size=4 * width,
+            hidden_size=_NARROW if narrow else width,
+            intermediate_size=4 * (_NARROW if narrow else width),
             num_hidden_layers=layers,
-            num_attention_heads=heads,
-            projection_dim=width,
+            num_attention_heads=_HEADS if narrow else heads,
+            projection_dim=_NARROW if narrow else width,
             hidden_act=activation,
             bos_token_id=0,
             eos_token_id=2,
@@ -81,9 +97,9 @@ def random_base(folder: Path, kind: str) -> Path:
         write_tokenizer(folder / "tokenizer_2", vocabulary, merges, pad="!")
         second = CLIPTextModelWithProjection(text_config(1280, 32, 20, "gelu"))
         second.save_pretrained(folder / "text_encoder_2")
-    UNet2DConditionModel(**_UNET[kind]).save_pretrained(folder / "unet")
+    UNet2DConditionModel(**_UNET[kind] | (_narrow_unet(kind) if narrow else {})).save_pretrained(folder / "unet")
     AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
+        block_out_channels=(_NARROW,) * 4 if narrow else (128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=2,

@@ -48,10 +48,13 @@ class Concept:
 
 
 def concepts(data: Path, names: list[str], count: int) -> list[Concept]:
-    """Those of `concepts.toml` that are named, or the first `count`."""
+    """Those of `concepts.toml` that are named, or `count` evenly spread over the file: things first, then styles."""
     tables = tomllib.loads((data / "concepts.toml").read_text(encoding="utf-8"))["concept"]
     every = [Concept(t["name"], t["type"], t["initializer"], data / t["folder"]) for t in tables]
-    return [c for c in every if c.name in names] if names else every[:count]
+    if names:
+        return [c for c in every if c.name in names]
+    count = min(count, len(every))
+    return [every[round(i * (len(every) - 1) / max(1, count - 1))] for i in range(count)]
 
 
 def config_of(spec: str, concept: Concept, seed: int) -> TrainingConfig:

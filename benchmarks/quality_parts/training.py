@@ -14,6 +14,7 @@ from benchmarks.quality_parts.records import Records
 
 LOOKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 """Shares of a recipe's steps at which its word is judged."""
+_CHECKPOINT_EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ def train(
             word, training = result.word, words[result.word]
             if word.ended:
                 _end(records, training, word)
-            elif word.step in training.looks:
+                continue
+            if word.step in training.looks:
                 _keep(records.folder / training.key, word)
+            if word.step in training.looks or word.step % _CHECKPOINT_EVERY == 0:
                 _checkpoint(records.folder / training.key, word)
         if is_over():
             for word, training in words.items():

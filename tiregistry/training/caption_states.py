@@ -38,36 +38,52 @@ class CaptionStates:
 
     def encode(
         self, words: Sequence[Word], owner: torch.Tensor, captions: torch.Tensor
-    ) -> tuple[Conditioning, torch.Tensor]:
+    ) -> tuple[Conditioning, torch.Tensor | None]:
         """Conditions `[distinct, …]` of some samples, and for each sample its index in them.
 
         Args:
             words: whose rows lie behind each other in this order.
-            owner, captions: long `[b]`, index of each sample's word, and of its caption within the word's captions.
+            owner, captions: long `[b]` on the CPU, index of each sample's word, and of its caption within the word's
+                captions.
+
+        Returns:
+            The conditions in the order in which their captions first appear, and long `[b]` on the device, or None
+            where no caption comes twice.
         """
-        keys, inverse = torch.unique(torch.stack([owner, captions], dim=1), dim=0, return_inverse=True)
+        places: dict[tuple[int, int], int] = {}
+        index = [places.setdefault(key, len(places)) for key in zip(owner.tolist(), captions.tolist(), strict=True)]
+        keys = list(places)
+        device = self._base.device
+        # What goes to the device goes before the encoders' work is queued: a copy waits for all that is queued.
+        inverse = torch.tensor(index).to(device) if len(keys) < len(index) else None
+        ids = {
+            tower.role: torch.stack([words[o].caption_ids[tower.role][c] for o, c in keys]).to(device)
+            for tower in self._base.towers
+            if tower not in self.idle
+        }
         rows = joined_rows(self._base, words)
         encoded = {}
         for tower in self._base.towers:
             if tower in self.idle:
                 encoded[tower.role] = self._remembered(tower, words, keys, rows)
-                continue
-            ids = torch.stack([words[int(o)].caption_ids[tower.role][int(c)] for o, c in keys])
-            with self._base.using_rows(rows):
-                encoded[tower.role] = tower.encode(ids.to(self._base.device))
-        return self._base.join(encoded), inverse.to(self._base.device)
+            else:
+                with self._base.using_rows(rows):
+                    encoded[tower.role] = tower.encode(ids[tower.role])
+        return self._base.join(encoded), inverse
 
-    def _remembered(self, tower: TextTower, words: Sequence[Word], keys: torch.Tensor, rows: Rows) -> Encoded:
+    def _remembered(
+        self, tower: TextTower, words: Sequence[Word], keys: Sequence[tuple[int, int]], rows: Rows
+    ) -> Encoded:
         device = self._base.device
-        for index in sorted({int(owner) for owner, _ in keys}):
-            if (id(words[index]), words[index].active, tower.role) not in self._known:
-                self._known[id(words[index]), words[index].active, tower.role] = self._all(tower, words[index], rows)
+        for owner in sorted({owner for owner, _ in keys}):
+            if (id(words[owner]), words[owner].active, tower.role) not in self._known:
+                self._known[id(words[owner]), words[owner].active, tower.role] = self._all(tower, words[owner], rows)
         states, pooled = [], []
         for owner, caption in keys:
-            known = self._known[id(words[int(owner)]), words[int(owner)].active, tower.role]
-            states.append(known.states[int(caption)])
+            known = self._known[id(words[owner]), words[owner].active, tower.role]
+            states.append(known.states[caption])
             if known.pooled is not None:
-                pooled.append(known.pooled[int(caption)])
+                pooled.append(known.pooled[caption])
         return Encoded(torch.stack(states).to(device), torch.stack(pooled).to(device) if pooled else None)
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from tiregistry.errors import DeviceError
 from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
 from tiregistry.training.objective import make_objective
+from tiregistry.training.samples import Samples
 
 if TYPE_CHECKING:
     from tiregistry.bases.denoisers import Conditioning
@@ -49,19 +51,20 @@ class ModelPass:
         """
         scales = _FP16_SCALES if self.base.dtype == torch.float16 else (1.0,)
         for scale in scales:
-            losses = self._retrying(words, draws, scale)
-            finite = all(_finite_gradients(word) for word in words)
-            if finite or scale == scales[-1]:
+            losses, finite = self._retrying(words, draws, scale)
+            if all(finite) or scale == scales[-1]:
                 break
             _clear(words)
-        return [loss if _finite_gradients(word) else float("nan") for word, loss in zip(words, losses, strict=True)]
+        return [loss if sound else float("nan") for loss, sound in zip(losses, finite, strict=True)]
 
     @torch.no_grad()
     def losses(self, words: Sequence[Word], draws: Sequence[Draw | None]) -> list[float]:
         """Every word's mean loss, without gradients; 0 for a word without a draw."""
-        return self._retrying(words, draws, 0.0)
+        return self._retrying(words, draws, 0.0)[0]
 
-    def _retrying(self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float) -> list[float]:
+    def _retrying(
+        self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float
+    ) -> tuple[list[float], list[bool]]:
         """`_run`, halving the micro-batch until memory suffices."""
         while True:
             try:
@@ -87,57 +90,48 @@ class ModelPass:
                 "the result is the same"
             )
 
-    def _run(self, words: Sequence[Word], every: Sequence[Draw | None], scale: float) -> list[float]:
-        """Forward over all words' samples in micro-batches, and backward where `scale` is not zero."""
-        draws = [(index, draw) for index, draw in enumerate(every) if draw is not None]
-        owner = torch.cat([torch.full_like(d.captions, i) for i, d in draws])
-        weight = torch.cat([torch.full((len(d),), 1.0 / len(d)) for _, d in draws])
-        captions = torch.cat([d.captions for _, d in draws])
-        latents = torch.cat([d.latents for _, d in draws])
-        noise = torch.cat([d.noise for _, d in draws])
-        timesteps = torch.cat([d.timesteps for _, d in draws])
-        masks = _joined_masks([d for _, d in draws])
-        gammas = torch.tensor([words[int(o)].config.min_snr_gamma for o in owner])
-        size = self._micro_batch or len(owner)
-        totals = torch.zeros(len(words))
-        for start in range(0, len(owner), size):
-            part = slice(start, start + size)
-            told, index = self._captions.encode(words, owner[part], captions[part])
-            losses = self._denoise(
-                told[index],
-                latents[part],
-                noise[part],
-                timesteps[part],
-                None if masks is None else masks[part],
-                gammas[part],
-            )
-            if scale:
-                torch.autograd.backward((losses * weight[part].to(losses.device)).sum() * scale)
-            totals.index_add_(0, owner[part], losses.detach().float().cpu() * weight[part])
-        if scale not in (0.0, 1.0):
-            for gradient in _gradients(words):
-                gradient.div_(scale)
-        return [float(total) for total in totals]
+    def _run(self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float) -> tuple[list[float], list[bool]]:
+        """Forward over all words' samples in micro-batches, and backward where `scale` is not zero.
 
-    def _denoise(
-        self,
-        told: Conditioning,
-        latents: torch.Tensor,
-        noise: torch.Tensor,
-        timesteps: torch.Tensor,
-        masks: torch.Tensor | None,
-        gammas: torch.Tensor,
-    ) -> torch.Tensor:
-        """Losses float32 `[b]`."""
-        device = self.base.device
-        latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
+        The device is read once, at the end, and written to before anything is queued: in between it never waits for
+        Python, nor Python for it.
+
+        Returns:
+            Every word's mean loss, and whether its gradients are finite.
+        """
+        samples = Samples.of(words, draws, self.base.device)
+        size = self._micro_batch or len(samples)
+        losses = []
+        for start in range(0, len(samples), size):
+            part = slice(start, start + size)
+            told, index = self._captions.encode(words, samples.owner[part], samples.captions[part])
+            loss = self._denoise(told if index is None else told[index], samples, part)
+            loss = loss * samples.weight[part]
+            if scale:
+                torch.autograd.backward(loss.sum() * scale)
+            losses.append(loss.detach())
+        gradients = _gradients(words)
+        if scale not in (0.0, 1.0):
+            for _, gradient in gradients:
+                gradient.div_(scale)
+        peaks = [gradient.abs().amax().reshape(1) for _, gradient in gradients]
+        read = torch.cat([*losses, *peaks]).cpu()
+        totals = torch.zeros(len(words)).index_add_(0, samples.owner, read[: len(samples)])
+        finite = [True] * len(words)
+        for (owner, _), peak in zip(gradients, read[len(samples) :].tolist(), strict=True):
+            finite[owner] &= math.isfinite(peak)
+        return totals.tolist(), finite
+
+    def _denoise(self, told: Conditioning, samples: Samples, part: slice) -> torch.Tensor:
+        """Losses float32 `[b]` of some samples."""
+        latents, noise, timesteps = samples.latents[part], samples.noise[part], samples.timesteps[part]
         noised = self.objective.noised(latents, noise, timesteps).to(self.base.dtype)
-        if device.type == "cuda" and not self.base.is_flow:
+        if self.base.device.type == "cuda" and not self.base.is_flow:
             noised = noised.to(memory_format=torch.channels_last)
         predicted = self.base.predict(noised, timesteps, told, denoiser=self._denoiser)
-        masks = None if masks is None else masks.to(device)
-        weights = gammas.to(device) if bool(gammas.any()) else None
-        return self.objective.losses(predicted, latents, noise, timesteps, masks, weights)
+        masks = None if samples.masks is None else samples.masks[part]
+        gammas = None if samples.gammas is None else samples.gammas[part]
+        return self.objective.losses(predicted, latents, noise, timesteps, masks, gammas)
 
 
 def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
@@ -175,18 +169,9 @@ def _micro_batch(words: Sequence[Word]) -> int:
     return 0
 
 
-def _joined_masks(draws: Sequence[Draw]) -> torch.Tensor | None:
-    if all(draw.masks is None for draw in draws):
-        return None
-    return torch.cat([torch.ones_like(d.latents[:, :1]) if d.masks is None else d.masks for d in draws])
-
-
-def _gradients(words: Sequence[Word]) -> list[torch.Tensor]:
-    return [p.grad for word in words for p in word.vectors.parameters() if p.grad is not None]
-
-
-def _finite_gradients(word: Word) -> bool:
-    return all(bool(torch.isfinite(gradient).all()) for gradient in _gradients([word]))
+def _gradients(words: Sequence[Word]) -> list[tuple[int, torch.Tensor]]:
+    """Each gradient with the index of its word."""
+    return [(i, p.grad) for i, word in enumerate(words) for p in word.vectors.parameters() if p.grad is not None]
 
 
 def _clear(words: Sequence[Word]) -> None:

@@ -19,7 +19,8 @@ from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.library import Library
 from tireg_tui.widgets.concept_table import PAGE, ConceptTable
-from tiregistry.embeddings.folders import FileResult, read_path
+from tiregistry.embeddings.folders import FileResult
+from tiregistry.embeddings.neighbours import read_path
 from tiregistry.errors import NotFound
 from tiregistry.exchange import importing
 from tiregistry.registry.registry import Registry

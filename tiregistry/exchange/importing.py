@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiregistry.concepts import NewVersion, Origin, Parent, SourceImage, Version
-from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, read_path, registry_of
+from tiregistry.embeddings.folders import FileResult, concept_images, read_folder, registry_of
 from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
+from tiregistry.embeddings.neighbours import read_path
 from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
 from tiregistry.exchange.naming import Names, Wishes, choose_names
 from tiregistry.exchange.vocabularies import Vocabularies

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -72,20 +72,7 @@ class BlobStore:
             RegistryReadOnly: the folder cannot be written.
         """
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        target = self.path(digest)
-        if self._touch(target, len(data)):
-            return digest
-        with _writing(self.folder):
-            handle, temporary = self._new_temporary()
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    _seal(file)
-                self._place(temporary, target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        return digest
+        return digest if self._touch(self.path(digest), len(data)) else self._write([data])
 
     def add_file(self, path: Path) -> str:
         """Keep a copy of the file at `path` (read in chunks); return its digest.
@@ -99,27 +86,8 @@ class BlobStore:
             source = open(path, "rb")  # noqa: SIM115 (closed by the with statement below)
         except FileNotFoundError:
             raise FileMissing(f"{path} does not exist", "check the path") from None
-        with source, _writing(self.folder):
-            handle, temporary = self._new_temporary()
-            try:
-                hasher = hashlib.sha256()
-                size = 0
-                with os.fdopen(handle, "wb") as file:
-                    while chunk := source.read(_CHUNK):
-                        hasher.update(chunk)
-                        file.write(chunk)
-                        size += len(chunk)
-                    digest = "sha256:" + hasher.hexdigest()
-                    target = self.path(digest)
-                    if self._touch(target, size):
-                        temporary.unlink()
-                        return digest
-                    _seal(file)
-                self._place(temporary, target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        return digest
+        with source:
+            return self._write(iter(lambda: source.read(_CHUNK), b""))
 
     def read(self, digest: str) -> bytes:
         """The bytes of a blob, checked against the digest.
@@ -166,6 +134,28 @@ class BlobStore:
         except PermissionError:
             return True  # a read-only registry: what is there is there
         return True
+
+    def _write(self, chunks: Iterable[bytes | memoryview]) -> str:
+        """Keep the bytes of all chunks together, unless they are there; return their digest."""
+        hasher, size = hashlib.sha256(), 0
+        with _writing(self.folder):
+            handle, temporary = self._new_temporary()
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    for chunk in chunks:
+                        hasher.update(chunk)
+                        file.write(chunk)
+                        size += len(chunk)
+                    digest = "sha256:" + hasher.hexdigest()
+                    if self._touch(self.path(digest), size):
+                        temporary.unlink()
+                        return digest
+                    _seal(file)
+                self._place(temporary, self.path(digest))
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return digest
 
     def _new_temporary(self) -> tuple[int, Path]:
         path = self.temporary / f"{os.getpid()}-{secrets.token_hex(8)}"

@@ -23,7 +23,8 @@ from tests.core.embeddings.samples import (
 )
 from tiregistry.embeddings import folders
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.embeddings.folders import concept_images, natural, read_folder, read_path
+from tiregistry.embeddings.folders import concept_images, natural, read_folder
+from tiregistry.embeddings.neighbours import read_path
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.errors import UnreadableEmbedding
 

@@ -23,7 +23,8 @@ from safetensors.numpy import load_file
 from tests.core.embeddings.samples import find_in_pixels, vectors
 from tiregistry.concepts import Fingerprint
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.embeddings.folders import read_folder, read_path
+from tiregistry.embeddings.folders import read_folder
+from tiregistry.embeddings.neighbours import read_path
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
 from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput

@@ -77,6 +77,8 @@ def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixtur
         (["--max-steps", "3", "--set", "gradient_accumulation=4"], 2, "gradient_accumulation 4 is more than max_steps"),
         (["--lr", "0.1", "--set", "learning_rate=0.2"], 2, "learning_rate is given twice"),
         (["--no-stop", "--set", "stopping=dvar"], 2, "stopping is given twice"),
+        (["--set", "min_timestep=1000"], 2, "min_timestep 1000 is beyond the 1000 timesteps of embedded"),
+        (["--init", "toy", "--set", "progressive_steps=10"], 2, "progressive_steps needs more than one vector"),
     ],
 )
 def test_bad_options(

@@ -65,10 +65,17 @@ def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {config.resolution // factor * factor}",
         )
+    schedule = int(_read(folder / "scheduler", "scheduler_config.json").get("num_train_timesteps") or 1000)
+    if config.min_timestep >= schedule:
+        raise InvalidConfig(
+            f"min_timestep {config.min_timestep} is beyond the {schedule} timesteps of {name}", f"below {schedule}"
+        )
     vocabulary = _read(folder / "tokenizer", "vocab.json")
     check_free(request.placeholder_token, request.concept, {}, vocabulary)
     if vocabulary and config.initializer and not config.initializer.startswith("sha256:"):
         check_initializer(config.initializer, vocabulary)
+        if config.progressive_steps and config.num_vectors is None and " " not in config.initializer.strip():
+            raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
     roles = [role for role, _ in encoders]
     unknown = sorted(set(config.encoders) - set(roles))
     if unknown:

@@ -48,12 +48,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "preview_every": (0, _MANY),
     "preview_seed": (0, 2**63 - 1),
 }
-# Settings that only one way of moving the vectors understands: the value that means "not set", and what else to do.
-_CLASSIC_ONLY: dict[str, tuple[object, str]] = {
-    "weight_decay": (0.0, "the direction recipes keep the magnitude fixed"),
-    "regularization": (0.0, "use prior_strength to stay near the initializer"),
-    "max_grad_norm": (0.0, "the direction recipes only use the gradient's direction"),
-    "cross_initialization": (False, "its large start is what the direction recipes forbid"),
+# Settings that only some recipes understand: the recipes, the value that means "not set", and what else to do.
+_DIRECTED = ("direction", "quick")
+_ONLY: dict[str, tuple[tuple[str, ...], object, str]] = {
+    "weight_decay": (("classic",), 0.0, "the direction recipes keep the magnitude fixed"),
+    "regularization": (("classic",), 0.0, "use prior_strength to stay near the initializer"),
+    "max_grad_norm": (("classic",), 0.0, "the direction recipes only use the gradient's direction"),
+    "cross_initialization": (("classic",), False, "its large start is what the direction recipes forbid"),
+    "prior_strength": (_DIRECTED, TrainingConfig().prior_strength, "use regularization to stay near the initializer"),
+    "warm_start_steps": (("quick",), TrainingConfig().warm_start_steps, "it alone starts in CLIP space"),
 }
 
 
@@ -88,10 +91,10 @@ def check(config: TrainingConfig) -> None:
 
 def _check_together(config: TrainingConfig) -> None:
     assert config.max_steps is not None
-    if config.recipe != "classic":
-        for name, (unset, why) in _CLASSIC_ONLY.items():
-            if getattr(config, name) != unset:
-                raise InvalidConfig(f"{name} only works with the recipe classic, not {config.recipe}", why)
+    for name, (recipes, unset, why) in _ONLY.items():
+        if config.recipe not in recipes and getattr(config, name) != unset:
+            told = " or ".join(recipes)
+            raise InvalidConfig(f"{name} only works with the recipe {told}, not {config.recipe}", why)
     if config.gradient_accumulation > config.max_steps:
         raise InvalidConfig(
             f"gradient_accumulation {config.gradient_accumulation} is more than max_steps {config.max_steps}",
@@ -106,7 +109,7 @@ def _check_together(config: TrainingConfig) -> None:
             f"min_timestep {config.min_timestep} is not below max_timestep {config.max_timestep}", "swap them"
         )
     if config.progressive_steps:
-        if config.num_vectors == 1:
+        if config.num_vectors == 1 or (config.num_vectors is None and not config.initializer):
             raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
         if config.progressive_steps >= config.max_steps:
             raise InvalidConfig(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tools.embedded_base import outlines
 from tools.embedded_base.world.backgrounds import SIZE
+from tools.embedded_base.world.captions import CONTEXT_PHRASES, with_articles
 from tools.embedded_base.world.drawing import Postprocess, draw, sample_layout
 from tools.embedded_base.world.families import CreatureShape, ToyShape, VaseShape
 from tools.embedded_base.world.geometry import Figure
@@ -256,6 +257,12 @@ STYLE_SUBJECTS = (
     ("mushroom", "red", "forest"),
 )
 """Known kind, colour and context of the four source pictures of a style."""
+
+STYLE_CAPTIONS = tuple(
+    f"{with_articles(f'a {colour} {kind}')} {CONTEXT_PHRASES[context][0]}, in the style of {{}}"
+    for kind, colour, context in STYLE_SUBJECTS
+)
+"""What each of those pictures shows, so that what is left for the word is the style."""
 
 
 def thing_pictures(held: HeldOutThing, contexts: tuple[str, ...] = SOURCE_CONTEXTS, seed: int = 11) -> np.ndarray:

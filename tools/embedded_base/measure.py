@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from tools.embedded_base.concepts import (
     MORE_STYLES,
     MORE_THINGS,
+    STYLE_CAPTIONS,
     TEST_STYLES,
     TEST_THINGS,
     HeldOutStyle,
@@ -29,6 +30,9 @@ from tools.embedded_base.concepts import (
     thing_pictures,
 )
 from tools.embedded_base.summary import print_summary
+
+if TYPE_CHECKING:
+    from tools.embedded_base.words import Lesson
 
 PASS, GPU_PASS = 8, 96
 """Words that are learned in one pass."""
@@ -44,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--all-concepts", action="store_true", help="also the concepts kept for the final table")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="settings of the training, as JSON")
+    parser.add_argument("--no-captions", action="store_true", help="styles, too, are learned from templates alone")
     parser.add_argument("--guidance", type=float, default=3.5)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
@@ -93,7 +98,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     from tools.embedded_base.judge import load_judge
     from tools.embedded_base.prompt_accuracy import measure_prompts
     from tools.embedded_base.word_quality import Eyes, Trial, measure_style, measure_things
-    from tools.embedded_base.words import Lesson, learn_words, open_base
+    from tools.embedded_base.words import learn_words, open_base
 
     base, out, guidance = open_base(arguments.model), arguments.out, arguments.guidance
     eyes = Eyes.open(base, arguments.model, load_judge(arguments.work))
@@ -114,16 +119,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     size = PASS if base.device.type == "cpu" else GPU_PASS
     for first in range(0, len(missing), size):
         jobs = missing[first : first + size]
-        lessons = [
-            Lesson(
-                held.name,
-                thing_pictures(held) if isinstance(held, HeldOutThing) else style_pictures(held),
-                held.initializer,
-                isinstance(held, HeldOutStyle),
-                seed,
-            )
-            for seed, held in jobs
-        ]
+        lessons = [_lesson(held, seed, captions=not arguments.no_captions) for seed, held in jobs]
         vectors, seconds = learn_words(base, lessons, config)
         for (seed, held), vector in zip(jobs, vectors, strict=True):
             path = _word_file(out, held.name, seed)
@@ -155,6 +151,15 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
         ):
             np.save(out / "words" / f"{trial.held.name}_{trial.seed}.npy", features.numpy())
             _note(out, f"{trial.held.name} {trial.seed}", {"kind_of": "thing", **scores})
+
+
+def _lesson(held: HeldOutThing | HeldOutStyle, seed: int, *, captions: bool) -> "Lesson":
+    from tools.embedded_base.words import Lesson
+
+    if isinstance(held, HeldOutThing):
+        return Lesson(held.name, thing_pictures(held), held.initializer, seed=seed)
+    said = STYLE_CAPTIONS if captions else ()
+    return Lesson(held.name, style_pictures(held), held.initializer, said, style=True, seed=seed)
 
 
 def _word_file(out: Path, name: str, seed: int) -> Path:

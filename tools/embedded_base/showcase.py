@@ -1,6 +1,6 @@
 """The pictures of docs/embedded-model.md, cut from the grids of a measurement: all of them, and the worst of them.
 
-python -m tools.embedded_base.showcase --measured DIR --target docs/images
+python -m tools.embedded_base.showcase --measured DIR --styles DIR --target docs/images
 """
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tools.embedded_base.concepts import TEST_THINGS
+from tools.embedded_base.concepts import MORE_STYLES, TEST_STYLES, TEST_THINGS
 from tools.embedded_base.measure import read_results
 from tools.embedded_base.pictures import grid
 
@@ -22,6 +22,8 @@ SHOWN = ((0, 0), (0, 4), (1, 0), (1, 1), (2, 0), (2, 2), (2, 4), (3, 0), (3, 4),
 FAILED = (*((0, i) for i in range(4)), *((1, i) for i in range(8)), (3, 2), (3, 4), (3, 6))
 """Sources; the word alone, every picture that was drawn; watercolour, pixel art, cartoon."""
 WORST = 4
+STYLED = (*((0, i) for i in range(4)), *((0, i) for i in range(4, 8)), *((1, i) for i in range(4)))
+"""The sources; four known things in the style of the initializer, and in the learned style."""
 
 
 def cells(path: Path) -> np.ndarray:
@@ -41,6 +43,7 @@ def _save(pictures: np.ndarray, columns: int, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measured", type=Path, required=True, help="--out of the measurement")
+    parser.add_argument("--styles", type=Path, required=True, help="--out of the measurement of all styles")
     parser.add_argument("--target", type=Path, required=True)
     arguments = parser.parse_args()
     unseen = cells(arguments.measured / "prompts_never_trained.png")
@@ -53,6 +56,11 @@ def main() -> None:
     failed = [drawn[name][place] for name in worst for place in FAILED]
     _save(np.stack(failed), len(FAILED), arguments.target / "embedded-failures.png")
     print("worst:", *worst)
+    names = [style.name for style in TEST_STYLES + MORE_STYLES]
+    grids = [cells(arguments.styles / "grids" / f"style_{name}_0.png") for name in names]
+    _save(
+        np.stack([g[place] for g in grids for place in STYLED]), len(STYLED), arguments.target / "embedded-styles.png"
+    )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Lesson:
 
     Attributes:
         pictures: (n, 64, 64, 3) uint8.
+        captions: one a picture, with `{}` for the word; empty: the templates of Textual Inversion.
         style: a style instead of a thing.
         seed: of the whole training.
     """
@@ -37,6 +38,7 @@ class Lesson:
     name: str
     pictures: np.ndarray
     initializer: str
+    captions: Sequence[str] = ()
     style: bool = False
     seed: int = 0
 
@@ -67,7 +69,7 @@ def learn_words(
         vectors, count = start_vectors(base, own)
         images = [Image.fromarray(picture) for picture in lesson.pictures]
         latents = encode_pictures(base, images, base.resolution, flip=own.flip)
-        wording = Wording.build(own, [""] * len(images), "<word>")
+        wording = Wording.build(own, lesson.captions or [""] * len(images), "<word>")
         rule = StopRule(own) if own.stopping == "dvar" else None
         words.append(Word(lesson.name, vectors, latents, wording, own, count, rule=rule))
     started, steps = time.monotonic(), 0

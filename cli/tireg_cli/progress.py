@@ -88,7 +88,7 @@ class TrainingProgress:
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
-        hint(f"run {event.run_id}: {event.concept} {vectors} from {pictures} on {event.device}; {keys}")
+        hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
         if self._live is not None:
             self._live.update(self._task, total=self._last)
             return

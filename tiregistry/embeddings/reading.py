@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tiregistry.embeddings.containers.torch_file import looks_like_pickle, read_
 from tiregistry.embeddings.embedding import Embedding, Matrix
 from tiregistry.embeddings.families import USUAL, candidates, contradicted
 from tiregistry.embeddings.found import FoundEmbedding
-from tiregistry.embeddings.limits import MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
+from tiregistry.embeddings.limits import MAX_HEADER, MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
 from tiregistry.embeddings.provenance import KEY, Provenance
 from tiregistry.errors import DamagedEmbedding, UnreadableEmbedding
 from tiregistry.text import safe
@@ -40,6 +41,31 @@ _PRODUCERS = {
     "xti": "kohya sd-scripts (XTI)",
     "multi-token": "",
 }
+
+
+def check_beginning(head: bytes, name: str, size: int) -> bool:
+    """Refuse a safetensors file by its header, before the rest of it is there: a LoRA without a word, a whole model.
+
+    Args:
+        head: the first bytes.
+        name: the file's name.
+        size: its length in bytes.
+
+    Returns:
+        False while the header is not whole.
+
+    Raises:
+        UnreadableEmbedding: no word can be in it.
+    """
+    if len(head) < 16 or not looks_like_safetensors(head[:16]):
+        return len(head) >= 16
+    if len(head) < 8 + int.from_bytes(head[:8], "little") <= 8 + MAX_HEADER:
+        return False
+    # What looks damaged may be what has not come yet; reading the whole file will tell.
+    with suppress(DamagedEmbedding):
+        file = read_safetensors(Source(head, name, size))
+        classify(file.tensors, file.metadata)
+    return True
 
 
 def read_embedding(given: Path | bytes, *, filename: str = "") -> list[FoundEmbedding]:

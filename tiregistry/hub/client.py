@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -114,11 +114,16 @@ class Hub:
                     raise HubError(f"{safe(repo_id)} holds more than {MAX_ENTRIES} files", "it is no shared word")
         return found
 
-    def read(self, repo_id: str, sha: str, file: RemoteFile, limit: int) -> bytes:
+    def read(
+        self, repo_id: str, sha: str, file: RemoteFile, limit: int, look: Callable[[bytes], bool] | None = None
+    ) -> bytes:
         """The bytes of a file, checked against size and hash of the listing.
 
         Read over plain HTTP into memory: huggingface_hub's downloads check sizes only, believe server-chosen names in
         its cache, and fall back to stale copies.
+
+        Args:
+            look: given what has come so far, until it has seen enough and says so; what it raises ends the download.
 
         Raises:
             HubError: it is larger than `limit`, or does not come.
@@ -130,12 +135,14 @@ class Hub:
                 f"{shown} has {_size(file.size)}, more than {_size(limit)}", "it is no shared word, or a hostile one"
             )
         with self._asking(repo_id):
-            data = self._body(repo_id, sha, file, shown)
+            data = self._body(repo_id, sha, file, shown, look)
         if not file.matches(data):
             raise Damaged(f"{shown}: the bytes are not those that the Hub lists", "try again; nothing was kept")
         return data
 
-    def _body(self, repo_id: str, sha: str, file: RemoteFile, shown: str) -> bytes:
+    def _body(
+        self, repo_id: str, sha: str, file: RemoteFile, shown: str, look: Callable[[bytes], bool] | None
+    ) -> bytes:
         from huggingface_hub import hf_hub_url
 
         utils = _utils()
@@ -153,6 +160,8 @@ class Hub:
                         size += len(part)
                         if size > file.size:
                             raise Damaged(f"{shown} is longer than the Hub lists it", "try again; nothing was kept")
+                        if look is not None and look(b"".join(parts)):
+                            look = None
                 return b"".join(parts)
             except TiregError:
                 raise

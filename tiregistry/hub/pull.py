@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from tiregistry.concepts import Remote, Version
-from tiregistry.errors import HubError, InvalidInput, NotFound, UnreadableEmbedding
+from tiregistry.embeddings.reading import check_beginning
+from tiregistry.errors import HubError, InvalidInput, NotFound, TiregError, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import check_repo_id
 from tiregistry.hub.labels import take_labels, with_card
@@ -225,8 +227,10 @@ class _Pull:
                 "tireg hub search finds repositories that do",
             )
         pictures = picture_paths(files) if self.options.images else []
-        with self._fetched(info, files, [*words, *texts_beside(files), *pictures]) as folder:
-            found = register_foreign(self.registry, folder, self.repo_id, self.options.naming, info.card, words)
+        refused: dict[str, TiregError] = {}
+        with self._fetched(info, files, [*words, *texts_beside(files), *pictures], refused) as folder:
+            naming = self.options.naming
+            found = register_foreign(self.registry, folder, self.repo_id, naming, info.card, words, refused)
         return [
             self._result("already here" if was_known else "pulled", version, info, notes)
             for version, was_known, notes in found
@@ -250,8 +254,17 @@ class _Pull:
     # -- fetching ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _fetched(self, info: RepositoryInfo, files: Mapping[str, RemoteFile], paths: list[str]) -> Iterator[Path]:
+    def _fetched(
+        self,
+        info: RepositoryInfo,
+        files: Mapping[str, RemoteFile],
+        paths: list[str],
+        refused: dict[str, TiregError] | None = None,
+    ) -> Iterator[Path]:
         """A folder with the checked files, under the repository's name; gone afterwards.
+
+        Args:
+            refused: takes the files whose beginning tells that no word is in them, which are not fetched to their end.
 
         Raises:
             HubError: they are too large together, which is known before the first is fetched.
@@ -271,7 +284,16 @@ class _Pull:
                 self.progress(path, done, len(paths))
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.hub.read(self.repo_id, info.sha, files[path], MAX_BYTES))
+                is_looked_at = refused is not None and path.endswith(".safetensors")
+                look = partial(check_beginning, name=path, size=files[path].size) if is_looked_at else None
+                try:
+                    data = self.hub.read(self.repo_id, info.sha, files[path], MAX_BYTES, look)
+                except UnreadableEmbedding as error:
+                    if refused is None:
+                        raise
+                    refused[path] = error
+                else:
+                    target.write_bytes(data)
             self.progress("registering", len(paths), len(paths))
             yield folder
 

@@ -250,7 +250,13 @@ def _add_labels(registry: Registry, version: Version, word: SharedWord) -> None:
 
 
 def register_foreign(
-    registry: Registry, folder: Path, repo_id: str, naming: Naming, card: Mapping[str, Any], words: Container[str] = ()
+    registry: Registry,
+    folder: Path,
+    repo_id: str,
+    naming: Naming,
+    card: Mapping[str, Any],
+    words: Container[str] = (),
+    unfetched: Mapping[str, TiregError] | None = None,
 ) -> list[tuple[Version, bool, tuple[str, ...]]]:
     """Register the words of a repository that tireg did not write; pickles are read without being executed.
 
@@ -262,6 +268,7 @@ def register_foreign(
         card: the front matter of the repository's README; its base model and licence are believed where the files say
             nothing, because nobody else knows.
         words: those of the files that should be embeddings, relative to `folder`.
+        unfetched: those that their beginning refused.
 
     Returns:
         Per word its version, whether it was here already, and what the user should know.
@@ -281,6 +288,10 @@ def register_foreign(
     found: list[tuple[Version, bool, tuple[str, ...]]] = []
     refused: list[str] = []
     first: TiregError | None = None
+    for path, error in (unfetched or {}).items():
+        inside = safe(path, limit=120)
+        first = first or _of_repository(error, repo_id, inside)
+        refused.append(f"{inside} was left out: {error.message}")
     for outcome in import_path(registry, folder, options):
         inside = safe(outcome.path.relative_to(folder), limit=120)
         if outcome.version is not None:
@@ -288,12 +299,12 @@ def register_foreign(
             was_known = outcome.status == "already there" or bool(unused)
             found.append((outcome.version, was_known, (*outcome.notes, *unused)))
             continue
-        error = outcome.error
+        why = outcome.error
         if outcome.status == "passed over" and inside in words:
-            error = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
-        if error is not None:
-            first = first or _of_repository(error, repo_id, inside)
-            refused.append(f"{inside} was left out: {error.message}")
+            why = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
+        if why is not None:
+            first = first or _of_repository(why, repo_id, inside)
+            refused.append(f"{inside} was left out: {why.message}")
     if not found:
         if first is not None:
             raise first

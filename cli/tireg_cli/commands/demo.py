@@ -56,7 +56,7 @@ def command(out: Path, seed: int, columns: int, show: bool, again: bool) -> None
         _explain(
             "Textual Inversion teaches a frozen picture model a new word from a few pictures. The model that comes"
             " with tiregistry draws a small world of simple things at 64 pixels. It has never seen the two concepts"
-            " that it is about to learn: only one vector each is trained, the model itself does not change."
+            " that it is about to learn. Only one vector for each is trained; the model itself does not change."
         )
         tokens = []
         for number, concept in enumerate((thing, style), 1):

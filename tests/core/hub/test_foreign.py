@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.core.embeddings.samples import safetensors
 from tests.core.hub.words import BASE, learn, photo, vectors
 from tests.hub_server import HubServer
+from tiregistry.embeddings import reading
 from tiregistry.embeddings.writing import Word, writer_for
 from tiregistry.errors import Damaged, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
@@ -73,7 +75,9 @@ def test_a_pair_for_sdxl(server: HubServer, bob: Hub, here: Registry) -> None:
     assert pulled.version.embedding_digest == both.embedding.digest
 
 
-def test_words_that_were_tuned_together_with_a_lora(server: HubServer, bob: Hub, here: Registry) -> None:
+def test_words_that_were_tuned_together_with_a_lora(
+    server: HubServer, bob: Hub, here: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = word(3, "<s>", 3, clip_l=768, clip_g=1280)
     lora = safetensors({f"unet.to_q.lora_{part}.weight": both.embedding.tensors["clip_l"] for part in "AB"})
     (pair,) = writer_for("sdxl").write(both, "x").values()
@@ -97,6 +101,20 @@ def test_words_that_were_tuned_together_with_a_lora(server: HubServer, bob: Hub,
         ("<HAT>", 1),
     }
     assert any("lora.safetensors was left out: this is a LoRA" in note for r in results for note in r.notes)
+
+    # A large one is told by its header, and the rest of it is not fetched.
+    whole = safetensors({f"unet.to_q.lora_{part}.weight": np.zeros((1024, 1024), np.float32) for part in "AB"})
+    server.add_repo("bob/both", {"dog_emb.safetensors": pair, "my-style.safetensors": whole})
+    read: list[int] = []
+
+    def look(head: bytes, name: str, size: int) -> bool:
+        read.append(len(head))
+        return reading.check_beginning(head, name, size)
+
+    monkeypatch.setattr("tiregistry.hub.pull.check_beginning", look)
+    (pulled,) = pull_repository(here, "bob/both", bob)
+    assert pulled.notes == ("my-style.safetensors was left out: this is a LoRA without a learned word in it",)
+    assert max(read) < len(whole) // 2
 
     server.add_repo("bob/lora", {"pytorch_lora_weights.safetensors": lora})
     with pytest.raises(UnreadableEmbedding, match="LoRA without a learned word"):

@@ -23,7 +23,8 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -66,7 +67,7 @@ class Watched:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.kill(self.pid, signal.SIGTERM)
-        self.read(lambda: False, 20.0)
+        self.read(lambda: False)  # who does not read keeps it from ending
         os.waitpid(self.pid, 0)
         os.close(self._terminal)
 
@@ -138,19 +139,40 @@ def frames(folder: Path, repeats: int) -> None:
 
 
 def keys(folder: Path, repeats: int) -> None:
-    """From a key to the frame that shows what it did: alone, and beside a training on the embedded base."""
+    """From a key to the frame that shows what it did: alone, and beside trainings on the embedded base."""
     home = registry_of(folder / "keys", 1000)
     print(f"key to paint, cursor down and up among 1,000 words, {repeats * 10} keys:")
     _keys("alone", home, repeats)
+    for what, options in {"beside a queued training": ["--detach"], "beside one in a terminal": []}.items():
+        with _training(home, options):
+            _keys(what, home, repeats)
+
+
+@contextmanager
+def _training(home: Path, options: list[str]) -> Iterator[None]:
+    """A training that is at work within the block."""
+    from tiregistry.registry.registry import Registry
+    from tiregistry.runs.control import cancel
+
     command = [sys.executable, "-m", "tireg_cli", "train", "robot", str(PICTURES), "--no-stop", "--max-steps", "5000"]
     environment = {**os.environ, "TIREG_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path[:3])}
-    training = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _await_steps(home, training)
-        _keys("beside a training", home, repeats)
-    finally:
-        training.terminate()
-        training.wait()
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    # A session of its own, as each terminal has one: processors are shared out among sessions first.
+    process = subprocess.Popen([*command, *options], env=environment, start_new_session=True, **silent)
+    with Registry.open(home) as registry:
+        end = time.monotonic() + PATIENCE * 3
+        while not (runs := registry.runs(status="running", limit=1)) or runs[0].step < 3:
+            if process.poll() or time.monotonic() > end:
+                raise SystemExit("the training did not begin")
+            time.sleep(0.5)
+        try:
+            yield
+        finally:
+            cancel(registry, runs[0])
+            while registry.run(runs[0].id).status == "running":
+                time.sleep(0.2)
+            registry.remove_run(runs[0].id)
+            process.wait()
 
 
 def _keys(what: str, home: Path, repeats: int) -> None:
@@ -170,20 +192,7 @@ def _keys(what: str, home: Path, repeats: int) -> None:
             tui.read(lambda: False, 0.15)  # as fast as someone looks through a list
     found.sort()
     late = found[int(len(found) * 0.95)]
-    print(f"  {what:<20} median {statistics.median(found):.0f} ms, 95 % {late:.0f} ms, most {found[-1]:.0f} ms")
-
-
-def _await_steps(home: Path, training: subprocess.Popen[bytes]) -> None:
-    """Wait until a training has begun to learn."""
-    from tiregistry.registry.registry import Registry
-
-    end = time.monotonic() + PATIENCE * 3
-    with Registry.open(home) as registry:
-        while training.poll() is None and time.monotonic() < end:
-            if any(run.step > 2 for run in registry.runs(limit=1)):
-                return
-            time.sleep(0.5)
-    raise SystemExit("the training did not begin")
+    print(f"  {what:<26} median {statistics.median(found):.0f} ms, 95 % {late:.0f} ms, most {found[-1]:.0f} ms")
 
 
 def pictures(repeats: int) -> None:

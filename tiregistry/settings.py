@@ -71,6 +71,12 @@ SETTINGS: tuple[Setting, ...] = (
         ("auto", "cpu", "mps", "cuda", "cuda:*"),
     ),
     Setting(
+        "niceness",
+        "5",
+        "how far a background training gives way to other programs: 0 not at all, 19 until they are idle",
+        ("0", "5", "10", "15", "19"),
+    ),
+    Setting(
         "output", "", "folder for generated pictures; empty: the current folder, in the terminal UI the registry's"
     ),
     Setting(
@@ -91,6 +97,7 @@ class Settings:
     theme: str = _BY_NAME["theme"].default
     notify: str = _BY_NAME["notify"].default
     device: str = _BY_NAME["device"].default
+    niceness: str = _BY_NAME["niceness"].default
     output: str = _BY_NAME["output"].default
     pictures: str = _BY_NAME["pictures"].default
     wildcards: str = _BY_NAME["wildcards"].default

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageColor
 
-from tests.terminal.running import LAUNCH, expected
+from tests.terminal.running import LAUNCH, a_picture_for_every_screen, expected, one_word
 from tests.terminal.test_encoders import difference
-from tests.tui.conftest import add_version
-from tiregistry.registry.registry import Registry
 
 pytestmark = pytest.mark.slow
-_PATIENCE = 90.0
+_PATIENCE = 200.0
 
 
 def needs(*programs: str) -> None:
@@ -63,35 +63,87 @@ OLD_KITTY = [
 ]
 
 
-def red_square(shot: Image.Image) -> tuple[int, int, int, int] | None:
-    """Where the picture's red square is on a screenshot: left, top, right, bottom."""
-    red, green, blue = shot.split()
-    mask = Image.merge(
-        "RGB", (red.point(lambda v: 255 * (v > 200)), green.point(lambda v: 255 * (v < 60)), blue)
-    ).convert("RGB")
-    bright, dark, low = mask.split()
-    both = Image.composite(bright, Image.new("L", shot.size), dark)
-    return Image.composite(both, Image.new("L", shot.size), low.point(lambda v: 255 * (v < 60))).getbbox()
+def square(shot: Image.Image, color: str) -> tuple[int, int, int, int] | None:
+    """Where the picture's square of a pure colour is on a screenshot: left, top, right, bottom."""
+    mask = Image.new("L", shot.size, 255)
+    for band, value in zip(shot.split(), ImageColor.getrgb(color)[:3], strict=True):
+        mask = ImageChops.darker(mask, band.point(lambda v, high=value > 128: 255 * (v > 230 if high else v < 60)))
+    return mask.getbbox()
 
 
-@pytest.mark.parametrize("terminal", [XTERM, OLD_KITTY], ids=["xterm", "kitty"])
-def test_the_screen_shows_the_picture(terminal: list[str], display: str, tmp_path: Path) -> None:
+def newer_kitty() -> list[str]:
+    """A kitty that knows placeholders: `$TIREG_TEST_KITTY`, or the one that is installed."""
+    program = os.environ.get("TIREG_TEST_KITTY", "kitty")
+    needs(program)
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"kitty (\d+)\.(\d+)", said)
+    if version is None or (int(version[1]), int(version[2])) < (0, 28):
+        pytest.skip(
+            f"{said.partition(' created')[0].strip() or program} is older than 0.28; TIREG_TEST_KITTY names another"
+        )
+    return [program, *OLD_KITTY[1:]]
+
+
+# What is found out about the terminal is kept in a file; it has all the time that a busy machine needs to answer.
+TOLD = """
+import sys, tiregistry.graphics.detection as detection
+found = detection.detect
+def detect(*arguments, **options):
+    terminal = found(*arguments, **options, seconds=30.0)
+    open(sys.argv[2], "w").write(f"{terminal.protocol} {terminal.in_tmux}")
+    return terminal
+detection.detect = detect
+"""
+CODE = LAUNCH.replace("from tireg_tui", TOLD.strip() + "\nfrom tireg_tui", 1)
+PLACES = [("library", "red"), ("compose", "lime")]
+
+
+@pytest.mark.parametrize(("terminal", "protocol"), [(XTERM, "sixel"), (OLD_KITTY, "kitty")], ids=["xterm", "kitty"])
+def test_the_screen_shows_the_picture(terminal: list[str], protocol: str, display: str, tmp_path: Path) -> None:
     needs(terminal[0])
-    home = tmp_path / "home"
-    with Registry.open(home) as registry:
-        add_version(registry, "gnome", 1, color="red")
-    runtime = tmp_path / "runtime"
+    assert shown_on(terminal, display, tmp_path).startswith(protocol)
+
+
+@pytest.mark.parametrize(("place", "color"), PLACES)
+def test_placeholders_in_a_newer_kitty(place: str, color: str, display: str, tmp_path: Path) -> None:
+    assert shown_on(newer_kitty(), display, tmp_path, place, color) == "kitty False"
+
+
+@pytest.mark.parametrize(("place", "color"), PLACES)
+def test_placeholders_through_tmux(place: str, color: str, display: str, tmp_path: Path) -> None:
+    needs("tmux")
+    terminal = newer_kitty()
+    conf = tmp_path / "tmux.conf"
+    conf.write_text("set -g allow-passthrough on\n")
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path may not be long
+        tmux = [str(shutil.which("tmux")), "-S", f"{folder}/socket", "-f", str(conf)]
+        try:
+            found = shown_on([*terminal, *tmux, "new-session"], display, tmp_path, place, color)
+            text = subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True).stdout
+        finally:
+            subprocess.run([*tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
+    assert found == "kitty True"
+    # No answer of the terminal was typed into the field that has the focus, or is next to it.
+    assert ("type to filter" if place == "library" else "a photo of <word>") in text
+
+
+def shown_on(terminal: list[str], display: str, folder: Path, place: str = "library", color: str = "red") -> str:
+    """Open the UI on a real terminal and wait until its picture is the source picture; what detection has found."""
+    home = (one_word if place == "library" else a_picture_for_every_screen)(folder / "home")
+    (home / "tui.json").write_text(json.dumps({"place": place}))
+    runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     environment = {
         name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR", "TIREG_IMAGES")
     }
     environment |= {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     environment |= {"TIREG_HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "SSH_TTY": "/dev/pts/9"}
-    path = json.dumps([entry for entry in sys.path if entry])
+    path, told = json.dumps([entry for entry in sys.path if entry]), folder / "told"
     window = subprocess.Popen(
-        [*terminal, sys.executable, "-c", LAUNCH, path], env=environment, stderr=subprocess.DEVNULL
+        [*terminal, sys.executable, "-c", CODE, path, str(told)], env=environment, stderr=subprocess.DEVNULL
     )
-    shot_file = Path(os.environ.get("TIREG_TEST_SHOTS", tmp_path)) / f"{terminal[0]}.png"
+    name = f"{Path(terminal[0]).name}-{place}.png"
+    shot_file = Path(os.environ.get("TIREG_TEST_SHOTS", folder)) / name
     best = 255.0
     try:
         end = time.monotonic() + _PATIENCE
@@ -105,13 +157,14 @@ def test_the_screen_shows_the_picture(terminal: list[str], display: str, tmp_pat
             if taken.returncode:
                 continue
             shot = Image.open(shot_file).convert("RGB")
-            box = red_square(shot)
+            box = square(shot, color)
             if box is None or box[2] - box[0] < 40:
                 continue
             half = (box[2] - box[0]) // 2, (box[3] - box[1]) // 2
             whole = shot.crop((box[0] - half[0], box[1] - half[1], box[2] + half[0], box[3] + half[1]))
-            best = min(best, difference(whole, expected("red", whole.size), blur=1.0))
+            best = min(best, difference(whole, expected(color, whole.size), blur=1.0))
     finally:
         window.terminate()
         window.wait()
     assert best <= 12, f"mean difference {best:.1f} of 255"
+    return told.read_text()

@@ -16,6 +16,7 @@ import pytest
 
 from tireg_tui.line_child import LineChild
 from tireg_tui.processes import ChildFailed, output_of_command
+from tiregistry.runs.priority import NICENESS
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_asked_and_ended(talks: list[str], tmp_path: Path, monkeypatch: pytest.M
     assert asyncio.run(story()) < 30
     gc.collect()
     assert complaints == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no niceness")
+@pytest.mark.parametrize("gives_way", [False, True])
+def test_who_works_hard_gives_way_to_the_keys(gives_way: bool, tmp_path: Path) -> None:
+    async def niceness() -> object:
+        child = LineChild(tmp_path)
+        # It asks when it is told to: by then its parent has gone on.
+        tell = "import json, os; input(); print(json.dumps({'nice': os.getpriority(os.PRIO_PROCESS, 0)}), flush=True)"
+        await child.start([sys.executable, "-c", tell], gives_way=gives_way)
+        await child.send({})
+        answer = await child.receive()
+        await child.stop()
+        return answer["nice"]
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert asyncio.run(niceness()) == (max(own, NICENESS) if gives_way else own)
 
 
 def test_given_up(talks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ from tiregistry.concepts import Run
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.liveness import adopt_dead_runs
+from tiregistry.runs.priority import NICENESS, give_way
+from tiregistry.settings import Settings
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder
 
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tiregistry.runs.worker", description=__doc__)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     wanted = parser.parse_args(argv).device
+    give_way(_niceness())
     from tiregistry.bases.devices import choose_device
     from tiregistry.training.run import device_name
 
@@ -45,18 +48,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     usual = device_name(str(choose_device("auto")))
     with Registry.open() as registry, _stop_on_signals() as stop:
         lock = _device_lock(registry.home, device)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            return 0
-        try:
-            sound = _work(registry, device, stop, any_device=device == usual)
-        finally:
-            lock.release()
+        any_device = device == usual
+        while True:
+            try:
+                lock.acquire(timeout=PATIENCE)
+            except Timeout:
+                return 0
+            try:
+                sound = _work(registry, device, stop, any_device=any_device)
+            finally:
+                lock.release()
+            # A busy machine may let this process wait between its last look and here, longer than a second worker
+            # has patience; what that one was started for is seen now.
+            if not sound or stop() or not _any_waits(registry, device, any_device=any_device):
+                break
     if not sound:
         # After an unexpected error the device's state is not to be trusted: go on in a new process.
         os.execv(sys.executable, [sys.executable, "-m", "tiregistry.runs.worker", "--device", wanted])
     return 0
+
+
+def _niceness() -> int:
+    """How far to give way; settings that cannot be read stop no training."""
+    try:
+        return int(Settings.load().niceness)
+    except TiregError:
+        return NICENESS
 
 
 def _work(registry: Registry, device: str, stop: Callable[[], bool], *, any_device: bool) -> bool:
@@ -79,6 +96,12 @@ def _work(registry: Registry, device: str, stop: Callable[[], bool], *, any_devi
             return False
         gc.collect()
     return True
+
+
+def _any_waits(registry: Registry, device: str, *, any_device: bool) -> bool:
+    """Whether there is a run that this worker could take."""
+    devices = (device, "") if any_device else (device,)
+    return any(run.device in devices and run.pid is None and not run.held for run in registry.queue())
 
 
 def _carry_out(registry: Registry, runs: Sequence[Run], stop: Callable[[], bool]) -> bool:

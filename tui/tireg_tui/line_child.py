@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tireg_tui.processes import ChildFailed, end, environment, failure, is_gone
+from tiregistry.runs.priority import lower_priority
 from tiregistry.text import safe
 
 _LONGEST_LINE = 1 << 26
@@ -33,8 +34,11 @@ class LineChild:
         """Whether there is a process that can be asked."""
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, command: Sequence[str]) -> None:
+    async def start(self, command: Sequence[str], *, gives_way: bool = False) -> None:
         """Start the process; one from before is ended.
+
+        Args:
+            gives_way: it keeps processors busy, which keys shall not wait for.
 
         Raises:
             OSError: no process started.
@@ -48,6 +52,8 @@ class LineChild:
             env=environment(self._home),
             limit=_LONGEST_LINE,
         )
+        if gives_way:
+            lower_priority(process.pid)
         assert process.stderr is not None
         # Nobody else empties that pipe, and a child that talks much would wait for room in it.
         self._talk = asyncio.create_task(process.stderr.read())

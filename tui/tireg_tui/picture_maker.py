@@ -61,7 +61,7 @@ class PictureMaker:
         """
         if base != self._base or not self.is_warm:
             options = ["gen", "-", "--out", str(self._folder), *(["--base", base] if base else [])]
-            await self._child.start(command_line(options))
+            await self._child.start(command_line(options), gives_way=True)
             self._base, self._lines = base, 0
         waiting = set(range(self._lines + 1, self._lines + 1 + len(requests)))
         self._lines += len(requests)

@@ -17,10 +17,13 @@ import pytest
 
 from tiregistry.errors import Conflict, InvalidInput, RunNotFound
 from tiregistry.registry.registry import Registry
+from tiregistry.runs import worker
 from tiregistry.runs.control import cancel, queue_again, remove, watch
 from tiregistry.runs.executor import start_worker
 from tiregistry.runs.liveness import SILENT_SECONDS, adopt_dead_runs, is_dead
+from tiregistry.runs.priority import NICENESS
 from tiregistry.runs.queue import enqueue
+from tiregistry.settings import FILE
 from tiregistry.training.events import Preparing, StepDone
 from tiregistry.training.journal import Journal, JournalReader
 from tiregistry.training.request import TrainingRequest, request_of
@@ -120,6 +123,24 @@ def test_a_worker_that_is_killed_is_gone_for_its_parent_too(registry: Registry) 
         time.sleep(0.02)
 
 
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="there is no niceness")
+@pytest.mark.parametrize(
+    ("settings", "niceness"),
+    [("", NICENESS), ('niceness = "15"', 15), ("no = settings", NICENESS)],
+)
+def test_a_worker_gives_way(registry: Registry, settings: str, niceness: int) -> None:
+    (registry.home / FILE).write_text(settings)
+    wanted = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
+    worker = start_worker(registry.home, "cpu")
+    try:
+        end = time.monotonic() + 60
+        while os.getpriority(os.PRIO_PROCESS, worker) != wanted:  # it ends by itself only after loading torch
+            assert time.monotonic() < end, "it did not give way"
+            time.sleep(0.02)
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
 def test_a_look_at_a_run_does_not_keep_it_from_being_carried_out(registry: Registry) -> None:
     folder = run_folder(registry, "x")
     looks = threading.Event()
@@ -202,3 +223,22 @@ def test_a_journal_with_half_a_line_and_strangers(tmp_path: Path) -> None:
     reader = JournalReader(tmp_path)
     assert list(reader.new()) == [Preparing("loading")]
     assert list(reader.new()) == []
+
+
+def test_a_worker_looks_once_more_when_it_has_let_the_device_go(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def work(opened: Registry, device: str, *_: object, **__: object) -> bool:
+        looks.append(device)
+        if len(looks) == 1:  # queued after the last look; the worker that was started for it has lost patience
+            opened.create_run("late", {}, 1, device)
+        else:
+            opened.claim_run(device=device, pid=1)
+        return True
+
+    monkeypatch.setattr(worker, "_work", work)
+    monkeypatch.setattr(worker, "give_way", lambda _: None)  # that would be this process
+    assert worker.main(["--device", "cpu"]) == 0
+    assert looks == ["cpu", "cpu"]

@@ -18,6 +18,7 @@ from tiregistry.runs.executor import start_worker
 from tiregistry.runs.liveness import _process_exists, is_dead
 from tiregistry.runs.queue import enqueue
 from tiregistry.runs.worker import LOG
+from tiregistry.settings import FILE
 from tiregistry.training.events import StepDone
 from tiregistry.training.journal import JournalReader
 from tiregistry.training.request import TrainingRequest
@@ -34,6 +35,12 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
     torch.set_num_threads(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def not_nice(registry: Registry) -> None:
+    """On a machine that is busy with other tests, a worker that gives way would be waited for too long."""
+    (registry.home / FILE).write_text('niceness = "0"\n')
 
 
 def until(what: Callable[[], bool], seconds: float = 400.0) -> None:

@@ -100,16 +100,33 @@ def _table(tensor: StoredTensor) -> npt.NDArray[Any]:
 def _words(tokenizer: Path, count: int) -> list[str]:
     """The whole word that each of `count` ids stands for; empty text for parts of words and marks.
 
-    CLIP ends whole words with `</w>`, T5 begins them with `▁`.
+    CLIP ends whole words with `</w>` and writes them in signs for bytes; T5 begins them with `▁`.
     """
     words = [""] * count
     for token, index in _tokens(tokenizer):
         if isinstance(token, str) and type(index) is int and 0 <= index < count:
             if token.endswith("</w>"):
-                words[index] = token.removesuffix("</w>")
+                words[index] = _text(token.removesuffix("</w>"))
             elif token.startswith("▁"):
                 words[index] = token.removeprefix("▁")
     return words
+
+
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_OTHERS = sorted(set(range(256)) - set(_PRINTABLE))
+_BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + n): byte for n, byte in enumerate(_OTHERS)}
+"""Sign of byte-level BPE (GPT-2's table) to the byte that it stands for."""
+
+
+def _text(signs: str) -> str:
+    """The text of a token of byte-level BPE; empty when its bytes are only a part of a letter, or cannot be seen."""
+    if not all(sign in _BYTES for sign in signs):
+        return signs  # of a tokenizer whose signs are letters
+    try:
+        text = bytes(_BYTES[sign] for sign in signs).decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return text if text.isprintable() and not text.isspace() else ""
 
 
 def _tokens(tokenizer: Path) -> Iterable[tuple[Any, Any]]:

@@ -13,7 +13,7 @@ from tests.models import WORDS, tiny_sd
 from tiregistry.concepts import BaseModel, Fingerprint
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.exchange.importing import ImportOptions, import_path
-from tiregistry.exchange.vocabularies import Vocabularies
+from tiregistry.exchange.vocabularies import Vocabularies, _words
 from tiregistry.registry.registry import Registry
 
 
@@ -38,6 +38,12 @@ def test_words_are_found_in_the_models_own_files(tmp_path):
         (inspection,) = vocabularies.inspect(Embedding({encoder: word[None]}))
         assert inspection.nearest[0][0][0] == "teapot"
         assert inspection.base_name == "tiny"
+
+
+def test_tokens_of_bytes_are_read_as_text_and_parts_of_letters_are_no_words(tmp_path):
+    tokens = ["cat</w>", "caf\u00c3\u00a9</w>", "\u0141</w>", "\u0120</w>", "ca", "\u9676</w>"]
+    (tmp_path / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+    assert _words(tmp_path, 7) == ["cat", "café", "", "", "", "陶", ""]
 
 
 def test_an_unknown_width_is_told_by_the_base_model_at_hand(tmp_path):

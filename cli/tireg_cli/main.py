@@ -105,9 +105,11 @@ def cli(ctx: click.Context) -> int | None:
                   tireg gen "an oil painting of <gnome>" --show
     """
     if ctx.invoked_subcommand is None:
-        from tireg_cli.commands import tui
+        from tireg_cli.terminal import has_terminal
 
-        if tui.has_terminal():
+        if has_terminal():
+            from tireg_cli.commands import tui
+
             code: int = ctx.invoke(tui.command)
             return code
         click.echo(ctx.get_help())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import click
 
+from tireg_cli.terminal import has_terminal
 from tiregistry.errors import InvalidInput
 
 
@@ -31,9 +29,3 @@ def command(images: str) -> int:
     from tireg_tui.launch import run
 
     return run(images)
-
-
-def has_terminal() -> bool:
-    """Whether keys can be read and a screen be drawn."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"

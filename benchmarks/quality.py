@@ -84,7 +84,7 @@ def main() -> None:
         for training in group:
             for point in trail(records.folder / training.key):
                 end = records.ends.get(training.key, {"step": -1})["step"]
-                wanted = point.step == end or point.step in training.looks
+                wanted = point.step == end or (point.step in training.looks and not arguments.ends)
                 if is_over() or not wanted or point.step in records.scores.get(training.key, {}):
                     continue
                 rows = {role: torch.from_numpy(array.copy()) for role, array in point.embedding().tensors.items()}
@@ -113,6 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many; 0: when all is done")
     parser.add_argument("--together", type=int, default=4, help="concepts trained in one pass")
     parser.add_argument("--report", action="store_true", help="only print the tables of what is there")
+    parser.add_argument("--ends", action="store_true", help="judge the ends only, for now; looks can be judged later")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()

@@ -20,10 +20,10 @@ MAX_VECTORS = 64
 # What each recipe means where the user says nothing.
 _RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
     "direction": {
-        "learning_rate": 2e-2,
+        "learning_rate": 0.3,
         "lr_scheduler": "cosine",
-        "max_steps": 300,
-        "batch_size": 8,
+        "max_steps": 100,
+        "batch_size": 4,
         "stopping": "dvar",
     },
     "classic": {
@@ -64,7 +64,7 @@ class TrainingConfig:
     `classic`: AdamW on the free vector (Gal et al. 2022). `quick`: the vectors are first fitted to the pictures in CLIP
     space, without the denoiser, then a few `direction` steps follow; needs a base model with a vision tower."""
     max_steps: int | None = None
-    """Most optimiser steps. Usual range 100 to 1000 for `direction`, 1000 to 5000 for `classic`."""
+    """Most optimiser steps. Usual range 50 to 500 for `direction`, 1000 to 5000 for `classic`."""
     batch_size: int | None = None
     """Samples per batch and word."""
     gradient_accumulation: int = 1
@@ -73,7 +73,7 @@ class TrainingConfig:
     """Samples that go through the model at once; 0 means a whole batch. Smaller needs less memory, same result up to
     rounding. When memory runs out it is halved by itself, and a notice says so."""
     learning_rate: float | None = None
-    """`direction` and `quick`: radians per step on the unit sphere, usual range 5e-3 to 5e-2.
+    """`direction` and `quick`: radians per step on the unit sphere, usual range 0.02 to 0.5.
     `classic`: AdamW's rate before it is multiplied by the samples per step, as in the paper's code."""
     lr_scheduler: LrScheduler | None = None
     """Course of the learning rate over `max_steps`: `constant`, `cosine` or `linear` down to zero."""
@@ -103,9 +103,9 @@ class TrainingConfig:
     stopping: Stopping | None = None
     """`dvar`: stop when the loss on a fixed batch no longer changes (Voronov et al. 2023), and keep the vectors that
     were best on that batch; `max_steps` is the cap. `none`: all steps, keep the last vectors."""
-    stop_every: int = 10
+    stop_every: int = 20
     """`dvar`: steps between two looks at the fixed batch."""
-    stop_window: int = 100
+    stop_window: int = 60
     """`dvar`: the last steps whose variance is compared with that of the whole course."""
     stop_threshold: float = 0.1
     """`dvar`: stop when variance of the window / variance of the whole course falls below this."""

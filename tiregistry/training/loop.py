@@ -13,7 +13,7 @@ from tiregistry.training.config import TrainingConfig
 from tiregistry.training.dataset import EVALUATION, Latents, draw
 from tiregistry.training.events import StopReason
 from tiregistry.training.model_pass import ModelPass
-from tiregistry.training.stopping import StopRule
+from tiregistry.training.stopping import StopRule, fixed_batch_size
 from tiregistry.training.vectors import Rows, Vectors, learning_rate_at
 from tiregistry.training.wording import Wording
 
@@ -149,7 +149,7 @@ def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) ->
         return
     steps = model.objective.timesteps
     draws = [
-        draw(w.latents, w.wording, w.config, steps, EVALUATION, max(8, w.config.batch_size or 0)) if w in due else None
+        draw(w.latents, w.wording, w.config, steps, EVALUATION, fixed_batch_size(w.config)) if w in due else None
         for w in words
     ]
     for word, loss in zip(words, model.losses(words, draws), strict=True):

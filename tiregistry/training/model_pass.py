@@ -38,6 +38,7 @@ class ModelPass:
         self.objective = make_objective(base)
         self.notices: list[str] = []
         self._micro_batch = _micro_batch(words)
+        self._batch = max(8, sum(word.config.batch_size or 1 for word in words))
         self._captions = CaptionStates(base, words)
         self._denoiser = _prepared_denoiser(base, words)
 
@@ -100,7 +101,8 @@ class ModelPass:
             Every word's mean loss, and whether its gradients are finite.
         """
         samples = Samples.of(words, draws, self.base.device)
-        size = self._micro_batch or len(samples)
+        # The fixed batch of a stopping rule is larger than a step's; it must not need more memory.
+        size = self._micro_batch or (len(samples) if scale else self._batch)
         losses = []
         for start in range(0, len(samples), size):
             part = slice(start, start + size)

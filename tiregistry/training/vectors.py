@@ -58,7 +58,8 @@ class DirectionVectors:
     Free vectors grow far beyond the vocabulary's norms and then drown the rest of the prompt; keeping the magnitude at
     the vocabulary's mean norm keeps words editable (Directional Textual Inversion, ICLR 2026). Each step projects the
     gradient onto the tangent space, averages it with momentum, moves by `learning_rate` radians along the averaged
-    direction and returns to the sphere.
+    direction and returns to the sphere. The average counts for what has gone into it (as in Adam, Kingma & Ba 2015,
+    section 3): without that the first ten steps would hardly move.
     """
 
     MOMENTUM = 0.9
@@ -72,6 +73,7 @@ class DirectionVectors:
         moving = learned or tuple(start)
         self._directions = {role: d.clone().requires_grad_(role in moving) for role, d in self._start.items()}
         self._momentum = {role: torch.zeros_like(d) for role, d in self._start.items()}
+        self._averaged = {role: torch.zeros_like(d[:, :1]) for role, d in self._start.items()}
 
     def rows(self) -> Rows:
         return {role: d * self._norms[role] for role, d in self._directions.items()}
@@ -91,8 +93,10 @@ class DirectionVectors:
             gradient = gradient - self._prior_strength * self._start[role]
             tangent = gradient - (gradient * direction).sum(-1, keepdim=True) * direction
             # Unit length first: the size of a diffusion gradient says more about the timestep than about the word.
-            momentum = self._momentum[role].mul_(self.MOMENTUM).add_(unit(tangent) * used, alpha=1 - self.MOMENTUM)
-            move = momentum - (momentum * direction).sum(-1, keepdim=True) * direction
+            momentum, averaged = self._momentum[role], self._averaged[role].add_(used)
+            momentum.copy_(torch.where(used, momentum.lerp(unit(tangent), 1 - self.MOMENTUM), momentum))
+            mean = momentum / (1 - self.MOMENTUM**averaged).clamp(min=1e-12)
+            move = mean - (mean * direction).sum(-1, keepdim=True) * direction
             direction.copy_(torch.where(used, unit(direction - learning_rate * move), direction))
 
     @torch.no_grad()
@@ -100,16 +104,19 @@ class DirectionVectors:
         for role, direction in self._directions.items():
             direction.copy_(unit(rows[role].to(direction.device)))
             self._momentum[role].zero_()
+            self._averaged[role].zero_()
 
     def state(self) -> dict[str, torch.Tensor]:
         out = {f"direction.{role}": d.detach().cpu() for role, d in self._directions.items()}
-        return out | {f"momentum.{role}": m.cpu() for role, m in self._momentum.items()}
+        out |= {f"momentum.{role}": m.cpu() for role, m in self._momentum.items()}
+        return out | {f"averaged.{role}": count.cpu() for role, count in self._averaged.items()}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
             for role, direction in self._directions.items():
                 direction.copy_(state[f"direction.{role}"])
                 self._momentum[role].copy_(state[f"momentum.{role}"])
+                self._averaged[role].copy_(state[f"averaged.{role}"])
 
 
 class FreeVectors:

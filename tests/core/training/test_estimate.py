@@ -36,11 +36,11 @@ def test_the_models_own_files_tell(tmp_path: Path) -> None:
         assert found.may_stop_earlier
         assert found.seconds is not None
         assert "reckoned" in found.basis
-        twice = estimate_training(registry, request(max_steps=600), CPU)
+        twice = estimate_training(registry, request(max_steps=200), CPU)
         assert twice.seconds == pytest.approx(2 * found.seconds)
         larger = estimate_training(registry, request(batch_size=16), CPU)
         assert larger.memory > found.memory
-        split = estimate_training(registry, request(batch_size=16, micro_batch=8), CPU)
+        split = estimate_training(registry, request(batch_size=16, micro_batch=4), CPU)
         assert split.memory == found.memory
         half = estimate_training(registry, request(precision="bf16"), CPU)
         assert half.memory < found.memory

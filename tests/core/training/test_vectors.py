@@ -51,6 +51,15 @@ def test_a_vector_without_gradient_does_not_move() -> None:
     assert not torch.equal(after[0], before[0])
 
 
+def test_the_first_step_is_as_long_as_the_learning_rate_says() -> None:
+    vectors = directions()
+    before = vectors.rows()["clip_l"].detach().clone()
+    pull(vectors, torch.randn(2, 6, generator=torch.Generator().manual_seed(3)))
+    vectors.update(0.1)
+    turned = torch.cosine_similarity(vectors.rows()["clip_l"].detach(), before, dim=-1).clamp(max=1).acos()
+    assert torch.allclose(turned, torch.full((2,), 0.1).atan(), atol=1e-3)
+
+
 def test_free_vectors_move_as_adamw() -> None:
     vectors = free(weight_decay=0.01)
     parameter = start()["clip_l"].clone().requires_grad_(True)

@@ -37,7 +37,8 @@ def check_base(registry: Registry, request: TrainingRequest) -> str:
     folder = locate_base(source, revision)
     check_folder(folder, safe(name), request)
     known = next((base for base in registry.bases() if base.name == name), None)
-    check_continued(continued_version(registry, request.config), known.fingerprint if known else None, name)
+    version = continued_version(registry, request.config)
+    check_continued(version, known.fingerprint if known else None, name, family_of_folder(folder))
     return name
 
 

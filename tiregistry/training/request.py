@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import ConceptType, Fingerprint, Run, SourceImage, Version
+from tiregistry.concepts import ConceptType, Family, Fingerprint, Run, SourceImage, Version
 from tiregistry.errors import (
     ConceptNotFound,
     Conflict,
@@ -157,13 +157,20 @@ def continued_version(registry: Registry, config: TrainingConfig) -> Version | N
     return found[0]
 
 
-def check_continued(version: Version | None, base: Fingerprint | None, base_name: str) -> None:
-    """Refuse to continue a version on a base model with another token-embedding table.
+def check_continued(
+    version: Version | None, base: Fingerprint | None, base_name: str, family: Family | None = None
+) -> None:
+    """Refuse to continue a version on a base model with another token-embedding table, or of another family.
+
+    Args:
+        base: None when the model has not been read yet; then `family` alone decides.
 
     Raises:
         WrongBaseModel: says which.
     """
-    if version is not None and version.fingerprint is not None and version.fingerprint.fit(base) == "other":
+    if version is None or version.fingerprint is None:
+        return
+    if version.fingerprint.fit(base) == "other" or family not in (None, version.fingerprint.family):
         raise WrongBaseModel(
             f"{version.reference} was learned on {version.base_name}, not on {base_name}",
             f"add --base {version.base_name}, or start from a phrase",

@@ -22,7 +22,7 @@ class BundledConcept:
     Attributes:
         initializer: a vocabulary word of the embedded base model close to it.
         caption: what it is, in plain words.
-        folder: where its pictures are.
+        folder: where its pictures are, a style's with captions.
     """
 
     name: str
@@ -33,15 +33,8 @@ class BundledConcept:
 
     @property
     def config(self) -> TrainingConfig:
-        """How the demonstration learns it: with the settings that the embedded base model's card was measured with."""
-        return TrainingConfig(
-            concept_type=self.concept_type,
-            initializer=self.initializer,
-            learning_rate=4e-2,
-            max_steps=120,
-            batch_size=4,
-            flip=False,
-        )
+        """How the demonstration learns it: as `tireg train` would, and as the embedded base model's card was measured."""
+        return TrainingConfig(concept_type=self.concept_type, initializer=self.initializer, flip=False)
 
 
 def bundled_concepts() -> list[BundledConcept]:

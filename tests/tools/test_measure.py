@@ -68,7 +68,7 @@ def test_what_several_trials_need_is_drawn_once_and_goes_back_to_each(monkeypatc
     trials = [Trial(thing, seed, vector, vector) for seed in (0, 1)]
     results = measure_things(Mock(), eyes, trials, tmp_path, 3.5)
     assert [set(scores) >= {"text", "context_right", "judge_word"} for scores, _ in results] == [True, True]
-    assert len(shots) == len(set(shots)) == 2 * (8 + 16 + 4) + 8 + 16
+    assert len(shots) == len(set(shots)) == 2 * (8 + 16 + 4) + 8 + 16 + 4
     for number, name in enumerate(("thing_amphora_0.png", "thing_amphora_1.png")):
         alone = [shots[int(picture[0, 0, 0])] for picture in grids[name][8:16]]
         assert alone == [(f"a photo of a <thing{number}>", 100 + i) for i in range(8)]
@@ -76,6 +76,7 @@ def test_what_several_trials_need_is_drawn_once_and_goes_back_to_each(monkeypatc
 
 def test_the_table_says_which_bars_hold(capsys):
     numbers = {"judge_gap_closed": 0.8, "tower_gap_closed": 0.5, "text": 0.45, "text_initializer": 0.5}
+    numbers |= {"styled_text": 0.3, "styled_text_initializer": 0.4}
     thing = {"kind_of": "thing", "context_right": 0.9, "medium_right": 0.6, **numbers}
     print_summary({"amphora 0": thing, "amphora 1": thing}, 0.75, 12)
     rows = {line.split("|")[1].strip(): line.split("|")[4].strip() for line in capsys.readouterr().out.splitlines()[2:]}
@@ -83,6 +84,7 @@ def test_the_table_says_which_bars_hold(capsys):
         "things: gap closed, judge (n = 2)": "yes",
         "things: gap closed, tower (n = 2)": "no",
         "text alignment of edits": "yes",
+        "text alignment in a learned style": "no",
         "edits: context right": "yes",
         "edits: medium right": "no",
         "identification among 12": "yes",

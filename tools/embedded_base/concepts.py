@@ -299,7 +299,10 @@ def _concept_table(name: str, type_: str, initializer: str, caption: str, folder
 def write_concepts(
     root: Path, things: tuple[HeldOutThing, ...], styles: tuple[HeldOutStyle, ...], folders: tuple[str, str]
 ) -> None:
-    """root/FOLDER/NAME/CONTEXT.png for every concept, and root/concepts.toml that says what they are."""
+    """root/FOLDER/NAME/LABEL.png for every concept, and root/concepts.toml that says what they are.
+
+    Beside a style's pictures lie their captions, LABEL.txt.
+    """
     tables = []
     for thing in things:
         _write_pictures(root / folders[0] / thing.name, thing_pictures(thing), SOURCE_CONTEXTS)
@@ -307,9 +310,10 @@ def write_concepts(
             _concept_table(thing.name, "object", thing.initializer, thing.caption, f"{folders[0]}/{thing.name}")
         )
     for style in styles:
-        _write_pictures(
-            root / folders[1] / style.name, style_pictures(style), tuple(kind for kind, _, _ in STYLE_SUBJECTS)
-        )
+        labels = tuple(kind for kind, _, _ in STYLE_SUBJECTS)
+        _write_pictures(root / folders[1] / style.name, style_pictures(style), labels)
+        for label, caption in zip(labels, STYLE_CAPTIONS, strict=True):
+            (root / folders[1] / style.name / f"{label}.txt").write_text(f"{caption}\n", encoding="utf-8")
         tables.append(
             _concept_table(style.name, "style", style.initializer, style.caption, f"{folders[1]}/{style.name}")
         )

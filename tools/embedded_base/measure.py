@@ -97,7 +97,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     from tiregistry.training.config import TrainingConfig
     from tools.embedded_base.judge import load_judge
     from tools.embedded_base.prompt_accuracy import measure_prompts
-    from tools.embedded_base.word_quality import Eyes, Trial, measure_style, measure_things
+    from tools.embedded_base.word_quality import WORN, Eyes, Trial, measure_style, measure_things
     from tools.embedded_base.words import learn_words, open_base
 
     base, out, guidance = open_base(arguments.model), arguments.out, arguments.guidance
@@ -114,7 +114,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     # Every thing is also drawn in this learned style.
     words = {(seed, held.name): held for seed, held in every}
     if any(isinstance(held, HeldOutThing) for held in words.values()):
-        words |= {(seed, TEST_STYLES[0].name): TEST_STYLES[0] for seed in range(arguments.seeds)}
+        words |= {(seed, WORN.name): TEST_STYLES[0] for seed in range(arguments.seeds)}
     missing = [(seed, held) for (seed, name), held in words.items() if not _word_file(out, name, seed).exists()]
     size = PASS if base.device.type == "cpu" else GPU_PASS
     for first in range(0, len(missing), size):
@@ -141,7 +141,7 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
             scores = measure_style(base, eyes, held, vector, out / "grids", guidance, seed)
             _note(out, name, {"kind_of": "style", **scores})
         else:
-            style = load_file(_word_file(out, TEST_STYLES[0].name, seed))["word"]
+            style = load_file(_word_file(out, WORN.name, seed))["word"]
             trials.append(Trial(held, seed, vector, style))
     together = 1 if base.device.type == "cpu" else GPU_PASS
     for first in range(0, len(trials), together):

@@ -49,10 +49,10 @@ def _things(found: list[dict[str, Any]]) -> None:
     for eye in ("judge", "tower"):
         mean, text = _mean(found, f"{eye}_gap_closed")
         print(_row(f"things: gap closed, {eye} (n = {len(found)})", text, f"{GAP_BAR:.0%}", mean >= GAP_BAR))
-    text_word, shown = _mean(found, "text")
-    text_plain, plain = _mean(found, "text_initializer")
-    holds = text_word >= TEXT_BAR * text_plain
-    print(_row("text alignment of edits", f"{shown}; initializer {plain}", f"{TEXT_BAR:.0%} of it", holds))
+    for key, what in (("text", "text alignment of edits"), ("styled_text", "text alignment in a learned style")):
+        mean, shown = _mean(found, key)
+        limit, plain = _mean(found, f"{key}_initializer")
+        print(_row(what, f"{shown}; initializer {plain}", f"{TEXT_BAR:.0%} of it", mean >= TEXT_BAR * limit))
     for key, bar in (("context_right", CONTEXT_BAR), ("medium_right", MEDIUM_BAR)):
         mean, text = _mean(found, key)
         print(_row(f"edits: {key.replace('_', ' ')}", text, f"{bar:.0%}", mean >= bar))

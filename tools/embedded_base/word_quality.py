@@ -12,7 +12,7 @@ from PIL import Image
 from tiregistry.bases.clip_space import ClipSpace
 from tiregistry.bases.loaded import LoadedBase
 from tools.embedded_base.autoencoder import to_tensor
-from tools.embedded_base.concepts import HeldOutStyle, HeldOutThing, style_pictures, thing_pictures
+from tools.embedded_base.concepts import TEST_STYLES, HeldOutStyle, HeldOutThing, style_pictures, thing_pictures
 from tools.embedded_base.dataset import ATTRIBUTES
 from tools.embedded_base.judge import Judge, judge_pictures
 from tools.embedded_base.pictures import save_grid
@@ -20,6 +20,8 @@ from tools.embedded_base.words import draw
 from tools.embedded_base.world.captions import CONTEXT_PHRASES, with_articles
 
 STYLE = "<style>"
+WORN = TEST_STYLES[0]
+"""The learned style in which every learned thing is drawn, too."""
 EDIT_CONTEXTS = ("beach", "snow", "night", "brick")
 EDIT_MEDIA = ("oil painting", "watercolor", "pixel art", "cartoon")
 STYLE_TRIALS = (
@@ -94,7 +96,7 @@ def _article(word: str) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """A learned thing, and the learned style in which it is drawn, too; vectors (1, 192)."""
+    """A learned thing, and the learned style `WORN`; vectors (1, 192)."""
 
     held: HeldOutThing
     seed: int
@@ -125,6 +127,7 @@ def measure_things(
             "edited": (200, [p.replace("{}", thing) for p in edited]),
             "plain": (200, [with_articles(p.replace("{}", initializer)) for p in edited]),
             "styled": (300, [f"a {thing} in the style of {style}"] * 4),
+            "plain_styled": (300, [with_articles(f"a {initializer} in the style of {WORN.initializer}")] * 4),
         }
         sets.append({key: [(p, seed + i) for i, p in enumerate(prompts)] for key, (seed, prompts) in asked.items()})
     shots = list(dict.fromkeys(shot for group in sets for pairs in group.values() for shot in pairs))
@@ -149,6 +152,10 @@ def _score_thing(
     scores = _closed(eyes, sources, drawn["before"], drawn["alone"])
     scores["text"] = text_alignment(base, eyes, drawn["edited"], prompts)
     scores["text_initializer"] = text_alignment(base, eyes, drawn["plain"], prompts)
+    # Of the two words only the style's can be said in words that the tower knows, those that it started from.
+    worn = [f"a {{}} in the style of {WORN.initializer}"] * 4
+    scores["styled_text"] = text_alignment(base, eyes, drawn["styled"], worn)
+    scores["styled_text_initializer"] = text_alignment(base, eyes, drawn["plain_styled"], worn)
     scores["context_right"] = float((read["context"][:8] == contexts).mean())
     scores["medium_right"] = float((read["medium"][8:] == media).mean())
     return scores, eyes.features(drawn["alone"])["judge"]

@@ -82,17 +82,18 @@ def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, sh
     from tireg_cli.pictures import show_pictures
     from tireg_cli.progress import follow
     from tiregistry.demo import learned_already
-    from tiregistry.images import read_pictures
+    from tiregistry.training.gathering import gather
     from tiregistry.training.run import TrainingRequest, train
 
-    pictures, _ = read_pictures([concept.folder])
+    gathered = gather([concept.folder])
+    pictures = gathered.pictures
     if show:
         show_pictures([p.image for p in pictures], [p.filename for p in pictures])
     found = None if again else learned_already(registry, concept)
     if found is not None:
         say(f"Learned by an earlier demo: {found.reference} (--again learns it anew).")
         return registry.concept(found.concept).placeholder_token
-    request = TrainingRequest(concept.name, pictures, concept.config, base="embedded")
+    request = TrainingRequest(concept.name, pictures, concept.config, base="embedded", captions=gathered.captions)
     finished = follow(train(registry, request, stop=stop), stop)
     stop.armed = False
     version = registry.version(finished.reference)

@@ -33,7 +33,7 @@ class BundledConcept:
 
     @property
     def config(self) -> TrainingConfig:
-        """How the demonstration learns it: as `tireg train` would, and as the embedded base model's card was measured."""
+        """How the demonstration learns it: with the settings of `tireg train`, but never mirrored."""
         return TrainingConfig(concept_type=self.concept_type, initializer=self.initializer, flip=False)
 
 

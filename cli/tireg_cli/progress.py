@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tiregistry.text import safe
@@ -119,8 +120,14 @@ class TrainingProgress:
         elapsed = max(1e-9, time.monotonic() - self._began)
         rate = done / elapsed
         if self._live is not None:
-            self._live.update(self._task, completed=event.step, loss=f"{self._loss:.4f}", rate=f"{rate:.1f}/s")
+            self._live.update(self._task, completed=event.step, loss=f"{self._loss:.4f}", rate=_pace(rate))
         elif time.monotonic() >= self._next_line or event.step == self._last:
             self._next_line = time.monotonic() + 10
             left = (self._last - event.step) / rate
-            say(safe(f"step {event.step}/{self._last}  loss {self._loss:.4f}  {rate:.1f} steps/s  {left:.0f} s left"))
+            pace, left_text = _pace(rate), duration(left)
+            say(safe(f"step {event.step}/{self._last}  loss {self._loss:.4f}  {pace}  {left_text} left"))
+
+
+def _pace(rate: float) -> str:
+    """Steps per second, or seconds per step where a step takes longer than a second."""
+    return f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s/step"

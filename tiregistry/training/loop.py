@@ -35,7 +35,7 @@ class Word:
         step: steps done.
         ended: why no more steps are taken, or None; a caller may set it to end a word early.
         rule: the stopping rule, or None.
-        why: the rule's reason in words.
+        why: the rule's reason in words, and which step it keeps.
         caption_ids: encoder role to long `[captions, window]`, kept by the loop.
     """
 
@@ -124,6 +124,7 @@ def learn(base: LoadedBase, words: Sequence[Word]) -> Iterator[tuple[StepResult,
         for word in running:
             if word.ended is None and word.step >= word.last:
                 word.ended = "finished"
+                word.why = word.rule.at_cap(word.step) if word.rule else ""
         yield (StepResult(results[0].word, results[0].loss, results[0].learning_rate, notices), *results[1:])
 
 

@@ -77,6 +77,11 @@ class StopRule:
             f"{self.ratio:.2f} of all {step}, below {self.threshold:g}); kept step {self.best_step}"
         )
 
+    def at_cap(self, step: int) -> str:
+        """What is said when all `step` steps were taken, for the user."""
+        best = "the last was" if self.best_step == step else f"kept step {self.best_step},"
+        return f"all {step} steps taken; {best} best on the fixed batch"
+
     def state(self) -> dict[str, torch.Tensor]:
         """Everything needed to go on exactly."""
         out = {f"best.{role}": rows for role, rows in self.best_rows.items()}

@@ -164,7 +164,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "device": device.label,
                 "memory": f"about {forms.size(found.memory)}" if found.memory else "",
                 "time": "" if found.seconds is None else f"about {forms.duration(found.seconds)}{least}, {found.basis}",
-                "steps": f"{request.config.max_steps} of {request.config.samples_per_step}",
+                "steps": f"{request.config.max_steps} of {forms.count(request.config.samples_per_step, 'sample')}",
                 "pictures": len(request.pictures),
             }
         )

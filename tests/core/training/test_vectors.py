@@ -136,6 +136,9 @@ def test_stopping_when_nothing_changes_any_more() -> None:
 def test_no_stopping_while_it_still_falls() -> None:
     watched, vectors = rule(), directions()
     assert not any(watched.add(step, 1.0 - step / 1000, vectors) for step in range(0, 450, 10))
+    assert watched.at_cap(440) == "all 440 steps taken; the last was best on the fixed batch"
+    watched.add(450, 2.0, vectors)
+    assert watched.at_cap(450) == "all 450 steps taken; kept step 440, best on the fixed batch"
 
 
 def test_the_best_vectors_are_kept_and_survive_a_checkpoint() -> None:

@@ -116,12 +116,14 @@ def _compose(
 ) -> Path:
     """Generate every row, save the pictures and one labelled grid; returns the grid's path."""
     from tireg_cli.pictures import show_picture
+    from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
     from tiregistry.generation.generator import Generator
     from tiregistry.generation.grids import labelled_grid
     from tiregistry.generation.metadata import save_image, save_picture
     from tiregistry.generation.settings import GenerationSettings
     from tiregistry.images import read_pictures
 
+    watch = BusyWatch()
     generator = Generator("embedded", registry)
     settings = GenerationSettings(guidance_scale=4.0)
     learned_from: list[Image | None] = [p.image for p in read_pictures([sources])[0]]
@@ -129,11 +131,12 @@ def _compose(
     labels = ["the pictures it was learned from"]
     for number, (label, prompt) in enumerate(rows):
         hint(f"  {prompt}")
-        prepared = generator.prepare(prompt, settings)
         row: list[Image | None] = []
-        for picture in generator.render(prepared, seeds, batch_size=len(seeds)):
-            save_picture(picture, out / f"{number}-{picture.recipe['seed']}.png")
-            row.append(picture.image)
+        with using_threads(free_threads(watch)):
+            prepared = generator.prepare(prompt, settings)
+            for picture in generator.render(prepared, seeds, batch_size=len(seeds)):
+                save_picture(picture, out / f"{number}-{picture.recipe['seed']}.png")
+                row.append(picture.image)
         cells.append(row)
         labels.append(label)
     path = out / "grid.png"

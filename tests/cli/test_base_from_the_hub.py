@@ -10,6 +10,7 @@ import pytest
 from tests.cli.running import Tireg
 from tests.core.test_fingerprints import write_model
 from tests.hub_server import HubServer
+from tiregistry.hub.transport import install
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_what_the_hub_cannot_give_is_said_before_anything_comes_down(
 def test_a_hub_that_does_not_answer_is_no_reason_to_lose_what_is_here(
     tireg: Tireg, server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    install()  # as in a process that has searched the Hub before, such as the terminal UI
     server.add_repo("alice/model", files_of(write_model(tmp_path / "one")))
     tireg("base", "add", "alice/model")
     use("http://127.0.0.1:9", monkeypatch)  # nobody listens

@@ -73,7 +73,7 @@ def test_texts_choices_and_the_base_model_are_kept(home: Path) -> None:
         await pilot.press(*"/pictures", "enter")
         await settle(pilot)
         assert Settings.load(home).output == "/pictures"
-        await pilot.press("up", "enter")  # device
+        await pilot.press("up", "up", "enter")  # device
         await pilot.pause()
         pilot.app.screen.query_one(Input).value = "gpu"
         await pilot.press("enter")

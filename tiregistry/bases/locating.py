@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
 from tiregistry.text import safe
@@ -118,7 +119,13 @@ def download(
     with _hub_trouble(repo_id, revision, instead):
         if check:
             check(repo_id, revision)
-        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=list(files)))
+        wanted: dict[str, Any] = {"revision": revision or None, "allow_patterns": list(files)}
+        try:
+            return Path(snapshot_download(repo_id, **wanted))
+        except HubError:
+            # Where this process has pushed, pulled or searched before, huggingface_hub's client is the bounded one,
+            # whose errors it does not know for a reason to look on the disk.
+            return Path(snapshot_download(repo_id, **wanted, local_files_only=True))
 
 
 def _check_index(repo_id: str, revision: str) -> None:

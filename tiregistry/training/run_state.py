@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import NewVersion, Parent, Run, RunStatus, SourceImage, Version
-from tiregistry.errors import TiregError, UnreadableEmbedding
+from tiregistry.errors import Damaged, TiregError, UnreadableEmbedding
+from tiregistry.text import safe
 from tiregistry.training.events import CheckpointSaved, Event, Notice, PreviewMade
 from tiregistry.training.journal import Journal, JournalReader
 from tiregistry.training.request import TrainingRequest, continued_version
@@ -70,9 +71,15 @@ class RunState:
         self._reported = 0.0
         checkpoint = load_checkpoint(self.path)
         if checkpoint is not None:
-            word.vectors.load_state(checkpoint.state)
-            if word.rule is not None:
-                word.rule.load_state(checkpoint.state)
+            try:
+                word.vectors.load_state(checkpoint.state)
+                if word.rule is not None:
+                    word.rule.load_state(checkpoint.state)
+            except KeyError as error:
+                raise Damaged(
+                    f"the checkpoint of run {run.id} lacks {error}: another tiregistry wrote it",
+                    f"remove {safe(self.path)} to start the run from its beginning",
+                ) from None
             word.step, self.losses, self.threads = checkpoint.step, checkpoint.losses, checkpoint.threads
 
     @property

@@ -16,6 +16,7 @@ from tiregistry.concepts import NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import (
     Conflict,
+    Damaged,
     Interrupted,
     InvalidConfig,
     InvalidInput,
@@ -234,6 +235,24 @@ def test_cancelling_registers_nothing_and_keeps_the_checkpoint(registry: Any, re
     assert run.status == "cancelled"
     assert not registry.placeholders()
     assert finished(resume(registry, run)).step == 4
+
+
+def test_a_checkpoint_of_another_tiregistry_is_named(registry: Any, request_for: Build) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    events = train(registry, request_for())
+    path = next(event.path for event in events if isinstance(event, CheckpointSaved))
+    events.close()
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        kept = {key: file.get_tensor(key) for key in file.keys() if "averaged" not in key}  # noqa: SIM118
+    save_file(kept, path, metadata)
+    with pytest.raises(Damaged, match="lacks 'averaged") as caught:
+        list(resume(registry, registry.last_run()))
+    assert str(path) in caught.value.hint
+    path.unlink()
+    assert finished(resume(registry, registry.last_run())).step == 4
 
 
 def test_a_full_disk_costs_a_checkpoint_and_not_the_training(

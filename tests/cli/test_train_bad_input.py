@@ -77,6 +77,9 @@ def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixtur
         (["--max-steps", "3", "--set", "gradient_accumulation=4"], 2, "gradient_accumulation 4 is more than max_steps"),
         (["--lr", "0.1", "--set", "learning_rate=0.2"], 2, "learning_rate is given twice"),
         (["--no-stop", "--set", "stopping=dvar"], 2, "stopping is given twice"),
+        (["--set", "min_timestep=300", "--set", "max_timestep=300"], 2, "no timestep to train"),
+        (["--set", "lr=0.1"], 2, "unknown training setting 'lr' · did you mean learning_rate?"),
+        (["--set", "vectors=2"], 2, "did you mean num_vectors?"),
         (["--set", "min_timestep=1000"], 2, "min_timestep 1000 is beyond the 1000 timesteps of embedded"),
         (["--init", "toy", "--set", "progressive_steps=10"], 2, "progressive_steps needs more than one vector"),
     ],
@@ -131,6 +134,8 @@ def test_help_and_refusals_need_no_torch(pictures: Path) -> None:
         "assert run(['train', '--help']) == 0\n"
         f"assert run(['train', 'gnome', {str(pictures)!r}, '--token', 'cat']) == 2\n"
         f"assert run(['train', 'gnome', {str(pictures)!r}, '--base', 'no-such-model']) == 3\n"
+        f"assert run(['train', 'gnome', {str(pictures)!r}, '--device', 'toaster']) == 2\n"
+        f"assert run(['train', 'gnome', {str(pictures)!r}, '--device', 'cpu', '--precision', 'fp16']) == 2\n"
         "loaded = {'torch', 'diffusers', 'transformers', 'textual'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )

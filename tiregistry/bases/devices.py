@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import InvalidConfig
@@ -11,6 +15,51 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+_KINDS = ("cpu", "cuda", "mps", "xpu")
+
+
+def refuse_device(wanted: str, precision: str = "auto") -> None:
+    """Refuse what is known to be impossible here without importing torch, which takes seconds.
+
+    What passes may still be refused by `choose_device` and `choose_dtype`.
+
+    Raises:
+        InvalidConfig: an unknown kind of device, one for which this torch is not built, or fp16 on a CPU.
+    """
+    kind, _, number = (wanted or "auto").partition(":")
+    if kind != "auto":
+        if kind not in _KINDS or (":" in wanted and not number.isdecimal()):
+            raise _unusable(wanted, f"devices are {', '.join(_KINDS)}, or cuda:1 and the like")
+        if kind == "mps" and sys.platform != "darwin":
+            raise _unusable(wanted, "mps is for macOS")
+        if kind == "cuda" and not _torch_knows_gpus():
+            raise _unusable(wanted, "torch is installed without CUDA")
+    without_gpu = kind == "auto" and sys.platform != "darwin" and not _torch_knows_gpus()
+    if precision == "fp16" and (kind == "cpu" or without_gpu):
+        raise _fp16_on_cpu()
+
+
+def _torch_knows_gpus() -> bool:
+    """Whether the installed torch is built for CUDA or ROCm; True where it does not say."""
+    found = importlib.util.find_spec("torch")
+    if found is None or not found.submodule_search_locations:
+        return True
+    try:
+        text = (Path(found.submodule_search_locations[0]) / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    built_for = re.findall(r"^(?:cuda|hip)\b.*=\s*(\S+)\s*$", text, re.MULTILINE)
+    return not built_for or any(version != "None" for version in built_for)
+
+
+def _fp16_on_cpu() -> InvalidConfig:
+    return InvalidConfig("fp16 does not work on a CPU", "use --precision fp32 or bf16")
+
+
+def _unusable(wanted: str, why: str) -> InvalidConfig:
+    return InvalidConfig(f"device {wanted!r} cannot be used here: {safe(why, limit=160)}", "try --device cpu")
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -31,9 +80,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InvalidConfig(
-            f"device {wanted!r} cannot be used here: {safe(str(error).splitlines()[0], limit=160)}", "try --device cpu"
-        ) from None
+        raise _unusable(wanted, str(error).splitlines()[0]) from None
     return device
 
 
@@ -52,7 +99,7 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
             return torch.bfloat16 if computes_in_bf16(device) else torch.float16
         return torch.float16 if device.type == "mps" else torch.float32
     if precision == "fp16" and device.type == "cpu":
-        raise InvalidConfig("fp16 does not work on a CPU", "use --precision fp32 or bf16")
+        raise _fp16_on_cpu()
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 

@@ -11,13 +11,14 @@ _END = "</w>"
 """Marks the last piece of a word in CLIP's vocabulary."""
 
 
-def check_initializer(phrase: str, vocabulary: Iterable[str]) -> None:
+def check_initializer(phrase: str, vocabulary: Iterable[str], namesake: str = "") -> None:
     """Refuse a phrase with a word that is not one token.
 
     A misspelt word would otherwise be spelled in pieces, and give a learned word of several meaningless vectors.
 
     Args:
         vocabulary: every token string of the tokenizer.
+        namesake: the concept of that name, when there is one: it may be what was meant.
 
     Raises:
         InvalidConfig: names the word, and those that are written nearly so.
@@ -26,7 +27,8 @@ def check_initializer(phrase: str, vocabulary: Iterable[str]) -> None:
     for word in phrase.split() or [phrase]:
         if word.lower() not in whole:
             raise InvalidConfig(
-                f"the initializer {safe(word)!r} is not a word of the base model's vocabulary", _advice(word, whole)
+                f"the initializer {safe(word)!r} is not a word of the base model's vocabulary",
+                f"--init {namesake}@latest goes on from your word {namesake}" if namesake else _advice(word, whole),
             )
 
 

@@ -10,11 +10,12 @@ from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_fo
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.bases.vocabulary import check_initializer
+from tiregistry.concepts import Family
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
 from tiregistry.placeholders import check_free
 from tiregistry.text import safe
-from tiregistry.training.request import TrainingRequest, check_continued, continued_version
+from tiregistry.training.request import TrainingRequest, check_continued, continued_version, namesake
 from tiregistry.training.wording import Wording
 
 if TYPE_CHECKING:
@@ -35,15 +36,20 @@ def check_base(registry: Registry, request: TrainingRequest) -> str:
     """
     name, source, revision = identify_base(registry, request.base, request.revision)
     folder = locate_base(source, revision)
-    check_folder(folder, safe(name), request)
+    check_folder(folder, safe(name), request, namesake(registry, request.config))
     known = next((base for base in registry.bases() if base.name == name), None)
     version = continued_version(registry, request.config)
-    check_continued(version, known.fingerprint if known else None, name, family_of_folder(folder))
+    family = family_of_folder(folder)
+    check_continued(version, known.fingerprint if known else None, name, family, _widths(folder, family))
     return name
 
 
-def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
-    """The part of `check_base` that looks at the model's folder."""
+def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: str = "") -> None:
+    """The part of `check_base` that looks at the model's folder.
+
+    Args:
+        namesake: see `request.namesake`.
+    """
     family = family_of_folder(folder)
     encoders = encoder_parts(folder, family)
     parts = [f"text_encoder{suffix}" for _, suffix in encoders]
@@ -74,7 +80,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest) -> None:
     vocabulary = _read(folder / "tokenizer", "vocab.json")
     check_free(request.placeholder_token, request.concept, {}, vocabulary)
     if vocabulary and config.initializer and not config.initializer.startswith("sha256:"):
-        check_initializer(config.initializer, vocabulary)
+        check_initializer(config.initializer, vocabulary, namesake)
         if config.progressive_steps and config.num_vectors is None and " " not in config.initializer.strip():
             raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
     roles = [role for role, _ in encoders]
@@ -103,6 +109,17 @@ def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: T
                 f"{vectors} vectors and the caption {text[:60]!r} need {needed} tokens, {room} fit {name}",
                 "use fewer vectors, or shorter captions",
             )
+
+
+def _widths(folder: Path, family: Family) -> dict[str, int]:
+    """Encoder role to the width of its token embeddings, of the encoders whose configuration says it."""
+    widths = {}
+    for role, suffix in encoder_parts(folder, family):
+        config = _read(folder / f"text_encoder{suffix}")
+        width = config.get("d_model" if role == "t5" else "hidden_size")
+        if isinstance(width, int):
+            widths[role] = width
+    return widths
 
 
 def vision_folder(registry: Registry, wanted: str) -> Path:

@@ -42,6 +42,37 @@ _RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What other trainers and the command line call a setting whose name is not written alike.
+_MEANT: dict[str, str] = {
+    "accumulation": "gradient_accumulation",
+    "batch": "batch_size",
+    "class_word": "initializer",
+    "clip_grad_norm": "max_grad_norm",
+    "decay": "weight_decay",
+    "dtype": "precision",
+    "epochs": "max_steps",
+    "init": "initializer",
+    "init_word": "initializer",
+    "initializer_token": "initializer",
+    "kappa": "prior_strength",
+    "lr": "learning_rate",
+    "mirror": "flip",
+    "mixed_precision": "precision",
+    "optimizer": "recipe",
+    "rank": "num_vectors",
+    "save_steps": "checkpoint_every",
+    "scheduler": "lr_scheduler",
+    "size": "resolution",
+    "snr_gamma": "min_snr_gamma",
+    "steps": "max_steps",
+    "stop": "stopping",
+    "templates": "caption_templates",
+    "train_batch_size": "batch_size",
+    "type": "concept_type",
+    "vectors": "num_vectors",
+    "warmup": "warmup_steps",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -186,8 +217,8 @@ class TrainingConfig:
         if unknown:
             from difflib import get_close_matches
 
-            close = get_close_matches(unknown[0], known, n=1)
-            advice = f"did you mean {close[0]}?" if close else "docs/training.md lists them"
+            meant = _MEANT.get(unknown[0].lower()) or next(iter(get_close_matches(unknown[0].lower(), known, n=1)), "")
+            advice = f"did you mean {meant}?" if meant else "docs/training.md lists them"
             raise InvalidConfig(f"unknown training setting {unknown[0]!r}", advice)
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}
         config = cls(**values)

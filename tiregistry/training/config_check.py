@@ -105,8 +105,10 @@ def _check_together(config: TrainingConfig) -> None:
             f"warmup_steps {config.warmup_steps} leaves no step of max_steps {config.max_steps}", "use fewer"
         )
     if config.max_timestep is not None and config.min_timestep >= config.max_timestep:
+        equal = config.min_timestep == config.max_timestep
         raise InvalidConfig(
-            f"min_timestep {config.min_timestep} is not below max_timestep {config.max_timestep}", "swap them"
+            f"min_timestep {config.min_timestep} is not below max_timestep {config.max_timestep}",
+            "they leave no timestep to train: move one of them" if equal else "swap them",
         )
     if config.progressive_steps:
         if config.num_vectors == 1 or (config.num_vectors is None and not config.initializer):

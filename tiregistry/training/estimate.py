@@ -45,7 +45,7 @@ class Estimate:
     Attributes:
         parameters: of the frozen parts.
         memory: bytes at the peak; 0 where the model's files do not tell.
-        seconds: for all of `max_steps`; None where nothing is known.
+        seconds: for all of `max_steps` on a machine as busy as then; None where nothing is known.
         basis: on what the time rests, in words.
         may_stop_earlier: a stopping rule may end it before.
         problems: what speaks against it, one line each.

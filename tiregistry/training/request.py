@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tiregistry.bases.devices import refuse_device
 from tiregistry.concepts import ConceptType, Family, Fingerprint, Run, SourceImage, Version
 from tiregistry.errors import (
     ConceptNotFound,
@@ -80,15 +81,15 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         ConceptNotFound, VersionNotFound: the initializer names a version that does not exist.
     """
     request.config.check()
+    precision = request.config.precision if request.precision in ("", "auto") else request.precision
+    refuse_device(request.device, precision)
     if not request.pictures:
         raise InvalidInput("no pictures to learn from", "give picture files or a folder")
     for what, given in (("captions", request.captions), ("masks", request.masks)):
         if given and len(given) != len(request.pictures):
             raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
     concept, token = check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
-    config = request.config.resolved()
-    if request.precision not in ("", "auto"):
-        config = replace(config, precision=request.precision)
+    config = replace(request.config.resolved(), precision=precision)
     if config.use_alpha and request.masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
@@ -158,23 +159,54 @@ def continued_version(registry: Registry, config: TrainingConfig) -> Version | N
 
 
 def check_continued(
-    version: Version | None, base: Fingerprint | None, base_name: str, family: Family | None = None
+    version: Version | None,
+    base: Fingerprint | None,
+    base_name: str,
+    family: Family | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> None:
     """Refuse to continue a version on a base model with another token-embedding table, or of another family.
 
     Args:
-        base: None when the model has not been read yet; then `family` alone decides.
+        base: None when the model has not been read yet; then `family` and `widths` decide.
+        widths: encoder role to the width of its token embeddings, of those that are known.
 
     Raises:
         WrongBaseModel: says which.
     """
-    if version is None or version.fingerprint is None:
+    if version is None:
         return
-    if version.fingerprint.fit(base) == "other" or family not in (None, version.fingerprint.family):
-        raise WrongBaseModel(
-            f"{version.reference} was learned on {version.base_name}, not on {base_name}",
-            f"add --base {version.base_name}, or start from a phrase",
-        )
+    learned_on = f"add --base {version.base_name}, or start from a phrase" if version.base_name else "use a phrase"
+    known = version.fingerprint
+    if known is not None and (known.fit(base) == "other" or family not in (None, known.family)):
+        raise WrongBaseModel(f"{version.reference} was learned on {version.base_name}, not on {base_name}", learned_on)
+    for shape in version.encoders:
+        width = (widths or {}).get(shape.encoder, shape.dim)
+        if width != shape.dim:
+            raise WrongBaseModel(
+                f"{version.reference} has vectors of width {shape.dim} for {shape.encoder}, "
+                f"and {base_name} needs width {width}",
+                learned_on,
+            )
+
+
+def namesake(registry: Registry, config: TrainingConfig) -> str:
+    """The concept whose name an initializer phrase happens to be, or nothing; `name@latest` would go on from it."""
+    phrase = config.initializer.strip()
+    try:
+        return registry.concept(phrase).name if phrase and not phrase.startswith("sha256:") else ""
+    except (ConceptNotFound, InvalidInput):
+        return ""
+
+
+def namesake_notes(registry: Registry, requests: Sequence[TrainingRequest]) -> list[str]:
+    """What a user should know where a phrase could have meant a word of the registry, one line each."""
+    names = dict.fromkeys(namesake(registry, request.config) for request in requests)
+    return [
+        f"starting from the vocabulary's word {name}; --init {name}@latest goes on from your own"
+        for name in names
+        if name
+    ]
 
 
 def _initializer_version(registry: Registry, initializer: str) -> Version | None:

@@ -33,6 +33,7 @@ from tiregistry.training.request import (
     check_names,
     check_request,
     keep_pictures,
+    namesake_notes,
     request_of,
     run_config,
 )
@@ -75,6 +76,8 @@ def train_many(
     """
     checked = check_requests(registry, requests)
     names = [check_base(registry, request) for request in checked]
+    for note in namesake_notes(registry, checked):
+        yield Notice(note)
     choose_dtype(checked[0].config.precision, choose_device(checked[0].device))
     watch = BusyWatch()
     yield Preparing(f"loading the base model {names[0]}")
@@ -335,7 +338,7 @@ def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> It
     if word.ended == "interrupted":
         state.end("interrupted", message=f"stopped at step {word.step}", version_id=version.id)
     else:
-        state.end("finished", message=word.why, version_id=version.id)
+        state.end("finished", message=word.why or f"all {word.step} steps taken", version_id=version.id)
     yield Finished(version.reference, word.step, word.ended or "finished", state.seconds, run_id, word.why)
 
 

@@ -76,8 +76,8 @@ def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple
         free = f" of {size(device.free_memory)} free" if device.free_memory else ""
         lines.append(f"about {size(found.memory)} of memory{free}")
     if found.seconds is not None:
-        less = ", or less" if found.may_stop_earlier else ""
-        lines.append(f"about {shown.duration(found.seconds)}{less} ({found.basis})")
+        whole = " for all steps" if found.may_stop_earlier else ""
+        lines.append(f"about {shown.duration(found.seconds)}{whole} ({found.basis})")
     else:
         lines.append("its time is not known before the first steps")
     return lines, list(found.problems)

@@ -87,7 +87,7 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
             emit_json(_data(registry, run, seen, full=True))
             return
         folder = registry.home / "runs" / run.id
-        log = folder / "log.txt"
+        logs = [folder / name for name in ("log.txt", "events.jsonl") if (folder / name).exists()]
         emit_fields(
             {
                 "run": run.id,
@@ -96,13 +96,14 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
                 "steps": f"{run.step}/{run.max_steps}",
                 "loss": "" if run.loss is None else f"{run.loss:.4f}",
                 "result": _result(registry, run),
-                "message": run.message,
+                "why": run.message,
                 "base": run.config.get("base", {}).get("name", ""),
                 "device": run.device or "any",
                 "process": run.pid,
                 "created": forms.moment(run.created_at),
                 "ended": forms.moment(run.finished_at) if run.finished_at else "",
-                "log": log if log.exists() else "",
+                "folder": folder if folder.exists() else "",
+                "log": logs[0] if logs else "",
                 "settings": ", ".join(f"{k}={v}" for k, v in _changed(run).items()),
             }
         )

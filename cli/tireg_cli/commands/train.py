@@ -144,6 +144,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
     from tiregistry.bases.device_facts import look_at_device
     from tiregistry.training.base_check import check_base
     from tiregistry.training.estimate import estimate_training
+    from tiregistry.training.request import namesake_notes
     from tiregistry.training.run import check_requests
 
     documents = []
@@ -155,7 +156,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
         documents.append({"concept": request.concept, "base": base, "device": device.as_dict(), **found.as_dict()})
         if as_json:
             continue
-        least = " or less" if found.may_stop_earlier else ""
+        whole = " for all steps" if found.may_stop_earlier else ""
         emit_fields(
             {
                 "concept": request.concept,
@@ -163,12 +164,12 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "base": base,
                 "device": device.label,
                 "memory": f"about {forms.size(found.memory)}" if found.memory else "",
-                "time": "" if found.seconds is None else f"about {forms.duration(found.seconds)}{least}, {found.basis}",
+                "time": "" if found.seconds is None else f"about {forms.duration(found.seconds)}{whole}, {found.basis}",
                 "steps": f"{request.config.max_steps} of {forms.count(request.config.samples_per_step, 'sample')}",
                 "pictures": len(request.pictures),
             }
         )
-        for problem in found.problems:
+        for problem in [*found.problems, *namesake_notes(registry, [request])]:
             warn(problem)
     if as_json:
         emit_json(documents if len(documents) > 1 else documents[0])
@@ -178,8 +179,11 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
 def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
     from tiregistry.runs.control import start
     from tiregistry.runs.queue import enqueue
+    from tiregistry.training.request import namesake_notes
 
     runs = enqueue(registry, requests)
+    for note in namesake_notes(registry, requests):
+        warn(note)
     start(registry, runs)
     if as_json:
         data = [{"run": run.id, "concept": run.concept, "status": run.status} for run in runs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -283,6 +284,29 @@ def test_continuing_a_version(registry: Any, request_for: Build, tiny: Callable[
         check_request(registry, request_for("other", initializer="pot@9"))
     with pytest.raises(WrongBaseModel, match="was learned on"):
         list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=tiny("sdxl"))))
+
+
+def test_continuing_on_a_base_of_another_width_is_refused_before_it_is_read(
+    registry: Any, request_for: Build, tiny: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(train(registry, request_for()))
+    wider = tmp_path / "wider"
+    shutil.copytree(tiny("sd1"), wider)
+    path = wider / "text_encoder" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"hidden_size": config["hidden_size"] + 8}))
+    monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
+    with pytest.raises(WrongBaseModel, match=r"pot@1 has vectors of width \d+ for clip_l, and .* needs width"):
+        list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=wider)))
+
+
+def test_a_phrase_that_is_also_a_word_of_the_registry_is_told(registry: Any, request_for: Build) -> None:
+    finished(train(registry, request_for("teapot", max_steps=1)))
+    again = list(train(registry, request_for("other", max_steps=1)))
+    assert any(isinstance(e, Notice) and "--init teapot@latest goes on from your own" in e.what for e in again)
+    finished(train(registry, request_for("pot", max_steps=1)))
+    with pytest.raises(InvalidConfig, match="--init pot@latest goes on from your word pot"):
+        list(train(registry, request_for("another", initializer="pot")))
 
 
 def test_masks_are_kept_and_change_what_is_learned(

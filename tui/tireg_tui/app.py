@@ -21,12 +21,11 @@ from textual.screen import Screen
 from tireg_tui import window_title
 from tireg_tui.changes import Changes
 from tireg_tui.jobs import Job, Jobs
-from tireg_tui.messages import JobsChanged, RegistryChanged
+from tireg_tui.messages import JobsChanged, RegistryChanged, WatchTold
 from tireg_tui.painted import PaintedApp
 from tireg_tui.places import PLACES, screen_of
 from tireg_tui.preferences import Preferences
 from tireg_tui.registry_follower import RegistryFollower
-from tireg_tui.registry_watch import WatchTold
 from tireg_tui.remembered import Remembered
 from tireg_tui.themes import full_name, short_name
 from tireg_tui.threads import Threads
@@ -41,7 +40,9 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tireg_tui.estimating import DeviceAsker
+    from tireg_tui.first_page import FirstPage
     from tireg_tui.hub_process import HubProcess
+    from tireg_tui.registry_watch import RegistryWatch
     from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
@@ -49,12 +50,6 @@ T = TypeVar("T")
 
 _UNDISTURBED_SECONDS = 1.0
 _LIFE_SIGN_SECONDS = 2.0
-
-
-def _look_for_garbage() -> None:
-    """From now on; what the start has made stays for good and need not be looked at."""
-    gc.freeze()
-    gc.enable()
 
 
 def _acts() -> type[Provider]:
@@ -76,10 +71,12 @@ class TiregApp(PaintedApp):
         terminal: how pictures are shown, as detection found it.
         home: the registry's folder; default as everywhere.
         driver_class: how Textual reaches the terminal; its own choice by default.
+        watch: opens the registry already, in its thread; by default one is started with the app.
     """
 
     TITLE = "tireg"
     CSS_PATH = "styles.tcss"
+    LATER_STYLES = Path(__file__).with_name("later.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
         *App.COMMANDS,
@@ -107,9 +104,10 @@ class TiregApp(PaintedApp):
         home: Path | None = None,
         *,
         driver_class: type[Driver] | None = None,
+        watch: RegistryWatch | None = None,
     ) -> None:
         super().__init__(terminal or Terminal("halfblocks"), driver_class)
-        self._follower = RegistryFollower(self, home)
+        self._follower = RegistryFollower(self, home, watch)
         self._changes = Changes(self)
         self._under_way = UnderWayLine(self)
         self._typed = TypedAhead(self)
@@ -129,6 +127,10 @@ class TiregApp(PaintedApp):
     def registry(self) -> Registry | None:
         """The open registry; None while it cannot be opened."""
         return self._follower.registry
+
+    def take_first_page(self) -> FirstPage | None:
+        """The library's first words, where they were read during the start."""
+        return self._follower.take_first_page()
 
     @property
     def hub(self) -> HubProcess:
@@ -159,8 +161,24 @@ class TiregApp(PaintedApp):
         self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
 
     def on_ready(self) -> None:
+        self.set_timer(_UNDISTURBED_SECONDS, self._start_is_over)
+
+    def _start_is_over(self) -> None:
+        self.read_later_styles()
         if not gc.isenabled():  # `launch` has turned it off until the first words are shown
-            self.set_timer(_UNDISTURBED_SECONDS, _look_for_garbage)
+            gc.freeze()  # what the start has made stays for good and need not be looked at
+            gc.enable()
+
+    def read_later_styles(self) -> None:
+        """Know the look of every screen, not only of the library, whose first frame does not wait for this."""
+        if not self.stylesheet.has_source(str(self.LATER_STYLES)):
+            self.stylesheet.read(self.LATER_STYLES)
+            self.stylesheet.parse()
+
+    def push_screen(self, *args: Any, **options: Any) -> Any:
+        """As Textual's."""
+        self.read_later_styles()
+        return super().push_screen(*args, **options)
 
     def action_open_registry(self) -> None:
         """Open the registry, or show what keeps it from opening."""
@@ -226,6 +244,10 @@ class TiregApp(PaintedApp):
         self.times_changed += 1
         for screen in list(self.screen_stack):
             screen.post_message(RegistryChanged())
+        self.look_what_is_under_way()
+
+    def look_what_is_under_way(self) -> None:
+        """Look how the trainings of every process stand."""
         self._under_way.look()
 
     # -- what is under way ---------------------------------------------------------------------------------------
@@ -264,6 +286,8 @@ class TiregApp(PaintedApp):
         if place not in self._modes:
             self.add_mode(place, partial(screen_of, place))
         self.remembered.set("place", place)
+        if place != PLACES[0].id:
+            self.read_later_styles()
         if place == self.current_mode:
             self._leave_words()
         self.switch_mode(place)

@@ -1,4 +1,4 @@
-"""Starting the TUI: the terminal is asked while Textual is imported, and left clean whatever happens."""
+"""Starting the TUI: terminal and registry are asked while Textual is imported; the terminal is left clean always."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from tireg_tui.registry_watch import RegistryWatch
+
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
     from tiregistry.graphics.terminal import Terminal
 
 
+_ENDING_SECONDS = 1.0
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -75,6 +78,9 @@ def run(images: str = "") -> int:
     asking = _Asking(images)
     # Textual reads the terminal from its start on, so all answers must have come before.
     asking.start()
+    # The second processor, and the time that SQLite needs without Python, would else be idle during the imports.
+    watch = RegistryWatch(reads_first_page=True)
+    watch.start()
     try:
         from textual import constants
 
@@ -84,10 +90,13 @@ def run(images: str = "") -> int:
         if terminal.protocol == "kitty":
             # A placeholder's colour is the picture's number, which fewer colours would round.
             setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  (it is declared final)
-        app = TiregApp(terminal, driver_class=_driver())
+        app = TiregApp(terminal, driver_class=_driver(), watch=watch)
         app.run()
     finally:
         gc.enable()
+        watch.stop()
+        if app is None:  # nobody else waits for it
+            watch.join(_ENDING_SECONDS)
         asking.join()
         for number, handler in before.items():
             signal.signal(number, handler)

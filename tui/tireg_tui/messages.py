@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from tireg_tui.registry_watch import RegistryWatch
+
+
+class WatchTold(Message):
+    """There is something new to be seen in the attributes of what watches the registry."""
+
+    def __init__(self, watch: RegistryWatch) -> None:
+        super().__init__()
+        self.watch = watch
 
 
 class RegistryChanged(Message):

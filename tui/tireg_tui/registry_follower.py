@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tireg_tui.registry_watch import RegistryWatch, WatchTold
+from tireg_tui.messages import WatchTold
+from tireg_tui.registry_watch import RegistryWatch
 from tireg_tui.screens.trouble import Trouble
 from tiregistry.errors import TiregError
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
+    from tireg_tui.first_page import FirstPage
     from tiregistry.registry.registry import Registry
 
 _OPENING_SECONDS = 0.3
@@ -23,15 +25,17 @@ class RegistryFollower:
     Args:
         app: the app whose screens show the registry.
         home: the registry's folder; default as everywhere.
+        early: has been started already; it is the first that is followed.
     """
 
-    def __init__(self, app: TiregApp, home: Path | None) -> None:
-        self._app, self._home = app, home
+    def __init__(self, app: TiregApp, home: Path | None, early: RegistryWatch | None = None) -> None:
+        self._app, self._home, self._early = app, home, early
         self._watch: RegistryWatch | None = None
         self._watches: list[RegistryWatch] = []
         """Every watch there was: each has a connection of its own to the registry that it opened."""
         self._trouble: TiregError | None = None
         self._seen_changes = 0
+        self._has_opened = False
         self.registry: Registry | None = None
         """None while it cannot be opened."""
 
@@ -39,9 +43,11 @@ class RegistryFollower:
         """Open the registry, or show what keeps it from opening."""
         if self._watch is not None:
             self._watch.stop()
-        self._watch = RegistryWatch(self._home, lambda watch: self._app.post_message(WatchTold(watch)))
+        self._watch, self._early = self._early or RegistryWatch(self._home), None
+        self._watch.tell = lambda watch: self._app.post_message(WatchTold(watch))
         self._watches.append(self._watch)
-        self._watch.start()
+        if not self._watch.is_alive() and not self._watch.wait_opened(0):
+            self._watch.start()
         # Nearly always it takes milliseconds, and nothing else needs to be shown meanwhile.
         if self._watch.wait_opened(_OPENING_SECONDS):
             self.follow(self._watch)
@@ -60,12 +66,17 @@ class RegistryFollower:
                 self._show(watch.error)
             return
         if watch.registry is not self.registry:
+            first = not self._has_opened
+            self._has_opened = True
             self.registry, self._seen_changes = watch.registry, watch.changes
             self._trouble = None
             if isinstance(self._app.screen, Trouble):
                 self._app.pop_screen()
             self._app.action_go(self._app.remembered.text("place", "library"))
-            self._app.registry_changed()
+            if first:  # whoever is shown has just looked
+                self._app.look_what_is_under_way()
+            else:
+                self._app.registry_changed()
         elif watch.replaced:
             self._app.say("The registry's file was replaced; it is opened anew")
             self.open()
@@ -74,6 +85,13 @@ class RegistryFollower:
         elif watch.changes != self._seen_changes:
             self._seen_changes = watch.changes
             self._app.registry_changed()
+
+    def take_first_page(self) -> FirstPage | None:
+        """What was read before anybody asked, once; whoever asks later must look anew."""
+        if self._watch is None:
+            return None
+        page, self._watch.first_page = self._watch.first_page, None
+        return page
 
     def close(self) -> None:
         """Look no longer, and close everything that was opened.

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from textual.message import Message
-
+from tireg_tui.first_page import FirstPage, read_first_page
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 
 _POLL_SECONDS = 0.5
-
-
-class WatchTold(Message):
-    """There is something new to be seen in a watch's attributes."""
-
-    def __init__(self, watch: RegistryWatch) -> None:
-        super().__init__()
-        self.watch = watch
 
 
 class RegistryWatch(threading.Thread):
@@ -29,18 +21,21 @@ class RegistryWatch(threading.Thread):
 
     Args:
         home: the registry's folder; default as everywhere.
-        tell: called in this thread, with the watch, when there is something new to be seen in its attributes.
+        reads_first_page: also read what the library shows first.
     """
 
-    def __init__(self, home: Path | None, tell: Callable[[RegistryWatch], object]) -> None:
+    def __init__(self, home: Path | None = None, *, reads_first_page: bool = False) -> None:
         super().__init__(name="tireg-watch", daemon=True)
-        self._home, self._tell = home, tell
+        self._home, self._reads_first_page = home, reads_first_page
+        self.tell: Callable[[RegistryWatch], object] = lambda _: None
+        """Called in this thread, with the watch, when there is something new to be seen in its attributes."""
         self._ended = threading.Event()
         self._opened = threading.Event()
         self.registry: Registry | None = None
         """The open registry; None while it is being opened, and when that failed."""
         self.error: TiregError | None = None
         """Why it could not be opened, or cannot be read at the moment."""
+        self.first_page: FirstPage | None = None
         self.replaced = False
         """The file is gone, or another one stands in its place: it must be opened anew."""
         self.changes = 0
@@ -58,6 +53,9 @@ class RegistryWatch(threading.Thread):
         try:
             self.registry = registry = Registry.open(self._home)
             seen = registry.changes()
+            if self._reads_first_page:
+                with contextlib.suppress(TiregError):  # whoever asks again is told
+                    self.first_page = read_first_page(registry)
         except TiregError as error:
             self.registry, self.error = None, error
         except Exception as error:  # a disk can fail in ways that nobody named
@@ -84,7 +82,7 @@ class RegistryWatch(threading.Thread):
 
     def _say(self) -> None:
         if not self._ended.is_set():
-            self._tell(self)
+            self.tell(self)
 
 
 def _identity(registry: Registry) -> tuple[int, int] | None:

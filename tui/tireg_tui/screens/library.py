@@ -12,13 +12,16 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from tireg_tui import curation, shown
+from tireg_tui.first_page import SORTS, remembered_order
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted, RegistryChanged
 from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
-from tireg_tui.widgets.concept_table import SORTS, ConceptTable
+from tireg_tui.widgets.concept_table import ConceptTable
 from tiregistry.text import safe
 
+_FIRST_FRAME_SECONDS = 0.3
+"""Longest wait for the words with nothing shown."""
 EMPTY = """No words yet.
 
 n    teach one from your own pictures
@@ -32,6 +35,7 @@ class Library(Place):
     """The start: filter, table, detail."""
 
     HERE = "library"
+    _holds_frames = True
     AUTO_FOCUS = "#concepts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="library.filter"),
@@ -68,11 +72,31 @@ class Library(Place):
         return self.query_one(ConceptTable)
 
     def on_mount(self) -> None:
-        order = self.tireg.remembered.text("sort")
-        self.table.order = order if order in SORTS else next(iter(SORTS))
+        self.table.order = remembered_order(self.tireg.remembered)
         self.query_one("#library-empty").display = False
         self.table.focus()
-        self._load(keep=self.tireg.remembered.text("concept"))
+        keep = self.tireg.remembered.text("concept")
+        page, query = self.tireg.take_first_page(), self.query_one("#filter", Input).value
+        if page is not None and (page.query, page.order) == (query, self.table.order):
+            self.table.show_first(page, keep=keep)
+            self._show_status()
+            self._show_frames()
+        else:
+            self._load(keep=keep)
+            self.set_timer(_FIRST_FRAME_SECONDS, self._show_frames)
+
+    # Until there are words, every frame would be drawn in vain, and a table that fills itself late is restless.
+    # Where Textual no longer calls this, those frames are drawn, and nothing else changes.
+    def _compositor_refresh(self) -> None:
+        if not self._holds_frames:
+            super()._compositor_refresh()
+
+    def _show_frames(self) -> None:
+        if self._holds_frames:
+            self._holds_frames = False
+            self.refresh()
+            # What stands beside the words is not made before they are shown.
+            self.call_after_refresh(self._show_detail)
 
     def _load(self, *, keep: str = "") -> None:
         self.table.load(self.registry, self.query_one("#filter", Input).value, keep=keep)
@@ -93,9 +117,14 @@ class Library(Place):
         self.set_focus(self.table)
 
     @on(ConceptTable.Loaded)
-    def show_status(self, event: ConceptTable.Loaded) -> None:
+    def show_status(self) -> None:
+        self._show_status()
+        self._show_frames()
+
+    def _show_status(self) -> None:
         query = self.query_one("#filter", Input).value
-        empty = event.count == 0
+        count = len(self.table.names)
+        empty = count == 0
         self.query_one("#library-empty", Static).display = empty
         if empty and query:
             self.query_one("#library-empty", Static).update(f"Nothing matches.\n\nEsc clears the filter {query!r}")
@@ -107,19 +136,22 @@ class Library(Place):
         self.table.display = not empty
         if not empty and self.focused is None:
             self.set_focus(self.table)
-        number = shown.count(event.count, "word") if event.complete else f"the first {event.count:,} words"
+        number = shown.count(count, "word") if self.table.complete else f"the first {count:,} words"
         marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
         self.query_one("#library-status", Static).update(f"{number} · {SORTS[self.table.order]}{marked}")
 
     @on(ConceptHighlighted)
     def show_detail(self, event: ConceptHighlighted) -> None:
         self.tireg.remembered.set("concept", event.name)
-        detail = self.query_one(ConceptDetail)
-        if detail.display and self.tireg.registry is not None:
-            detail.show(self.registry, event.name)
+        self._show_detail()
         table = self.table
         if table.cursor_row > len(table.names) - 50:
             table.more(self.registry)
+
+    def _show_detail(self) -> None:
+        detail = self.query_one(ConceptDetail)
+        if detail.display and not self._holds_frames and self.tireg.registry is not None:
+            detail.show(self.registry, self.table.current)
 
     @on(concept_table.Failed)
     def loading_failed(self, event: concept_table.Failed) -> None:
@@ -165,8 +197,7 @@ class Library(Place):
         """Show or hide the detail with its picture."""
         detail = self.query_one(ConceptDetail)
         detail.display = not detail.display
-        if detail.display:
-            detail.show(self.registry, self.table.current)
+        self._show_detail()
 
     def action_prompt(self) -> None:
         """Compose a prompt with the words."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual.app import ComposeResult
+from textual.events import ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 
@@ -27,6 +28,14 @@ class Place(Screen[None]):
 
     HERE = "library"
     _seen_changes = -1
+    _was_left = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The classes that its size will give it: with them from the start nothing has to be styled twice.
+        app = self.app
+        for cells, breakpoints in zip(app.size, (app.HORIZONTAL_BREAKPOINTS, app.VERTICAL_BREAKPOINTS), strict=True):
+            self.add_class(*self._get_breakpoint_classes(cells, breakpoints or []), update=False)
 
     @property
     def tireg(self) -> TiregApp:
@@ -40,12 +49,18 @@ class Place(Screen[None]):
         assert registry is not None
         return registry
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
         """Look again where the registry was changed while another place was shown."""
+        # Theme or classes may have changed meanwhile; all parts of a new place have just got their styles.
+        event.refresh_styles, self._was_left = self._was_left, False
         before, self._seen_changes = self._seen_changes, self.tireg.times_changed
         if before not in (-1, self._seen_changes):
             self.post_message(RegistryChanged())
         self.call_after_refresh(self.tireg.show_under_way)
+
+    def on_screen_suspend(self) -> None:
+        """Another screen covers it."""
+        self._was_left = True
 
     async def _dispatch_message(self, message: Message) -> None:
         try:

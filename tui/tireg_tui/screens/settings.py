@@ -11,6 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import ScreenResume
 from textual.widgets import DataTable, Input, Static, TabbedContent, TabPane
 
 from tireg_tui import keymap
@@ -79,8 +80,7 @@ class SettingsScreen(Place):
         self._show_keys()
         table.focus()
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
+    def on_screen_resume(self, event: ScreenResume) -> None:
         self.tireg.preferences.load()  # it may have been edited elsewhere
         if self.is_mounted:
             self._show_settings()

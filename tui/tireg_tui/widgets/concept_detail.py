@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
-from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
@@ -69,19 +68,27 @@ def best_picture(registry: Registry, version: RegisteredVersion) -> PictureSourc
 
 
 class ConceptDetail(Vertical):
-    """Picture and facts of the concept under the cursor."""
+    """Picture and facts of the concept under the cursor; empty until it is asked to show one."""
 
-    def compose(self) -> ComposeResult:
-        yield Captioned(id="detail-picture")
-        with VerticalScroll(id="detail-facts", can_focus=False):
-            yield Static("", id="detail-title", markup=False)
-            yield Fields(id="detail-fields")
-            yield Static("", id="detail-loss", markup=False)
-            yield Static("", id="detail-notes", markup=False)
+    _has_parts = False
+
+    async def _make_parts(self) -> None:
+        if not self._has_parts:
+            self._has_parts = True
+            facts = VerticalScroll(
+                Static("", id="detail-title", markup=False),
+                Fields(id="detail-fields"),
+                Static("", id="detail-loss", markup=False),
+                Static("", id="detail-notes", markup=False),
+                id="detail-facts",
+                can_focus=False,
+            )
+            await self.mount(Captioned(id="detail-picture"), facts)
 
     @work(exclusive=True, group="detail", exit_on_error=False)
     async def show(self, registry: Registry, name: str) -> None:
         """Show a concept; an empty name shows none."""
+        await self._make_parts()
         if not name:
             self._clear("Nothing here")
             return

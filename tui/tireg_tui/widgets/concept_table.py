@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import DataTable
 
 from tireg_tui import shown
+from tireg_tui.first_page import PAGE, FirstPage
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted
-from tireg_tui.widgets.table import Table
+from tireg_tui.widgets.row_list import RowList
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
     from tiregistry.concepts import Concept
     from tiregistry.registry.registry import Registry
 
-PAGE = 100
-SORTS = {
-    "updated": "last changed first",
-    "name": "by name",
-    "created": "newest first",
-    "versions": "most versions first",
-}
-"""Orders of the registry, and how they are called here."""
 # In the order in which they give way when the table becomes narrow: the last first.
 _COLUMNS = (
     ("mark", " ", 1),
@@ -40,9 +31,10 @@ _COLUMNS = (
     ("tags", "Tags", 18),
     ("base", "Base", 14),
 )
+_DIM = {"type", "updated", "tags", "base"}
 
 
-class ConceptTable(Table):
+class ConceptTable(RowList):
     """Rows of concepts for a query, loaded as the cursor comes near their end."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,16 +43,7 @@ class ConceptTable(Table):
     ]
 
     class Loaded(Message):
-        """The table shows the result of a query.
-
-        Attributes:
-            count: rows that are loaded.
-            complete: there are no more.
-        """
-
-        def __init__(self, count: int, complete: bool) -> None:
-            super().__init__()
-            self.count, self.complete = count, complete
+        """The table shows the result of a query, or more of it."""
 
     class SortAsked(Message):
         """The next order is wanted."""
@@ -73,31 +56,42 @@ class ConceptTable(Table):
         self.concept_query, self.order = "", "updated"
         self.marked: set[str] = set()
         self._names: list[str] = []
-        self._complete = False
-        self._shown: list[str] = []
         self._concepts: list[Concept] = []
+        self.complete = True
+        """There are no rows but those that are loaded."""
+        self._fitted_to = -1
+        self._heading: list[tuple[str, int]] = []
+        self._shown: list[str] = []
 
-    def on_resize(self) -> None:
-        """Show as many columns as fit, so that nothing has to be scrolled sideways."""
-        fitting: list[str] = []
-        used = 2
-        for key, _, width in _COLUMNS:
-            used += width + 2
-            if used <= self.size.width or len(fitting) < 2:
-                fitting.append(key)
-        if fitting == self._shown:
-            return
-        self._shown = fitting
-        row = self.cursor_row
-        self.clear(columns=True)
-        for key, label, width in _COLUMNS:
-            if key in fitting:
-                self.add_column(
-                    label, key=key, width=min(width, max(8, self.size.width - 8)) if key == "token" else width
-                )
-        for concept in self._concepts:
-            self.add_row(*self._cells(concept), key=concept.name)
-        self.move_cursor(row=row, animate=False)
+    # -- what is in the rows -------------------------------------------------------------------------------------
+
+    @property
+    def row_count(self) -> int:
+        return len(self._names)
+
+    def heading(self, width: int) -> list[tuple[str, int]]:
+        if width != self._fitted_to:
+            self._fitted_to, self._heading, self._shown = width, [], []
+            used = 2
+            for key, label, cells in _COLUMNS:
+                used += cells + 2
+                if used <= width or len(self._shown) < 2:
+                    self._shown.append(key)
+                    self._heading.append((label, min(cells, max(8, width - 8)) if key == "token" else cells))
+        return self._heading
+
+    def cells(self, row: int) -> list[tuple[str, bool]]:
+        concept = self._concepts[row]
+        texts = {
+            "mark": "●" if concept.name in self.marked else " ",
+            "token": safe(concept.placeholder_token, limit=64),
+            "type": concept.concept_type,
+            "updated": shown.ago(concept.updated_at),
+            "versions": f"{concept.num_versions:>3}",
+            "tags": safe(" ".join(concept.tags), limit=60),
+            "base": safe(concept.base_name, limit=40),
+        }
+        return [(texts[key], key in _DIM) for key in self._shown]
 
     @property
     def current(self) -> str:
@@ -126,29 +120,26 @@ class ConceptTable(Table):
         except TiregError as error:
             self.post_message(Failed(error))
             return
+        self._show(query, found, limit, wanted)
+
+    def show_first(self, page: FirstPage, *, keep: str = "") -> None:
+        """Show what was read already, with the cursor on `keep`."""
+        self._show(page.query, page.concepts, PAGE, keep)
+
+    def _show(self, query: str, found: Sequence[Concept], limit: int, wanted: str) -> None:
         self.concept_query = query
         names = [concept.name for concept in found]
-        if names == self._names:
-            self._concepts = list(found)
-            for concept in found:
-                self._update(concept)
-        else:
-            with self.app.batch_update():
-                top = self.scroll_y
-                self.clear()
-                self._names, self._concepts = [], []
-                self._append(found)
-                if wanted in names:
-                    self.move_cursor(row=names.index(wanted), scroll=False)
-                    self.scroll_to(y=top, animate=False)
-        self._complete = len(found) < limit
-        self.marked &= set(names) | (set() if self._complete else self.marked)
-        self.post_message(self.Loaded(len(names), self._complete))
+        self._names, self._concepts = names, list(found)
+        self.rows_changed(names.index(wanted) if wanted in names else 0)
+        self.complete = len(found) < limit
+        self.marked &= set(names) | (set() if self.complete else self.marked)
+        self.post_message(self.Loaded())
         self.post_message(ConceptHighlighted(self.current))
 
-    @work(exclusive=True, group="concepts", exit_on_error=False)
+    @work(exclusive=True, group="more concepts", exit_on_error=False)
     async def _load_more(self, registry: Registry, everything: bool) -> None:
-        start = len(self._names)
+        names = self._names
+        start = len(names)
         try:
             found = await asyncio.to_thread(
                 registry.concepts,
@@ -160,41 +151,26 @@ class ConceptTable(Table):
         except TiregError as error:
             self.post_message(Failed(error))
             return
+        if self._names is not names:  # another query was shown meanwhile
+            return
         self._append(found)
-        self._complete = everything or len(found) < PAGE
-        self.post_message(self.Loaded(len(self._names), self._complete))
+        self.complete = everything or len(found) < PAGE
+        self.post_message(self.Loaded())
         if everything:
-            self.move_cursor(row=len(self._names) - 1, animate=False)
+            self.move_cursor(len(self._names) - 1)
 
     def more(self, registry: Registry, *, everything: bool = False) -> None:
         """Load the next page, or all that is left."""
-        if not self._complete:
+        if not self.complete:
             self._load_more(registry, everything)
 
     def _append(self, found: Sequence[Concept]) -> None:
         known = set(self._names)
-        for concept in found:
-            if concept.name not in known:  # a page may overlap when another process has added concepts
-                self.add_row(*self._cells(concept), key=concept.name)
-                self._names.append(concept.name)
-                self._concepts.append(concept)
-
-    def _update(self, concept: Concept) -> None:
-        for key, cell in zip(self._shown, self._cells(concept), strict=True):
-            if self.get_cell(concept.name, key) != cell:
-                self.update_cell(concept.name, key, cell)
-
-    def _cells(self, concept: Concept) -> list[Text]:
-        cells = {
-            "mark": Text("●" if concept.name in self.marked else " "),
-            "token": Text(safe(concept.placeholder_token, limit=64), no_wrap=True, overflow="ellipsis"),
-            "type": Text(concept.concept_type, style="dim"),
-            "updated": Text(shown.ago(concept.updated_at), style="dim"),
-            "versions": Text(str(concept.num_versions), justify="right"),
-            "tags": Text(safe(" ".join(concept.tags), limit=60), style="dim", no_wrap=True, overflow="ellipsis"),
-            "base": Text(safe(concept.base_name, limit=40), style="dim", no_wrap=True, overflow="ellipsis"),
-        }
-        return [cells[key] for key in self._shown]
+        # A page may overlap when another process has added concepts.
+        new = [concept for concept in found if concept.name not in known]
+        self._names += [concept.name for concept in new]
+        self._concepts += new
+        self.rows_changed(self.cursor_row)
 
     # -- acts ----------------------------------------------------------------------------------------------------
 
@@ -203,7 +179,7 @@ class ConceptTable(Table):
         if not self.current:
             return
         self.marked ^= {self.current}
-        self.update_cell(self.current, "mark", Text("●" if self.current in self.marked else " "))
+        self.row_changed(self.cursor_row)
         self.action_cursor_down()
 
     def action_sort(self) -> None:
@@ -212,25 +188,24 @@ class ConceptTable(Table):
 
     def action_scroll_bottom(self) -> None:
         """Go to the last row, of those that match and not only of those loaded."""
-        if self._complete:
+        if self.complete:
             super().action_scroll_bottom()
         else:
             self.post_message(self.EndAsked())
 
     def unmark(self) -> None:
         """Take all marks away."""
-        for name in self.marked & set(self._names):
-            self.update_cell(name, "mark", Text(" "))
         self.marked.clear()
+        self.refresh()
 
-    @on(DataTable.RowSelected)
-    def open_row(self, event: DataTable.RowSelected) -> None:
+    @on(RowList.Opened)
+    def open_row(self, event: RowList.Opened) -> None:
         event.stop()
         if self.current:
             self.post_message(ConceptChosen(self.current))
 
-    @on(DataTable.RowHighlighted)
-    def follow_cursor(self, event: DataTable.RowHighlighted) -> None:
+    @on(RowList.Moved)
+    def follow_cursor(self, event: RowList.Moved) -> None:
         event.stop()
         self.post_message(ConceptHighlighted(self.current))
 

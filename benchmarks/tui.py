@@ -40,13 +40,25 @@ ANSWERS = {
     b"\x1b[16t": b"\x1b[6;%d;%dt" % (CELL[1], CELL[0]),
 }
 """What a terminal with sixel answers to which question."""
+EMPTY_APP = """
+import gc
+gc.disable()
+from textual.app import App
+from textual.widgets import Label
+
+class Empty(App[None]):
+    def compose(self):
+        yield Label("word-00000")
+
+Empty().run()
+"""
 FIRST_WORD, PICTURES = "word-00000", ROOT / "tests" / "data" / "concepts" / "objects" / "robot"
 
 
 class Watched:
-    """The TUI on a pseudo-terminal, and when it wrote what."""
+    """The TUI, or another command of Python, on a pseudo-terminal, and when it wrote what."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *command: str) -> None:
         environment = {**os.environ, "TIREG_HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path[:3])
         for name in ("NO_COLOR", "TMUX", "TIREG_IMAGES", "PYTHONDONTWRITEBYTECODE"):
@@ -55,8 +67,7 @@ class Watched:
         self.began = time.perf_counter()
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
-            command = [sys.executable, "-m", "tireg_cli", "tui", *options]
-            os.execve(command[0], command, environment)
+            os.execve(sys.executable, [sys.executable, *(command or ("-m", "tireg_cli", "tui"))], environment)
         size = struct.pack("HHHH", ROWS, COLUMNS, COLUMNS * CELL[0], ROWS * CELL[1])
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
 
@@ -122,18 +133,24 @@ def registry_of(folder: Path, count: int) -> Path:
 
 
 def frames(folder: Path, repeats: int) -> None:
-    """From the start of the process to its first frame with words."""
+    """From the start of the process to its first frame with words; all kinds take turns, as the machine changes."""
+    homes = {count: registry_of(folder / str(count), count) for count in (10, 1000, 10000)}
+    kinds: dict[str, tuple[Path, tuple[str, ...]]] = {
+        f"{count:>7,} concepts": (home, ()) for count, home in homes.items()
+    }
+    kinds["  nothing but Textual"] = (homes[10], ("-c", EMPTY_APP))
+    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    for number in range(repeats + 1):
+        for kind, (home, command) in kinds.items():
+            with Watched(home, *command) as tui:
+                seconds = tui.read(lambda tui=tui: FIRST_WORD.encode() in tui.written)
+                if number:  # the first reads the code from the disk
+                    found[kind].append((seconds, tui.cpu_seconds()))
     print(f"first frame with words, best and median of {repeats} starts:")
-    for count in (10, 1000, 10000):
-        home = registry_of(folder / str(count), count)
-        seconds, cpu = [], []
-        for _ in range(repeats + 1):
-            with Watched(home) as tui:
-                seconds.append(tui.read(lambda tui=tui: FIRST_WORD.encode() in tui.written))
-                cpu.append(tui.cpu_seconds())
-        del seconds[0], cpu[0]  # the first reads the code from the disk
+    for kind, starts in found.items():
+        seconds, cpu = ([start[i] for start in starts] for i in (0, 1))
         print(
-            f"{count:>7,} concepts  {min(seconds):.2f} s, median {statistics.median(seconds):.2f} s"
+            f"{kind:<21}  {min(seconds):.2f} s, median {statistics.median(seconds):.2f} s"
             f"  (CPU {min(cpu):.2f} s, median {statistics.median(cpu):.2f} s)"
         )
 

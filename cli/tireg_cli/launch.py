@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ def _run() -> int:
 
     # Nothing to parse, and click takes a tenth of the time until words are on the screen.
     if sys.argv[1:] in ([], ["tui"]) and has_terminal() and "_TIREG_COMPLETE" not in os.environ:
+        gc.disable()  # the UI turns it on again: nothing that a start makes is garbage
         from tireg_tui.launch import run as open_ui
 
         signal.signal(signal.SIGINT, signal.default_int_handler)

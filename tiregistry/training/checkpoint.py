@@ -23,12 +23,14 @@ class Checkpoint:
         state: what `Vectors.state` and `StopRule.state` returned.
         losses: loss of every step so far.
         threads: CPU threads of the run, whose number decides the last bits of a sum; 0 on other devices.
+        seconds: how long these steps took, in all parts in which the run was at work.
     """
 
     step: int
     state: dict[str, torch.Tensor]
     losses: list[float]
     threads: int = 0
+    seconds: float = 0.0
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -43,6 +45,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"state.{key}": value.contiguous() for key, value in checkpoint.state.items()}
     tensors["losses"] = torch.tensor(checkpoint.losses, dtype=torch.float32)
     told = {"format": "tireg-checkpoint/1", "step": str(checkpoint.step), "threads": str(checkpoint.threads)}
+    told["seconds"] = f"{checkpoint.seconds:.3f}"
     data = save(tensors, metadata=told)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -73,7 +76,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no iteration otherwise)
             state = {key.removeprefix("state."): t for key, t in tensors.items() if key.startswith("state.")}
             losses = [float(x) for x in tensors["losses"]]
-            return Checkpoint(int(metadata["step"]), state, losses, int(metadata.get("threads", 0)))
+            threads, seconds = int(metadata.get("threads", 0)), float(metadata.get("seconds", 0))
+            return Checkpoint(int(metadata["step"]), state, losses, threads, seconds)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise Damaged(
             f"the checkpoint {path.name} cannot be read: {error}", "remove it to start the run from its beginning"

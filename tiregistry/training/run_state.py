@@ -67,7 +67,7 @@ class RunState:
         self.ended = False
         self._journal = Journal(self.folder)
         self._lock = lock
-        self._began = time.perf_counter()
+        self._began, self._seconds_before = time.perf_counter(), 0.0
         self._reported = 0.0
         checkpoint = load_checkpoint(self.path)
         if checkpoint is not None:
@@ -81,11 +81,12 @@ class RunState:
                     f"remove {safe(self.path)} to start the run from its beginning",
                 ) from None
             word.step, self.losses, self.threads = checkpoint.step, checkpoint.losses, checkpoint.threads
+            self._seconds_before = checkpoint.seconds
 
     @property
     def seconds(self) -> float:
-        """Wall time since `begin`."""
-        return time.perf_counter() - self._began
+        """Wall time at work: since `begin`, and before the checkpoint from which the run goes on."""
+        return self._seconds_before + time.perf_counter() - self._began
 
     def begin(self) -> None:
         """Mark the run running."""
@@ -132,7 +133,7 @@ class RunState:
                 UnreadableEmbedding
             ):  # vectors that have become infinite are no point of the trail
                 keep_point(self.folder, step, self._vectors_now())
-            save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads))
+            save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads, self.seconds))
         except OSError as error:
             return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
         return CheckpointSaved(step, self.path, self.run.id)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tireg_tui.messages import WatchTold
 from tireg_tui.registry_watch import RegistryWatch
-from tireg_tui.screens.trouble import Trouble
 from tiregistry.errors import TiregError
 
 if TYPE_CHECKING:
@@ -69,12 +68,13 @@ class RegistryFollower:
             first = not self._has_opened
             self._has_opened = True
             self.registry, self._seen_changes = watch.registry, watch.changes
-            self._trouble = None
-            if isinstance(self._app.screen, Trouble):
-                self._app.pop_screen()
+            if self._trouble is not None:
+                self._trouble = None
+                if self._shows_trouble():
+                    self._app.pop_screen()
             self._app.action_go(self._app.remembered.text("place", "library"))
             if first:  # whoever is shown has just looked
-                self._app.look_what_is_under_way()
+                self._app.call_after_refresh(self._app.look_what_is_under_way)
             else:
                 self._app.registry_changed()
         elif watch.replaced:
@@ -108,8 +108,15 @@ class RegistryFollower:
                 watch.registry.close()
 
     def _show(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
+        from tireg_tui.screens.trouble import Trouble
+
         self._trouble = error
-        if isinstance(self._app.screen, Trouble):
+        if self._shows_trouble():
             self._app.switch_screen(Trouble(error, title))
         else:
             self._app.push_screen(Trouble(error, title))
+
+    def _shows_trouble(self) -> bool:
+        from tireg_tui.screens.trouble import Trouble
+
+        return isinstance(self._app.screen, Trouble)

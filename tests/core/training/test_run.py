@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,13 +134,17 @@ def test_a_consumer_that_goes_away_leaves_a_run_to_resume(registry: Any, request
     finished(train(registry, request_for("whole")))
     events = train(registry, replace(request_for("part")))
     for event in events:
+        if isinstance(event, StepDone) and event.step == 2:
+            time.sleep(0.5)  # before a checkpoint
         if isinstance(event, StepDone) and event.step == 3:
             break
     events.close()
     run = registry.last_run()
     assert run.status == "interrupted"
-    finished(resume(registry, run))
+    again = list(resume(registry, run))
     assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
+    steps = sum(event.seconds for event in again if isinstance(event, StepDone))
+    assert registry.record(registry.version("part"))["seconds"] > 0.5 + steps  # of both parts
 
 
 def test_a_name_taken_while_training_costs_nothing(registry: Any, request_for: Build) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
@@ -44,6 +45,22 @@ class Captioned(Vertical):
         """Show another picture, or none."""
         self.view.source = source
         self.query_one(Static).update(self._caption(source))
+
+    def on_resize(self) -> None:
+        """Until the picture is fitted anew the caption must not lie over it."""
+        self._lift(0)
+
+    @on(PictureView.Failed)
+    def caption_below_message(self) -> None:
+        self._lift(0)
+
+    @on(PictureView.Ready)
+    def caption_below_picture(self) -> None:
+        """A picture that is wider than its box is tall leaves room below; the caption belongs to the picture."""
+        self._lift(self.view.rows_below)
+
+    def _lift(self, rows: int) -> None:
+        self.query_one(Static).styles.offset = (0, -rows)
 
     @staticmethod
     def _caption(source: PictureSource | None) -> str:

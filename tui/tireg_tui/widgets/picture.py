@@ -173,6 +173,11 @@ class PictureView(Widget):
         return Region.from_offset(self.content_region.offset + self._offset, (self.box.columns, self.box.rows))
 
     @property
+    def rows_below(self) -> int:
+        """Rows of the widget below the picture's cells."""
+        return 0 if self.box is None else max(0, self.content_size.height - self._offset.y - self.box.rows)
+
+    @property
     def _offset(self) -> Offset:
         if self.box is None:
             return Offset(0, 0)

@@ -19,15 +19,30 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.fields import Fields
+from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
-from tireg_tui.widgets.table import Table
 from tireg_tui.widgets.version_facts import difference_table, facts_of
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+
+
+_NO_DIFF = "Mark a version with Space, move to another, then press ="
+
+
+class VersionsTable(FittingTable):
+    """The versions of a word."""
+
+    COLUMNS = (
+        Column("mark", " "),
+        Column("version", "Version"),
+        Column("names", "Names", shortened=True),
+        Column("made", "Made", rank=1),
+        Column("loss", "Loss", rank=2),
+    )
 
 
 class ConceptScreen(Place):
@@ -63,6 +78,7 @@ class ConceptScreen(Place):
         self._neighbours = neighbours or [name]
         self._concept: RegisteredConcept | None = None
         self._versions: list[RegisteredVersion] = []
+        self._rows: dict[str, dict[str, Text]] = {}
         self._marked: int | None = None
         self._card_of = ""
 
@@ -70,7 +86,7 @@ class ConceptScreen(Place):
         yield Static("", id="concept-title", markup=False)
         with Horizontal(id="concept"):
             with Vertical(id="concept-left"):
-                yield Table(id="versions")
+                yield VersionsTable(id="versions")
                 with VerticalScroll(id="version-facts", can_focus=False):
                     yield Fields(id="version-fields")
             with TabbedContent(id="concept-right"):
@@ -81,7 +97,7 @@ class ConceptScreen(Place):
                 with TabPane("Loss", id="tab-loss"):
                     yield LossChart()
                 with TabPane("Diff", id="tab-diff"), VerticalScroll():
-                    yield Static("Mark a version with Space, move to another, then press =", id="diff", markup=False)
+                    yield Static(_NO_DIFF, id="diff", markup=False)
                 with TabPane("Runs", id="tab-runs"):
                     yield ConceptRuns(id="concept-runs")
                 with TabPane("Card", id="tab-card"):
@@ -90,9 +106,9 @@ class ConceptScreen(Place):
                     yield Static("", id="notes", markup=False)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> VersionsTable:
         """The versions, newest first."""
-        return self.query_one("#versions", Table)
+        return self.query_one(VersionsTable)
 
     @property
     def current(self) -> RegisteredVersion | None:
@@ -101,14 +117,6 @@ class ConceptScreen(Place):
         return self._versions[row] if 0 <= row < len(self._versions) else None
 
     def on_mount(self) -> None:
-        for key, label in (
-            ("mark", " "),
-            ("version", "Version"),
-            ("names", "Names"),
-            ("made", "Made"),
-            ("loss", "Loss"),
-        ):
-            self.table.add_column(label, key=key)
         self.table.focus()
         self._load()
 
@@ -130,7 +138,6 @@ class ConceptScreen(Place):
             self.tireg.report(error)
             return
         self._concept, self._versions = concept, versions
-        row = self.table.cursor_row
         self.concept_name = concept.name
         labels = [concept.concept_type, *(f"#{tag}" for tag in concept.tags), concept.licence]
         self.query_one("#concept-title", Static).update(
@@ -141,13 +148,18 @@ class ConceptScreen(Place):
         )
         notes = "\n\n".join(part for part in (concept.description, concept.notes) if part)
         self.query_one("#notes", Static).update(safe(notes or "No notes yet; e writes some.", multiline=True))
-        self.table.clear()
-        for number, cells in rows:
-            mark = Text("●" if number == self._marked else " ")
-            self.table.add_row(mark, *(Text(safe(cell, limit=60)) for cell in cells), key=str(number))
-        self.table.move_cursor(row=min(max(0, row), len(rows) - 1), animate=False)
+        keys = [column.key for column in VersionsTable.COLUMNS[1:]]
+        self._rows = {
+            str(number): {key: Text(safe(cell, limit=60)) for key, cell in zip(keys, cells, strict=True)}
+            for number, cells in rows
+        }
+        self._show_rows()
         self.query_one(ConceptRuns).read(self.registry, self.concept_name)
         self._show_version()
+
+    def _show_rows(self) -> None:
+        marked = str(self._marked)
+        self.table.show({key: {"mark": Text("●" if key == marked else " ")} | row for key, row in self._rows.items()})
 
     @on(DataTable.RowHighlighted, "#versions")
     def version_highlighted(self) -> None:
@@ -206,6 +218,7 @@ class ConceptScreen(Place):
         if self.concept_name in names:
             self.concept_name = names[(names.index(self.concept_name) + step) % len(names)]
             self._marked = None
+            self.query_one("#diff", Static).update(_NO_DIFF)
             self.table.move_cursor(row=0, animate=False)
             self._load()
 
@@ -213,9 +226,7 @@ class ConceptScreen(Place):
         """Mark the version that the next diff starts from."""
         if self.current is not None:
             self._marked = None if self._marked == self.current.number else self.current.number
-            for version in self._versions:
-                dot = "●" if version.number == self._marked else " "
-                self.table.update_cell(str(version.number), "mark", Text(dot))
+            self._show_rows()
 
     def action_diff(self) -> None:
         """Compare with the marked version, or with the one before."""

@@ -116,7 +116,7 @@ class Library(Place):
     def filter_done(self) -> None:
         self.set_focus(self.table)
 
-    @on(ConceptTable.Loaded)
+    @on(ConceptTable.Shown)
     def show_status(self) -> None:
         self._show_status()
         self._show_frames()

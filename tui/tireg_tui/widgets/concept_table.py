@@ -42,8 +42,8 @@ class ConceptTable(RowList):
         Binding("s", "sort", "Sort", id="library.sort"),
     ]
 
-    class Loaded(Message):
-        """The table shows the result of a query, or more of it."""
+    class Shown(Message):
+        """The table shows the result of a query, or more of it, or other marks."""
 
     class SortAsked(Message):
         """The next order is wanted."""
@@ -133,7 +133,7 @@ class ConceptTable(RowList):
         self.rows_changed(names.index(wanted) if wanted in names else 0)
         self.complete = len(found) < limit
         self.marked &= set(names) | (set() if self.complete else self.marked)
-        self.post_message(self.Loaded())
+        self.post_message(self.Shown())
         self.post_message(ConceptHighlighted(self.current))
 
     @work(exclusive=True, group="more concepts", exit_on_error=False)
@@ -155,7 +155,7 @@ class ConceptTable(RowList):
             return
         self._append(found)
         self.complete = everything or len(found) < PAGE
-        self.post_message(self.Loaded())
+        self.post_message(self.Shown())
         if everything:
             self.move_cursor(len(self._names) - 1)
 
@@ -180,6 +180,7 @@ class ConceptTable(RowList):
             return
         self.marked ^= {self.current}
         self.row_changed(self.cursor_row)
+        self.post_message(self.Shown())
         self.action_cursor_down()
 
     def action_sort(self) -> None:
@@ -197,6 +198,7 @@ class ConceptTable(RowList):
         """Take all marks away."""
         self.marked.clear()
         self.refresh()
+        self.post_message(self.Shown())
 
     @on(RowList.Opened)
     def open_row(self, event: RowList.Opened) -> None:

@@ -109,6 +109,9 @@ def test_diff_of_marked_and_of_neighbours(home: Path) -> None:
         await pilot.press("j", "j", "space", "k", "k", "equals_sign")
         await settle(pilot)
         assert "gnome@1" in screen_text(pilot)
+        await pilot.press("right_square_bracket")
+        await settle(pilot)
+        assert "gnome@1" not in screen_text(pilot)
 
     drive(home, story)
 

@@ -163,6 +163,8 @@ def test_marked_words_are_removed_and_tagged_together(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("space", "space")
         assert table(pilot).marked == {"gnome", "mug"}
+        await pilot.pause()
+        assert "2 marked" in screen_text(pilot)
         await pilot.press("t")
         await pilot.pause()
         await pilot.press(*"shelf", "enter")
@@ -398,5 +400,42 @@ def test_words_are_imported_after_saying_what_files_hold(home: Path, tmp_path: P
         await until(pilot, lambda: "1 word imported" in notices(pilot))
         await settle(pilot)
         assert "troll" in table(pilot).names
+
+    drive(home, story)
+
+
+def test_a_click_takes_a_row_and_another_opens_it(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.click(table(pilot), offset=(6, 2))
+        assert table(pilot).current == "mug"
+        await pilot.click(table(pilot), offset=(6, 0))  # the heading is no row
+        await pilot.click(table(pilot), offset=(6, 9))
+        assert table(pilot).current == "mug"
+        assert isinstance(pilot.app.screen, Library)
+        await pilot.click(table(pilot), offset=(6, 2))
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ConceptScreen)
+
+    drive(home, story)
+
+
+def test_rows_beyond_the_first_screen(home: Path) -> None:
+    """Pages, both ends, and a window that becomes small keep the cursor in view."""
+    with Registry.open(home) as registry, registry.database.write():
+        for number in range(60):
+            registry.create_concept(f"many-{number:02d}", f"<many-{number:02d}>", "object")
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("pagedown")
+        rows = table(pilot).size.height - 1
+        assert table(pilot).cursor_row == rows
+        await pilot.press("pagedown", "pageup", "end")
+        assert table(pilot).cursor_row == 62
+        for size in ((60, 9), (120, 36)):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            assert f"<{table(pilot).current}>" in screen_text(pilot)
+        await pilot.press("home")
+        assert table(pilot).scroll_offset.y == table(pilot).cursor_row == 0
 
     drive(home, story)

@@ -16,6 +16,7 @@ from tireg_tui.braille import Canvas
 from tireg_tui.no_color import WithoutColor
 from tireg_tui.remembered import Remembered
 from tireg_tui.terminal_replies import ReplyFilter
+from tireg_tui.widgets.captioned import shortened
 from tireg_tui.widgets.fitting_table import Column, fitting
 from tireg_tui.widgets.loss_chart import smoothed
 from tireg_tui.widgets.picture_strip import _shape
@@ -29,6 +30,14 @@ from tiregistry.registry.registry import Registry
 )
 def test_ago(seconds: float, text: str) -> None:
     assert shown.ago(1.0, 1.0 + seconds).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(40, "a photo of <gnome> · seed 7"), (20, "a photo of… · seed 7"), (9, "a photo…"), (1, "…")],
+)
+def test_captions_keep_what_tells_them_apart(width: int, text: str) -> None:
+    assert shortened("a photo of <gnome> · seed 7", width) == text
 
 
 def test_durations_and_bars() -> None:

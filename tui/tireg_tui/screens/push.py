@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import time
 from typing import Any, ClassVar
 
 from rich.table import Table as RichTable
@@ -26,6 +27,8 @@ from tiregistry.errors import TiregError
 from tiregistry.hub.remote import readers
 from tiregistry.text import safe
 
+_LOOKING = "looking at what would be sent …"
+_PATIENCE = 3.0
 _WAIT = 0.5
 # On narrow screens little more than the first two words is seen.
 _VISIBILITY = (
@@ -148,8 +151,9 @@ class PushPage(Place):
         text = Text.assemble(("the same in a shell:\n", "dim"), safe(self.command(), limit=2000))
         self.query_one("#push-command", Static).update(text)
         plan_text = self.query_one("#push-plan", Static)
-        plan_text.update(Text("looking at what would be sent …", style="dim"))
+        plan_text.update(Text(_LOOKING, style="dim"))
         await asyncio.sleep(_WAIT)  # while one types, not every letter is worth asking
+        waiting = asyncio.create_task(self._tell_wait(plan_text))
         try:
             plan = await self.tireg.hub.ask("plan", **request)
         except (TiregError, OSError) as error:
@@ -157,6 +161,8 @@ class PushPage(Place):
             plan_text.update(Text("\n".join(lines), style=ink(self.app, "error")))
             self.query_one("#push-tabs").display = False
             return
+        finally:
+            waiting.cancel()
         self._plan = plan
         lines = hub_texts.plan_lines(plan)
         shown = Text()
@@ -167,6 +173,17 @@ class PushPage(Place):
         self.query_one("#push-files", Static).update(_files(plan))
         await self.query_one("#push-card", CardPane).show(plan["card"])
         self.query_one("#push-tabs").display = True
+
+    @staticmethod
+    async def _tell_wait(plan_text: Static) -> None:
+        """Say how long the Hub has not answered."""
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(1)
+            waited = time.monotonic() - began
+            if waited >= _PATIENCE:
+                text = f"{_LOOKING} {waited:.0f} s\nThe Hub has not answered yet. Esc leaves; nothing is sent."
+                plan_text.update(Text(text, style="dim"))
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

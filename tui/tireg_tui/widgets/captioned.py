@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len, set_cell_size
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
 
 from tireg_tui.sources import PictureSource
 from tireg_tui.widgets.picture import PictureView
 from tiregistry.text import safe
 
 
+class Caption(Widget):
+    """One line; where it is too long its last part stays whole, which is what tells pictures of a row apart."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Caption { height: 1; color: $text-muted; text-align: center; }"
+
+    text: reactive[str] = reactive("")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.set_reactive(Caption.text, text)
+
+    def render(self) -> Content:
+        return Content(shortened(self.text, self.content_size.width))
+
+
+def shortened(text: str, width: int) -> str:
+    """A caption in so many cells; `a photo of <gno… · seed 7` rather than without the seed."""
+    if cell_len(text) <= width:
+        return text
+    head, dot, tail = text.rpartition(" · ")
+    room = width - cell_len(dot + tail) - 1
+    if not head or room < width // 3:
+        head, dot, tail, room = text, "", "", width - 1
+    return set_cell_size(head, max(0, room)).rstrip() + "…" + dot + tail
+
+
 class Captioned(Vertical):
     """Picture and caption, as one block."""
 
-    DEFAULT_CSS = """
-    Captioned { height: auto; }
-    Captioned > Static {
-        height: 1; color: $text-muted; text-align: center; text-overflow: ellipsis; text-wrap: nowrap;
-    }
-    """
+    DEFAULT_CSS = "Captioned { height: auto; }"
 
     def __init__(
         self,
@@ -34,7 +59,7 @@ class Captioned(Vertical):
 
     def compose(self) -> ComposeResult:
         yield PictureView(self._first, names_itself=False)
-        yield Static(self._caption(self._first), markup=False)
+        yield Caption(self._caption(self._first))
 
     @property
     def view(self) -> PictureView:
@@ -44,7 +69,7 @@ class Captioned(Vertical):
     def show(self, source: PictureSource | None) -> None:
         """Show another picture, or none."""
         self.view.source = source
-        self.query_one(Static).update(self._caption(source))
+        self.query_one(Caption).text = self._caption(source)
 
     def on_resize(self) -> None:
         """Until the picture is fitted anew the caption must not lie over it."""
@@ -60,7 +85,7 @@ class Captioned(Vertical):
         self._lift(self.view.rows_below)
 
     def _lift(self, rows: int) -> None:
-        self.query_one(Static).styles.offset = (0, -rows)
+        self.query_one(Caption).styles.offset = (0, -rows)
 
     @staticmethod
     def _caption(source: PictureSource | None) -> str:

@@ -71,7 +71,15 @@ def config_of(spec: str, concept: Concept, seed: int) -> TrainingConfig:
     return config.resolved()
 
 
+_UNREAD: dict[str, Any] = {"stop_every": 20, "stop_window": 60, "stop_threshold": 0.1, "warm_start_steps": 100}
+"""Settings count as these in the key of a training that does not read them, so that another default of them does not
+forget what has been measured."""
+
+
 def key_of(base: str, config: TrainingConfig, pictures: list[str]) -> str:
     """What a training is remembered by: base model, settings and pictures."""
-    told = json.dumps([base, config.as_dict(), pictures], sort_keys=True)
+    read = {name for name in _UNREAD if name.startswith("stop_") and config.stopping == "dvar"}
+    read |= {"warm_start_steps"} if config.recipe == "quick" else set()
+    settings = config.as_dict() | {name: value for name, value in _UNREAD.items() if name not in read}
+    told = json.dumps([base, settings, pictures], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:24]

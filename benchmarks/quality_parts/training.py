@@ -113,6 +113,8 @@ def measure_time(base: Any, folder: Path, training: Training, steps: int = 10) -
     setup = time.process_time() - before
     every = word.config.stop_every
     word.config = replace(word.config, max_steps=2 + max(steps, every if word.rule else 0))
+    if word.rule is not None:
+        word.rule.last = word.config.max_steps
     times = []
     before = time.process_time()
     for _ in learn(base, [word]):

@@ -132,14 +132,17 @@ class TrainingConfig:
     warm_start_steps: int = 100
     """`quick` only: steps in CLIP space before the denoiser is used."""
     stopping: Stopping | None = None
-    """`dvar`: stop when the loss on a fixed batch no longer changes (Voronov et al. 2023), and keep the vectors that
-    were best on that batch; `max_steps` is the cap. `none`: all steps, keep the last vectors."""
+    """`dvar`: when the loss on a fixed batch no longer changes (Voronov et al. 2023), stop, or bring a learning rate
+    that falls along a schedule down to zero early; keep the vectors that were best on that batch. `max_steps` is the
+    cap. `none`: all steps, keep the last vectors."""
     stop_every: int = 20
     """`dvar`: steps between two looks at the fixed batch."""
     stop_window: int = 60
-    """`dvar`: the last steps whose variance is compared with that of the whole course."""
-    stop_threshold: float = 0.1
-    """`dvar`: stop when variance of the window / variance of the whole course falls below this."""
+    """`dvar`: the last steps whose variance is compared with that of the whole course; also the steps over which the
+    learning rate is brought down."""
+    stop_threshold: float = 0.15
+    """`dvar`: the word no longer changes when variance of the window / variance of the whole course is below this (0.15
+    is what the authors use for Textual Inversion)."""
     resolution: int | None = None
     """Side of the training pictures in pixels, a multiple of 8. None: the base model's own."""
     flip: bool = True

@@ -53,8 +53,13 @@ class Word:
 
     @property
     def last(self) -> int:
-        """The cap on steps."""
-        return self.config.max_steps or 0
+        """The cap on steps, or the early end that the stopping rule has set."""
+        return self.rule.last if self.rule is not None else self.config.max_steps or 0
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return learning_rate_at(self.step, self.config) if self.rule is None else self.rule.learning_rate(self.step)
 
     @property
     def active(self) -> int:
@@ -62,14 +67,23 @@ class Word:
         every = self.config.progressive_steps
         return min(self.num_vectors, 1 + self.step // every) if every else self.num_vectors
 
+    def conclude(self) -> None:
+        """Note that all steps are done, and why there are no more."""
+        settled = self.rule is not None and self.rule.settled_at is not None
+        self.ended = "converged" if settled else "finished"
+        self.why = self.rule.why(self.step) if self.rule is not None else ""
+
     def learned(self) -> Rows:
         """The result so far, per encoder float32 `[vectors, dim]` on the CPU: the best on the fixed batch, or the last.
 
         A progressive word gives the vectors that were in use.
         """
         best = self.rule.best_rows if self.rule is not None else {}
-        rows = best or {role: rows.detach().float().cpu() for role, rows in self.vectors.rows().items()}
-        return {role: r[: self.active].clone() for role, r in rows.items()}
+        return {role: rows.clone() for role, rows in (best or self.rows_in_use()).items()}
+
+    def rows_in_use(self) -> Rows:
+        """The word's own vectors as they are now, without those yet to join: per encoder float32 on the CPU."""
+        return {role: r.detach()[: self.active].float().cpu().clone() for role, r in self.vectors.rows().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +126,18 @@ def learn(base: LoadedBase, words: Sequence[Word]) -> Iterator[tuple[StepResult,
         losses = model.gradients(running, draws)
         results = []
         for word, loss in zip(running, losses, strict=True):
-            rate = learning_rate_at(word.step, word.config)
+            rate = word.learning_rate
             if math.isfinite(loss):
                 word.vectors.update(rate)
                 word.step += 1
             else:
                 word.ended = "diverged"
             results.append(StepResult(word, loss, rate))
-        _look(model, running)
-        notices, model.notices = tuple(model.notices), []
+        said = _look(model, running)
+        notices, model.notices = (*model.notices, *said), []
         for word in running:
             if word.ended is None and word.step >= word.last:
-                word.ended = "finished"
-                word.why = word.rule.at_cap(word.step) if word.rule else ""
+                word.conclude()
         yield (StepResult(results[0].word, results[0].loss, results[0].learning_rate, notices), *results[1:])
 
 
@@ -141,18 +154,24 @@ def place_captions(base: LoadedBase, words: Sequence[Word]) -> None:
             first += len(word.vectors.rows()[tower.role])
 
 
-def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) -> None:
-    """Evaluate the fixed batch of the words whose stopping rule is due, and end those that no longer change."""
-    due = [
-        w for w in words if w.rule and w.ended is None and w.rule.is_due(w.step, w.last) and at_start == (not w.step)
-    ]
+def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) -> list[str]:
+    """Evaluate the fixed batch of the words whose stopping rule is due, and shorten the course of those that no longer
+    change; returns what the user should know of it."""
+    due = [w for w in words if w.rule and w.ended is None and w.rule.is_due(w.step) and at_start == (not w.step)]
     if not due:
-        return
+        return []
     steps = model.objective.timesteps
     draws = [
         draw(w.latents, w.wording, w.config, steps, EVALUATION, fixed_batch_size(w.config)) if w in due else None
         for w in words
     ]
+    said = []
     for word, loss in zip(words, model.losses(words, draws), strict=True):
-        if word in due and word.rule is not None and word.rule.add(word.step, loss, word.vectors):
-            word.ended, word.why = "converged", word.rule.why(word.step)
+        if word not in due or word.rule is None or not word.rule.add(word.step, loss, word.rows_in_use()):
+            continue
+        # A vector that is yet to join changes the word again.
+        if word.active == word.num_vectors and word.rule.end_early(word.step) and word.last > word.step:
+            said.append(
+                f"{word.name}: no longer changes at this learning rate, which falls to zero until step {word.last}"
+            )
+    return said

@@ -276,7 +276,7 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
     # A run that was stopped after its last step, before it was registered, has nothing left to learn.
     for state in states:
         if state.word.step >= state.word.last:
-            state.word.ended = "finished"
+            state.word.conclude()
             yield from _conclude(base, state, errors)
     before = time.perf_counter()
     for results in learn(base, [state.word for state in states]):

@@ -156,13 +156,18 @@ def test_the_pictures_own_vectors_are_thrown_away(loaded: Callable[..., Any], ma
 
 
 def test_the_stopping_rule_ends_a_word_and_keeps_its_best(loaded: Callable[..., Any], make_word: Make) -> None:
-    word = make_word(stopping="dvar", stop_every=1, stop_window=3, stop_threshold=1.0, max_steps=50, learning_rate=1e-9)
+    still = {"stop_every": 1, "stop_window": 3, "stop_threshold": 1.0, "max_steps": 50, "learning_rate": 1e-9}
+    word = make_word(stopping="dvar", lr_scheduler="constant", **still)
+    falling = make_word("falling", stopping="dvar", **still)
     other = make_word("other", max_steps=8)
-    run(loaded(), word, other)
-    assert word.ended == "converged"
-    assert word.step < 50
+    results = [result for results in learn(loaded(), [word, falling, other]) for result in results]
+    assert word.ended == falling.ended == "converged"
     assert other.ended == "finished"
     assert word.rule is not None
+    assert falling.rule is not None
+    assert falling.step == falling.rule.settled_at + 3 < 50
+    assert word.step == word.rule.settled_at
+    assert any("falls to zero until step" in notice for result in results for notice in result.notices)
     assert torch.equal(word.learned()["clip_l"], word.rule.best_rows["clip_l"])
 
 

@@ -110,6 +110,26 @@ def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build,
         list(resume(registry, registry.run(run.id)))
 
 
+def test_a_course_that_is_brought_to_an_early_end_is_resumed_bit_identically(
+    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiregistry.training.stopping.STILL_FALLING", 2.0)
+    settings: dict[str, Any] = {"stopping": "dvar", "stop_every": 1, "stop_window": 3, "stop_threshold": 1.0}
+    request = request_for("whole", max_steps=30, **settings)
+    whole = finished(train(registry, request))
+    assert (whole.reason, whole.step < 30) == ("converged", True)
+    taken = 0
+
+    def stop() -> bool:
+        return taken >= whole.step - 2
+
+    for event in train(registry, replace(request, concept="part", placeholder_token="<part>"), stop=stop):
+        taken += isinstance(event, StepDone)
+    part = finished(resume(registry, registry.last_run()))
+    assert (part.reason, part.step, part.message) == (whole.reason, whole.step, whole.message)
+    assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
+
+
 def test_a_run_goes_on_with_the_threads_it_began_with(
     registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

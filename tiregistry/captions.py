@@ -5,6 +5,7 @@ The lists are the 27 object and the 19 style templates that the paper's code and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[
 
     Raises:
         FileMissing: `folder` does not exist, or has no caption for any picture.
-        InvalidInput: a text file is not UTF-8 text, or too long.
+        InvalidInput: a text file is not UTF-8 text, or too long, or something else has its name.
     """
     if folder is not None and not folder.is_dir():
         raise FileMissing(f"{safe(folder)} is not a folder", "give the folder with the .txt files")
@@ -127,7 +128,9 @@ def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[
     for picture in pictures:
         place = folder or picture.parent
         candidates = [place / f"{picture.stem}{suffix}" for suffix in (".txt", ".caption")]
-        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        found = next((candidate for candidate in candidates if os.path.lexists(candidate)), None)
+        if found is not None and not found.is_file():
+            raise InvalidInput(f"{safe(found)} is not a text file", "remove it, or save the caption under its name")
         captions.append("" if found is None else _read_caption(found))
     if folder is not None and not any(captions):
         raise FileMissing(

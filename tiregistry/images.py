@@ -241,6 +241,14 @@ def alpha_of(picture: SourcePicture) -> Image | None:
     return None if alpha.getextrema() == (255, 255) else alpha
 
 
+def is_all_black(mask: Image) -> bool:
+    """Whether a mask leaves nothing of its centre square, up to the noise of a photograph of black."""
+    side = min(mask.size)
+    left, top = (mask.width - side) // 2, (mask.height - side) // 2
+    square = mask.convert("L").crop((left, top, left + side, top + side))
+    return not any(square.histogram()[13:])
+
+
 def find_masks(pictures: Iterable[Path], folder: Path) -> list[Path | None]:
     """The mask of each picture: the picture file of the same name, whatever its suffix, in `folder`.
 

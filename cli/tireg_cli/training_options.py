@@ -34,7 +34,11 @@ def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> Training
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[name] = text.strip()
-    return TrainingConfig.from_mapping(values)
+    config = TrainingConfig.from_mapping(values)
+    unread = next((name for name in values if name.startswith("stop_")), "")
+    if unread and config.resolved().stopping != "dvar":
+        raise InvalidConfig(f"{unread} says when to stop, and stopping is none", "add --set stopping=dvar")
+    return config
 
 
 def mask_of(mask: str, config: TrainingConfig) -> tuple[TrainingConfig, Path | None]:

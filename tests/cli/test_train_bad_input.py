@@ -77,6 +77,7 @@ def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixtur
         (["--max-steps", "3", "--set", "gradient_accumulation=4"], 2, "gradient_accumulation 4 is more than max_steps"),
         (["--lr", "0.1", "--set", "learning_rate=0.2"], 2, "learning_rate is given twice"),
         (["--no-stop", "--set", "stopping=dvar"], 2, "stopping is given twice"),
+        (["--no-stop", "--set", "stop_every=5"], 2, "stop_every says when to stop, and stopping is none"),
         (["--set", "min_timestep=300", "--set", "max_timestep=300"], 2, "no timestep to train"),
         (["--set", "lr=0.1"], 2, "unknown training setting 'lr' · did you mean learning_rate?"),
         (["--set", "vectors=2"], 2, "did you mean num_vectors?"),
@@ -91,6 +92,13 @@ def test_bad_options(
     assert says in line
     assert got == code
     assert nothing_was_registered()
+
+
+def test_a_caption_that_is_no_file(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    (pictures / "1.txt").mkdir()
+    code, line = refused(capsys, "gnome", str(pictures))
+    assert code == 2
+    assert "1.txt is not a text file" in line
 
 
 @pytest.mark.parametrize("name", ["a@b", "../up", "a/b", "", " ", "<x>", "latest"])

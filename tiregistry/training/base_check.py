@@ -105,9 +105,10 @@ def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: T
     for text in wording.texts:
         needed = len(text.split()) - 1 + vectors
         if needed > room:
+            many = "vectors" if vectors > 1 else "vector"
             raise InvalidConfig(
-                f"{vectors} vectors and the caption {text[:60]!r} need {needed} tokens, {room} fit {name}",
-                "use fewer vectors, or shorter captions",
+                f"{vectors} {many} and the caption {text[:60]!r} need {needed} tokens, {room} fit {name}",
+                "use fewer vectors, or shorter captions" if vectors > 1 else "use shorter captions",
             )
 
 

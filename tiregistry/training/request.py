@@ -13,13 +13,15 @@ from tiregistry.errors import (
     Conflict,
     Damaged,
     InvalidConfig,
+    InvalidImage,
     InvalidInput,
     VersionNotFound,
     WrongBaseModel,
 )
-from tiregistry.images import SourcePicture, alpha_of, decode_picture
+from tiregistry.images import SourcePicture, alpha_of, decode_picture, is_all_black
 from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
 from tiregistry.references import check_name
+from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.wording import Wording
 
@@ -76,7 +78,8 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
     An initializer that names a version is replaced by the version's digest.
 
     Raises:
-        InvalidReference, InvalidPlaceholder, InvalidConfig, InvalidInput: a part of the request cannot be used.
+        InvalidReference, InvalidPlaceholder, InvalidConfig, InvalidInput, InvalidImage: a part of the request cannot
+            be used.
         PlaceholderTaken, Conflict: the token or the concept's type clashes with what is registered.
         ConceptNotFound, VersionNotFound: the initializer names a version that does not exist.
     """
@@ -94,6 +97,12 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
         raise InvalidInput("no picture has transparency that could serve as a mask", "leave --mask alpha out")
+    for picture, mask in zip(request.pictures, request.mask_images(), strict=False):
+        if mask is not None and is_all_black(mask):
+            raise InvalidImage(
+                f"the mask of {safe(picture.filename)} leaves nothing of its centre square to learn",
+                "white is learned, black is not",
+            )
     if request.masks:
         config = replace(config, masks=tuple("" if m is None else m.digest for m in request.masks))
     initial = _initializer_version(registry, config.initializer)

@@ -53,7 +53,7 @@ class TrainingProgress:
         self._task: Any = None
         self._loss = 0.0
         self._first = self._last = 0
-        self._began = 0.0
+        self._spent = 0.0
         self._next_line = 0.0
 
     def __enter__(self) -> TrainingProgress:
@@ -85,7 +85,7 @@ class TrainingProgress:
     def _start(self, event: Started) -> None:
         self._first = self._shown = event.first_step
         self._last = max(self._last, event.max_steps)
-        self._began = time.monotonic()
+        self._spent = 0.0
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
@@ -117,8 +117,9 @@ class TrainingProgress:
         done = max(1, event.step - self._first)
         weight = max(0.03, 1.0 / done)
         self._loss += (event.loss - self._loss) * weight
-        elapsed = max(1e-9, time.monotonic() - self._began)
-        rate = done / elapsed
+        # The steps' own time: a watched run tells of those that are long past in an instant.
+        self._spent += event.seconds
+        rate = done / max(1e-9, self._spent)
         if self._live is not None:
             self._live.update(self._task, completed=event.step, loss=f"{self._loss:.4f}", rate=_pace(rate))
         elif time.monotonic() >= self._next_line or event.step == self._last:

@@ -96,7 +96,8 @@ def requests_for_each(
         if folder.exists() and not folder.is_dir():
             raise InvalidInput(f"{folder} is not a folder", "--each takes one folder of pictures for each concept")
         own, masks = mask_of(mask, config)
-        requests.append(request_for(folder.resolve().name, [folder], own, masks=masks, **shared))
+        name = folder.resolve().name if folder.name in ("", "..") else folder.name
+        requests.append(request_for(name, [folder], own, masks=masks, **shared))
     return requests
 
 

@@ -34,10 +34,10 @@ _RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
         "stopping": "none",
     },
     "quick": {
-        "learning_rate": 2e-2,
+        "learning_rate": 0.3,
         "lr_scheduler": "cosine",
-        "max_steps": 60,
-        "batch_size": 8,
+        "max_steps": 40,
+        "batch_size": 4,
         "stopping": "none",
     },
 }
@@ -129,7 +129,7 @@ class TrainingConfig:
     per_image_tokens: bool = False
     """Give each picture a vector of its own that takes up what is peculiar to it and is thrown away at the end (Gal et
     al. 2022, section 5.2). It stands in a quarter of the captions."""
-    warm_start_steps: int = 100
+    warm_start_steps: int = 30
     """`quick` only: steps in CLIP space before the denoiser is used."""
     stopping: Stopping | None = None
     """`dvar`: when the loss on a fixed batch no longer changes (Voronov et al. 2023), stop, or bring a learning rate

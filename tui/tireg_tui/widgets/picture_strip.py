@@ -30,7 +30,7 @@ class PictureStrip(Widget, can_focus=True):
     PictureStrip > Grid { height: 1fr; grid-gutter: 0 1; }
     PictureStrip Captioned { width: 1fr; height: 1fr; }
     PictureStrip > Static { height: 1; color: $text-muted; text-align: center; }
-    PictureStrip .-current > Static { color: $foreground; text-style: bold; }
+    PictureStrip .-current > Caption { color: $foreground; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1)", "Previous picture", show=False, id="strip.previous"),

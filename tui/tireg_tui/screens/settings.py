@@ -21,7 +21,7 @@ from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.press_key import PressKey
 from tireg_tui.themes import SHORT_NAMES, full_name, ink, short_name
-from tireg_tui.widgets.table import Table
+from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
 from tiregistry.settings import FILE, SETTINGS, Setting, Settings
 from tiregistry.text import safe
@@ -42,6 +42,23 @@ class _Row:
     changed: bool
 
 
+class SettingsTable(FittingTable):
+    """What can be set; `●` marks what is not as it comes."""
+
+    COLUMNS = (
+        Column("mark", " "),
+        Column("name", "Setting"),
+        Column("value", "Value"),
+        Column("what", "What it decides", shortened=True),
+    )
+
+
+class KeysTable(FittingTable):
+    """Every key."""
+
+    COLUMNS = (Column("key", "Key"), Column("what", "Does", shortened=True), Column("id", "Id", rank=1))
+
+
 class SettingsScreen(Place):
     """Two tables: settings and keys. Enter changes, Backspace goes back to the default."""
 
@@ -58,27 +75,22 @@ class SettingsScreen(Place):
     def body(self) -> ComposeResult:
         with TabbedContent(id="settings"):
             with TabPane("Settings", id="tab-settings"):
-                yield Table(id="settings-table")
+                yield SettingsTable(id="settings-table")
                 yield Static("", id="settings-what", markup=False)
             with TabPane("Keys", id="tab-keys"), Vertical():
                 yield Input(placeholder="type to find a key or an act", id="keys-filter", compact=True)
-                yield Table(id="keys-table")
+                yield KeysTable(id="keys-table")
 
     @property
     def _settings(self) -> Settings:
         return self.tireg.preferences.settings
 
     def on_mount(self) -> None:
-        table, keys = self.query_one("#settings-table", Table), self.query_one("#keys-table", Table)
-        for column in ("", "Setting", "Value", "What it decides"):
-            table.add_column(column, key=column or "mark")
-        for column in ("Key", "Does", "Id"):
-            keys.add_column(column, key=column)
         self._rows: list[_Row] = []
         self._acts: list[keymap.Act] = []
         self._show_settings()
         self._show_keys()
-        table.focus()
+        self.query_one(SettingsTable).focus()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
         self.tireg.preferences.load()  # it may have been edited elsewhere
@@ -92,8 +104,6 @@ class SettingsScreen(Place):
         self._show_settings()
 
     def _show_settings(self) -> None:
-        table = self.query_one("#settings-table", Table)
-        row = table.cursor_row
         now, usual = self._settings, Settings()
         self._rows = [
             _Row(setting.name, now.get(setting.name), setting.what, now.get(setting.name) != usual.get(setting.name))
@@ -104,13 +114,13 @@ class SettingsScreen(Place):
         except TiregError:
             base = "?"
         self._rows.insert(3, _Row(_BASE, base, _BASE_WHAT, base != "embedded"))
-        table.clear()
+        rows = {}
         for entry in self._rows:
             value = Text(safe(entry.value, limit=80) or "–", style="bold" if entry.changed else "dim")
             mark = Text("●" if entry.changed else " ", style=ink(self.app, "accent"))
-            what = Text(entry.what, style="dim", no_wrap=True, overflow="ellipsis")
-            table.add_row(mark, Text(entry.name), value, what, key=entry.name)
-        table.move_cursor(row=max(0, row), animate=False)
+            what = Text(entry.what, style="dim")
+            rows[entry.name] = {"mark": mark, "name": Text(entry.name), "value": value, "what": what}
+        self.query_one(SettingsTable).show(rows)
         self._say_what()
 
     @on(DataTable.RowHighlighted, "#settings-table")
@@ -128,24 +138,23 @@ class SettingsScreen(Place):
         )
 
     def _current_row(self) -> _Row | None:
-        row = self.query_one("#settings-table", Table).cursor_row
+        row = self.query_one(SettingsTable).cursor_row
         return self._rows[row] if 0 <= row < len(self._rows) else None
 
     @work(exclusive=True, group="keys", exit_on_error=False)
     async def _show_keys(self) -> None:
         every = await asyncio.to_thread(keymap.acts)  # imports every screen
-        table = self.query_one("#keys-table", Table)
         words = self.query_one("#keys-filter", Input).value.lower().split()
-        row, remapped = table.cursor_row, self._settings.keys
+        remapped = self._settings.keys
         self._acts = []
-        table.clear()
+        rows = {}
         for act in every:
             keys = keymap.display(keymap.keys_now(act, remapped))
             if all(word in f"{keys} {act.what} {act.id}".lower() for word in words):
                 self._acts.append(act)
                 style = ink(self.app, "accent", bold=True) if act.id in remapped else "bold"
-                table.add_row(Text(keys, style=style), Text(act.what), Text(act.id, style="dim"), key=act.id)
-        table.move_cursor(row=max(0, min(row, len(self._acts) - 1)), animate=False)
+                rows[act.id] = {"key": Text(keys, style=style), "what": Text(act.what), "id": Text(act.id, style="dim")}
+        self.query_one(KeysTable).show(rows)
 
     @on(Input.Changed, "#keys-filter")
     def keys_filtered(self) -> None:
@@ -225,7 +234,7 @@ class SettingsScreen(Place):
         self.app.push_screen(Choose(_BASE, names, value), keep)
 
     def _current_act(self) -> keymap.Act | None:
-        row = self.query_one("#keys-table", Table).cursor_row
+        row = self.query_one(KeysTable).cursor_row
         return self._acts[row] if 0 <= row < len(self._acts) else None
 
     def _change_key(self) -> None:

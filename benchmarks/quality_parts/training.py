@@ -111,7 +111,10 @@ def measure_time(base: Any, folder: Path, training: Training, steps: int = 10) -
     before = time.process_time()
     word = make(base, folder, training)
     setup = time.process_time() - before
-    every = word.config.stop_every
+    every, whole, looks = word.config.stop_every, word.config.max_steps, 0
+    if word.rule is not None:
+        looks = sum(word.rule.is_due(step) for step in range(whole + 1))
+        word.rule.first = 0
     word.config = replace(word.config, max_steps=2 + max(steps, every if word.rule else 0))
     if word.rule is not None:
         word.rule.last = word.config.max_steps
@@ -123,7 +126,7 @@ def measure_time(base: Any, folder: Path, training: Training, steps: int = 10) -
     step = statistics.median(times[2:])
     if word.rule is not None:
         # The step with a look is the dearest.
-        step += (max(times[2:]) - step) / every
+        step += (max(times[2:]) - step) * looks / whole
     return {"setup": setup, "step": step}
 
 

@@ -34,7 +34,8 @@ class StopRule:
 
     Ours:
 
-    - A look costs a forward pass, so there is one every `stop_every` steps, and the best vectors are kept.
+    - A look costs a forward pass, so there is one every `stop_every` steps, and the best vectors are kept. A course too
+      short to be shortened is only looked at in its second half, for the best.
     - With a short history the first fall makes up most of the variance of the whole course, and a loss that still
       falls by half passes for one that stands still. So the best of the window must also be hardly lower than the best
       before it: by less than `STILL_FALLING` of the whole fall.
@@ -43,10 +44,11 @@ class StopRule:
       to zero, along the schedule's shape, within the `stop_window` steps that follow.
 
     Attributes:
-        losses: loss at every look so far, the first before any training.
+        losses: loss at every look so far; the first before any training, where the course can be shortened.
         best_step: step of the lowest loss.
         best_rows: the vectors at that step, on the CPU.
         ratio: the latest variance ratio; 1 until there are looks enough.
+        first: step of the first look.
         settled_at: step from which the learning rate falls to its early end, or None.
         last: the cap on steps, or the early end.
     """
@@ -63,18 +65,26 @@ class StopRule:
         self.ratio = 1.0
         self.settled_at: int | None = None
         self.last = config.max_steps
+        # The first chance is after two looks and a window (`add`).
+        self.can_shorten = self._end_after((self.window + 1) * self.every) < self.last
+        self.first = 0 if self.can_shorten else self.last // 2
+        self._looked_at = -1
 
     def is_due(self, step: int) -> bool:
         """Whether the fixed batch is looked at after `step` steps; a step is never looked at twice."""
-        return step == self.last or (step % self.every == 0 and len(self.losses) == step // self.every)
+        is_time = step == self.last or (step % self.every == 0 and step >= self.first)
+        return is_time and step > self._looked_at
 
     def add(self, step: int, loss: float, rows: Rows) -> bool:
         """Note the loss after `step` steps with these vectors; True means that they no longer change (`end_early`)."""
         if not self.losses or loss < min(self.losses):
             self.best_step, self.best_rows = step, rows
         self.losses.append(loss)
+        self._looked_at = step
         # Two looks beside the window: the start, and one after the first fall.
-        if self.settled_at is not None or len(self.losses) < self.window + 2 or step < self.config.warmup_steps:
+        if not self.can_shorten or self.settled_at is not None:
+            return False
+        if len(self.losses) < self.window + 2 or step < self.config.warmup_steps:
             return False
         whole = _variance(self.losses)
         before, window = self.losses[: -self.window], self.losses[-self.window :]
@@ -88,11 +98,14 @@ class StopRule:
         Returns:
             False for a course that ends as soon anyway: it is left as it is.
         """
-        end = step if self.config.lr_scheduler == "constant" else step + self.window * self.every
+        end = self._end_after(step)
         if end >= self.last:
             return False
         self.settled_at, self.last = step, end
         return True
+
+    def _end_after(self, step: int) -> int:
+        return step if self.config.lr_scheduler == "constant" else step + self.window * self.every
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of step `step` (from 0)."""
@@ -123,6 +136,7 @@ class StopRule:
             "stop_losses": torch.tensor(self.losses, dtype=torch.float64),
             "stop_ratio": torch.tensor([self.ratio], dtype=torch.float64),
             "best_step": torch.tensor([self.best_step]),
+            "looked_at": torch.tensor([self._looked_at]),
             "settled": torch.tensor(settled, dtype=torch.int64),
         }
 
@@ -131,6 +145,7 @@ class StopRule:
         self.losses = [float(loss) for loss in state["stop_losses"]]
         self.ratio = float(state["stop_ratio"][0])
         self.best_step = int(state["best_step"][0])
+        self._looked_at = int(state["looked_at"][0])
         self.best_rows = {key.removeprefix("best."): rows for key, rows in state.items() if key.startswith("best.")}
         settled = [int(step) for step in state["settled"]]
         if settled:

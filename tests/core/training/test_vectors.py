@@ -165,6 +165,14 @@ def test_a_course_that_ends_as_soon_is_left_as_it_is() -> None:
     assert watched.learning_rate(90) == learning_rate_at(90, watched.config)
 
 
+def test_a_course_too_short_to_be_shortened_is_only_looked_at_for_its_best() -> None:
+    watched = rule(max_steps=95)
+    assert [step for step in range(96) if watched.is_due(step)] == [50, 60, 70, 80, 90, 95]
+    assert not any(watched.add(step, 0.3, {}) for step in (50, 60, 70, 80, 90, 95))
+    assert [step for step in range(401) if rule().is_due(step)] == list(range(0, 401, 10))
+    assert rule(max_steps=95, lr_scheduler="constant").is_due(0)
+
+
 def test_the_first_fall_alone_does_not_make_a_plateau() -> None:
     watched = rule(stop_every=20, stop_window=60)
     # A sixth of the fall still comes within the window; its variance is small beside that of the first step down.

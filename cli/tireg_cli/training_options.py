@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tireg_cli.messages import warn
 from tiregistry.errors import InvalidConfig, InvalidInput
 from tiregistry.training.config import TrainingConfig
+from tiregistry.training.config_check import refuse_unread
 
 if TYPE_CHECKING:
     from tiregistry.training.request import TrainingRequest
@@ -35,9 +36,7 @@ def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> Training
         except tomllib.TOMLDecodeError:
             values[name] = text.strip()
     config = TrainingConfig.from_mapping(values)
-    unread = next((name for name in values if name.startswith("stop_")), "")
-    if unread and config.resolved().stopping != "dvar":
-        raise InvalidConfig(f"{unread} says when to stop, and stopping is none", "add --set stopping=dvar")
+    refuse_unread(values, config)
     return config
 
 

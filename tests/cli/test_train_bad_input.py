@@ -94,6 +94,27 @@ def test_bad_options(
     assert nothing_was_registered()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--each", "PICTURES", "--token", "<x>"], "--token names one word"),
+        (["--from", "PLAN", "--token", "<x>"], "--token stands in the plan"),
+        (["--from", "PLAN", "--no-stop"], "--no-stop stands in the plan"),
+        (["--from", "PLAN", "--lr", "0.1"], "--lr stands in the plan"),
+        (["--from", "PLAN"], "stop_every says when to stop, and stopping is none"),
+    ],
+)
+def test_options_that_would_be_ignored(
+    capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path, options: list[str], says: str
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[concepts]]\nname = "a"\nimages = ["pictures"]\nstopping = "none"\nstop_every = 5\n')
+    places = {"PICTURES": str(pictures), "PLAN": str(plan)}
+    code, line = refused(capsys, *(places.get(option, option) for option in options))
+    assert code == 2
+    assert says in line
+
+
 def test_a_caption_that_is_no_file(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
     (pictures / "1.txt").mkdir()
     code, line = refused(capsys, "gnome", str(pictures))

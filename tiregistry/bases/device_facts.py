@@ -71,7 +71,8 @@ def look_at_device(wanted: str = "auto") -> Device:
     free, total = _memory()
     if device.type == "mps":
         return Device("mps", "Apple GPU", precision, free, total)
-    return Device("cpu", f"CPU, {_threads()} threads", precision, free, total, _measured())
+    threads = _threads()
+    return Device("cpu", f"CPU, {threads} thread{'s' if threads > 1 else ''}", precision, free, total, _measured())
 
 
 def _threads() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -87,6 +87,17 @@ def check(config: TrainingConfig) -> None:
         if prompt.count("{}") != 1:
             raise InvalidConfig(f"preview prompt {prompt!r} must contain {{}} exactly once", "it marks the word")
     _check_together(config.resolved())
+
+
+def refuse_unread(given: Iterable[str], config: TrainingConfig) -> None:
+    """Refuse settings that were given for one word and that nothing reads.
+
+    Raises:
+        InvalidConfig: names the first.
+    """
+    unread = next((name for name in given if name.startswith("stop_")), "")
+    if unread and config.resolved().stopping != "dvar":
+        raise InvalidConfig(f"{unread} says when to stop, and stopping is none", "add stopping=dvar")
 
 
 def _check_together(config: TrainingConfig) -> None:

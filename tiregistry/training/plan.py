@@ -11,6 +11,7 @@ from typing import Any
 from tiregistry.errors import FileMissing, InvalidConfig
 from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
+from tiregistry.training.config_check import refuse_unread
 
 _TOP = frozenset({"base", "revision", "device", "training", "concepts"})
 _CONCEPT = frozenset({"name", "images", "token", "captions", "masks", "type", "init"})
@@ -87,6 +88,7 @@ def _concept(table: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, 
     settings |= {_long(key): value for key, value in table.items() if key not in _CONCEPT - {"type", "init"}}
     try:
         config = TrainingConfig.from_mapping(settings)
+        refuse_unread(table, config)
     except InvalidConfig as error:
         raise InvalidConfig(f"{concept} in {plan}: {error.message}", error.hint) from None
     captions, masks = _text(table, "captions", plan), _text(table, "masks", plan)

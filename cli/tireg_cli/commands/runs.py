@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -10,9 +10,11 @@ from tireg_cli import forms
 from tireg_cli.interrupts import polite_stop
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tiregistry.concepts import Run
+from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict, VersionNotFound
 from tiregistry.registry.registry import Registry
+
+STATUSES = (*get_args(RunStatus), "dead", "held")
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _LAST = click.option("--last", is_flag=True, help="The newest run.")
@@ -38,7 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--status", help="Only runs with this status.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @_JSON
 def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False) -> None:
@@ -60,7 +62,7 @@ def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False)
             for run, seen in found
         ]
     if not rows:
-        hint("no runs yet · tireg train NAME IMAGES…")
+        hint(f"no run is {status}" if status else "no runs yet · tireg train NAME IMAGES…")
         return
     emit_table(("run", "concept", "status", "steps", "device", "result"), rows)
     dead = [run for run, seen in found if seen == "dead"]

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from tiregistry.training.events import Finished
     from tiregistry.training.request import TrainingRequest
 
+# Settings whose option has another name.
+_OPTIONS = {
+    "concept_type": "type",
+    "initializer": "init",
+    "learning_rate": "lr",
+    "preview_prompts": "preview",
+    "stopping": "no-stop",
+}
 KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stops at once)"
 
 
@@ -97,14 +105,19 @@ def command(
     from tireg_cli.training_options import config_from, mask_of, request_for, requests_for_each, requests_from_plan
 
     _check_usage(name, images, each, plan)
+    if each and token:
+        raise click.UsageError("--token names one word; --each gives every folder its own, <FOLDER>")
     if captions is not None and no_captions:
         raise click.UsageError("--captions and --no-captions exclude each other")
     device = Settings.load().device if device == "auto" else device
     named = {**options, "preview_prompts": list(previews) or None, "stopping": "none" if no_stop else None}
     if plan is not None:
-        given = [key for key, value in named.items() if value is not None] + ["set"] * bool(settings)
+        beside = {"set": settings, "token": token, "mask": mask, "captions": captions, "no_captions": no_captions}
+        given = [key for key, value in named.items() if value is not None]
+        given += [key for key, value in beside.items() if value]
         if given:
-            raise click.UsageError(f"--{given[0].replace('_', '-')} stands in the plan, not beside it")
+            option = _OPTIONS.get(given[0], given[0]).replace("_", "-")
+            raise click.UsageError(f"--{option} stands in the plan, not beside it")
         requests = requests_from_plan(plan, base=base, device=device)
     else:
         config = config_from(named, settings)

@@ -21,8 +21,10 @@ def recipes_table() -> str:
     names = ("max_steps", "batch_size", "learning_rate", "lr_scheduler", "stopping")
     lines = [f"| recipe | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for recipe in RECIPES:
-        config = TrainingConfig(recipe=recipe).resolved()
-        lines.append(f"| `{recipe}` | {' | '.join(str(getattr(config, name)) for name in names)} |")
+        here, elsewhere = (TrainingConfig(recipe=recipe).resolved(embedded=embedded) for embedded in (True, False))
+        for config in (here,) if here == elsewhere else (here, elsewhere):
+            where = "" if here == elsewhere else ", embedded base model" if config is here else ", any other"
+            lines.append(f"| `{recipe}`{where} | {' | '.join(str(getattr(config, name)) for name in names)} |")
     return "\n".join(lines)
 
 

@@ -86,7 +86,8 @@ def check(config: TrainingConfig) -> None:
     for prompt in config.preview_prompts:
         if prompt.count("{}") != 1:
             raise InvalidConfig(f"preview prompt {prompt!r} must contain {{}} exactly once", "it marks the word")
-    _check_together(config.resolved())
+    # Which base model it is for is not known here: what a longer course allows is not refused yet.
+    _check_together(config.resolved(embedded=False))
 
 
 def refuse_unread(given: Iterable[str], config: TrainingConfig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.devices import refuse_device
+from tiregistry.bases.locating import EMBEDDED
 from tiregistry.concepts import ConceptType, Family, Fingerprint, Run, SourceImage, Version
 from tiregistry.errors import (
     ConceptNotFound,
@@ -92,7 +93,8 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         if given and len(given) != len(request.pictures):
             raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
     concept, token = check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
-    config = replace(request.config.resolved(), precision=precision)
+    embedded = (request.base or registry.default_base) == EMBEDDED
+    config = replace(request.config.resolved(embedded=embedded), precision=precision)
     if config.use_alpha and request.masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):

@@ -326,11 +326,13 @@ def _result(registry: Registry, run: Run) -> str:
 
 def _changed(run: Run) -> dict[str, Any]:
     """The settings that differ from what a run has when nothing is said."""
+    from tiregistry.bases.locating import EMBEDDED
     from tiregistry.training.config import TrainingConfig
 
     settings = dict(run.config.get("training", {}))
     recipe = settings.get("recipe", "direction")
-    usual = TrainingConfig(recipe=recipe).resolved().as_dict() | {"recipe": None}
+    embedded = run.config.get("base", {}).get("name") == EMBEDDED
+    usual = TrainingConfig(recipe=recipe).resolved(embedded=embedded).as_dict() | {"recipe": None}
     return {key: value for key, value in settings.items() if usual.get(key) != value}
 
 

@@ -57,6 +57,27 @@ def finished(events: Any) -> Finished:
     return last
 
 
+def test_other_base_models_than_the_embedded_one_take_a_longer_and_gentler_course(
+    registry: Any, request_for: Build
+) -> None:
+    left_open = request_for(max_steps=None, stopping=None)
+    elsewhere = check_request(registry, left_open).config
+    assert (elsewhere.max_steps, elsewhere.learning_rate) == (400, 0.1)
+    for named in ("embedded", ""):  # the default is the embedded one
+        here = check_request(registry, replace(left_open, base=named)).config
+        assert (here.max_steps, here.learning_rate) == (100, 0.3)
+    assert check_request(registry, request_for(max_steps=7, learning_rate=0.2)).config.max_steps == 7
+
+
+def test_what_only_the_longer_course_allows_is_refused_on_the_embedded_base_model(
+    registry: Any, request_for: Build
+) -> None:
+    warm = request_for(max_steps=None, warmup_steps=150)
+    assert check_request(registry, warm).config.warmup_steps == 150
+    with pytest.raises(InvalidConfig, match="leaves no step of max_steps 100"):
+        check_request(registry, replace(warm, base="embedded"))
+
+
 def test_a_version_records_all_that_made_it(registry: Any, request_for: Build) -> None:
     request = replace(
         request_for(preview_prompts=("a {}", "a {} on the beach"), preview_every=2), captions=["", "a {}", ""]

@@ -113,6 +113,7 @@ class TiregApp(PaintedApp):
         self._typed = TypedAhead(self)
         self._hub: HubProcess | None = None
         self._devices: DeviceAsker | None = None
+        self._starts = True
         self.times_changed = 0
         """How often the registry has changed since the start, for screens that were not looking."""
         self.threads = Threads()
@@ -157,13 +158,19 @@ class TiregApp(PaintedApp):
         self.preferences.load()
         self.write_to_terminal(window_title.SAVE)
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
-        self.action_open_registry()
+        self.call_later(self.action_open_registry)  # until the app itself is mounted, Textual draws frames in vain
         self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
 
     def on_ready(self) -> None:
         self.set_timer(_UNDISTURBED_SECONDS, self._start_is_over)
 
+    def delay_update(self, delay: float = 0.05) -> None:
+        """As Textual's, which masks the change of screens; at the start there is nothing yet that could be masked."""
+        if not self._starts:
+            super().delay_update(delay)
+
     def _start_is_over(self) -> None:
+        self._starts = False
         self.read_later_styles()
         if not gc.isenabled():  # `launch` has turned it off until the first words are shown
             gc.freeze()  # what the start has made stays for good and need not be looked at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -99,6 +99,15 @@ def refuse_unread(given: Iterable[str], config: TrainingConfig) -> None:
     unread = next((name for name in given if name.startswith("stop_")), "")
     if unread and config.resolved().stopping != "dvar":
         raise InvalidConfig(f"{unread} says when to stop, and stopping is none", "add stopping=dvar")
+
+
+def without_unread(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recorded training without those that its recipe does not read.
+
+    They are whatever the usual values were when it was recorded, which a later release may refuse beside this recipe.
+    """
+    recipe = recorded.get("recipe", "direction")
+    return {name: value for name, value in recorded.items() if name not in _ONLY or recipe in _ONLY[name][0]}
 
 
 def _check_together(config: TrainingConfig) -> None:

@@ -24,6 +24,7 @@ from tiregistry.placeholders import check_free, check_placeholder, placeholder_f
 from tiregistry.references import check_name
 from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
+from tiregistry.training.config_check import without_unread
 from tiregistry.training.wording import Wording
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[Sour
     try:
         entries = record["images"]
         pictures = [decode_picture(registry.blobs.read(entry["digest"]), entry["filename"]) for entry in entries]
-        config = TrainingConfig.from_mapping(record["training"])
+        config = TrainingConfig.from_mapping(without_unread(record["training"]))
         request = TrainingRequest(
             concept=record["concept"],
             pictures=pictures,

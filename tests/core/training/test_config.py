@@ -13,11 +13,21 @@ import pytest
 from tiregistry.errors import InvalidConfig
 from tiregistry.training import config as module
 from tiregistry.training.config import RECIPES, TrainingConfig
+from tiregistry.training.config_check import without_unread
 
 
 def test_json_round_trip() -> None:
     config = TrainingConfig(initializer="old teapot", caption_templates=("a {}",), num_vectors=3)
     assert TrainingConfig.from_mapping(config.as_dict()) == config
+
+
+def test_a_record_with_another_usual_value_of_what_its_recipe_does_not_read_can_be_taken_up() -> None:
+    recorded = TrainingConfig().resolved().as_dict() | {"warm_start_steps": 77}
+    with pytest.raises(InvalidConfig, match="warm_start_steps only works with the recipe quick"):
+        TrainingConfig.from_mapping(recorded)
+    assert TrainingConfig.from_mapping(without_unread(recorded)) == TrainingConfig().resolved()
+    quick = TrainingConfig(recipe="quick", warm_start_steps=77).resolved()
+    assert TrainingConfig.from_mapping(without_unread(quick.as_dict())) == quick
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

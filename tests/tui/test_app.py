@@ -132,6 +132,21 @@ def test_help_is_searched_and_closed(home: Path) -> None:
     drive(home, story, size=(120, 60))
 
 
+def test_long_help_is_paged(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = pilot.app.screen.query_one("#help-list")
+        await pilot.press("pagedown")
+        await pilot.pause()
+        assert shown.scroll_y > 3
+        await pilot.press("pageup")
+        await pilot.pause()
+        assert shown.scroll_y == 0
+
+    drive(home, story, size=(80, 24))
+
+
 def test_places_by_digit_mouse_and_palette(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("2")

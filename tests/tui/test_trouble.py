@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -56,6 +57,22 @@ def test_a_locked_registry_is_waited_for_with_the_keys_alive(home: Path) -> None
 
     with held(home) as holder:
         drive(home, story)
+
+
+def test_a_change_that_waits_for_another_writer_says_so_and_is_made(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        writer = sqlite3.connect(home / "registry.db", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        await pilot.press("D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "another program holds the registry" in notices(pilot))
+        assert "In the trash" not in notices(pilot)
+        writer.rollback()
+        writer.close()
+        await until(pilot, lambda: "In the trash" in notices(pilot))
+
+    drive(home, story)
 
 
 def test_a_registry_that_is_replaced_is_opened_anew(home: Path) -> None:

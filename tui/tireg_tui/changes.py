@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NAMED = 5
+_PATIENCE = 1.5
+"""Seconds after which it is said that a change still waits."""
 
 
 class Changes:
@@ -58,8 +60,18 @@ class Changes:
             with self._app.threads.change():
                 return act()
 
+        work = asyncio.ensure_future(asyncio.to_thread(counted))
         try:
-            result = await asyncio.to_thread(counted)
+            await asyncio.wait({work}, timeout=_PATIENCE)
+            if not work.done():
+                self._app.say(
+                    "another program holds the registry, or its disk is slow; it is done as soon as that ends",
+                    title="Waiting",
+                )
+            result = await work
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
         except Exception as error:  # whatever a change runs into, the app goes on and says so
             self._app.report(error)
             if otherwise is not None:

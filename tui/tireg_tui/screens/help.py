@@ -25,6 +25,8 @@ class Help(ModalScreen[None]):
         Binding("escape,question_mark,f1", "dismiss", "Close", id="help.close"),
         Binding("up", "scroll(-1)", show=False, id="help.up"),
         Binding("down", "scroll(1)", show=False, id="help.down"),
+        Binding("pageup", "page(-1)", show=False, id="help.page_up"),
+        Binding("pagedown", "page(1)", show=False, id="help.page_down"),
     ]
 
     def __init__(self, below: Screen[object]) -> None:
@@ -60,6 +62,10 @@ class Help(ModalScreen[None]):
                 table.add_row("", Text(where, style="dim"))
             table.add_row(Text(key, style="bold"), Text(act))
         self.query_one("#help-keys", Static).update(table)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll the list by what is seen of it, but for one line."""
+        self.action_scroll(pages * max(1, self.query_one("#help-list").size.height - 1))
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the list while the search keeps the cursor."""

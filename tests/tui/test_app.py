@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.color import Color
 from textual.pilot import Pilot
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
@@ -145,6 +146,37 @@ def test_long_help_is_paged(home: Path) -> None:
         assert shown.scroll_y == 0
 
     drive(home, story, size=(80, 24))
+
+
+def test_without_colour_cursors_are_told_by_how_their_text_is_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def reversed_text(pilot: Pilot[None]) -> str:
+        filters = pilot.app.get_line_filters()
+        found = []
+        for strip in pilot.app.screen._compositor.render_strips():
+            segments = list(strip)
+            for line_filter in filters:
+                segments = line_filter.apply(segments, Color.parse("black"))
+            found += [segment.text for segment in segments if segment.style and segment.style.reverse]
+        return " ".join(found)
+
+    async def story(pilot: Pilot[None]) -> None:
+        first, second = "<gnome>", "<mug>"
+        assert first in reversed_text(pilot)
+        assert second not in reversed_text(pilot)
+        await pilot.press("j")
+        await settle(pilot)
+        assert second in reversed_text(pilot)
+        await pilot.press("D")
+        await settle(pilot)
+        assert "Cancel" in reversed_text(pilot)
+        assert "Move" not in reversed_text(pilot)
+        await pilot.press("right")
+        await settle(pilot)
+        assert "Move" in reversed_text(pilot)
+
+    drive(home, story)
 
 
 def test_places_by_digit_mouse_and_palette(home: Path) -> None:

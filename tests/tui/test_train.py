@@ -57,6 +57,46 @@ def test_every_mistake_is_found_before_anything_heavy(home: Path, photos: Path, 
     assert any(problem in found for found in checked.problems)
 
 
+def test_a_form_that_was_left_is_as_it_was_also_after_a_new_start(home: Path, photos: Path) -> None:
+    def field(pilot: Pilot[None], name: str) -> str:
+        return pilot.app.screen.query_one(f"#{name}", Input).value
+
+    async def leave(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await pilot.pause()
+        await pilot.press(*"mugg")
+        pilot.app.screen.query_one("#pictures", Input).value = shlex.quote(str(photos))
+        pilot.app.screen.query_one("#max_steps", Input).value = "33"
+        await settle(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, TrainForm)
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        app_of(pilot).action_train("gnome")  # another version of a word: not what was begun
+        await settle(pilot)
+        assert field(pilot, "max_steps") == ""
+        await pilot.press("escape", "n")
+        await settle(pilot)
+        assert (field(pilot, "name"), field(pilot, "max_steps")) == ("mugg", "33")
+        assert str(photos) in field(pilot, "pictures")
+        assert "F8 empties" in notices(pilot)
+        await pilot.press("f8")
+        await settle(pilot)
+        assert (field(pilot, "name"), field(pilot, "max_steps")) == ("", "")
+        await pilot.press("escape", "n")
+        await settle(pilot)
+        assert field(pilot, "name") == ""
+
+    drive(home, leave)
+    drive(home, come_back)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"name": 3}', '{"recipe": "none"}', '{"surprise": ""}'])
+def test_an_unfinished_form_that_cannot_be_read_is_left_alone(text: str) -> None:
+    assert Draft.from_json(text) is None
+
+
 def test_the_command_says_the_same(photos: Path) -> None:
     draft = Draft(
         name="teapot", pictures=shlex.quote(str(photos)), initializer="old pot", flip=False, numbers={"max_steps": "9"}

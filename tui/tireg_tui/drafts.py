@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, TiregError
 from tiregistry.settings import Settings
+from tiregistry.training.config import RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.images import SourcePicture
@@ -43,6 +46,27 @@ class Draft:
     previews: str = ""
     """Prompts to picture while training, `{}` for the word, separated by `|`."""
     numbers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The form's text, for `from_json`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Draft | None:
+        """What `to_json` wrote; None for anything else."""
+        try:
+            draft = cls(**json.loads(text))
+        except (TypeError, ValueError):
+            return None
+        texts = [draft.name, draft.pictures, draft.initializer, draft.token, draft.base, draft.previews]
+        is_sound = (
+            draft.concept_type in CONCEPT_TYPES
+            and draft.recipe in RECIPES
+            and isinstance(draft.flip, bool)
+            and isinstance(draft.numbers, dict)
+            and all(isinstance(text, str) for text in [*texts, *draft.numbers.values()])
+        )
+        return draft if is_sound else None
 
     def paths(self) -> list[Path]:
         """The paths, quotes and `~` understood.

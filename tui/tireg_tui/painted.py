@@ -20,6 +20,8 @@ from tireg_tui.widgets.picture import PictureView
 from tiregistry.graphics.asking import cell_size
 from tiregistry.graphics.terminal import Terminal
 
+_PLAIN_CURSORS = {"block-cursor-text-style": "reverse", "block-cursor-blurred-text-style": "underline"}
+
 
 class PaintedApp(App[None]):
     """Textual's app with our themes, a last filter over all text, and a layer of pictures.
@@ -46,6 +48,11 @@ class PaintedApp(App[None]):
             filters = [known for known in filters if not isinstance(known, Monochrome | NoColor)]
             filters.append(self._without_color)
         return [*filters, self._safe_lines]
+
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        # Where no colour is left, cursors are told by how their text is set.
+        return variables | (_PLAIN_CURSORS if self.no_color else {})
 
     def refresh_css(self, animate: bool = True) -> None:
         """As Textual's, which parses all CSS again whenever a screen comes up; only another theme needs that."""

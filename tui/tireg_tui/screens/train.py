@@ -58,6 +58,7 @@ class TrainForm(Place):
         Binding("escape", "app.pop_screen", "Back", id="train.back"),
         Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
+        Binding("f8", "clear", "Empty the form", id="train.clear", priority=True, show=False),
         Binding("ctrl+o,f7", "browse", "Browse", key_display="^o", id="train.browse", priority=True),
         # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
         Binding("tab", "next", show=False, id="train.next", priority=True),
@@ -71,6 +72,8 @@ class TrainForm(Place):
         self._concept = concept
         self._checked = Checked()
         self._starting = False
+        self._untouched = Draft()
+        self._unfinished = f"training {concept}".strip()  # what it is remembered by
 
     def body(self) -> ComposeResult:
         none: list[str] = []
@@ -109,6 +112,8 @@ class TrainForm(Place):
     def on_mount(self) -> None:
         if self._concept:
             self._prefill()
+        self._untouched = self.draft
+        self._go_on()
         self.query_one("#pictures" if self._concept else "#name").focus()
         self._check()
 
@@ -124,6 +129,26 @@ class TrainForm(Place):
         self.query_one("#base", Input).value = concept.base_name
         if training.get("recipe") in RECIPES:
             self.query_one("#recipe", Select).value = training["recipe"]
+
+    def _go_on(self) -> None:
+        """Bring back what was typed into this form before it was left."""
+        draft = Draft.from_json(self.tireg.remembered.text(self._unfinished))
+        if draft is not None and draft != self._untouched:
+            self._fill(draft)
+            self.tireg.say("What was typed here before is back; F8 empties the form")
+
+    def _fill(self, draft: Draft) -> None:
+        texts = {"name": draft.name, "pictures": draft.pictures, "init": draft.initializer, "token": draft.token}
+        texts |= {"base": draft.base, "previews-of": draft.previews, **dict.fromkeys(NUMBERS, ""), **draft.numbers}
+        for name, text in texts.items():
+            self.query_one(f"#{name}", Input).value = text
+        self.query_one("#type", Select).value = draft.concept_type
+        self.query_one("#recipe", Select).value = draft.recipe
+        self.query_one("#flip", Checkbox).value = draft.flip
+
+    def _keep(self, draft: Draft) -> None:
+        """Let a form that is left, or a window that is closed, lose nothing."""
+        self.tireg.remembered.set(self._unfinished, "" if draft == self._untouched else draft.to_json())
 
     @property
     def draft(self) -> Draft:
@@ -154,6 +179,7 @@ class TrainForm(Place):
     @work(exclusive=True, group="check", exit_on_error=False)
     async def _check(self) -> None:
         draft = self.draft
+        self._keep(draft)
         self.query_one("#train-command", Static).update(
             Text.assemble(("the same in a shell:\n", "dim"), safe(draft.command(), limit=4000))
         )
@@ -235,6 +261,11 @@ class TrainForm(Place):
 
         self.app.push_screen(PickPictures(start), take)
 
+    def action_clear(self) -> None:
+        """Put the form back to how it was opened."""
+        self._fill(self._untouched)
+        self.tireg.say("The form is as it was at first")
+
     def action_copy(self) -> None:
         """Copy the command."""
         self.tireg.copy(self.draft.command())
@@ -262,6 +293,7 @@ class TrainForm(Place):
             return run
 
         def begun(run: Run) -> None:
+            self._keep(self._untouched)
             self.tireg.say(f"The training of {run.concept} goes on when this window is closed")
             if self.is_current:
                 self.app.pop_screen()

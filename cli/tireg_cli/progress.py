@@ -12,7 +12,7 @@ from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import color_allowed, hint, say, warn
 from tiregistry.text import safe
-from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Started, StepDone
+from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Shortened, Started, StepDone
 
 
 def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
@@ -53,6 +53,7 @@ class TrainingProgress:
         self._task: Any = None
         self._loss = 0.0
         self._first = self._last = 0
+        self._lasts: dict[str, int] = {}
         self._spent = 0.0
         self._next_line = 0.0
 
@@ -77,6 +78,9 @@ class TrainingProgress:
             self._start(event)
         elif isinstance(event, StepDone):
             self._step(event)
+        elif isinstance(event, Shortened):
+            hint(event.what)
+            self._ends_at(event.run_id, event.last)
         elif isinstance(event, PreviewMade):
             hint(f"preview at step {event.step}: {event.prompt}")
         elif isinstance(event, Finished) and event.message:
@@ -84,14 +88,13 @@ class TrainingProgress:
 
     def _start(self, event: Started) -> None:
         self._first = self._shown = event.first_step
-        self._last = max(self._last, event.max_steps)
+        self._ends_at(event.run_id, event.max_steps)
         self._spent = 0.0
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
         if self._live is not None:
-            self._live.update(self._task, total=self._last)
             return
         if color_allowed(sys.stderr) or (sys.stderr.isatty()):
             # rich costs 42 ms to import, which only matters to commands that do not train.
@@ -108,7 +111,13 @@ class TrainingProgress:
                 transient=True,
             )
             self._live.start()
-            self._task = self._live.add_task("", total=event.max_steps, completed=event.first_step, loss="", rate="")
+            self._task = self._live.add_task("", total=self._last, completed=event.first_step, loss="", rate="")
+
+    def _ends_at(self, run_id: str, step: int) -> None:
+        self._lasts[run_id] = step
+        self._last = max(self._lasts.values())
+        if self._live is not None:
+            self._live.update(self._task, total=self._last)
 
     def _step(self, event: StepDone) -> None:
         if event.step <= self._shown:

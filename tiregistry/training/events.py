@@ -40,6 +40,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortened:
+    """The stopping rule has brought the end of a run forward."""
+
+    last: int
+    """The step after which it ends now."""
+    run_id: str
+    concept: str = ""
+
+    @property
+    def what(self) -> str:
+        """For the user to read."""
+        return f"{self.concept}: no longer changes at this learning rate, which falls to zero until step {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """One optimiser step.
 
@@ -105,4 +120,4 @@ class Finished:
     message: str = ""
 
 
-Event = Preparing | Notice | Started | StepDone | CheckpointSaved | PreviewMade | Finished
+Event = Preparing | Notice | Started | Shortened | StepDone | CheckpointSaved | PreviewMade | Finished

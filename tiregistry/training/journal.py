@@ -16,12 +16,14 @@ from tiregistry.training.events import (
     Notice,
     Preparing,
     PreviewMade,
+    Shortened,
     Started,
     StepDone,
 )
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Preparing, Notice, Started, StepDone, CheckpointSaved, PreviewMade, Finished)
+    kind.__name__: kind
+    for kind in (Preparing, Notice, Started, Shortened, StepDone, CheckpointSaved, PreviewMade, Finished)
 }
 FILE = "events.jsonl"
 

@@ -78,8 +78,17 @@ class Word:
 
         A progressive word gives the vectors that were in use.
         """
-        best = self.rule.best_rows if self.rule is not None else {}
+        best = self.rule.best_rows if self.rule is not None and self.kept_step == self.rule.best_step else {}
         return {role: rows.clone() for role, rows in (best or self.rows_in_use()).items()}
+
+    @property
+    def kept_step(self) -> int:
+        """The step whose vectors are the result so far."""
+        if self.rule is None or not self.rule.best_rows:
+            return self.step
+        # Stopped before it was looked at again: the start is nothing that was learned.
+        unseen = self.rule.best_step == 0 and self.ended in (None, "interrupted")
+        return self.step if unseen else self.rule.best_step
 
     def rows_in_use(self) -> Rows:
         """The word's own vectors as they are now, without those yet to join: per encoder float32 on the CPU."""
@@ -133,8 +142,8 @@ def learn(base: LoadedBase, words: Sequence[Word]) -> Iterator[tuple[StepResult,
             else:
                 word.ended = "diverged"
             results.append(StepResult(word, loss, rate))
-        said = _look(model, running)
-        notices, model.notices = (*model.notices, *said), []
+        _look(model, running)
+        notices, model.notices = tuple(model.notices), []
         for word in running:
             if word.ended is None and word.step >= word.last:
                 word.conclude()
@@ -154,24 +163,20 @@ def place_captions(base: LoadedBase, words: Sequence[Word]) -> None:
             first += len(word.vectors.rows()[tower.role])
 
 
-def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) -> list[str]:
-    """Evaluate the fixed batch of the words whose stopping rule is due, and shorten the course of those that no longer
-    change; returns what the user should know of it."""
+def _look(model: ModelPass, words: Sequence[Word], *, at_start: bool = False) -> None:
+    """Evaluate the fixed batch of the words whose stopping rule is due; shorten the course of those that no longer
+    change."""
     due = [w for w in words if w.rule and w.ended is None and w.rule.is_due(w.step) and at_start == (not w.step)]
     if not due:
-        return []
+        return
     steps = model.objective.timesteps
     draws = [
         draw(w.latents, w.wording, w.config, steps, EVALUATION, fixed_batch_size(w.config)) if w in due else None
         for w in words
     ]
-    said = []
     for word, loss in zip(words, model.losses(words, draws), strict=True):
         if word not in due or word.rule is None or not word.rule.add(word.step, loss, word.rows_in_use()):
             continue
         # A vector that is yet to join changes the word again.
-        if word.active == word.num_vectors and word.rule.end_early(word.step) and word.last > word.step:
-            said.append(
-                f"{word.name}: no longer changes at this learning rate, which falls to zero until step {word.last}"
-            )
-    return said
+        if word.active == word.num_vectors:
+            word.rule.end_early(word.step)

@@ -26,7 +26,7 @@ from tiregistry.placeholders import check_free
 from tiregistry.training.base_check import check_base
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.device_lock import device_lock
-from tiregistry.training.events import Event, Finished, Notice, Preparing, Started, StepDone
+from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
 from tiregistry.training.preparing import make_word
 from tiregistry.training.request import (
     TrainingRequest,
@@ -278,6 +278,7 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
         if state.word.step >= state.word.last:
             state.word.conclude()
             yield from _conclude(base, state, errors)
+    lasts = {word: word.last for word in by_word}
     before = time.perf_counter()
     for results in learn(base, [state.word for state in states]):
         now = time.perf_counter()
@@ -289,6 +290,9 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
             if word.ended != "diverged":
                 state.add(result.loss)
                 yield StepDone(word.step, result.loss, result.learning_rate, seconds, state.run.id)
+                if word.step < word.last < lasts[word]:
+                    lasts[word] = word.last
+                    yield Shortened(word.last, state.run.id, word.name)
             if word.ended is None and (stop() or state.wish()):
                 word.ended = "interrupted"
             if word.ended is None:

@@ -183,7 +183,7 @@ class RunState:
             "loss": self.losses,
             "steps": word.step,
             "stop_reason": word.ended,
-            "kept_step": rule.best_step if rule is not None and rule.best_rows else word.step,
+            "kept_step": word.kept_step,
             "evaluation_loss": rule.losses if rule is not None else [],
             "seconds": round(self.seconds, 3),
             "device": str(base.device),

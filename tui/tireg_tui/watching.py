@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tireg_tui import shown
 from tireg_tui.sources import PictureSource, from_attachment
 from tiregistry.text import safe
-from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Started, StepDone
+from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Shortened, Started, StepDone
 from tiregistry.training.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class Watched:
                 self.step = event.first_step
                 pictures, vectors = shown.count(event.num_images, "picture"), shown.count(event.num_vectors, "vector")
                 self.log.append(f"{pictures}, {vectors}, on {event.device}")
+            elif isinstance(event, Shortened):
+                self.last_step = event.last
+                self.log.append(event.what)
             elif isinstance(event, PreviewMade):
                 caption = f"step {event.step} · {event.prompt.replace('{}', '…')} · seed {event.seed}"
                 self.previews.append(from_attachment(registry, event.digest, caption))

@@ -48,7 +48,7 @@ def test_a_queued_run_can_be_carried_elsewhere(registry: Registry, request_for: 
     assert str(registry.home) not in text
     request, images = request_of(registry, run)
     assert [image.digest for image in images] == [picture.digest for picture in request_for().pictures]
-    assert request.config == request_for().config.resolved()
+    assert request.config == request_for().config.resolved(embedded=False)
     assert registry.base(run.config["base"]["name"]).fingerprint.as_dict() == run.config["base"]["fingerprint"]
 
 

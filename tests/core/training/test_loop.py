@@ -160,15 +160,28 @@ def test_the_stopping_rule_ends_a_word_and_keeps_its_best(loaded: Callable[..., 
     word = make_word(stopping="dvar", lr_scheduler="constant", **still)
     falling = make_word("falling", stopping="dvar", **still)
     other = make_word("other", max_steps=8)
-    results = [result for results in learn(loaded(), [word, falling, other]) for result in results]
+    run(loaded(), word, falling, other)
     assert word.ended == falling.ended == "converged"
     assert other.ended == "finished"
     assert word.rule is not None
     assert falling.rule is not None
     assert falling.step == falling.rule.settled_at + 3 < 50
     assert word.step == word.rule.settled_at
-    assert any("falls to zero until step" in notice for result in results for notice in result.notices)
     assert torch.equal(word.learned()["clip_l"], word.rule.best_rows["clip_l"])
+
+
+def test_a_word_stopped_before_its_second_look_keeps_what_it_learned(
+    loaded: Callable[..., Any], make_word: Make
+) -> None:
+    word = make_word(stopping="dvar", stop_every=50, stop_window=150, max_steps=900)
+    start = word.vectors.rows()["clip_l"].detach().clone()
+    steps = learn(loaded(), [word])
+    next(steps)
+    next(steps)
+    assert word.rule is not None
+    assert word.rule.best_step == 0
+    assert word.kept_step == 2
+    assert not torch.equal(word.learned()["clip_l"], start)
 
 
 def test_nothing_of_the_model_is_trained(loaded: Callable[..., Any], make_word: Make) -> None:

@@ -32,7 +32,7 @@ from tiregistry.errors import (
 from tiregistry.images import read_pictures
 from tiregistry.runs.control import relabel
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade, StepDone
+from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade, Shortened, StepDone
 from tiregistry.training.gathering import gather
 from tiregistry.training.run import TrainingRequest, check_request, resume, train, train_many
 from tiregistry.training.run_state import STOP_FILE, run_folder
@@ -137,7 +137,9 @@ def test_a_course_that_is_brought_to_an_early_end_is_resumed_bit_identically(
     monkeypatch.setattr("tiregistry.training.stopping.STILL_FALLING", 2.0)
     settings: dict[str, Any] = {"stopping": "dvar", "stop_every": 1, "stop_window": 3, "stop_threshold": 1.0}
     request = request_for("whole", max_steps=30, **settings)
-    whole = finished(train(registry, request))
+    events = list(train(registry, request))
+    whole = finished(events)
+    assert [event.last for event in events if isinstance(event, Shortened)] == [whole.step]
     assert (whole.reason, whole.step < 30) == ("converged", True)
     taken = 0
 

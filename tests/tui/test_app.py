@@ -13,7 +13,6 @@ import pytest
 from textual.binding import Binding
 from textual.color import Color
 from textual.pilot import Pilot
-from textual.strip import Strip
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
 from tireg_tui.screens import doctor
@@ -294,24 +293,3 @@ def test_undo_without_removal_says_so(home: Path) -> None:
         return notices(pilot)
 
     assert "Nothing was removed" in drive(home, story)
-
-
-def test_without_colours_the_cursor_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("j")
-        await settle(pilot)
-        rows = [strip.text for strip in pilot.app.screen._compositor.render_strips() if _is_reversed(strip, 10)]
-        assert [row.split()[0] for row in rows] == ["<mug>"]
-
-    drive(home, story)
-
-
-def _is_reversed(strip: Strip, column: int) -> bool:
-    at = 0
-    for text, style, _ in strip:
-        at += len(text)
-        if at > column:
-            return bool(style and style.reverse)
-    return False

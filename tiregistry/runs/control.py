@@ -15,7 +15,7 @@ from tiregistry.training.events import Event
 from tiregistry.training.journal import JournalReader
 from tiregistry.training.request import check_names
 from tiregistry.training.run_lock import is_carried_out
-from tiregistry.training.run_state import STOP_FILE, run_folder
+from tiregistry.training.run_state import STOP_FILE, forget_wish, run_folder
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
@@ -88,6 +88,7 @@ def queue_again(registry: Registry, run: Run) -> Run:
             raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
         if current.status in OPEN and not is_dead(registry, current):
             raise Conflict(f"run {run.id} is {current.status}", "tireg runs watch shows it")
+        forget_wish(run_folder(registry, run.id))
         config = dict(current.config) | {"background": True}
         place = {"queue_place": time.time(), "held": False}
         return registry.update_run(

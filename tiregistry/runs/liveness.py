@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tiregistry.training.run_lock import is_carried_out
-from tiregistry.training.run_state import run_folder
+from tiregistry.training.run_state import run_folder, wish_of
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Run
@@ -48,6 +48,9 @@ def adopt_dead_runs(registry: Registry) -> list[str]:
             if not run.config.get("background"):
                 message = f"its process died at step {run.step}"
                 registry.update_run(run.id, status="interrupted", pid=None, message=message)
+            elif wish_of(run_folder(registry, run.id)) == "cancel":
+                message = f"cancelled at step {run.step}"
+                registry.update_run(run.id, status="cancelled", pid=None, message=message, finished_at=time.time())
             elif run.message == (message := f"taken up at step {run.step} after its worker died"):
                 message = f"its worker died twice at step {run.step}"
                 registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())

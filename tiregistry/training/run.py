@@ -38,7 +38,7 @@ from tiregistry.training.request import (
     run_config,
 )
 from tiregistry.training.run_lock import RunLock, hold_run, is_carried_out
-from tiregistry.training.run_state import Heartbeat, RunState, run_folder
+from tiregistry.training.run_state import Heartbeat, RunState, forget_wish, run_folder
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
@@ -147,6 +147,7 @@ def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) ->
         raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
     if is_carried_out(run_folder(registry, run.id)):
         raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
+    forget_wish(run_folder(registry, run.id))
     yield from take_up(registry, [run], stop=stop)
 
 
@@ -189,6 +190,8 @@ def _take_up_held(
         has_checkpoint = (run_folder(registry, run.id) / FILE).exists()
         word = make_word(registry, base, request, fresh=not has_checkpoint)
         states.append(RunState(registry, run, word, request, images, lock))
+        if run.step and not has_checkpoint:
+            yield Notice(f"run {run.id} ended before its first checkpoint: it begins again at its first step")
     yield from carry_out(base, states, stop, watch)
 
 
@@ -273,10 +276,14 @@ def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool
         )
     by_word = {state.word: state for state in states}
     errors: list[TiregError] = []
-    # A run that was stopped after its last step, before it was registered, has nothing left to learn.
+    # A run that was stopped after its last step, before it was registered, has nothing left to learn; nor has one that
+    # was asked to stop while its base model was being loaded.
     for state in states:
         if state.word.step >= state.word.last:
             state.word.conclude()
+            yield from _conclude(base, state, errors)
+        elif state.wish():
+            state.word.ended = "interrupted"
             yield from _conclude(base, state, errors)
     lasts = {word: word.last for word in by_word}
     before = time.perf_counter()
@@ -315,7 +322,7 @@ def _in_between(base: LoadedBase, state: RunState) -> Iterator[Event]:
 def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> Iterator[Event]:
     """Register what a word learned (unless its run is cancelled) and end its run."""
     word, run_id = state.word, state.run.id
-    cancelled = word.ended == "interrupted" and state.wish() == "cancel"
+    cancelled = word.ended == "interrupted" and (state.wish() == "cancel" or not word.step)
     if word.step:
         yield state.save()
     if cancelled or (word.ended == "diverged" and not word.step):

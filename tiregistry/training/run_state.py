@@ -90,12 +90,12 @@ class RunState:
 
     def begin(self) -> None:
         """Mark the run running."""
-        (self.folder / STOP_FILE).unlink(missing_ok=True)
         now = time.time()
         self._began = time.perf_counter()
         self.registry.update_run(
             self.run.id,
             status="running",
+            step=self.word.step,
             pid=os.getpid(),
             started_at=self.run.started_at or now,
             heartbeat_at=now,
@@ -109,11 +109,7 @@ class RunState:
 
     def wish(self) -> str:
         """What another process asked of this run: `keep`, `cancel` or nothing."""
-        try:
-            text = (self.folder / STOP_FILE).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
-        return text if text in ("keep", "cancel") else ""
+        return wish_of(self.folder)
 
     def add(self, loss: float) -> None:
         """Note a step's loss; the registry hears of it about once a second."""
@@ -235,6 +231,23 @@ class RunState:
         # A registry that is busy or full for a moment must not cost a training.
         with contextlib.suppress(TiregError):
             self.registry.update_run(self.run.id, **changes)
+
+
+def wish_of(folder: Path) -> str:
+    """What was asked of the run with this folder: `keep`, `cancel` or nothing.
+
+    Asked while its base model is still being loaded, it waits for the first step that would follow.
+    """
+    try:
+        text = (folder / STOP_FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text if text in ("keep", "cancel") else ""
+
+
+def forget_wish(folder: Path) -> None:
+    """Whoever takes a run up again wants it to go on, whatever was asked of it before."""
+    (folder / STOP_FILE).unlink(missing_ok=True)
 
 
 class Heartbeat:

@@ -201,6 +201,20 @@ def test_cancel_resume_and_remove(registry: Registry, request_for: Build) -> Non
         registry.run(run.id)
 
 
+def test_a_dead_run_that_was_to_be_cancelled_is_not_taken_up(
+    registry: Registry, request_for: Build, dead_pid: int
+) -> None:
+    (run,) = enqueue(registry, [request_for()])
+    registry.update_run(run.id, status="running", pid=dead_pid, step=3)
+    folder = run_folder(registry, run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP_FILE).write_text("cancel")
+    adopt_dead_runs(registry)
+    assert registry.run(run.id).status == "cancelled"
+    assert queue_again(registry, registry.run(run.id)).status == "queued"
+    assert not (folder / STOP_FILE).exists()
+
+
 def test_watching_sees_every_event_once(registry: Registry) -> None:
     run = registry.create_run("x", {}, 2, pid=os.getpid())
     journal = Journal(run_folder(registry, run.id))

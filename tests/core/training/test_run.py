@@ -31,10 +31,11 @@ from tiregistry.errors import (
 )
 from tiregistry.images import read_pictures
 from tiregistry.runs.control import relabel
+from tiregistry.runs.queue import enqueue
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade, Shortened, StepDone
+from tiregistry.training.events import CheckpointSaved, Finished, Notice, Preparing, PreviewMade, Shortened, StepDone
 from tiregistry.training.gathering import gather
-from tiregistry.training.run import TrainingRequest, check_request, resume, train, train_many
+from tiregistry.training.run import TrainingRequest, check_request, resume, take_up, train, train_many
 from tiregistry.training.run_state import STOP_FILE, run_folder
 
 
@@ -284,6 +285,46 @@ def test_cancelling_registers_nothing_and_keeps_the_checkpoint(registry: Any, re
     assert run.status == "cancelled"
     assert not registry.placeholders()
     assert finished(resume(registry, run)).step == 4
+
+
+@pytest.mark.parametrize("wish", ["keep", "cancel"])
+def test_a_stop_that_was_asked_for_while_the_base_model_was_loading_is_not_lost(
+    registry: Any, request_for: Build, wish: str
+) -> None:
+    events = train(registry, request_for(max_steps=6, checkpoint_every=2))
+    next(event for event in events if isinstance(event, CheckpointSaved))
+    events.close()
+    run = registry.last_run()
+    again = resume(registry, run)
+    assert isinstance(next(again), Preparing)  # it is held now, and loads
+    (run_folder(registry, run.id) / STOP_FILE).write_text(wish)
+    if wish == "keep":
+        last = finished(again)
+        assert (last.step, registry.version("pot").reference) == (2, "pot@1")
+    else:
+        with pytest.raises(Interrupted, match="was cancelled"):
+            list(again)
+        assert registry.last_run().status == "cancelled"
+        assert finished(resume(registry, registry.last_run())).step == 6
+
+
+def test_a_run_stopped_before_its_first_step_registers_nothing(registry: Any, request_for: Build) -> None:
+    [run] = enqueue(registry, [request_for()])
+    events = take_up(registry, [run])
+    next(events)
+    (run_folder(registry, run.id) / STOP_FILE).write_text("keep")
+    with pytest.raises(Interrupted):
+        list(events)
+    assert registry.last_run().status == "cancelled"
+    assert not registry.placeholders()
+
+
+def test_a_run_without_a_checkpoint_says_that_it_begins_again(registry: Any, request_for: Build) -> None:
+    [run] = enqueue(registry, [request_for()])
+    run = registry.update_run(run.id, status="interrupted", step=2)  # as after kill -9 between two checkpoints
+    told = list(resume(registry, run))
+    assert any(isinstance(event, Notice) and "begins again" in event.what for event in told)
+    assert finished(told).step == 4
 
 
 def test_a_checkpoint_of_another_tiregistry_is_named(registry: Any, request_for: Build) -> None:

@@ -85,10 +85,25 @@ def test_a_registry_that_is_replaced_is_opened_anew(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         assert "<gnome>" in screen_text(pilot)
         shutil.rmtree(home)
-        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" not in screen_text(pilot))
-        shutil.rmtree(home)
         shutil.copytree(other, home)
-        await until(pilot, lambda: "<windmill>" in screen_text(pilot))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<windmill>" in screen_text(pilot))
+
+    drive(home, story)
+
+
+def test_a_registry_that_has_gone_is_not_replaced_in_silence(home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+
+    async def story(pilot: Pilot[None]) -> None:
+        home.rename(elsewhere)  # as when a disk is taken away
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        assert not home.exists()
+        elsewhere.rename(home)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+        home.rename(elsewhere)
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" not in screen_text(pilot))
 
     drive(home, story)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tireg_tui.messages import WatchTold
 from tireg_tui.registry_watch import RegistryWatch
 from tiregistry.errors import TiregError
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -80,6 +81,13 @@ class RegistryFollower:
         elif watch.replaced:
             self._app.say("The registry's file was replaced; it is opened anew")
             self.open()
+        elif watch.gone:
+            # Opening it would make an empty one in its place, as if that were all there ever was.
+            where = safe(watch.registry.home)
+            hint = "bring it back and it is opened again; r begins a new, empty one"
+            self._show(
+                TiregError(f"the registry in {where} was removed, or its disk was", hint), "The registry is gone"
+            )
         elif watch.error is not None:
             self._app.report(watch.error)
         elif watch.changes != self._seen_changes:

@@ -36,8 +36,10 @@ class RegistryWatch(threading.Thread):
         self.error: TiregError | None = None
         """Why it could not be opened, or cannot be read at the moment."""
         self.first_page: FirstPage | None = None
+        self.gone = False
+        """The file is not there: removed, or on a disk that is."""
         self.replaced = False
-        """The file is gone, or another one stands in its place: it must be opened anew."""
+        """Another file stands in its place, or it is there again: it must be opened anew."""
         self.changes = 0
         """How many changes were noticed."""
 
@@ -66,7 +68,10 @@ class RegistryWatch(threading.Thread):
             return
         file = _identity(registry)
         while not self._ended.wait(_POLL_SECONDS):
-            before = (self.changes, str(self.error or ""), self.replaced)
+            before = (self.changes, str(self.error or ""), self.gone, self.replaced)
+            found = _identity(registry)
+            self.replaced = found is not None and (self.gone or found != file)
+            self.gone = found is None
             try:
                 now, self.error = registry.changes(), None
             except TiregError as error:
@@ -74,8 +79,8 @@ class RegistryWatch(threading.Thread):
             except Exception as error:
                 now, self.error = seen, TiregError(f"the registry cannot be read: {error}", "tireg verify")
             self.changes += now != seen
-            seen, self.replaced = now, _identity(registry) != file
-            if before != (self.changes, str(self.error or ""), self.replaced):
+            seen = now
+            if before != (self.changes, str(self.error or ""), self.gone, self.replaced):
                 self._say()
             if self.replaced:
                 return

@@ -99,6 +99,13 @@ def test_a_picture_fits_its_box(size: tuple[int, int], room: tuple[int, int]) ->
     assert scaled(Image.new("RGB", size), box).size == (box.width, box.height)
 
 
+def test_characters_show_every_pixel_where_there_is_room() -> None:
+    large_cells, room = (16, 32), (57, 28)
+    assert fit((64, 64), *room, large_cells).columns == 32
+    assert fit((64, 64), *room, large_cells, of_characters=True).columns == 56
+    assert fit((64, 64), 200, 100, large_cells, of_characters=True).columns == 64
+
+
 def test_transparent_parts_are_black() -> None:
     image = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
     assert scaled(image, fit((4, 4), 1, 1, (4, 4))).getcolors() == [(16, (0, 0, 0))]

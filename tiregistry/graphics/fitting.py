@@ -22,10 +22,16 @@ class Box:
     height: int
 
 
-def fit(size: tuple[int, int], columns: int, rows: int, cell: tuple[int, int]) -> Box:
-    """The largest box for a picture of `size` pixels within `columns` x `rows` cells, keeping its proportions."""
+def fit(size: tuple[int, int], columns: int, rows: int, cell: tuple[int, int], *, of_characters: bool = False) -> Box:
+    """The largest box for a picture of `size` pixels within `columns` x `rows` cells, keeping its proportions.
+
+    Args:
+        of_characters: it is drawn with characters: where cells are large, each pixel may take one cell's width, since
+            with fewer cells some of the picture would be lost.
+    """
     columns, rows = max(1, columns), max(1, rows)
-    scale = min(columns * cell[0] / size[0], rows * cell[1] / size[1], MAX_SCALE)
+    most = max(MAX_SCALE, cell[0]) if of_characters else MAX_SCALE
+    scale = min(columns * cell[0] / size[0], rows * cell[1] / size[1], most)
     width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     return Box(min(columns, -(-width // cell[0])), min(rows, -(-height // cell[1])), width, height)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
@@ -27,6 +27,7 @@ from tiregistry.training.base_check import check_base
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
+from tiregistry.training.journal import Journal
 from tiregistry.training.preparing import make_word
 from tiregistry.training.request import (
     TrainingRequest,
@@ -166,9 +167,26 @@ def take_up(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool]
 def _take_up_held(
     registry: Registry, runs: Sequence[Run], locks: Sequence[RunLock], stop: Callable[[], bool]
 ) -> Iterator[Event]:
+    watch = BusyWatch()
+    journals = [Journal(run_folder(registry, run.id)) for run in runs]
+    loading = _loaded(registry, runs, locks)
+    while True:  # whoever watches the runs hears of the minutes that loading may take
+        try:
+            event = next(loading)
+        except StopIteration as end:
+            base, states = end.value
+            break
+        for journal in journals:
+            journal.add(event)
+        yield event
+    yield from carry_out(base, states, stop, watch)
+
+
+def _loaded(
+    registry: Registry, runs: Sequence[Run], locks: Sequence[RunLock]
+) -> Generator[Event, None, tuple[LoadedBase, list[RunState]]]:
     from tiregistry.training.checkpoint import FILE
 
-    watch = BusyWatch()
     requests = [request_of(registry, run) for run in runs]
     first = requests[0][0]
     for request, _ in requests:
@@ -192,7 +210,7 @@ def _take_up_held(
         states.append(RunState(registry, run, word, request, images, lock))
         if run.step and not has_checkpoint:
             yield Notice(f"run {run.id} ended before its first checkpoint: it begins again at its first step")
-    yield from carry_out(base, states, stop, watch)
+    return base, states
 
 
 def carry_out(

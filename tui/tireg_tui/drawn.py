@@ -62,7 +62,7 @@ class Drawer:
 
         def make() -> Drawn:
             original = source.load()
-            box = fit(original.size, columns, rows, terminal.cell)
+            box = fit(original.size, columns, rows, terminal.cell, of_characters=not terminal.has_pixels)
             if terminal.protocol == "sixel" and box.height > 6:
                 # Whole bands of six, so that nothing reaches below the box: at the screen's end that would scroll it.
                 box = Box(box.columns, box.rows, box.width, box.height // 6 * 6)

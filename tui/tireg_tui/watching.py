@@ -33,6 +33,7 @@ class Watched:
         previews: pictures made on the way.
         log: what was said, newest last.
         last_step: where it will end at the latest.
+        doing: what it does before its next step, such as loading; empty while it takes steps.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Watched:
     step: int = 0
     last_step: int = 0
     device: str = ""
+    doing: str = ""
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -65,11 +67,11 @@ class Watched:
                 # A run that was taken up tells the steps after its checkpoint again.
                 del self.losses[event.step - 1 :], self.seconds[event.step - 1 :]
                 self.losses.append(event.loss)
-                self.step = event.step
+                self.step, self.doing = event.step, ""
                 self.seconds.append(event.seconds)
             elif isinstance(event, Started):
                 self.last_step, self.device = event.max_steps, event.device
-                self.step = event.first_step
+                self.step, self.doing = event.first_step, ""
                 pictures, vectors = shown.count(event.num_images, "picture"), shown.count(event.num_vectors, "vector")
                 self.log.append(f"{pictures}, {vectors}, on {event.device}")
             elif isinstance(event, Shortened):
@@ -80,6 +82,7 @@ class Watched:
                 self.previews.append(from_attachment(registry, event.digest, caption))
             elif isinstance(event, Preparing | Notice):
                 self.log.append(event.what)
+                self.doing = event.what if isinstance(event, Preparing) else self.doing
             elif isinstance(event, Finished):
                 self.log.append(f"{event.reason} after {event.step} steps: {event.reference} {event.message}".rstrip())
         self.log[:] = [safe(line, limit=300) for line in self.log[-200:]]

@@ -35,6 +35,7 @@ from tiregistry.runs.queue import enqueue
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import CheckpointSaved, Finished, Notice, Preparing, PreviewMade, Shortened, StepDone
 from tiregistry.training.gathering import gather
+from tiregistry.training.journal import JournalReader
 from tiregistry.training.run import TrainingRequest, check_request, resume, take_up, train, train_many
 from tiregistry.training.run_state import STOP_FILE, run_folder
 
@@ -325,6 +326,8 @@ def test_a_run_without_a_checkpoint_says_that_it_begins_again(registry: Any, req
     told = list(resume(registry, run))
     assert any(isinstance(event, Notice) and "begins again" in event.what for event in told)
     assert finished(told).step == 4
+    heard = list(JournalReader(run_folder(registry, run.id)).new())  # by whoever watches it
+    assert [type(event) for event in heard] == [type(event) for event in told]
 
 
 def test_a_checkpoint_of_another_tiregistry_is_named(registry: Any, request_for: Build) -> None:

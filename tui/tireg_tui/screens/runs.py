@@ -196,7 +196,11 @@ class Runs(Place):
         elif run.status == "running" and run.id not in self._dead:
             line.append(shown.bar(step, last, width), style=ink(self.app, "primary"))
             line.append(f"  {step}/{last}")
-            if watched.losses:
+            if watched.doing:
+                line.append(f"  {safe(watched.doing, limit=100)}")
+            elif last and step >= last:
+                line.append("  its last previews are drawn, then it is registered")
+            elif watched.losses:
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
                 line.append(f"  {shown.duration(watched.seconds_left)} left at most")

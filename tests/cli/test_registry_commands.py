@@ -43,6 +43,8 @@ def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:
     assert "tireg train" in result.err
     assert tireg("list", "--json").json == []
     assert "nothing matches" in tireg("list", "gnome").err
+    assert "bse: is no filter · did you mean base:sd1?" in tireg("list", "bse:sd1").err
+    assert "there are tag:, base:" in tireg("list", "colour:red").err
     assert "the trash is empty" in tireg("list", "--trash").err
 
 

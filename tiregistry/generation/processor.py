@@ -30,7 +30,9 @@ def described(processor: object) -> str:
     if not isinstance(processor, Mapping) or not processor.get("name"):
         return ""
     threads = processor.get("threads")
-    return f"{processor['name']} with {threads} threads" if threads else str(processor["name"])
+    if not threads:
+        return str(processor["name"])
+    return f"{processor['name']} with {threads} thread{'s' if threads != 1 else ''}"
 
 
 def recorded_threads(recipe: Mapping[str, Any]) -> int | None:

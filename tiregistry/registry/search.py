@@ -71,6 +71,23 @@ class Query:
         return bool(self.words) and not self.match_expression()
 
 
+def no_filter_hint(text: str) -> str:
+    """For a search that finds nothing: which of its words looks like a filter, but is none; empty without one."""
+    from difflib import get_close_matches
+
+    try:
+        words = Query.parse(text).words
+    except InvalidInput:
+        return ""
+    for word in words:
+        key, colon, value = word.partition(":")
+        if colon and key.isalpha() and value:
+            close = get_close_matches(key.lower(), FILTERS, n=1)
+            known = f"did you mean {close[0]}:{value}?" if close else f"there are {', '.join(f'{f}:' for f in FILTERS)}"
+            return f"{key}: is no filter · {known}"
+    return ""
+
+
 def _is_indexed(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN" or unicodedata.category(character) == "Co"
 

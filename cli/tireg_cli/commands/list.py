@@ -11,6 +11,7 @@ from tireg_cli.messages import hint
 from tireg_cli.output import emit_json, emit_table
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
+from tiregistry.registry.search import no_filter_hint
 
 ON_A_TERMINAL = 50
 SPARE = ("ORIGIN", "TYPE", "TAGS", "BASE", "UPDATED", "VERSIONS", "TOKEN")
@@ -100,7 +101,7 @@ def command(
             hint(f"… and more: tireg list --offset {offset + limit}, or --limit 0 for all")
         elif not found:
             if query or fits or offset:
-                hint("nothing matches · tireg list shows everything")
+                hint(f"nothing matches · {no_filter_hint(' '.join(query)) or 'tireg list shows everything'}")
             elif strays := registry.strays():
                 which = forms.count(len(strays), "file")
                 hint(f"no words, but {which} of some: tireg verify says what may have happened")

@@ -18,6 +18,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
+from tiregistry.registry.search import no_filter_hint
 from tiregistry.text import safe
 
 _FIRST_FRAME_SECONDS = 0.3
@@ -127,7 +128,9 @@ class Library(Place):
         empty = count == 0
         self.query_one("#library-empty", Static).display = empty
         if empty and query:
-            self.query_one("#library-empty", Static).update(f"Nothing matches.\n\nEsc clears the filter {query!r}")
+            told = safe(no_filter_hint(query), limit=200)
+            text = "\n\n".join(filter(None, ("Nothing matches.", told, f"Esc clears the filter {query!r}")))
+            self.query_one("#library-empty", Static).update(text)
         elif empty:
             self.query_one("#library-empty", Static).update(EMPTY)
         # A table that is not shown cannot have the focus; the filter, which would get it, must not swallow the keys.

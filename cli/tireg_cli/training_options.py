@@ -83,21 +83,49 @@ def request_for(
 
 
 def requests_for_each(
-    folders: Sequence[Path], config: TrainingConfig, *, mask: str, **shared: Any
+    folders: Sequence[Path], config: TrainingConfig, *, mask: str, captions: Path | None = None, **shared: Any
 ) -> list[TrainingRequest]:
-    """One request for each folder, named after it.
+    """One request for each folder, named after it; folders of masks and captions may hold a folder for each concept.
 
     Raises:
-        InvalidInput: one of them is no folder.
+        InvalidInput: one of them is no folder, or it is not clear whose the masks or captions are.
     """
     requests = []
-    for folder in folders:
+    names = [folder.resolve().name if folder.name in ("", "..") else folder.name for folder in folders]
+    for name, folder in zip(names, folders, strict=True):
         if folder.exists() and not folder.is_dir():
             raise InvalidInput(f"{folder} is not a folder", "--each takes one folder of pictures for each concept")
         own, masks = mask_of(mask, config)
-        name = folder.resolve().name if folder.name in ("", "..") else folder.name
-        requests.append(request_for(name, [folder], own, masks=masks, **shared))
+        masks = _own_folder(masks, "--mask", name, folder, folders)
+        texts = _own_folder(captions, "--captions", name, folder, folders)
+        requests.append(request_for(name, [folder], own, masks=masks, captions=texts, **shared))
     return requests
+
+
+def _own_folder(given: Path | None, option: str, name: str, folder: Path, folders: Sequence[Path]) -> Path | None:
+    """Where the masks or captions of one of several concepts lie: `given/NAME`, or `given` itself.
+
+    Files belong to pictures by their names, so `given` itself serves several concepts only while no name comes twice.
+
+    Raises:
+        InvalidInput: a name does.
+    """
+    if given is None or (given / name).is_dir():
+        return None if given is None else given / name
+    mine = _stems(folder)
+    for other in folders:
+        if other != folder and (twice := sorted(mine & _stems(other))):
+            raise InvalidInput(
+                f"{option} {given} cannot tell {twice[0]!r} of {folder} from that of {other}",
+                f"give each concept a folder of its own, {given / name}, or use a plan",
+            )
+    return given
+
+
+def _stems(folder: Path) -> set[str]:
+    from tiregistry.images import find_images
+
+    return {path.stem.casefold() for path in find_images([folder])} if folder.is_dir() else set()
 
 
 def requests_from_plan(path: Path, *, base: str, device: str) -> list[TrainingRequest]:

@@ -54,6 +54,24 @@ def test_the_reference_is_all_that_goes_to_stdout(capsys: pytest.CaptureFixture[
     assert {"digest", "placeholder_token", "seconds", "run"} <= set(data)
 
 
+def test_captions_of_several_concepts_are_told_apart(
+    capsys: pytest.CaptureFixture[str], base: str, photos: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "0.txt").write_text("whose is it")  # both concepts have a picture 0.png
+    each = ["--each", str(photos / "gnome"), str(photos / "mug"), "--captions", str(texts), "--base", base]
+    assert run(["train", *each, "--dry-run"]) == 2
+    assert f"--captions {texts} cannot tell '0' of" in capsys.readouterr().err
+    for name in ("gnome", "mug"):
+        (texts / name).mkdir()
+        (texts / name / "0.txt").write_text(f"{{}}, that of {name}")
+    assert run(["train", *each, *SHORT]) == 0
+    with Registry.open() as registry:
+        for name in ("gnome", "mug"):
+            assert {image.caption for image in registry.version(name).images} == {f"{{}}, that of {name}", ""}
+
+
 def test_a_folder_for_each_concept(capsys: pytest.CaptureFixture[str], base: str, photos: Path) -> None:
     code = run(["train", "--each", str(photos / "gnome"), str(photos / "mug"), "--base", base, *SHORT])
     captured = capsys.readouterr()

@@ -67,10 +67,14 @@ def gather(
     if any(all_texts):
         count = sum(bool(text) for text in all_texts)
         notes.append(f"captions from text files for {count} of {len(all_texts)} pictures")
+    all_masks = [mask for _, _, mask in found.values()] if masks is not None else []
+    if any(mask is None for mask in all_masks):
+        count = sum(mask is not None for mask in all_masks)
+        notes.append(f"masks for {count} of {len(all_masks)} pictures; the others are learned whole")
     return Gathered(
         [picture for picture, _, _ in found.values()],
         all_texts if any(all_texts) else [],
-        [mask for _, _, mask in found.values()] if masks is not None else [],
+        all_masks,
         notes,
     )
 

@@ -14,6 +14,7 @@ from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import (
     AlreadyExists,
     Conflict,
+    DiskFull,
     Interrupted,
     InvalidInput,
     PlaceholderTaken,
@@ -351,9 +352,15 @@ def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> It
             state.end("failed", message="the loss was not finite at the first step")
             errors.append(TrainingDiverged(f"{word.name}: the loss is not finite at the first step", _ADVICE))
         return
-    yield from state.make_previews(base)
     try:
+        yield from state.make_previews(base)
         version = state.register(base)
+    except DiskFull as error:
+        kept = f"step {state.saved_step}" if state.saved_step else "its first step"
+        raise DiskFull(
+            f"{word.name} is not registered at step {word.step}: {error.message.partition(';')[0]}",
+            f"free some space; tireg runs resume {run_id} then goes on from {kept}",
+        ) from None
     except Conflict as error:
         if type(error) not in (Conflict, AlreadyExists, PlaceholderTaken):
             raise

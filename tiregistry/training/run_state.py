@@ -46,6 +46,7 @@ class RunState:
         lock: the run's lock, held; given back when the run ends.
         losses: loss of every step so far.
         threads: CPU threads of this run, 0 when they are not decided yet.
+        saved_step: step of the checkpoint on the disk, 0 when there is none.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RunState:
         self.path = self.folder / FILE
         self.losses: list[float] = []
         self.threads = 0
+        self.saved_step = 0
         self.ended = False
         self._journal = Journal(self.folder)
         self._lock = lock
@@ -81,6 +83,7 @@ class RunState:
                     f"remove {safe(self.path)} to start the run from its beginning",
                 ) from None
             word.step, self.losses, self.threads = checkpoint.step, checkpoint.losses, checkpoint.threads
+            self.saved_step = checkpoint.step
             self._seconds_before = checkpoint.seconds
 
     @property
@@ -132,6 +135,7 @@ class RunState:
             save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads, self.seconds))
         except OSError as error:
             return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
+        self.saved_step = step
         return CheckpointSaved(step, self.path, self.run.id)
 
     def _vectors_now(self) -> Embedding:

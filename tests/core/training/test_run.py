@@ -19,6 +19,7 @@ from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import (
     Conflict,
     Damaged,
+    DiskFull,
     Interrupted,
     InvalidConfig,
     InvalidInput,
@@ -37,7 +38,7 @@ from tiregistry.training.events import CheckpointSaved, Finished, Notice, Prepar
 from tiregistry.training.gathering import gather
 from tiregistry.training.journal import JournalReader
 from tiregistry.training.run import TrainingRequest, check_request, resume, take_up, train, train_many
-from tiregistry.training.run_state import STOP_FILE, run_folder
+from tiregistry.training.run_state import STOP_FILE, RunState, run_folder
 
 
 @pytest.fixture
@@ -328,6 +329,23 @@ def test_a_run_without_a_checkpoint_says_that_it_begins_again(registry: Any, req
     assert finished(told).step == 4
     heard = list(JournalReader(run_folder(registry, run.id)).new())  # by whoever watches it
     assert [type(event) for event in heard] == [type(event) for event in told]
+
+
+def test_a_disk_that_is_full_at_the_end_says_what_is_kept_and_how_to_go_on(
+    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("no space left in there; nothing was lost", "free some space and try again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunState, "register", full)
+        with pytest.raises(DiskFull, match=r"pot is not registered at step 4: no space left in there") as caught:
+            list(train(registry, request_for()))
+    run = registry.last_run()
+    assert caught.value.hint == f"free some space; tireg runs resume {run.id} then goes on from step 4"
+    assert run.status == "failed"
+    assert finished(resume(registry, run)).step == 4
+    assert registry.version("pot").reference == "pot@1"
 
 
 def test_a_checkpoint_of_another_tiregistry_is_named(registry: Any, request_for: Build) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +93,33 @@ def test_a_filter_that_matches_nothing_can_be_mended(home: Path) -> None:
         assert said.count("since:bogus is no date · write since:2026-01-31, since:yesterday or since:7d") == 2
         assert "^q Quit" in said.rpartition("7d")[2]
         assert "/ Filter" not in said  # a letter like all others now
+
+    drive(home, story)
+
+
+def test_a_cursor_that_moves_while_the_words_are_read_again_stays_where_it_was_moved(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        reading, go_on, read = threading.Event(), threading.Event(), registry.concepts
+
+        def slowly(*arguments: Any, **options: Any) -> Any:
+            reading.set()
+            go_on.wait(20)
+            return read(*arguments, **options)
+
+        monkeypatch.setattr(registry, "concepts", slowly)
+        await pilot.press("r")
+        await until(pilot, reading.is_set)
+        await pilot.press("j", "j")
+        await pilot.pause()
+        moved_to = table(pilot).current
+        assert moved_to == table(pilot).names[2]
+        go_on.set()
+        await settle(pilot)
+        assert table(pilot).current == moved_to
 
     drive(home, story)
 

@@ -113,14 +113,14 @@ class ConceptTable(RowList):
     @work(exclusive=True, group="concepts", exit_on_error=False)
     async def load(self, registry: Registry, query: str, *, keep: str = "") -> None:
         """Show the concepts that match, with the cursor on `keep` (default: where it is)."""
-        wanted = keep or self.current
         limit = PAGE if query != self.concept_query else max(PAGE, len(self._names))
         try:
             found = await asyncio.to_thread(registry.concepts, query, sort=self.order, limit=limit)
         except TiregError as error:
             self.post_message(Failed(error))
             return
-        self._show(query, found, limit, wanted)
+        # Where the cursor is now: it may have been moved while the words were read.
+        self._show(query, found, limit, keep or self.current)
 
     def show_first(self, page: FirstPage, *, keep: str = "") -> None:
         """Show what was read already, with the cursor on `keep`."""

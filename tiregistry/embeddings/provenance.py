@@ -62,11 +62,11 @@ class Provenance:
             "initializer": self.initializer,
             "steps": self.steps,
             "images": list(self.images),
-            "created_at": self.created_at,
+            "created_at": self.created_at or None,
             "part": self.part,
             "manifest": self.manifest,
         }
-        kept = {key: value for key, value in block.items() if value not in ("", None, [], 0.0)}
+        kept = {key: value for key, value in block.items() if value not in ("", None, [])}
         text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
         return text if len(text) <= limit or self.manifest is None else replace(self, manifest=None).to_json(limit)
 

@@ -35,6 +35,7 @@ FULL = Provenance(
 def test_there_and_back():
     assert Provenance.parse(FULL.to_json()) == FULL
     assert Provenance.parse(Provenance(embedding=DIGEST).to_json()) == Provenance(embedding=DIGEST)
+    assert Provenance.parse(replace(FULL, steps=0).to_json()) == replace(FULL, steps=0)
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ class RunLock:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / _FILE)
 
-    def acquire(self, patience: float = 1.0) -> bool:
+    def acquire(self, patience: float = 10.0) -> bool:
         """Take the lock; False when another process, or another part of this one, has it.
 
         Args:
-            patience: seconds to try for. Who only looks whether it is held takes it for a moment, which must not keep
-                a run from being carried out.
+            patience: seconds to try for. Who only looks whether it is held takes it for a moment, on a busy machine for
+                longer, which must not keep a run from being carried out.
         """
         try:
             self._lock.acquire(timeout=patience, poll_interval=0.02)

@@ -230,12 +230,14 @@ def test_repeated_rows_by_stride_zero_are_only_as_large_as_a_word():
         read_embedding(torch_zip({"<a>": Tensor(vectors(1, 16), shape=(2**30, 16), strides=(0, 1))}))
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(OPCODES), max_size=60), st.randoms(use_true_random=False))
 def test_any_row_of_opcodes_gives_a_value_or_a_tireg_error(codes, rng):
     stream = b"\x80\x04" + b"".join(code + argument(code, rng) for code in codes) + b"."
+    started = time.thread_time()
     with contextlib.suppress(TiregError):
         read_pickle(stream)
+    assert time.thread_time() - started < 2
 
 
 def test_legacy_streams_that_lie_about_their_storages():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,15 @@ def online(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tiregistry.hub.transport._PAUSES", (0.01, 0.02))
 
 
-@pytest.fixture
-def impatient(online: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Answers may take a second and a half."""
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Within the block answers may take a second and a half."""
     import huggingface_hub
 
-    monkeypatch.setenv("TIREG_HUB_TIMEOUT", "1.5")
-    huggingface_hub.close_session()  # the next request makes a new client
-    yield
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TIREG_HUB_TIMEOUT", "1.5")
+        huggingface_hub.close_session()  # the next request makes a new client
+        yield
     huggingface_hub.close_session()
 
 

@@ -40,6 +40,13 @@ def dead_pid() -> int:
     return process.pid
 
 
+def until(what: Callable[[], bool], seconds: float = 200.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
 def test_a_queued_run_can_be_carried_elsewhere(registry: Registry, request_for: Build, tmp_path: Path) -> None:
     (run,) = enqueue(registry, [request_for()])
     assert (run.status, run.pid, run.device, run.step) == ("queued", None, "cpu", 0)
@@ -112,15 +119,13 @@ def test_who_is_dead(registry: Registry, dead_pid: int) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="process ids are not asked there")
 def test_a_worker_that_is_killed_is_gone_for_its_parent_too(registry: Registry) -> None:
-    worker = start_worker(registry.home, "cpu")
+    started = start_worker(registry.home, "cpu")
+    os.kill(started, signal.SIGSTOP)  # or it might end by itself before the kill
     run = registry.create_run("x", {}, 1)
-    run = registry.update_run(run.id, status="running", pid=worker, heartbeat_at=time.time())
+    run = registry.update_run(run.id, status="running", pid=started, heartbeat_at=time.time())
     assert not is_dead(registry, run)
-    os.kill(worker, signal.SIGKILL)
-    end = time.monotonic() + 20
-    while not is_dead(registry, run):
-        assert time.monotonic() < end, "it still counts as alive"
-        time.sleep(0.02)
+    os.kill(started, signal.SIGKILL)
+    until(lambda: is_dead(registry, run))
 
 
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="there is no niceness")
@@ -131,14 +136,12 @@ def test_a_worker_that_is_killed_is_gone_for_its_parent_too(registry: Registry) 
 def test_a_worker_gives_way(registry: Registry, settings: str, niceness: int) -> None:
     (registry.home / FILE).write_text(settings)
     wanted = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
-    worker = start_worker(registry.home, "cpu")
-    try:
-        end = time.monotonic() + 60
-        while os.getpriority(os.PRIO_PROCESS, worker) != wanted:  # it ends by itself only after loading torch
-            assert time.monotonic() < end, "it did not give way"
-            time.sleep(0.02)
-    finally:
-        os.kill(worker, signal.SIGKILL)
+    with worker._device_lock(registry.home, "cpu"):  # or it would end by itself, with nothing to do
+        started = start_worker(registry.home, "cpu")
+        try:
+            until(lambda: os.getpriority(os.PRIO_PROCESS, started) == wanted)
+        finally:
+            os.kill(started, signal.SIGKILL)
 
 
 def test_a_look_at_a_run_does_not_keep_it_from_being_carried_out(registry: Registry) -> None:

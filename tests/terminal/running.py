@@ -19,7 +19,9 @@ from tiregistry.registry.registry import Registry
 from tiregistry.training.events import PreviewMade, Started
 from tiregistry.training.journal import Journal
 
-LAUNCH = "import json, sys\nsys.path[:0] = json.loads(sys.argv[1])\nfrom tireg_tui.launch import run\nsys.exit(run())\n"
+PATH = "import json, sys\nsys.path[:0] = json.loads(sys.argv[1])\n"
+START = "import sys\nfrom tireg_tui.launch import run\nsys.exit(run())\n"
+LAUNCH = PATH + START
 PATIENCE = 60.0
 
 
@@ -27,17 +29,21 @@ def launched(
     home: Path,
     brand: Brand,
     *,
-    code: str = LAUNCH,
-    remote: bool = True,
+    code: str = START,
+    patience: float = PATIENCE,
     environment: Mapping[str, str] | None = None,
     delay: float = 0.0,
     size: tuple[int, int] = (120, 40),
     ignores_hangups: bool = False,
 ) -> TerminalDouble:
-    """Start the TUI on a registry."""
-    command = [sys.executable, "-c", code, json.dumps([entry for entry in sys.path if entry])]
-    # As over ssh, detection is more patient: the machine that runs the tests may be busy.
-    variables = {"TIREG_HOME": str(home)} | ({"SSH_TTY": "/dev/pts/9"} if remote else {}) | dict(environment or {})
+    """Start the TUI on a registry.
+
+    Args:
+        patience: seconds that detection waits for answers; by default as many as a busy machine may need.
+    """
+    patient = f"from tiregistry.graphics import asking\nasking.LOCAL_SECONDS = {patience}\n"
+    command = [sys.executable, "-c", PATH + patient + code, json.dumps([entry for entry in sys.path if entry])]
+    variables = {"TIREG_HOME": str(home)} | dict(environment or {})
     return TerminalDouble(command, brand, *size, environment=variables, delay=delay, ignores_hangups=ignores_hangups)
 
 

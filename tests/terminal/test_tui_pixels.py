@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,8 +120,7 @@ def test_toasts_storms_and_other_fonts(gnome: Path, brand: Brand) -> None:
 
 # An app whose key u fails in a way that nobody foresaw.
 CRASHING = """
-import json, sys
-sys.path[:0] = json.loads(sys.argv[1])
+import sys
 from tireg_tui.app import TiregApp
 from tireg_tui.launch import run
 TiregApp.action_undo = lambda self: 1 / 0
@@ -159,8 +159,7 @@ def test_pictures_come_back_after_an_editor(gnome: Path) -> None:
 
 # An app that no hang-up reaches, as when it was ignored before the app began.
 DEAF = """
-import json, signal, sys
-sys.path[:0] = json.loads(sys.argv[1])
+import signal, sys
 from tireg_tui import launch
 launch._ENDINGS.remove(signal.SIGHUP)
 sys.exit(launch.run())
@@ -180,8 +179,7 @@ def test_a_window_that_is_closed_ends_the_app(gnome: Path, moment: str) -> None:
 
 # What `tireg` without a command does.
 BARE = """
-import json, sys
-sys.path[:0] = json.loads(sys.argv[1])
+import sys
 from tireg_cli.main import run
 sys.exit(run([]))
 """
@@ -195,16 +193,30 @@ def test_the_bare_command_ends_with_the_exit_code_of_the_app(gnome: Path, number
         assert terminal.wait(60) == 128 + number
 
 
-def test_late_answers_and_rubbish_are_swallowed(gnome: Path) -> None:
+@pytest.mark.parametrize(
+    ("brand", "environment", "protocol"),
+    [
+        (double.KITTY, {}, "kitty"),
+        (double.KITTY, {"COLORTERM": ""}, "kitty-direct"),
+        (double.OLD_KITTY, {}, "kitty-direct"),
+        (double.XTERM_SIXEL, {}, "sixel"),
+    ],
+    ids=["placeholders", "too few colours for placeholders", "direct", "sixel"],
+)
+def test_late_answers_are_believed_and_are_no_keys(
+    gnome: Path, brand: Brand, environment: dict[str, str], protocol: str
+) -> None:
     # The answers hold an i, which would hide the picture, and a D, which would ask to remove the word.
-    brand = Brand(name=b"kitty(0.41.1) iDiDi", kitty=True, placeholders=True)
-    with launched(gnome, brand, delay=4.0, remote=False) as terminal:
-        assert await_that(terminal, lambda: "1 word" in terminal.screen.text())
-        terminal.pump(5.0)
+    brand = replace(brand, name=brand.name + b" iDiDi")
+    with launched(gnome, brand, patience=0.05, delay=1.5, environment=environment, size=(200, 40)) as terminal:
+        assert await_that(terminal, lambda: f"pictures: {protocol}" in terminal.screen.text())
+        assert await_that(terminal, lambda: showing(terminal, "red"))
         terminal.send(b"\x1b]11;rgb:DDDD/iiii/DDDD\x1b\\\xff\xfe\x1bP1$rD\x1b\\\x1b[>41;379;0c")
-        terminal.resize(121, 41)
-        terminal.pump(1.0)
-        assert await_that(terminal, lambda: "base model" in terminal.screen.text())
+        terminal.type(digit("doctor"))
+        assert await_that(terminal, lambda: "the terminal answered late" in terminal.screen.text())
+        assert await_that(terminal, lambda: showing(terminal, make_testcard(512, 320)))
+        terminal.type(digit("library"))
+        assert await_that(terminal, lambda: showing(terminal, "red"))
         assert "Move to trash" not in terminal.screen.text()
         assert leave(terminal) == 0
 

@@ -16,7 +16,6 @@ LOCAL_SECONDS = 0.5
 REMOTE_SECONDS = 1.0
 """Longest wait for the answers, on this machine and over ssh."""
 _QUIET_SECONDS = 0.05
-_LONGEST_ANSWER = 1024
 
 
 def patience(environment: Mapping[str, str]) -> float:
@@ -29,8 +28,8 @@ def ask(environment: Mapping[str, str], seconds: float) -> tuple[Answers, Answer
     """Put all questions at once and collect the answers.
 
     Returns:
-        The answers, those of the terminal outside tmux (None when there is no tmux), and whether the last awaited
-        answer came in time. Where the process has no terminal, or is in its background, nothing is asked.
+        The answers, those of the terminal outside tmux (None when there is no tmux), and whether the terminal (or
+        tmux) has said all. Where the process has no terminal, or is in its background, nothing is asked.
     """
     here, outer = Answers(), Answers() if tmux.inside(environment) else None
     with _raw_terminal() as terminal:
@@ -39,16 +38,15 @@ def ask(environment: Mapping[str, str], seconds: float) -> tuple[Answers, Answer
         deadline = time.monotonic() + seconds
         kitty = queries.KITTY_PLACEHOLDERS + queries.KITTY
         if outer is None:
-            answered = _dialogue(
-                terminal, queries.WHO_ARE_YOU + kitty + queries.CELL_SIZE + queries.ATTRIBUTES, here, deadline
-            )
+            _dialogue(terminal, queries.WHO_ARE_YOU + kitty + queries.CELL_SIZE + queries.ATTRIBUTES, here, deadline)
         else:
-            answered = _dialogue(terminal, queries.WHO_ARE_YOU + queries.CELL_SIZE + queries.ATTRIBUTES, here, deadline)
-            wrapped = tmux.passthrough(queries.WHO_ARE_YOU + kitty + queries.ATTRIBUTES)
-            # Where tmux does not pass it on nobody answers, which is an answer too.
-            _dialogue(terminal, wrapped, outer, deadline)
-        _drain(terminal)
-        return here, outer, answered
+            _dialogue(terminal, queries.WHO_ARE_YOU + queries.CELL_SIZE + queries.ATTRIBUTES, here, deadline)
+            if here.attributes_seen:  # or what tmux says would be taken for what the outer one says
+                wrapped = tmux.passthrough(queries.WHO_ARE_YOU + kitty + queries.ATTRIBUTES)
+                # Where tmux does not pass it on nobody answers, which is an answer too.
+                _dialogue(terminal, wrapped, outer, deadline)
+        _drain(terminal, outer if outer is not None and here.attributes_seen else here)
+        return here, outer, here.attributes_seen > 0
 
 
 @contextmanager
@@ -84,32 +82,29 @@ def _raw_terminal() -> Iterator[int | None]:
         os.close(handle)
 
 
-def _dialogue(terminal: int, question: str, answers: Answers, deadline: float) -> bool:
-    """Send a question that ends in DA1 and read until its answer; False when the time is over or the terminal gone."""
-    pending = b""
-    try:
+def _dialogue(terminal: int, question: str, answers: Answers, deadline: float) -> None:
+    """Send a question that ends in DA1 and read until its answer, or until the time is over or the terminal gone."""
+    with suppress(OSError):
         os.write(terminal, question.encode())
         while not answers.attributes_seen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([terminal], [], [], left)[0]:
-                return False
+                return
             data = os.read(terminal, 65536)
             if not data:
-                return False
-            # Answers are short; a terminal that sends something else for ever is not collected.
-            pending = answers.read(pending[-_LONGEST_ANSWER:] + data)
-    except OSError:
-        return False
-    return True
+                return
+            answers.read(data)
 
 
-def _drain(terminal: int) -> None:
-    """Swallow what else arrives, until the line is quiet for a moment."""
+def _drain(terminal: int, answers: Answers) -> None:
+    """Take what else arrives, until the line is quiet for a moment."""
     until = time.monotonic() + 5 * _QUIET_SECONDS
     with suppress(OSError):
         while time.monotonic() < until and select.select([terminal], [], [], _QUIET_SECONDS)[0]:
-            if not os.read(terminal, 65536):
+            data = os.read(terminal, 65536)
+            if not data:
                 return
+            answers.read(data)
 
 
 def cell_size() -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tiregistry.graphics import tmux
 from tiregistry.graphics.asking import ask, cell_size, patience
@@ -64,7 +65,7 @@ def detect(
     limit = patience(environment) if seconds is None else seconds
     here, outer, answered = ask(environment, limit)
     cell = cell_size() or here.cell or DEFAULT_CELL
-    facts = _facts(here, outer, answered, cell, environment)
+    facts = _facts(here, outer, "yes" if answered else "no", cell, environment)
     if outer is not None and not outer.name:
         outer.name = tmux.outer_name()
         facts["outside tmux"] = outer.name or "unknown"
@@ -78,7 +79,36 @@ def detect(
         reason = "the terminal did not answer in time"
     if protocol in ("kitty", "kitty-direct"):
         colors = "truecolor"
-    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts)
+    # Inside tmux two terminals answer on one line; tmux itself is near, and is not awaited for longer.
+    awaited = None if answered or in_tmux else here
+    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, awaited)
+
+
+def decide_again(
+    terminal: Terminal, answers: Answers, *, has_truecolor: bool, environment: Mapping[str, str] | None = None
+) -> Terminal:
+    """The choice for a terminal that has said all after detection was over.
+
+    Args:
+        terminal: what detection found, with `awaited`.
+        answers: everything that has been answered by now.
+        has_truecolor: 24-bit colours reach the terminal, so that placeholders can be told apart.
+    """
+    environment = os.environ if environment is None else environment
+    protocol, reason = choose(answers, None, terminal.colors != "none")
+    if protocol == "kitty" and not has_truecolor:
+        protocol, reason = "kitty-direct", "kitty graphics; too few colours for placeholders"
+    cell = cell_size() or answers.cell or terminal.cell
+    return replace(
+        terminal,
+        protocol=protocol,
+        cell=cell,
+        reason=f"{reason}; the terminal answered late",
+        name=answers.name,
+        answered=True,
+        facts=_facts(answers, None, "late", cell, environment),
+        awaited=None,
+    )
 
 
 def _possible(wanted: Protocol, reason: str, in_tmux: bool, colorless: bool) -> tuple[Protocol, str]:
@@ -120,7 +150,7 @@ def choose(here: Answers, outer: Answers | None, has_color: bool) -> tuple[Proto
 def _facts(
     here: Answers,
     outer: Answers | None,
-    answered: bool,
+    answered: str,
     cell: tuple[int, int],
     environment: Mapping[str, str],
 ) -> dict[str, str]:
@@ -132,7 +162,7 @@ def _facts(
         "terminal": here.name or environment.get("TERM_PROGRAM", "") or "does not say",
         "TERM": environment.get("TERM", ""),
         "COLORTERM": environment.get("COLORTERM", ""),
-        "answered": yes(answered),
+        "answered": answered,
         "sixel": yes(here.sixel),
         "kitty graphics": yes(who.kitty),
         "kitty placeholders": yes(who.kitty and who.kitty_placeholders),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WHO_ARE_YOU = "\x1b[>0q"
 """XTVERSION: name and version."""
@@ -22,6 +22,8 @@ REPLY = re.compile(
     rb"|\x1b\[6;(?P<height>\d+);(?P<width>\d+)t"
 )
 """Any one answer to the questions above."""
+# Answers are short; a terminal that sends something else for ever is not collected.
+_LONGEST_ANSWER = 1024
 
 
 @dataclass(slots=True)
@@ -35,10 +37,11 @@ class Answers:
     cell: tuple[int, int] | None = None
     attributes_seen: int = 0
     """How many answers to DA1 have come."""
+    _rest: bytes = field(default=b"", init=False, repr=False, compare=False)
 
-    def read(self, data: bytes) -> bytes:
-        """Take in every complete answer in `data`; return the bytes after the last one."""
-        end = 0
+    def read(self, data: bytes) -> None:
+        """Take in what the terminal sent, in pieces of any length; what has only begun waits for its rest."""
+        data, end = self._rest + data, 0
         for match in REPLY.finditer(data):
             end = match.end()
             if match["attributes"] is not None:
@@ -54,7 +57,7 @@ class Answers:
                     self.kitty_placeholders = accepted
             elif 0 < int(match["width"]) < 200 and 0 < int(match["height"]) < 400:
                 self.cell = (int(match["width"]), int(match["height"]))
-        return data[end:]
+        self._rest = data[end:][-_LONGEST_ANSWER:]
 
     @property
     def brand(self) -> str:

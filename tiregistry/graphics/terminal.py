@@ -8,6 +8,7 @@ from typing import Literal
 
 from tiregistry.errors import InvalidConfig
 from tiregistry.graphics.halfblocks import Colors
+from tiregistry.graphics.queries import Answers
 
 Protocol = Literal["kitty", "kitty-direct", "sixel", "halfblocks", "ascii", "off"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "kitty-direct", "sixel", "halfblocks", "ascii", "off")
@@ -40,6 +41,8 @@ class Terminal:
         in_tmux: escape sequences for the outer terminal must be wrapped.
         answered: the terminal answered the questions in time (True when none was asked).
         facts: each thing that was found out, for `tireg doctor`.
+        awaited: what a terminal that has not said all in time had said by then, for who reads on; None where nothing
+            that it may still say changes the choice.
     """
 
     protocol: Protocol
@@ -50,6 +53,7 @@ class Terminal:
     in_tmux: bool = False
     answered: bool = True
     facts: Mapping[str, str] = field(default_factory=dict)
+    awaited: Answers | None = field(default=None, compare=False)
 
     @property
     def has_pixels(self) -> bool:

@@ -32,11 +32,13 @@ class Drawn:
 
     Attributes:
         key: the same key means the same pixels in the same box.
+        look: for which way to show pictures it was made, see `look_of`.
         image: RGB, of the box's pixels.
         lines: the box's rows as text.
     """
 
     key: tuple[object, ...]
+    look: tuple[object, ...]
     image: Image
     box: Box
     lines: list[Strip]
@@ -45,6 +47,11 @@ class Drawn:
     def size(self) -> int:
         """Bytes it takes, about."""
         return 3 * self.box.width * self.box.height + _BYTES_PER_CELL * self.box.columns * self.box.rows
+
+
+def look_of(terminal: Terminal) -> tuple[object, ...]:
+    """What of a terminal a picture is made for."""
+    return (terminal.protocol, terminal.colors, terminal.cell)
 
 
 class Drawer:
@@ -58,7 +65,8 @@ class Drawer:
         """Decode a source and fit it, whole, into `columns` x `rows` cells. Raises whatever decoding it raises."""
         if terminal.protocol == "kitty":
             columns, rows = min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS)
-        key = (source.key, columns, rows, terminal.protocol, terminal.colors, terminal.cell)
+        look = look_of(terminal)
+        key = (source.key, columns, rows, look)
 
         def make() -> Drawn:
             original = source.load()
@@ -67,7 +75,7 @@ class Drawer:
                 # Whole bands of six, so that nothing reaches below the box: at the screen's end that would scroll it.
                 box = Box(box.columns, box.rows, box.width, box.height // 6 * 6)
             image = scaled(original, box)
-            return Drawn(key, image, box, _text_lines(image, box, terminal))
+            return Drawn(key, look, image, box, _text_lines(image, box, terminal))
 
         return self._drawn.get(key, make)
 

@@ -26,6 +26,14 @@ class JobsChanged(Message):
     """A job of this window has begun, gone on or ended."""
 
 
+class TerminalSaid(Message):
+    """The terminal has answered something, by now unasked."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__()
+        self.reply = reply
+
+
 class ConceptChosen(Message):
     """A concept was opened (Enter, or a double click)."""
 

@@ -12,11 +12,11 @@ from textual.events import Resize
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from tireg_tui.messages import TerminalSaid
 from tireg_tui.no_color import WithoutColor
 from tireg_tui.pixels import PixelLayer
 from tireg_tui.safe_lines import SafeLines
 from tireg_tui.themes import ANSI, DARK, LIGHT
-from tireg_tui.widgets.picture import PictureView
 from tiregistry.graphics.asking import cell_size
 from tiregistry.graphics.terminal import Terminal
 
@@ -80,9 +80,20 @@ class PaintedApp(App[None]):
         """A larger font changes the cells' pixels, and may leave their number alone."""
         cell = cell_size()
         if cell is not None and cell != self.pixels.terminal.cell and not self.is_headless:
-            self.pixels.terminal = replace(self.pixels.terminal, cell=cell)
-            for view in self.screen.query(PictureView):
-                view.refit()
+            self.pixels.change_terminal(replace(self.pixels.terminal, cell=cell))
+
+    @on(TerminalSaid)
+    def believe_late_answers(self, event: TerminalSaid) -> None:
+        """Over a slow line, or on a busy machine, pictures turn into pixels when the terminal has said that it can."""
+        answers = self.pixels.terminal.awaited
+        if answers is None:
+            return
+        answers.read(event.reply.encode())
+        if answers.attributes_seen:
+            from tiregistry.graphics.detection import decide_again  # where all answers are in time nobody needs it
+
+            has_truecolor = self.console.color_system == "truecolor"
+            self.pixels.change_terminal(decide_again(self.pixels.terminal, answers, has_truecolor=has_truecolor))
 
     def write_to_terminal(self, data: str) -> None:
         """Send the terminal something that is not part of a frame."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.errors import NoWidget
 from textual.geometry import Region
+from textual.signal import Signal
 
 from tireg_tui.drawn import Drawer, Drawn
 from tiregistry.graphics import kitty, tmux
@@ -46,6 +47,8 @@ class PixelLayer:
 
     def __init__(self, app: App[None], terminal: Terminal) -> None:
         self.app, self.terminal = app, terminal
+        self.changed: Signal[Terminal] = Signal(app, "terminal")
+        """Published when pictures are shown in another way than before."""
         self.drawer = Drawer()
         self._views: dict[PictureView, Placement | None] = {}
         self._kept: OrderedDict[tuple[object, ...], int] = OrderedDict()
@@ -60,6 +63,13 @@ class PixelLayer:
         placement = self._views.pop(view, None)
         if placement is not None and self.terminal.protocol == "kitty-direct" and view.picture_id:
             self._write(kitty.hide(view.picture_id, view.place))
+
+    def change_terminal(self, terminal: Terminal) -> None:
+        """Show pictures in another way, or in cells of another size, also those on screens that lie behind."""
+        self.terminal = terminal
+        for view in self._views:
+            view.refit()
+        self.changed.publish(terminal)
 
     def frame(self, update: object) -> None:
         """Note what the frame being drawn covers."""

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from tireg_tui.messages import TerminalSaid
 from tireg_tui.terminal_replies import ReplyFilter
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """As Textual's, but what the terminal says is no key, bytes that are no UTF-8 do no harm, and an end is one."""
-        parser, replies = XTermParser(self._debug), ReplyFilter()
+        parser = XTermParser(self._debug)
+        replies = ReplyFilter(lambda reply: self.send_message(TerminalSaid(reply)))
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 # Control strings (answers about the name, kitty's pictures, colours, the clipboard …), and reports of attributes and
 # sizes. No key sends any of them. Textual itself needs the reports that begin with `CSI 48` and end in `$y`.
@@ -18,9 +19,14 @@ _LONGEST = 4096
 
 
 class ReplyFilter:
-    """Removes the terminal's own words from a stream of text that comes in pieces of any length."""
+    """Removes the terminal's own words from a stream of text that comes in pieces of any length.
 
-    def __init__(self) -> None:
+    Args:
+        listener: is told each whole answer that is removed.
+    """
+
+    def __init__(self, listener: Callable[[str], object] = lambda _: None) -> None:
+        self._listener = listener
         self._held = ""
 
     @property
@@ -30,10 +36,14 @@ class ReplyFilter:
 
     def feed(self, data: str) -> str:
         """The part of what was read so far that was typed."""
-        text = _REPLY.sub("", self._held + data)
+        text = _REPLY.sub(self._taken, self._held + data)
         begun = _BEGUN.search(text) or _PERHAPS.search(text)
         self._held = begun.group() if begun and len(begun.group()) <= _LONGEST else ""
         return text[: len(text) - len(self._held)] if self._held else text
+
+    def _taken(self, reply: re.Match[str]) -> str:
+        self._listener(reply.group())
+        return ""
 
     def flush(self) -> str:
         """What was held back and is no answer after all, since nothing followed it."""

@@ -44,11 +44,21 @@ class Doctor(Place):
                 yield Static(text, id="doctor-hint", markup=False)
 
     def on_mount(self) -> None:
+        self._machine: list[Section] = []
+        self.tireg.pixels.changed.subscribe(self, lambda _: self._follow_terminal())
+        self._show_testcard()
+        self.query_one("#doctor-left").focus()
+        self.action_examine()
+
+    def _follow_terminal(self) -> None:
+        """A terminal that answers late shows pictures in another way than before."""
+        self._show_testcard()
+        self._write(self._machine)
+
+    def _show_testcard(self) -> None:
         protocol = self.tireg.pixels.terminal.protocol
         source = PictureSource("testcard", f"test picture · {protocol}", lambda: make_testcard(512, 320))
         self.query_one("#testcard", Captioned).show(source)
-        self.query_one("#doctor-left").focus()
-        self.action_examine()
 
     def action_examine(self) -> None:
         """Look at everything again."""
@@ -56,20 +66,24 @@ class Doctor(Place):
 
     @work(exclusive=True, group="doctor", exit_on_error=False)
     async def _examine(self) -> None:
-        here = [terminal_section(self.tireg.pixels.terminal), self._settings_section()]
-        report = self.query_one("#doctor-report", Static)
-        report.update(self._text([*here, Section("machine", {"device": "looking …"})]))
+        self._write([Section("machine", {"device": "looking …"})])
         try:
             found = json.loads(await output_of(["doctor", "--json", "--no-show"], self.registry.home))
         except (TiregError, OSError, ValueError) as error:
-            report.update(self._text([*here, Section("machine", {}, (str(error),))]))
+            self._write([Section("machine", {}, (str(error),))])
             return
         rest = [
             Section(name, {key: str(value) for key, value in part["facts"].items()}, tuple(part["problems"]))
             for name, part in found.items()
             if name != "terminal"
         ]
-        report.update(self._text([*here, *rest]))
+        self._write(rest)
+
+    def _write(self, machine: list[Section]) -> None:
+        """Show the report: what this process knows by itself, and what was found out about the machine."""
+        self._machine = machine
+        sections = [terminal_section(self.tireg.pixels.terminal), self._settings_section(), *machine]
+        self.query_one("#doctor-report", Static).update(self._text(sections))
 
     def _settings_section(self) -> Section:
         path = self.registry.home / "settings.toml"

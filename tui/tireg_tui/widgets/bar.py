@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tireg_tui import shown
+from tireg_tui.painted import PaintedApp
 from tireg_tui.places import PLACES
 from tireg_tui.themes import ink
 from tiregistry.text import safe
@@ -34,6 +35,10 @@ class TopBar(Widget):
         super().__init__()
         self.here = here
         self._spans: list[tuple[int, int, str]] = []
+
+    def on_mount(self) -> None:
+        if isinstance(self.app, PaintedApp):
+            self.app.pixels.changed.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> Text:
         line = Text(no_wrap=True)

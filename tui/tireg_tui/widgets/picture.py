@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tireg_tui.drawn import Drawn, pixel_box
+from tireg_tui.drawn import Drawn, look_of, pixel_box
 from tireg_tui.pixels import PixelLayer, Placement
 from tireg_tui.sources import PictureSource
 from tiregistry.errors import Damaged, TiregError
@@ -106,7 +106,7 @@ class PictureView(Widget):
         self._prepare(0.0 if self.drawn is None else _DEBOUNCE)  # a window is dragged through many sizes
 
     def refit(self) -> None:
-        """Fit the picture again, after the size of the terminal's cells has changed."""
+        """Fit the picture again, after the terminal's cells or its way to show pictures has changed."""
         self._prepare(0.0)
 
     # -- preparing, in a thread ----------------------------------------------------------------------------------
@@ -187,6 +187,8 @@ class PictureView(Widget):
     def pixels_ready(self, placement: Placement) -> bool:
         """Whether the pixels of this part can be shown now; where they must be encoded first, that begins."""
         assert self.drawn is not None
+        if self.drawn.look != look_of(self.terminal):
+            return False  # it is being fitted again
         sixel = self.terminal.protocol == "sixel"
         if not sixel and not self.picture_id:
             self.picture_id = self._layer.id_of(self.drawn)

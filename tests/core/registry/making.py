@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from tiregistry.concepts import Fingerprint, NewVersion, Parent, SourceImage
@@ -52,3 +57,9 @@ def add_version(
     from dataclasses import replace
 
     return registry.add_version(replace(new, **fields), make_embedding(seed))  # type: ignore[arg-type]
+
+
+def pragma(path: Path, name: str) -> Any:
+    """What a database file says of itself."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]

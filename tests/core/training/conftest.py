@@ -11,6 +11,10 @@ from PIL import Image, ImageDraw
 
 from tests.flow_models import tiny_flow
 from tests.models import tiny_sd
+from tiregistry.training.events import Finished
+from tiregistry.training.request import TrainingRequest
+
+Build = Callable[..., TrainingRequest]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,3 +103,24 @@ def make_word(loaded: Callable[..., Any], pictures: Path) -> Callable[..., Any]:
         return Word(name, vectors, latents, wording, config, count, rule=rule)
 
     return build
+
+
+@pytest.fixture
+def request_for(tiny: Callable[..., Path], pictures: Path) -> Build:
+    """A `TrainingRequest` of few steps on a tiny model."""
+    from tiregistry.images import read_pictures
+    from tiregistry.training.config import TrainingConfig
+
+    def build(name: str = "pot", *, base: Path | None = None, **settings: Any) -> TrainingRequest:
+        usual = {"max_steps": 4, "batch_size": 2, "initializer": "teapot", "stopping": "none", "checkpoint_every": 2}
+        config = TrainingConfig(**(usual | settings))
+        return TrainingRequest(name, read_pictures([pictures])[0], config, base=str(base or tiny()))
+
+    return build
+
+
+def finished(events: Any) -> Finished:
+    """Carry a training out; what it says last."""
+    last = list(events)[-1]
+    assert isinstance(last, Finished)
+    return last

@@ -1,29 +1,21 @@
-"""From a request to a version: what is recorded, what is refused before anything heavy, what interruptions leave."""
+"""From a request to a version: what is recorded, and what is refused before anything heavy."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from tiregistry.concepts import NewVersion
-from tiregistry.embeddings.embedding import Embedding
+from tests.core.training.conftest import Build, finished
 from tiregistry.errors import (
-    Conflict,
-    Damaged,
-    DiskFull,
-    Interrupted,
     InvalidConfig,
     InvalidInput,
-    InvalidPlaceholder,
     PlaceholderTaken,
     TiregError,
     TrainingDiverged,
@@ -31,33 +23,10 @@ from tiregistry.errors import (
     WrongBaseModel,
 )
 from tiregistry.images import read_pictures
-from tiregistry.runs.control import relabel
-from tiregistry.runs.queue import enqueue
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import CheckpointSaved, Finished, Notice, Preparing, PreviewMade, Shortened, StepDone
+from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade
 from tiregistry.training.gathering import gather
-from tiregistry.training.journal import JournalReader
-from tiregistry.training.run import TrainingRequest, check_request, resume, take_up, train, train_many
-from tiregistry.training.run_state import STOP_FILE, RunState, run_folder
-
-
-@pytest.fixture
-def request_for(tiny: Callable[..., Path], pictures: Path) -> Callable[..., TrainingRequest]:
-    def build(name: str = "pot", *, base: Path | None = None, **settings: Any) -> TrainingRequest:
-        usual = {"max_steps": 4, "batch_size": 2, "initializer": "teapot", "stopping": "none", "checkpoint_every": 2}
-        config = TrainingConfig(**(usual | settings))
-        return TrainingRequest(name, read_pictures([pictures])[0], config, base=str(base or tiny()))
-
-    return build
-
-
-Build = Callable[..., TrainingRequest]
-
-
-def finished(events: Any) -> Finished:
-    last = list(events)[-1]
-    assert isinstance(last, Finished)
-    return last
+from tiregistry.training.run import TrainingRequest, check_request, train, train_many
 
 
 def test_other_base_models_than_the_embedded_one_take_a_longer_and_gentler_course(
@@ -112,131 +81,6 @@ def test_the_same_training_gives_the_same_version(registry: Any, request_for: Bu
     assert first.reference == second.reference
 
 
-@pytest.mark.parametrize("recipe", ["direction", "classic"])
-def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build, recipe: Any) -> None:
-    request = request_for("whole", recipe=recipe, stopping="dvar", stop_every=2)
-    finished(train(registry, request))
-    taken = 0
-
-    def stop() -> bool:
-        return taken >= 3
-
-    part = replace(request, concept="part", placeholder_token="<part>")
-    for event in train(registry, part, stop=stop):
-        taken += isinstance(event, StepDone)
-    run = registry.last_run()
-    assert (run.status, run.step) == ("interrupted", 3)
-    assert finished(resume(registry, run)).reason == "finished"
-    whole, resumed = registry.version("whole"), registry.version("part")
-    assert resumed.embedding_digest == whole.embedding_digest
-    assert registry.record(resumed)["loss"] == registry.record(whole)["loss"]
-    with pytest.raises(Conflict, match="is finished"):
-        list(resume(registry, registry.run(run.id)))
-
-
-def test_a_course_that_is_brought_to_an_early_end_is_resumed_bit_identically(
-    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tiregistry.training.stopping.STILL_FALLING", 2.0)
-    settings: dict[str, Any] = {"stopping": "dvar", "stop_every": 1, "stop_window": 3, "stop_threshold": 1.0}
-    request = request_for("whole", max_steps=30, **settings)
-    events = list(train(registry, request))
-    whole = finished(events)
-    assert [event.last for event in events if isinstance(event, Shortened)] == [whole.step]
-    assert (whole.reason, whole.step < 30) == ("converged", True)
-    taken = 0
-
-    def stop() -> bool:
-        return taken >= whole.step - 2
-
-    for event in train(registry, replace(request, concept="part", placeholder_token="<part>"), stop=stop):
-        taken += isinstance(event, StepDone)
-    part = finished(resume(registry, registry.last_run()))
-    assert (part.reason, part.step, part.message) == (whole.reason, whole.step, whole.message)
-    assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
-
-
-def test_a_run_goes_on_with_the_threads_it_began_with(
-    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tiregistry.bases.cpu_threads import BusyWatch, using_threads
-
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    busy = 0.0
-    monkeypatch.setattr(BusyWatch, "others", lambda _: busy)
-    with using_threads(2):
-        events = train(registry, request_for("pot"))
-        next(event for event in events if isinstance(event, CheckpointSaved))
-        events.close()
-        busy = 100.0
-        finished(train(registry, request_for("jug")))
-        finished(resume(registry, next(run for run in registry.runs() if run.concept == "pot")))
-    assert registry.record(registry.version("jug"))["threads"] == 1
-    assert registry.record(registry.version("pot"))["threads"] == 2
-
-
-def test_a_consumer_that_goes_away_leaves_a_run_to_resume(registry: Any, request_for: Build) -> None:
-    finished(train(registry, request_for("whole")))
-    events = train(registry, replace(request_for("part")))
-    for event in events:
-        if isinstance(event, StepDone) and event.step == 2:
-            time.sleep(0.5)  # before a checkpoint
-        if isinstance(event, StepDone) and event.step == 3:
-            break
-    events.close()
-    run = registry.last_run()
-    assert run.status == "interrupted"
-    again = list(resume(registry, run))
-    assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
-    steps = sum(event.seconds for event in again if isinstance(event, StepDone))
-    assert registry.record(registry.version("part"))["seconds"] > 0.5 + steps  # of both parts
-
-
-def test_a_name_taken_while_training_costs_nothing(registry: Any, request_for: Build) -> None:
-    """Registering fails in the end; the run keeps what it learned and is registered under another name."""
-    request = replace(request_for("pot"), captions=["", "a <pot> here", ""])
-    events = train(registry, request)
-    next(event for event in events if isinstance(event, StepDone) and event.step == 2)
-    registry.create_concept("other", "<pot>", "object")
-    with pytest.raises(PlaceholderTaken) as caught:
-        list(events)
-    run = registry.last_run()
-    assert f"tireg runs resume {run.id} --name" in caught.value.hint
-    assert (run.status, run.step) == ("failed", 4)
-    with pytest.raises(PlaceholderTaken, match="other"):
-        next(resume(registry, run))  # said before the base model is loaded
-    with pytest.raises(PlaceholderTaken):
-        relabel(registry, run, placeholder_token="<POT>")
-    with pytest.raises(Conflict, match="has the placeholder token <pot>"):
-        relabel(registry, run, concept="other", placeholder_token="<vase>")
-    with pytest.raises(InvalidPlaceholder):
-        relabel(registry, run, placeholder_token="no brackets")
-    assert registry.run(run.id) == run
-    changed = relabel(registry, run, concept="vase")
-    assert (changed.concept, changed.config["placeholder_token"]) == ("vase", "<vase>")
-    rest = list(resume(registry, changed))
-    assert not [event for event in rest if isinstance(event, StepDone)]  # everything was learned already
-    version = registry.version("vase")
-    assert [image.caption for image in version.images] == ["", "a <vase> here", ""]
-    assert version.run_id == run.id
-    alone = finished(train(registry, replace(request_for("urn"), captions=["", "a <urn> here", ""]))).reference
-    assert registry.version(alone).embedding() == version.embedding()
-    with pytest.raises(Conflict, match="is finished"):
-        relabel(registry, registry.run(run.id), concept="jug")
-
-
-def test_a_run_of_a_concept_that_was_renamed_goes_on_under_the_new_name(registry: Any, request_for: Build) -> None:
-    registry.add_version(NewVersion("pot", "<pot>", "object", "imported"), Embedding({"clip_l": np.ones((1, 32))}))
-    events = train(registry, request_for("pot"))
-    for event in events:
-        if isinstance(event, StepDone) and event.step == 2:
-            break
-    events.close()
-    registry.rename("pot", "vase")
-    assert finished(resume(registry, registry.last_run())).reference == "vase@2"
-
-
 def test_two_words_in_one_pass_become_two_runs_and_two_versions(registry: Any, request_for: Build) -> None:
     single = finished(train(registry, request_for("alone", seed=3)))
     requests = [request_for("one", seed=3), request_for("two", seed=4, max_steps=6)]
@@ -275,95 +119,6 @@ def test_nan_registers_the_last_good_vectors(
     run = registry.last_run()
     assert (run.status, run.step) == ("failed", 2)
     assert registry.record(registry.version("pot"))["stop_reason"] == "diverged"
-
-
-def test_cancelling_registers_nothing_and_keeps_the_checkpoint(registry: Any, request_for: Build) -> None:
-    events = train(registry, request_for())
-    next(event for event in events if isinstance(event, StepDone) and event.step == 2)
-    (run_folder(registry, registry.last_run().id) / STOP_FILE).write_text("cancel")
-    with pytest.raises(Interrupted, match="was cancelled"):
-        list(events)
-    run = registry.last_run()
-    assert run.status == "cancelled"
-    assert not registry.placeholders()
-    assert finished(resume(registry, run)).step == 4
-
-
-@pytest.mark.parametrize("wish", ["keep", "cancel"])
-def test_a_stop_that_was_asked_for_while_the_base_model_was_loading_is_not_lost(
-    registry: Any, request_for: Build, wish: str
-) -> None:
-    events = train(registry, request_for(max_steps=6, checkpoint_every=2))
-    next(event for event in events if isinstance(event, CheckpointSaved))
-    events.close()
-    run = registry.last_run()
-    again = resume(registry, run)
-    assert isinstance(next(again), Preparing)  # it is held now, and loads
-    (run_folder(registry, run.id) / STOP_FILE).write_text(wish)
-    if wish == "keep":
-        last = finished(again)
-        assert (last.step, registry.version("pot").reference) == (2, "pot@1")
-    else:
-        with pytest.raises(Interrupted, match="was cancelled"):
-            list(again)
-        assert registry.last_run().status == "cancelled"
-        assert finished(resume(registry, registry.last_run())).step == 6
-
-
-def test_a_run_stopped_before_its_first_step_registers_nothing(registry: Any, request_for: Build) -> None:
-    [run] = enqueue(registry, [request_for()])
-    events = take_up(registry, [run])
-    next(events)
-    (run_folder(registry, run.id) / STOP_FILE).write_text("keep")
-    with pytest.raises(Interrupted):
-        list(events)
-    assert registry.last_run().status == "cancelled"
-    assert not registry.placeholders()
-
-
-def test_a_run_without_a_checkpoint_says_that_it_begins_again(registry: Any, request_for: Build) -> None:
-    [run] = enqueue(registry, [request_for()])
-    run = registry.update_run(run.id, status="interrupted", step=2)  # as after kill -9 between two checkpoints
-    told = list(resume(registry, run))
-    assert any(isinstance(event, Notice) and "begins again" in event.what for event in told)
-    assert finished(told).step == 4
-    heard = list(JournalReader(run_folder(registry, run.id)).new())  # by whoever watches it
-    assert [type(event) for event in heard] == [type(event) for event in told]
-
-
-def test_a_disk_that_is_full_at_the_end_says_what_is_kept_and_how_to_go_on(
-    registry: Any, request_for: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise DiskFull("no space left in there; nothing was lost", "free some space and try again")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RunState, "register", full)
-        with pytest.raises(DiskFull, match=r"pot is not registered at step 4: no space left in there") as caught:
-            list(train(registry, request_for()))
-    run = registry.last_run()
-    assert caught.value.hint == f"free some space; tireg runs resume {run.id} then goes on from step 4"
-    assert run.status == "failed"
-    assert finished(resume(registry, run)).step == 4
-    assert registry.version("pot").reference == "pot@1"
-
-
-def test_a_checkpoint_of_another_tiregistry_is_named(registry: Any, request_for: Build) -> None:
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    events = train(registry, request_for())
-    path = next(event.path for event in events if isinstance(event, CheckpointSaved))
-    events.close()
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        kept = {key: file.get_tensor(key) for key in file.keys() if "averaged" not in key}  # noqa: SIM118
-    save_file(kept, path, metadata)
-    with pytest.raises(Damaged, match="lacks 'averaged") as caught:
-        list(resume(registry, registry.last_run()))
-    assert str(path) in caught.value.hint
-    path.unlink()
-    assert finished(resume(registry, registry.last_run())).step == 4
 
 
 def test_a_full_disk_costs_a_checkpoint_and_not_the_training(

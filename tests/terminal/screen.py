@@ -137,6 +137,10 @@ class Screen:
             "".join("▒" if cell.text.startswith(PLACEHOLDER) else cell.text for cell in row) for row in self._cells
         )
 
+    def looks(self) -> list[list[tuple[str, str, str]]]:
+        """Of every line its cells: text, colour, background."""
+        return [[(cell.text, cell.color, cell.background) for cell in row] for row in self._cells]
+
     def colors(self) -> set[str]:
         """Every colour in use, as the parameters of SGR (`2;r;g;b` or `5;n`)."""
         return {color for row in self._cells for cell in row for color in (cell.color, cell.background)} - {""}

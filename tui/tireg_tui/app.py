@@ -41,6 +41,7 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from tireg_tui.estimating import DeviceAsker
     from tireg_tui.first_page import FirstPage
+    from tireg_tui.first_paint import FirstPaint
     from tireg_tui.hub_process import HubProcess
     from tireg_tui.registry_watch import RegistryWatch
     from tiregistry.registry.registry import Registry
@@ -72,6 +73,7 @@ class TiregApp(PaintedApp):
         home: the registry's folder; default as everywhere.
         driver_class: how Textual reaches the terminal; its own choice by default.
         watch: opens the registry already, in its thread; by default one is started with the app.
+        paint: has perhaps shown the library's words already.
     """
 
     TITLE = "tireg"
@@ -105,6 +107,7 @@ class TiregApp(PaintedApp):
         *,
         driver_class: type[Driver] | None = None,
         watch: RegistryWatch | None = None,
+        paint: FirstPaint | None = None,
     ) -> None:
         super().__init__(terminal or Terminal("halfblocks"), driver_class)
         self._follower = RegistryFollower(self, home, watch)
@@ -119,6 +122,8 @@ class TiregApp(PaintedApp):
         self.threads = Threads()
         """Who does what `asyncio.to_thread` is asked for."""
         self.jobs = Jobs()
+        self.first_paint = paint
+        """What stood on the terminal before the app; None where nothing could."""
         self.home = home or settings.home()
         """The registry's folder."""
         self.remembered = Remembered(self.home)
@@ -172,6 +177,9 @@ class TiregApp(PaintedApp):
     def _start_is_over(self) -> None:
         self._starts = False
         self.read_later_styles()
+        from tireg_tui.look_taker import keep_look
+
+        keep_look(self)
         if not gc.isenabled():  # `launch` has turned it off until the first words are shown
             gc.freeze()  # what the start has made stays for good and need not be looked at
             gc.enable()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tireg_tui import shown
 from tireg_tui.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -24,11 +25,21 @@ SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """The first words that match a filter, in an order."""
+    """The first words that match a filter, in an order.
+
+    Attributes:
+        keep: name of the concept that the cursor was on; perhaps none of these, or empty.
+    """
 
     query: str
     order: str
     concepts: Sequence[Concept]
+    keep: str = ""
+
+    @property
+    def cursor(self) -> int:
+        """The row that the cursor goes to."""
+        return next((row for row, concept in enumerate(self.concepts) if concept.name == self.keep), 0)
 
 
 def remembered_order(remembered: Remembered) -> str:
@@ -47,4 +58,11 @@ def read_first_page(registry: Registry) -> FirstPage | None:
     if remembered.text("place", "library") != "library":
         return None
     query, order = remembered.text("filter"), remembered_order(remembered)
-    return FirstPage(query, order, registry.concepts(query, sort=order, limit=PAGE))
+    found = registry.concepts(query, sort=order, limit=PAGE)
+    return FirstPage(query, order, found, remembered.text("concept"))
+
+
+def status_text(count: int, order: str, *, is_complete: bool, marked: int = 0) -> str:
+    """The line below the words: how many there are, in which order, how many of them are marked."""
+    number = shown.count(count, "word") if is_complete else f"the first {count:,} words"
+    return f"{number} · {SORTS[order]}" + (f" · {marked} marked" if marked else "")

@@ -12,7 +12,9 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from tireg_tui.first_paint import FirstPaint
 from tireg_tui.registry_watch import RegistryWatch
+from tiregistry import settings
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _ENDING_SECONDS = 1.0
+_FIRST_PAINT_SECONDS = 0.1
+"""Longest wait for the first words, which take a fifth of that, before Textual is imported."""
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -81,7 +85,11 @@ def run(images: str = "") -> int:
     # The second processor, and the time that SQLite needs without Python, would else be idle during the imports.
     watch = RegistryWatch(reads_first_page=True)
     watch.start()
+    paint = FirstPaint()
     try:
+        # Beside the imports it would take twice as long: both need the interpreter.
+        if watch.wait_opened(_FIRST_PAINT_SECONDS):
+            paint.show(settings.home(), watch.first_page)
         from textual import constants
 
         from tireg_tui.app import TiregApp
@@ -90,9 +98,10 @@ def run(images: str = "") -> int:
         if terminal.protocol == "kitty":
             # A placeholder's colour is the picture's number, which fewer colours would round.
             setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  (it is declared final)
-        app = TiregApp(terminal, driver_class=_driver(), watch=watch)
+        app = TiregApp(terminal, driver_class=_driver(), watch=watch, paint=paint)
         app.run()
     finally:
+        paint.leave()
         gc.enable()
         watch.stop()
         if app is None:  # nobody else waits for it

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from tireg_tui.first_paint import ENTER_SCREEN
 from tireg_tui.messages import TerminalSaid
 from tireg_tui.terminal_replies import ReplyFilter
 
@@ -49,6 +50,7 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._is_in_alternate_screen = False
         # The thread that writes would die of an error, and its queue then block the app for ever.
         self._file = cast("Any", _Forgiving(cast("IO[str]", self._file)))
         # Otherwise Rich is asked for the first frame's size, and it believes the environment too.
@@ -62,7 +64,16 @@ class TerminalDriver(LinuxDriver):
             return super()._get_terminal_size()
         return columns or 80, lines or 24
 
+    def start_application_mode(self) -> None:
+        paint = cast("TiregApp", self._app).first_paint
+        self._is_in_alternate_screen = paint is not None and paint.hand_over()
+        cast("Any", super()).start_application_mode()
+
     def write(self, data: str) -> None:
+        # Some terminals clear a screen that is entered again, and with it the words that it shows.
+        if self._is_in_alternate_screen and data == ENTER_SCREEN:
+            self._is_in_alternate_screen = False
+            return
         if self._writer_thread is not None and self._writer_thread.is_alive():
             super().write(data)
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from tireg_tui import curation, shown
-from tireg_tui.first_page import SORTS, remembered_order
+from tireg_tui.first_page import SORTS, remembered_order, status_text
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted, RegistryChanged
 from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
@@ -139,9 +139,8 @@ class Library(Place):
         self.table.display = not empty
         if not empty and self.focused is None:
             self.set_focus(self.table)
-        number = shown.count(count, "word") if self.table.complete else f"the first {count:,} words"
-        marked = f" · {len(self.table.marked)} marked" if self.table.marked else ""
-        self.query_one("#library-status", Static).update(f"{number} · {SORTS[self.table.order]}{marked}")
+        text = status_text(count, self.table.order, is_complete=self.table.complete, marked=len(self.table.marked))
+        self.query_one("#library-status", Static).update(text)
 
     @on(ConceptHighlighted)
     def show_detail(self, event: ConceptHighlighted) -> None:

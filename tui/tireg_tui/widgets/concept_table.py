@@ -10,28 +10,15 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tireg_tui import shown
+from tireg_tui.concept_cells import Column, cells_of, columns_within
 from tireg_tui.first_page import PAGE, FirstPage
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted
 from tireg_tui.widgets.row_list import RowList
 from tiregistry.errors import TiregError
-from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Concept
     from tiregistry.registry.registry import Registry
-
-# In the order in which they give way when the table becomes narrow: the last first.
-_COLUMNS = (
-    ("mark", " ", 1),
-    ("token", "Word", 26),
-    ("type", "Type", 6),
-    ("updated", "Changed", 10),
-    ("versions", "Ver", 3),
-    ("tags", "Tags", 18),
-    ("base", "Base", 14),
-)
-_DIM = {"type", "updated", "tags", "base"}
 
 
 class ConceptTable(RowList):
@@ -60,8 +47,7 @@ class ConceptTable(RowList):
         self.complete = True
         """There are no rows but those that are loaded."""
         self._fitted_to = -1
-        self._heading: list[tuple[str, int]] = []
-        self._shown: list[str] = []
+        self._columns: list[Column] = []
 
     # -- what is in the rows -------------------------------------------------------------------------------------
 
@@ -71,27 +57,12 @@ class ConceptTable(RowList):
 
     def heading(self, width: int) -> list[tuple[str, int]]:
         if width != self._fitted_to:
-            self._fitted_to, self._heading, self._shown = width, [], []
-            used = 2
-            for key, label, cells in _COLUMNS:
-                used += cells + 2
-                if used <= width or len(self._shown) < 2:
-                    self._shown.append(key)
-                    self._heading.append((label, min(cells, max(8, width - 8)) if key == "token" else cells))
-        return self._heading
+            self._fitted_to, self._columns = width, columns_within(width)
+        return [(column.label, column.cells) for column in self._columns]
 
     def cells(self, row: int) -> list[tuple[str, bool]]:
         concept = self._concepts[row]
-        texts = {
-            "mark": "●" if concept.name in self.marked else " ",
-            "token": safe(concept.placeholder_token, limit=64),
-            "type": concept.concept_type,
-            "updated": shown.ago(concept.updated_at),
-            "versions": f"{concept.num_versions:>3}",
-            "tags": safe(" ".join(concept.tags), limit=60),
-            "base": safe(concept.base_name, limit=40),
-        }
-        return [(texts[key], key in _DIM) for key in self._shown]
+        return cells_of(concept, self._columns, is_marked=concept.name in self.marked)
 
     @property
     def current(self) -> str:

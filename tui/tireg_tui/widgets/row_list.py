@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -17,6 +16,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from tireg_tui.fitted import in_column
 
 _DIM = Style(dim=True)
 _PLAIN = Style.null()
@@ -202,14 +203,10 @@ def _strip(cells: list[tuple[str, bool]], widths: list[int], style: Style, total
     """One line of cells, each with a blank on both sides; what is too long ends in an ellipsis."""
     dim = style + _DIM
     segments = [
-        Segment(f" {_fitted(text, width)} ", dim if is_dim else style)
+        Segment(in_column(text, width), dim if is_dim else style)
         for (text, is_dim), width in zip(cells, widths, strict=True)
     ]
     used = sum(widths) + 2 * len(widths)
     if used < total:
         segments.append(Segment(" " * (total - used), style))
     return Strip(segments, max(used, total)).crop(0, total)
-
-
-def _fitted(text: str, width: int) -> str:
-    return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

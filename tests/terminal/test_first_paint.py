@@ -1,0 +1,145 @@
+"""The library's words before Textual is there: the same frame that it draws then, and a terminal left clean."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import double
+from tests.terminal.double import TerminalDouble
+from tests.terminal.running import LAUNCH, await_that, launched
+from tireg_tui.first_look import Box, FirstLook, Piece, keep_look, key_of, read_look
+from tireg_tui.first_page import FirstPage
+from tireg_tui.first_paint import ENTER_SCREEN, painted
+from tiregistry.concepts import Concept
+from tiregistry.registry.registry import Registry
+
+DAY = 86400
+# What Textual turns on when it takes the terminal over.
+TAKEN_OVER = b"\x1b[?1004h"
+LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
+
+
+def words(folder: Path, count: int) -> Path:
+    """A registry of words that were last changed ten days ago, so that their times stand still."""
+    with Registry.open(folder) as registry:
+        for number in range(count):
+            registry.create_concept(f"word-{number:02d}", f"<word-{number:02d}>", "object")
+        with registry.database.write() as connection:
+            connection.execute("update concepts set updated_at = ? - id", [time.time() - 10 * DAY])
+    return folder
+
+
+def look_taken(home: Path) -> Path:
+    """The same registry, after the library was opened once on such a terminal."""
+    with launched(home, double.PLAIN) as terminal:
+        assert await_that(terminal, (home / "tui-look.json").is_file)
+    return home
+
+
+def left_of_the_detail(terminal: TerminalDouble) -> list[list[tuple[str, str, str]]]:
+    lines = terminal.screen.looks()
+    edge = next(x for x, cell in enumerate(lines[2]) if cell[0] == "│")
+    # The colour of what would be written on a blank cannot be seen.
+    return [[(text, "" if text == " " else color, ground) for text, color, ground in line[:edge]] for line in lines]
+
+
+@pytest.mark.parametrize("count", [3, 150])
+def test_words_are_there_before_textual_which_then_draws_the_same(tmp_path: Path, count: int) -> None:
+    home = look_taken(words(tmp_path / "home", count))
+    with launched(home, double.PLAIN) as terminal:
+        assert await_that(
+            terminal, lambda: "<word-02>" in terminal.screen.text() and b"\x1b[?2026l" in terminal.received
+        )
+        assert TAKEN_OVER not in terminal.received
+        before = left_of_the_detail(terminal)
+        assert ("word" if count == 3 else "the first 100 words") in terminal.screen.text()
+        assert await_that(terminal, lambda: TAKEN_OVER in terminal.received)
+        taken_over = terminal.received.index(TAKEN_OVER)
+        while b"<word-02>" not in terminal.received[taken_over:]:
+            assert "<word-02>" in terminal.screen.text(), "the words went away again"
+            terminal.pump(0.02)
+        assert await_that(terminal, lambda: left_of_the_detail(terminal) == before)
+        assert terminal.received.count(ENTER_SCREEN.encode()) == 1
+        terminal.type("q")
+        assert terminal.wait(60) == 0
+        assert not terminal.screen.in_alternate
+
+
+def test_what_changed_since_is_what_is_shown(tmp_path: Path) -> None:
+    home = look_taken(words(tmp_path / "home", 4))
+    with Registry.open(home) as registry:
+        registry.remove("word-01")
+    with launched(home, double.PLAIN) as terminal:
+        assert await_that(terminal, lambda: "3 words" in terminal.screen.text())
+        assert TAKEN_OVER not in terminal.received
+        assert "<word-01>" not in terminal.screen.text()
+
+
+def test_a_start_that_fails_gives_the_screen_back(tmp_path: Path) -> None:
+    home = look_taken(words(tmp_path / "home", 3))
+    with launched(
+        home, double.PLAIN, code=LAUNCH.replace("import json, sys", "import json, sys; sys.modules['textual']=None", 1)
+    ) as terminal:
+        assert terminal.wait(60) != 0
+        assert b"<word-02>" in terminal.received
+        assert not terminal.screen.in_alternate
+        assert b"\x1b[?25h" in terminal.received
+
+
+def test_a_look_is_found_where_nothing_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of(tmp_path, 80, 24, "")
+    keep_look(tmp_path, key, LOOK)
+    assert read_look(tmp_path, key) == LOOK
+    keys = {key, key_of(tmp_path, 81, 24, ""), key_of(tmp_path, 80, 24, "tag:a"), key_of(tmp_path / "b", 80, 24, "")}
+    (tmp_path / "settings.toml").write_text('theme = "light"\n')
+    keys.add(key_of(tmp_path, 80, 24, ""))
+    monkeypatch.setenv("COLORTERM", "no")
+    keys.add(key_of(tmp_path, 80, 24, ""))
+    assert len(keys) == 6
+
+
+def test_only_the_newest_looks_are_kept(tmp_path: Path) -> None:
+    for number in range(9):
+        keep_look(tmp_path, f"key-{number}", LOOK)
+    assert [number for number in range(9) if read_look(tmp_path, f"key-{number}")] == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{broken",
+        "[]",
+        '{"key": 3}',
+        json.dumps({"key": {"pieces": [[0, 0, "\x1b]52;c;AAAA\x07"]], "rows": [0, 2, 40, 3], "status": [0, 5, 40, 1]}}),
+        "x" * 300_000,
+    ],
+)
+def test_a_look_that_cannot_be_believed_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "tui-look.json").write_text(content)
+    assert read_look(tmp_path, "key") is None
+    keep_look(tmp_path, "key", LOOK)
+    assert read_look(tmp_path, "key") == LOOK
+
+
+@pytest.mark.parametrize("evil", ["\x1b]52;c;AAAA\x07", "\x1b[2J", "\x9b2J", "a\nb"])
+def test_nothing_but_text_and_colours_is_painted(tmp_path: Path, evil: str) -> None:
+    keep_look(tmp_path, "key", LOOK)
+    kept = json.loads((tmp_path / "tui-look.json").read_text())
+    kept["key"]["pieces"][0][2] = evil
+    (tmp_path / "tui-look.json").write_text(json.dumps(kept))
+    assert read_look(tmp_path, "key") is None
+
+
+def test_the_word_of_the_last_time_is_in_view(tmp_path: Path) -> None:
+    with Registry.open(words(tmp_path, 9)) as registry:
+        concepts: list[Concept] = registry.concepts(sort="name")
+    screen = double.Screen(40, 8, (9, 18))
+    screen.feed(painted(LOOK, FirstPage("", "name", concepts, "word-05")).encode())
+    lines = screen.text().splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["<word-03>", "<word-04>", "<word-05>"]
+    assert lines[0].startswith("tireg")
+    assert lines[5].strip() == "9 words · by name"

@@ -1,0 +1,65 @@
+"""What stands in a row of the library, as text; no widget, since the first rows are painted before Textual is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tireg_tui import shown
+from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.concepts import Concept
+
+
+class Column(NamedTuple):
+    """A column of the library.
+
+    Attributes:
+        key: what it is.
+        label: its heading.
+        cells: its width, without the blank on both sides.
+        is_dim: it is of less weight than the others.
+    """
+
+    key: str
+    label: str
+    cells: int
+    is_dim: bool = False
+
+
+# In the order in which they give way when the table becomes narrow: the last first.
+_COLUMNS = (
+    Column("mark", " ", 1),
+    Column("token", "Word", 26),
+    Column("type", "Type", 6, is_dim=True),
+    Column("updated", "Changed", 10, is_dim=True),
+    Column("versions", "Ver", 3),
+    Column("tags", "Tags", 18, is_dim=True),
+    Column("base", "Base", 14, is_dim=True),
+)
+
+
+def columns_within(width: int) -> list[Column]:
+    """The columns that there is room for in so many cells; at least the mark and the word."""
+    chosen: list[Column] = []
+    used = 2
+    for column in _COLUMNS:
+        used += column.cells + 2
+        if used <= width or len(chosen) < 2:
+            is_word = column.key == "token"
+            chosen.append(column._replace(cells=min(column.cells, max(8, width - 8))) if is_word else column)
+    return chosen
+
+
+def cells_of(concept: Concept, columns: list[Column], *, is_marked: bool = False) -> list[tuple[str, bool]]:
+    """Safe text of every column for a concept, and whether it is of less weight."""
+    texts = {
+        "mark": "●" if is_marked else " ",
+        "token": safe(concept.placeholder_token, limit=64),
+        "type": concept.concept_type,
+        "updated": shown.ago(concept.updated_at),
+        "versions": f"{concept.num_versions:>3}",
+        "tags": safe(" ".join(concept.tags), limit=60),
+        "base": safe(concept.base_name, limit=40),
+    }
+    return [(texts[column.key], column.is_dim) for column in columns]

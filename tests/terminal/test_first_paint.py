@@ -20,6 +20,10 @@ from tiregistry.registry.registry import Registry
 DAY = 86400
 # What Textual turns on when it takes the terminal over.
 TAKEN_OVER = b"\x1b[?1004h"
+# However busy the machine is, the words are waited for.
+PATIENT = LAUNCH.replace(
+    "from tireg_tui", "import tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60\nfrom tireg_tui"
+)
 LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
 
 
@@ -50,7 +54,7 @@ def left_of_the_detail(terminal: TerminalDouble) -> list[list[tuple[str, str, st
 @pytest.mark.parametrize("count", [3, 150])
 def test_words_are_there_before_textual_which_then_draws_the_same(tmp_path: Path, count: int) -> None:
     home = look_taken(words(tmp_path / "home", count))
-    with launched(home, double.PLAIN) as terminal:
+    with launched(home, double.PLAIN, code=PATIENT) as terminal:
         assert await_that(
             terminal, lambda: "<word-02>" in terminal.screen.text() and b"\x1b[?2026l" in terminal.received
         )
@@ -73,7 +77,7 @@ def test_what_changed_since_is_what_is_shown(tmp_path: Path) -> None:
     home = look_taken(words(tmp_path / "home", 4))
     with Registry.open(home) as registry:
         registry.remove("word-01")
-    with launched(home, double.PLAIN) as terminal:
+    with launched(home, double.PLAIN, code=PATIENT) as terminal:
         assert await_that(terminal, lambda: "3 words" in terminal.screen.text())
         assert TAKEN_OVER not in terminal.received
         assert "<word-01>" not in terminal.screen.text()
@@ -81,9 +85,8 @@ def test_what_changed_since_is_what_is_shown(tmp_path: Path) -> None:
 
 def test_a_start_that_fails_gives_the_screen_back(tmp_path: Path) -> None:
     home = look_taken(words(tmp_path / "home", 3))
-    with launched(
-        home, double.PLAIN, code=LAUNCH.replace("import json, sys", "import json, sys; sys.modules['textual']=None", 1)
-    ) as terminal:
+    failing = PATIENT.replace("import json, sys", "import json, sys\nsys.modules['textual'] = None", 1)
+    with launched(home, double.PLAIN, code=failing) as terminal:
         assert terminal.wait(60) != 0
         assert b"<word-02>" in terminal.received
         assert not terminal.screen.in_alternate

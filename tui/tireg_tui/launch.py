@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 _ENDING_SECONDS = 1.0
-_FIRST_PAINT_SECONDS = 0.1
-"""Longest wait for the first words, which take a fifth of that, before Textual is imported."""
+_FIRST_PAINT_SECONDS = 0.2
+"""Longest wait for the first words, which take a tenth of that, before Textual is imported."""
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.terminal import double
 from tests.terminal.double import TerminalDouble
-from tests.terminal.running import LAUNCH, await_that, launched
+from tests.terminal.running import START, await_that, launched
 from tireg_tui.first_look import Box, FirstLook, Piece, keep_look, key_of, read_look
 from tireg_tui.first_page import FirstPage
 from tireg_tui.first_paint import ENTER_SCREEN, painted
@@ -21,9 +21,7 @@ DAY = 86400
 # What Textual turns on when it takes the terminal over.
 TAKEN_OVER = b"\x1b[?1004h"
 # However busy the machine is, the words are waited for.
-PATIENT = LAUNCH.replace(
-    "from tireg_tui", "import tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60\nfrom tireg_tui"
-)
+PATIENT = START.replace("import sys", "import sys, tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60")
 LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
 
 
@@ -85,7 +83,7 @@ def test_what_changed_since_is_what_is_shown(tmp_path: Path) -> None:
 
 def test_a_start_that_fails_gives_the_screen_back(tmp_path: Path) -> None:
     home = look_taken(words(tmp_path / "home", 3))
-    failing = PATIENT.replace("import json, sys", "import json, sys\nsys.modules['textual'] = None", 1)
+    failing = PATIENT.replace("from tireg_tui", "sys.modules['textual'] = None\nfrom tireg_tui")
     with launched(home, double.PLAIN, code=failing) as terminal:
         assert terminal.wait(60) != 0
         assert b"<word-02>" in terminal.received

@@ -174,7 +174,7 @@ class TerminalDouble:
             if self.wait(0.02) is not None:
                 break
             os.kill(self.pid, number)
-            self.wait(30.0)
+            self.wait(120.0)
         if self._handle >= 0:
             self.hang_up()
         left = self._end_group()
@@ -184,7 +184,7 @@ class TerminalDouble:
 
     def _end_group(self) -> bool:
         """Kill what is left of the program's process group after a moment of grace; whether there was anything."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         with contextlib.suppress(ProcessLookupError):
             while time.monotonic() < end:
                 os.killpg(self.pid, 0)

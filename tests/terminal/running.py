@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from tiregistry.training.journal import Journal
 PATH = "import json, sys\nsys.path[:0] = json.loads(sys.argv[1])\n"
 START = "import sys\nfrom tireg_tui.launch import run\nsys.exit(run())\n"
 LAUNCH = PATH + START
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def launched(
@@ -53,6 +54,11 @@ def await_that(terminal: TerminalDouble, condition: Callable[[], object], second
     while not terminal.ended and time.monotonic() < end and not condition():
         terminal.pump(0.1)
     return bool(condition())
+
+
+def out_of_the_field(terminal: TerminalDouble) -> bool:
+    """Whether the keys are commands now: before, an Escape and a digit could still be taken for Alt with a digit."""
+    return re.search(r"(?<!\^)q Quit", terminal.screen.text()) is not None
 
 
 def expected(color: str, size: tuple[int, int]) -> Image.Image:

@@ -152,7 +152,7 @@ def shown_on(terminal: list[str], display: str, folder: Path, place: str = "libr
             if window.poll() is not None:
                 pytest.skip(f"{terminal[0]} does not run here (no OpenGL?)")
             taken = subprocess.run(
-                ["import", "-silent", "-window", "root", str(shot_file)], env=environment, check=False, timeout=30
+                ["import", "-silent", "-window", "root", str(shot_file)], env=environment, check=False, timeout=120
             )
             if taken.returncode:
                 continue

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.hub_server import HubServer
 from tests.terminal import double
 from tests.terminal.double import TerminalDouble
-from tests.terminal.running import await_that, launched
+from tests.terminal.running import PATIENCE, await_that, launched, out_of_the_field
 from tireg_tui.places import PLACES
 from tiregistry.graphics.fitting import Box, scaled
 from tiregistry.registry.registry import Registry
@@ -47,7 +47,7 @@ def test_from_nothing_to_the_hub(tmp_path: Path) -> None:
         launched(home, double.KITTY, size=(150, 50), environment={**environment, "HF_ENDPOINT": hub.url}) as terminal,
     ):
 
-        def expect(*texts: str, seconds: float = 60.0) -> None:
+        def expect(*texts: str, seconds: float = PATIENCE) -> None:
             found = await_that(terminal, lambda: all(text in terminal.screen.text() for text in texts), seconds)
             assert found, f"{texts} on\n{terminal.screen.text()}"
 
@@ -71,13 +71,13 @@ def test_from_nothing_to_the_hub(tmp_path: Path) -> None:
         expect("a photo of <robot>")
         for keys in (TAB, TAB, "1", TAB, "7", TAB, "2", CTRL_G):  # negative; one picture, seed 7, two steps
             terminal.type(keys)
-            terminal.pump(1.0)
+            terminal.pump(0.2)
         pictures = home / "pictures"
         assert await_that(terminal, lambda: any(pictures.glob("*.png")), MODEL_SECONDS), terminal.screen.text()
         assert await_that(terminal, lambda: shows(terminal, next(pictures.glob("*.png")))), terminal.screen.text()
 
         terminal.type(ESCAPE)
-        terminal.pump(0.5)
+        assert await_that(terminal, lambda: out_of_the_field(terminal))
         terminal.type(digit("library"))
         expect("1 word")
         terminal.type("P")
@@ -86,7 +86,7 @@ def test_from_nothing_to_the_hub(tmp_path: Path) -> None:
         expect("Create and push")
         terminal.type("\x1b[C\r")
         assert await_that(terminal, lambda: "alice/robot" in hub.repos, MODEL_SECONDS), terminal.screen.text()
-        assert await_that(terminal, lambda: any("learned_embeds" in path for path in files_of(hub)), 60), files_of(hub)
+        assert await_that(terminal, lambda: any("learned_embeds" in path for path in files_of(hub))), files_of(hub)
         terminal.type(digit("queue"))
         expect("push robot@1 to alice/robot", "✓ done", seconds=MODEL_SECONDS)  # or leaving would ask
         terminal.type("q")

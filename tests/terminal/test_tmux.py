@@ -33,7 +33,7 @@ class Tmux:
 
     def __call__(self, *arguments: str) -> str:
         done = subprocess.run(
-            [*self._base, *arguments], env=self._environment, capture_output=True, text=True, timeout=30, check=False
+            [*self._base, *arguments], env=self._environment, capture_output=True, text=True, timeout=120, check=False
         )
         return done.stdout
 

@@ -14,7 +14,14 @@ from PIL import Image
 
 from tests.terminal import double
 from tests.terminal.double import Brand, TerminalDouble
-from tests.terminal.running import a_picture_for_every_screen, await_that, expected, launched, one_word
+from tests.terminal.running import (
+    a_picture_for_every_screen,
+    await_that,
+    expected,
+    launched,
+    one_word,
+    out_of_the_field,
+)
 from tests.terminal.test_encoders import difference
 from tireg_tui.places import PLACES
 from tiregistry.graphics.fitting import Box, scaled
@@ -80,8 +87,8 @@ def test_every_screen_shows_its_pictures(tmp_path: Path, brand: Brand) -> None:
         expect("30/60", "blue")
         terminal.type(digit("compose"))
         expect("negative", "lime")
-        terminal.type("\x1b")  # out of the prompt
-        terminal.pump(0.5)  # or it would be Alt+4
+        terminal.type("\x1b")
+        assert await_that(terminal, lambda: out_of_the_field(terminal))
         terminal.type(digit("doctor"))
         expect("circle round", make_testcard(512, 320))
         terminal.type(digit("library"))

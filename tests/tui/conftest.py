@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from textual.pilot import Pilot
 
+from tireg_tui import registry_follower
 from tireg_tui.app import TiregApp
 from tiregistry.concepts import Fingerprint, NewVersion, SourceImage
 from tiregistry.embeddings.embedding import Embedding
@@ -93,6 +94,13 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine opening a registry may take longer than a user is left without a word about it."""
+    monkeypatch.setattr(registry_follower, "_OPENING_SECONDS", 60.0)
+    monkeypatch.setattr(registry_follower, "_ENDING_SECONDS", 60.0)
+
+
 class Talkative(TiregApp):
     """Keeps what it says: a message goes after seconds, and a busy machine takes longer to look."""
 
@@ -130,14 +138,22 @@ async def settle(pilot: Pilot[None]) -> None:
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something is so; fail when it does not come to be."""
+    found = await comes_to_be(pilot, condition, seconds)
+    assert found, f"it did not come to be; on the screen:\n{screen_text(pilot)}"
+
+
+async def comes_to_be(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until something is so; whether it came to be."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"it did not come to be; on the screen:\n{screen_text(pilot)}"
+        if time.monotonic() > end:
+            return False
         await pilot.pause(0.05)
     await pilot.pause()
+    return True
 
 
-_LONG = ("make", "follow", "doctor", "needs", "hub", "transfer", "_loader")
+_LONG = ("make", "doctor", "needs", "hub", "transfer", "_loader")
 """Groups of workers that wait for other processes, and that of a tree of folders, which waits for the next folder."""
 
 

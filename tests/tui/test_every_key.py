@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
-from tests.tui.conftest import Talkative, app_of, drive, screen_text, settle
+from tests.tui.conftest import Talkative, app_of, comes_to_be, drive, screen_text, settle
 from tests.tui.states import digit, frozen_registry
 from tireg_tui.app import TiregApp
 from tireg_tui.places import PLACES
@@ -90,9 +90,7 @@ def test_no_key_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: 
             before = seen(pilot)
             await pilot.press(key)
             await settle(pilot)
-            if seen(pilot) == before:
-                await pilot.pause(0.5)
-            if seen(pilot) == before:
+            if not await comes_to_be(pilot, lambda before=before: seen(pilot) != before):
                 dead[key] = action
             await back_to(pilot, place)
         return dead

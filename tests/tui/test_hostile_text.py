@@ -135,7 +135,6 @@ async def training(pilot: Pilot[None], watched: Watched, photos: Path) -> None:
     await watched.look(pilot)
     for field in ("name", "init", "token", "base", "pictures"):
         pilot.app.screen.query_one(f"#{field}", Input).value = str(photos) if field == "pictures" else EVIL
-    await pilot.pause(0.25)
     assert "owned" in await watched.look(pilot)
     await pilot.press("ctrl+g")
     await watched.look(pilot)
@@ -145,12 +144,10 @@ async def training(pilot: Pilot[None], watched: Watched, photos: Path) -> None:
 
 async def runs(pilot: Pilot[None], watched: Watched) -> None:
     await pilot.press("2")
-    await pilot.pause(0.1)
     assert "owned" in await watched.look(pilot)
     await pilot.press("X")
     await watched.look(pilot)
     await pilot.press("escape", "down")
-    await pilot.pause(0.1)
     assert "owned" in await watched.look(pilot)
     await pilot.press("D")
     await watched.look(pilot)
@@ -214,7 +211,6 @@ async def importing(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
         (folder / f"{EVIL_NAME}.{name}").write_bytes(b"no embedding")
     await pilot.app.push_screen(ImportWords(registry))
     pilot.app.screen.query_one(Input).value = shlex.quote(str(folder))
-    await pilot.pause(0.5)
     assert "owned" in await watched.look(pilot)
     await pilot.press("escape")
     await settle(pilot)
@@ -244,7 +240,7 @@ def test_every_screen_shows_hostile_text_safely(evil: Path, tmp_path: Path) -> N
         await composing(pilot, watched)
         await settings_and_queue(pilot, watched)
         await pilot.press("escape", "7")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: "owned" in screen_text(pilot))
         assert "owned" in await watched.look(pilot)
         await dialogs(pilot, watched, photos.parent)
         await importing(pilot, watched, photos)

@@ -36,7 +36,6 @@ def run_id(home: Path) -> str:
 async def watching(pilot: Pilot[None]) -> Runs:
     await pilot.press("2")
     await settle(pilot)
-    await pilot.pause(0.3)
     screen = pilot.app.screen
     assert isinstance(screen, Runs)
     return screen
@@ -204,10 +203,10 @@ def test_a_worker_that_is_killed_is_noticed_wherever_one_is(
             assert "gnome" in str(line.render())
             worker.kill()
             worker.wait()
-            await until(pilot, lambda: "✗ dead" in screen_text(pilot), seconds=15)
-            await until(pilot, lambda: "gone at step 30; r resumes it" in screen_text(pilot), seconds=15)
-            await until(pilot, lambda: "gnome" not in str(line.render()), seconds=15)
-            assert "the process that learned gnome is gone at step 30" in notices(pilot)
+            await until(pilot, lambda: "✗ dead" in screen_text(pilot))
+            await until(pilot, lambda: "gone at step 30; r resumes it" in screen_text(pilot))
+            await until(pilot, lambda: "gnome" not in str(line.render()))
+            await until(pilot, lambda: "the process that learned gnome is gone at step 30" in notices(pilot))
 
         try:
             drive(home, story, size=(130, 44))
@@ -223,7 +222,7 @@ def test_a_worker_that_falls_silent_is_noticed(home: Path, run_id: str, monkeypa
         await watching(pilot)
         assert "● running" in screen_text(pilot)
         monkeypatch.setattr(liveness, "SILENT_SECONDS", -7200.0)  # the time is over without anybody's writing
-        await until(pilot, lambda: "✗ dead" in screen_text(pilot), seconds=15)
+        await until(pilot, lambda: "✗ dead" in screen_text(pilot))
 
     drive(home, story, size=(130, 44))
 

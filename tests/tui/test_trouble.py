@@ -16,6 +16,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
+from tireg_tui import registry_follower
 from tireg_tui.places import PLACES
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.trouble import Trouble
@@ -46,7 +47,9 @@ def held(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         holder.stdout.close()
 
 
-def test_a_locked_registry_is_waited_for_with_the_keys_alive(home: Path) -> None:
+def test_a_locked_registry_is_waited_for_with_the_keys_alive(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_follower, "_OPENING_SECONDS", 0.3)
+
     async def story(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app.screen, Trouble)
         assert "Waiting for the registry" in screen_text(pilot)

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 from textual.color import Color
+from textual.events import Key
 from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
+from tireg_tui.places import PLACES
 from tireg_tui.screens import doctor
 from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.compose import Compose
@@ -23,6 +26,7 @@ from tireg_tui.screens.help import Help
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.trouble import Trouble
+from tireg_tui.widgets.bar import TopBar
 from tiregistry.graphics.terminal import Terminal
 
 
@@ -179,7 +183,7 @@ def test_without_colour_cursors_are_told_by_how_their_text_is_set(home: Path, mo
     drive(home, story)
 
 
-def test_places_by_digit_mouse_and_palette(home: Path) -> None:
+def test_places_by_digit_and_mouse(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("2")
         await settle(pilot)
@@ -187,26 +191,44 @@ def test_places_by_digit_mouse_and_palette(home: Path) -> None:
         await pilot.click("TopBar", offset=(30, 0))
         await settle(pilot)
         assert isinstance(pilot.app.screen, Compose)
-        commands = {command.title for command in pilot.app.get_system_commands(pilot.app.screen)}
-        assert {
-            "Library",
-            "Runs",
-            "Compose",
-            "Hub",
-            "Queue",
-            "Settings",
-            "Doctor",
-            "New training",
-            "Undo removal",
-        } <= commands
 
     drive(home, story)
+
+
+def test_alt_with_a_digit_leads_out_of_a_field_and_types_nothing(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("slash", "g")
+        field = pilot.app.screen.query_one("#filter", Input)
+        for key in ("alt+x", "alt+2"):
+            pilot.app.post_message(Key(key, key[-1]))  # as terminals send it
+        await until(pilot, lambda: isinstance(pilot.app.screen, Runs))
+        assert field.value == "g"
+        pilot.app.set_keymap({"app.library": "f9"})
+        await pilot.press("slash")
+        pilot.app.post_message(Key("alt+1", "1"))
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Runs)
+
+    drive(home, story)
+
+
+@pytest.mark.parametrize("width", [7, 14, 20, 30, 79, 200])
+def test_every_place_is_named_in_the_top_line(width: int) -> None:
+    name, labels = TopBar._fitting(width)
+    assert len(name + "".join(labels)) <= width
+    assert [place.digit in label for place, label in zip(PLACES, labels, strict=True)] == [True] * 7
 
 
 def test_the_palette_finds_acts_and_words(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+p")
         await pilot.pause()
+        options = pilot.app.screen.query_one(OptionList)
+        await until(pilot, lambda: options.option_count > 15)
+        await settle(pilot)
+        said = [str(option.prompt).partition("\n")[0] for option in options.options]
+        assert sorted(said) == sorted(set(said))
+        assert {"Theme", "Quit", "Help", "Screenshot", *(place.label for place in PLACES)} <= set(said)
         await pilot.press(*"tags")
         await until(pilot, lambda: "key t" in screen_text(pilot))
         await pilot.press("enter")

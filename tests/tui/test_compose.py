@@ -115,18 +115,35 @@ def test_what_is_refused_and_what_is_no_number_is_said(home: Path) -> None:
     drive(home, story)
 
 
+def test_vectors_that_are_gone_are_said_before_anything_heavy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_maker, "command_line", lambda _: pytest.fail("a model would be loaded"))
+    for path in (home / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await composing(pilot, "a <gnome>")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "tireg verify" in notices(pilot))
+        assert app_of(pilot).jobs.all[0].state == "failed"
+
+    drive(home, story)
+
+
 def test_drawing_is_stopped(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         screen = await composing(pilot, "a slow <gnome>")
         await pilot.press("ctrl+g")
         await until(pilot, lambda: len(screen.strip.sources) == 1)
-        assert "1 of 4" in screen_text(pilot)
+        assert "1 of 4 · Esc leaves the field, then stops" in screen_text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "1 of 4 · Esc stops" in screen_text(pilot))
+        assert app_of(pilot).jobs.at_work
         await pilot.press("escape")
         await until(pilot, lambda: not app_of(pilot).jobs.at_work)
         assert app_of(pilot).jobs.all[0].state == "cancelled"
         assert screen._maker is not None
         assert not screen._maker.is_warm  # its process is gone
-        await pilot.press("escape")  # leaves the field, and only then the place
         assert pilot.app.screen is screen
 
     drive(home, story)

@@ -53,7 +53,7 @@ async def searched(pilot: Pilot[None], words: str) -> HubScreen:
     screen = pilot.app.screen
     assert isinstance(screen, HubScreen)
     await pilot.press("slash", *words, "enter")
-    await until(pilot, lambda: "found" in screen_text(pilot))
+    await until(pilot, lambda: "1 found" in screen_text(pilot))
     return screen
 
 
@@ -97,6 +97,12 @@ def test_found_looked_at_and_pulled(home: Path, server: HubServer) -> None:
         await pilot.press("5")
         await settle(pilot)
         assert "✓ done" in screen_text(pilot)
+        await pilot.press("4")
+        await settle(pilot)
+        await pilot.press("escape")  # from what was found to what is known, and no word of the search above it
+        await settle(pilot)
+        assert "known from before" in screen_text(pilot)
+        assert screen.query_one("#hub-search", Input).value == ""
 
     drive(home, story, size=(150, 45))
 

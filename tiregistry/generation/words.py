@@ -140,11 +140,14 @@ def base_of_words(registry: Registry, prompts: Sequence[str], negative: str = ""
 
     Raises:
         InvalidPrompt, ConceptNotFound, VersionNotFound: a prompt cannot be parsed, or names an unknown word.
+        Damaged: the vectors of a word are missing or damaged.
     """
     names = [name for prompt in prompts for name in names_in(parse_prompt(prompt))]
     found = list(resolve_words(registry, names).values())
     what = "the negative prompt"
     found += resolve_words(registry, names_in(parse_prompt(negative, what)), what=what).values()
+    for version in found:
+        registry.embedding(version)  # a few kilobytes, while a model that is loaded in vain takes seconds
     return base_of_versions(registry, found)
 
 

@@ -89,7 +89,14 @@ class TiregApp(PaintedApp):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(place.digit, f"go('{place.id}')", place.label, show=False, id=f"app.{place.id}", tooltip=place.what)
+            Binding(
+                f"{place.digit},alt+{place.digit}",  # with Alt also out of a field, where a digit is typed
+                f"go('{place.id}')",
+                place.label,
+                show=False,
+                id=f"app.{place.id}",
+                tooltip=place.what,
+            )
             for place in PLACES
         ),
         Binding("n", "train", "New training", show=False, id="app.train"),
@@ -234,6 +241,8 @@ class TiregApp(PaintedApp):
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key | Paste) and not event.is_forwarded:
+            if isinstance(event, Key) and event.key.startswith("alt+") and event.is_printable:
+                event = Key(event.key, None)  # a command, or nothing; Textual's fields would take it for a letter
             await self._typed.take(event)
         else:
             await super().on_event(event)
@@ -377,15 +386,10 @@ class TiregApp(PaintedApp):
             self.push_screen(Help(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        # In the place of Textual's own, some of which are about widgets, and none in our words.
+        # In the place of Textual's own, some of which are about widgets, and none in our words. What has a key is
+        # among the acts already.
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
-        yield SystemCommand("Help", "All keys that work here, searchable", self.action_help)
         yield SystemCommand("Screenshot", "Save the screen as an SVG picture", self._take_screenshot)
-        yield SystemCommand("Quit", "Leave; trainings go on", self.action_quit)
-        for place in PLACES:
-            yield SystemCommand(place.label, place.what, partial(self.action_go, place.id))
-        yield SystemCommand("New training", "Learn a word from pictures", self.action_train)
-        yield SystemCommand("Undo removal", "Bring back what was removed last", self.action_undo)
 
     def _take_screenshot(self) -> None:
         self.set_timer(0.1, self.deliver_screenshot)  # when the palette is gone

@@ -16,6 +16,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.widgets import DataTable, Input, Label, Static
 
 from tireg_tui import shown
@@ -46,7 +47,7 @@ class Compose(Place):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g,f5", "make", "Make pictures", key_display="^g", id="compose.make", priority=True),
         Binding("slash", "prompt", "Prompt", key_display="/", id="compose.prompt"),
-        Binding("escape", "leave", "Stop / leave field", show=False, id="compose.leave"),
+        Binding("escape", "leave", "Leave field / stop", show=False, id="compose.leave"),
         Binding("c", "side_by_side", "Compare", id="compose.compare", tooltip="Compare two versions side by side"),
         Binding("R", "repeat", "Repeat", id="compose.repeat", tooltip="Take prompt and settings of an earlier picture"),
         Binding("N", "new_seed", "Next seeds", id="compose.seeds"),
@@ -57,6 +58,7 @@ class Compose(Place):
         super().__init__()
         self._maker: PictureMaker | None = None
         self._job: Job | None = None
+        self._doing = ""
         self._begun = False
         self._ended = -math.inf
 
@@ -191,7 +193,7 @@ class Compose(Place):
             base = await asyncio.to_thread(self._base_of, texts)
             if self._maker is None:
                 self._maker = PictureMaker(self.registry.home, self._folder)
-            line.update("drawing … · Esc stops" if self._maker.is_warm else "loading the model … · Esc stops")
+            self._say_doing("drawing …" if self._maker.is_warm else "loading the model …")
             async for result in self._maker.make(base, requests):
                 if isinstance(result, Refused):
                     line.update(safe(f"{result.message} · {result.hint}"))
@@ -203,7 +205,7 @@ class Compose(Place):
                 await self.strip.show(made)
                 job.tell(str(result.path), len(made), len(requests))
                 self.tireg.jobs_changed()
-                line.update(f"{len(made)} of {len(requests)} · Esc stops")
+                self._say_doing(f"{len(made)} of {len(requests)}")
             if made:
                 line.update(safe(f"{shown.count(len(made), 'picture')} in {self._folder}"))
                 job.end("done", str(self._folder))
@@ -216,8 +218,20 @@ class Compose(Place):
             self.tireg.report(error)
         finally:
             if self._job is job:
-                self._job, self._ended = None, time.monotonic()
+                self._job, self._doing, self._ended = None, "", time.monotonic()
             self.tireg.jobs_changed()
+
+    def _say_doing(self, what: str) -> None:
+        """Say what is being done, and how it is stopped from where one is."""
+        self._doing = what
+        keys = "Esc leaves the field, then stops" if isinstance(self.focused, Input) else "Esc stops"
+        self.query_one("#compose-line", Static).update(f"{what} · {keys}")
+
+    @on(DescendantFocus)
+    def focus_moved(self) -> None:
+        """Another key may stop what is being made from here."""
+        if self._job is not None and self._doing:
+            self._say_doing(self._doing)
 
     def _stop(self) -> None:
         """Stop what is being made."""
@@ -237,11 +251,11 @@ class Compose(Place):
         return base_of_words(self.registry, [prompt for prompt in prompts if prompt]) or self.registry.default_base
 
     def action_leave(self) -> None:
-        """Stop what is being made; else leave the field; else go back to the library."""
-        if self._job is not None:
-            self._stop()
-        elif isinstance(self.focused, Input):
+        """Leave the field; else stop what is being made; else go back to the library."""
+        if isinstance(self.focused, Input):
             self.set_focus(self.strip)
+        elif self._job is not None:
+            self._stop()
         elif time.monotonic() - self._ended > _MEANT_TO_STOP_SECONDS:  # else it was to stop what has just ended
             self.tireg.action_go("library")
 

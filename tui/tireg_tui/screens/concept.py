@@ -64,7 +64,7 @@ class ConceptScreen(Place):
         Binding("t", "tags", "Tags", id="concept.tags"),
         Binding("e", "notes", "Notes", id="concept.notes"),
         Binding("E", "editor", "Notes in $EDITOR", show=False, id="concept.editor"),
-        Binding("p", "prompt", "Compose", id="concept.prompt"),
+        Binding("p", "prompt", "Compose", id="concept.prompt", tooltip="Compose with this word"),
         Binding("n", "train", "Train again", id="concept.train"),
         Binding("y", "copy", "Copy word", show=False, id="concept.copy"),
         Binding("x", "export", "Export", show=False, id="concept.export", tooltip="Export this version as a file"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.table import Table as RichTable
@@ -69,12 +70,14 @@ class HubScreen(Place):
         super().__init__()
         self._found: list[dict[str, Any]] = []
         self._looked: dict[str, Any] | None = None
+        self._is_answer = False
+        """Whether the list is what the Hub has answered; else it is what the registry knows."""
         self._asking = ""
         self._question: object = None
         self._since = 0.0
 
     def body(self) -> ComposeResult:
-        yield Input(self.tireg.remembered.text("hub"), placeholder=_HINT, id="hub-search", compact=True)
+        yield Input(placeholder=_HINT, id="hub-search", compact=True)
         with Horizontal(id="hub"):
             with Vertical(id="hub-list"):
                 yield HubTable(id="hub-table")
@@ -112,7 +115,7 @@ class HubScreen(Place):
 
     @on(RegistryChanged)
     def look_again(self) -> None:
-        if not any("likes" in entry for entry in self._found):
+        if not self._is_answer:
             self._show_known()
 
     def _show_known(self) -> None:
@@ -150,7 +153,6 @@ class HubScreen(Place):
 
     @on(Input.Submitted, "#hub-search")
     def searched(self, event: Input.Submitted) -> None:
-        self.tireg.remembered.set("hub", event.value)
         self._search(event.value)
 
     @work(exclusive=True, group="hub", exit_on_error=False)
@@ -158,6 +160,7 @@ class HubScreen(Place):
         found = await self._ask("searching", "search", **hub_texts.parsed(query), limit=100)
         if found is None:
             return
+        self._is_answer = True
         self._show_list(found)
         names = "; the Hub searches the names of repositories only" if hub_texts.parsed(query).get("text") else ""
         self._say(f"{len(found)} found" if found else f"nothing found{names}")
@@ -173,6 +176,8 @@ class HubScreen(Place):
         found = await self._ask("asking for news", "known")
         if found is None:
             return
+        self._is_answer = True
+        self.query_one("#hub-search", Input).value = ""  # no answer to what was searched for
         self._show_list([{**entry, "token": "", "here": [entry["here"]]} for entry in found])
         newer = sum(entry["state"] == "newer" for entry in found)
         self._say(f"{newer} of {len(found)} hold something newer" if found else "no repository is known here yet")
@@ -327,11 +332,11 @@ class HubScreen(Place):
                 return
             request: dict[str, Any] = {"repo": repo_id, "name": wish.name, "token": wish.token}
             request |= {"images": wish.images, "everything": wish.everything}
-            start_transfer(self.tireg, f"pull {repo_id}", "pull", request, self._pulled)
+            start_transfer(self.tireg, f"pull {repo_id}", "pull", request, partial(self._pulled, repo_id))
 
         self.app.push_screen(PullDialog(looked), answered)
 
-    def _pulled(self, results: list[dict[str, Any]]) -> None:
+    def _pulled(self, repo_id: str, results: list[dict[str, Any]]) -> None:
         names = ", ".join(result["reference"] for result in results[:5])
         new = [result for result in results if result["status"] == "pulled"]
         self.tireg.say(names or "nothing", title="Pulled" if new else "Already here")
@@ -339,6 +344,8 @@ class HubScreen(Place):
             for note in result["notes"][:3]:
                 self.tireg.say(note, severity="warning")
         self._looked = None
+        here = {"here": [result["reference"] for result in results], "state": ""}
+        self._show_list([entry | here if entry["repo_id"] == repo_id else entry for entry in self._found])
 
     def action_browser(self) -> None:
         """Open the repository's page in the browser."""
@@ -363,7 +370,8 @@ class HubScreen(Place):
             self._say("given up")
         elif field.has_focus:
             self.set_focus(self.table if self.table.display else None)
-        elif any("likes" in entry for entry in self._found):
+        elif self._is_answer:
+            self._is_answer, field.value = False, ""
             self._show_known()
         else:
             self.tireg.action_go("library")

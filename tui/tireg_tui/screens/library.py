@@ -42,7 +42,7 @@ class Library(Place):
         Binding("slash", "filter", "Filter", key_display="/", id="library.filter"),
         Binding("escape", "clear", "Clear", show=False, id="library.clear"),
         Binding("n", "app.train", "Train", id="library.train"),
-        Binding("p", "prompt", "Compose", id="library.prompt"),
+        Binding("p", "prompt", "Compose", id="library.prompt", tooltip="Compose with this word"),
         Binding("t", "tags", "Tags", id="library.tags"),
         Binding("y", "copy", "Copy word", id="library.copy"),
         Binding("I", "import", "Import", show=False, id="library.import", tooltip="Import words from files"),

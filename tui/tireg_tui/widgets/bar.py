@@ -42,13 +42,13 @@ class TopBar(Widget):
 
     def render(self) -> Text:
         line = Text(no_wrap=True)
-        line.append(" tireg ", style=ink(self.app, "accent", bold=True))
         self._spans = []
         here = ink(self.app, "block-cursor-foreground", on="block-cursor-background", bold=True)
         parts = self.status()
         warned = sum(cell_len(part) + 1 for part in parts[:1] if part in _WARNINGS)
-        for place in PLACES:
-            label = f" {place.digit} {place.label} " if self.size.width >= 78 + warned else f" {place.digit} "
+        name, labels = self._fitting(self.size.width - warned)
+        line.append(name, style=ink(self.app, "accent", bold=True))
+        for place, label in zip(PLACES, labels, strict=True):
             start = line.cell_len
             line.append(label, style=here if place.id == self.here else "")
             self._spans.append((start, line.cell_len, place.id))
@@ -58,6 +58,15 @@ class TopBar(Widget):
         status = " · ".join(parts)
         line.append(" " * (room - cell_len(status) + 1) + status)
         return line
+
+    @staticmethod
+    def _fitting(width: int) -> tuple[str, list[str]]:
+        """Our name and the places', as much of them as there is room for; where there is little, each by its digit."""
+        for name, form in ((" tireg ", " {0} {1} "), (" tireg ", " {0} "), ("", " {0} "), ("", "{0} ")):
+            labels = [form.format(place.digit, place.label) for place in PLACES]
+            if cell_len(name) + sum(map(cell_len, labels)) <= width:
+                return name, labels
+        return "", [place.digit for place in PLACES]
 
     def status(self) -> list[str]:
         """What stands at the right end, most important first; what does not fit is left out."""

@@ -145,10 +145,10 @@ def _read_caption(path: Path) -> str:
         with open(path, "rb") as file:
             text = file.read(4 * MAX_CAPTION + 1).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidInput(f"{safe(path.name)} is not UTF-8 text", "save it as UTF-8") from None
+        raise InvalidInput(f"{safe(path)} is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        raise InvalidInput(f"{safe(path.name)} cannot be read: {error.strerror}", "check its permissions") from None
+        raise InvalidInput(f"{safe(path)} cannot be read: {error.strerror}", "check its permissions") from None
     line = " ".join(safe(text, limit=4 * MAX_CAPTION + 1, multiline=True).split())
     if len(line) > MAX_CAPTION:
-        raise InvalidInput(f"{safe(path.name)} has more than {MAX_CAPTION} characters", "shorten the caption")
+        raise InvalidInput(f"{safe(path)} has more than {MAX_CAPTION} characters", "shorten the caption")
     return line

@@ -159,7 +159,19 @@ class RegistryReadOnly(TiregError):
 
 
 class DiskFull(TiregError):
-    """No space is left where the registry or the output lives."""
+    """No space is left where the registry or the output lives.
+
+    Args:
+        message: where.
+        kept: what became of the work, said after it; who knows more than the one that raised it says that instead.
+
+    Attributes:
+        where: the message without what was kept.
+    """
+
+    def __init__(self, message: str, hint: str = "free some space and try again", *, kept: str = "") -> None:
+        super().__init__(f"{message}; {kept}" if kept else message, hint)
+        self.where = message
 
 
 class TrainingDiverged(TiregError):

@@ -13,6 +13,7 @@ from tiregistry.concepts import BaseModel, Concept, Fit, Measurement, SourceImag
 
 if TYPE_CHECKING:
     from tiregistry.registry.lineage import Ancestor
+    from tiregistry.registry.registry import Registry
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -201,6 +202,21 @@ _TOLD_FIRST = (
     "resolution",
     "flip",
 )
+
+
+def told_settings(registry: Registry, training: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A training configuration in which the version that it goes on from has its name: `gnome@1` for `sha256:…`."""
+    told = dict(training or {})
+    start = told.get("initializer")
+    if isinstance(start, str) and start.startswith("sha256:"):
+        told["initializer"] = version_name(registry, start)
+    return told
+
+
+def version_name(registry: Registry, digest: str) -> str:
+    """`gnome@1` for a version's digest, of one that is not here the digest's beginning."""
+    found = registry.versions_with(digest=digest)
+    return found[0].reference if found else short(digest)
 
 
 def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:

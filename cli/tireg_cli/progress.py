@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import color_allowed, hint, say, warn
+from tiregistry.errors import Interrupted
 from tiregistry.text import safe
-from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Shortened, Started, StepDone
+from tiregistry.training.events import (
+    CheckpointSaved,
+    Event,
+    Finished,
+    Notice,
+    Preparing,
+    PreviewMade,
+    Shortened,
+    Started,
+    StepDone,
+)
+
+_NAMED = 4
+"""Words of a pass that a line names one by one."""
 
 
 def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
@@ -21,24 +37,92 @@ def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -
 
 
 def follow_all(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> list[Finished]:
-    """Consume the events of one or several runs, showing where they stand; return the last event of each."""
+    """Consume the events of one or several runs, showing where they stand; return the last event of each, in the order
+    in which they began.
+
+    Raises:
+        Interrupted: Ctrl-C while steps were taken; names the runs that can be taken up again.
+    """
     finished = []
     with TrainingProgress(quiet=quiet) as progress:
-        for event in events:
-            if isinstance(event, Started):
-                stop.armed = True
-            progress.show(event)
-            if isinstance(event, Finished):
-                finished.append(event)
+        try:
+            for event in events:
+                if isinstance(event, Started):
+                    stop.armed = True
+                progress.show(event)
+                if isinstance(event, Finished):
+                    finished.append(event)
+        except KeyboardInterrupt:
+            _close(events)
+            raise _stopped_at_once(progress.running()) from None
+        finally:
+            _close(events)  # whatever went wrong here, its runs are no longer carried out
     if not finished:
         raise RuntimeError("the run ended without saying so")
-    return finished
+    return sorted(finished, key=lambda event: progress.place(event.run_id))
+
+
+def _close(events: Iterable[Event]) -> None:
+    getattr(events, "close", lambda: None)()
+
+
+def _stopped_at_once(runs: Sequence[Course]) -> BaseException:
+    """What to say after a second Ctrl-C: how what was learned until the last checkpoint is taken up."""
+    if not runs:
+        return KeyboardInterrupt()
+    if len(runs) > 1:
+        return Interrupted(
+            "stopped at once", f"tireg runs resume goes on with each: {', '.join(r.run_id for r in runs)}"
+        )
+    run = runs[0]
+    then = f"goes on from step {run.saved}" if run.saved else "begins again, there is no checkpoint yet"
+    return Interrupted(f"stopped at once, at step {run.step}", f"tireg runs resume {run.run_id} {then}")
+
+
+@dataclass(eq=False)
+class Course:
+    """One word's way through its steps.
+
+    Attributes:
+        first, step, last: the step it began at here, where it stands, where it ends.
+        saved: step of the last checkpoint.
+        loss: running mean, because each step draws other noise.
+        spent: seconds of the steps taken here.
+        task: its bar.
+    """
+
+    run_id: str
+    name: str
+    first: int
+    last: int
+    step: int
+    saved: int
+    loss: float = 0.0
+    spent: float = 0.0
+    ended: bool = False
+    task: Any = None
+
+    def add(self, event: StepDone) -> None:
+        """Go one step on."""
+        self.step = event.step
+        done = max(1, self.step - self.first)
+        self.loss += (event.loss - self.loss) * max(0.03, 1.0 / done)
+        # The steps' own time: a watched run tells of those that are long past in an instant.
+        self.spent += event.seconds
+
+    @property
+    def rate(self) -> float:
+        """Steps per second."""
+        return max(1, self.step - self.first) / max(1e-9, self.spent)
+
+    @property
+    def left(self) -> float:
+        """Seconds to its end."""
+        return (self.last - self.step) / self.rate
 
 
 class TrainingProgress:
-    """Shows training events: step, smoothed loss, steps per second, time left.
-
-    Of several words in one pass, the one that is furthest ahead stands for all.
+    """Shows training events: steps, running mean of the loss, steps per second, time left.
 
     Args:
         quiet: show warnings only.
@@ -48,13 +132,8 @@ class TrainingProgress:
     def __init__(self, *, quiet: bool = False, watching: bool = False) -> None:
         self._quiet = quiet
         self._watching = watching
-        self._shown = 0
+        self._courses: dict[str, Course] = {}
         self._live: Any = None
-        self._task: Any = None
-        self._loss = 0.0
-        self._first = self._last = 0
-        self._lasts: dict[str, int] = {}
-        self._spent = 0.0
         self._next_line = 0.0
 
     def __enter__(self) -> TrainingProgress:
@@ -66,8 +145,17 @@ class TrainingProgress:
         if self._live is not None:
             self._live.stop()
 
+    def running(self) -> list[Course]:
+        """The words that have begun and not ended."""
+        return [course for course in self._courses.values() if not course.ended]
+
+    def place(self, run_id: str) -> int:
+        """Which of the words that have begun this is, from 0."""
+        return list(self._courses).index(run_id)
+
     def show(self, event: Event) -> None:
         """Show one event."""
+        self._follow(event)
         if isinstance(event, Notice):
             warn(event.what)
         elif self._quiet:
@@ -77,65 +165,103 @@ class TrainingProgress:
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, StepDone):
-            self._step(event)
+            self._step(event.run_id)
         elif isinstance(event, Shortened):
             hint(event.what)
-            self._ends_at(event.run_id, event.last)
         elif isinstance(event, PreviewMade):
             hint(f"preview at step {event.step}: {event.prompt}")
         elif isinstance(event, Finished) and event.message:
             hint(f"{event.reference}: {event.message}")
+        elif isinstance(event, Finished) and len(self._courses) > 1 and event.reason == "finished":
+            hint(f"{event.reference}: all {event.step} steps taken")
+
+    def _follow(self, event: Event) -> None:
+        """Note where each word stands."""
+        if isinstance(event, Started):
+            begun = event.first_step
+            self._courses[event.run_id] = Course(event.run_id, event.concept, begun, event.max_steps, begun, begun)
+            return
+        course = self._courses.get(getattr(event, "run_id", ""))
+        if course is None:
+            return
+        if isinstance(event, StepDone):
+            course.add(event)
+        elif isinstance(event, Shortened):
+            course.last = event.last
+        elif isinstance(event, CheckpointSaved):
+            course.saved = event.step
+        elif isinstance(event, Finished):
+            course.ended = True
 
     def _start(self, event: Started) -> None:
-        self._first = self._shown = event.first_step
-        self._ends_at(event.run_id, event.max_steps)
-        self._spent = 0.0
         vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
-        if self._live is not None:
+        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return
-        if color_allowed(sys.stderr) or (sys.stderr.isatty()):
-            # rich costs 42 ms to import, which only matters to commands that do not train.
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._live = Progress(
-                BarColumn(bar_width=None),
-                TextColumn("{task.completed}/{task.total}"),
-                TextColumn("loss {task.fields[loss]}"),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(compact=True),
-                console=Console(stderr=True, no_color=not color_allowed(sys.stderr)),
-                transient=True,
-            )
+        if self._live is None:
+            self._live = _bars()
             self._live.start()
-            self._task = self._live.add_task("", total=self._last, completed=event.first_step, loss="", rate="")
+        course = self._courses[event.run_id]
+        course.task = self._live.add_task("", total=course.last, completed=course.first, loss="", rate="")
+        if len(self._courses) > 1:
+            for each in self._courses.values():
+                self._live.update(each.task, description=safe(each.name))
 
-    def _ends_at(self, run_id: str, step: int) -> None:
-        self._lasts[run_id] = step
-        self._last = max(self._lasts.values())
-        if self._live is not None:
-            self._live.update(self._task, total=self._last)
-
-    def _step(self, event: StepDone) -> None:
-        if event.step <= self._shown:
+    def _step(self, run_id: str) -> None:
+        course = self._courses.get(run_id)
+        if course is None:
             return
-        self._shown = event.step
-        done = max(1, event.step - self._first)
-        weight = max(0.03, 1.0 / done)
-        self._loss += (event.loss - self._loss) * weight
-        # The steps' own time: a watched run tells of those that are long past in an instant.
-        self._spent += event.seconds
-        rate = done / max(1e-9, self._spent)
         if self._live is not None:
-            self._live.update(self._task, completed=event.step, loss=f"{self._loss:.4f}", rate=_pace(rate))
-        elif time.monotonic() >= self._next_line or event.step == self._last:
+            self._live.update(
+                course.task,
+                total=course.last,
+                completed=course.step,
+                loss=f"{course.loss:.4f}",
+                rate=_pace(course.rate),
+            )
+            return
+        going = [each for each in self.running() if each.step < each.last] or [course]
+        several = len(self._courses) > 1  # each says at its end that it has come there
+        is_last = course.step == course.last and not several
+        # Of several words the last one completes a step, so that all are told where they stand after it.
+        if is_last or (course is going[-1] and time.monotonic() >= self._next_line):
             self._next_line = time.monotonic() + 10
-            left = (self._last - event.step) / rate
-            pace, left_text = _pace(rate), duration(left)
-            say(safe(f"step {event.step}/{self._last}  loss {self._loss:.4f}  {pace}  {left_text} left"))
+            left = max(each.left for each in going)
+            what = _standing(list(self._courses.values()))
+            say(safe(f"{what}  {_pace(course.rate)}  {duration(left)} left"))
+
+
+def _bars() -> Any:
+    """A bar for each word; rich costs 42 ms to import, which only matters to commands that do not train."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("mean loss {task.fields[loss]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, no_color=not color_allowed(sys.stderr)),
+        transient=True,
+    )
+
+
+def _standing(courses: Sequence[Course]) -> str:
+    """`step 3/100  mean loss 0.4321`; of several words each, of many how far they are."""
+    if len(courses) == 1:
+        return f"step {courses[0].step}/{courses[0].last}  mean loss {courses[0].loss:.4f}"
+    if len(courses) <= _NAMED:
+        return ", ".join(f"{each.name} step {each.step}/{each.last} mean loss {each.loss:.4f}" for each in courses)
+    going = [each for each in courses if each.step < each.last] or courses
+    least, most = min(each.step for each in going), max(each.step for each in going)
+    steps = f"{least}" if least == most else f"{least}-{most}"
+    losses = sum(each.loss for each in going) / len(going)
+    ended = f", {len(courses) - len(going)} at their end" if len(going) < len(courses) else ""
+    return f"{len(going)} words at step {steps}/{max(each.last for each in going)}{ended}  mean loss {losses:.4f}"
 
 
 def _pace(rate: float) -> str:

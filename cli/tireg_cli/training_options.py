@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tireg_cli.messages import warn
+from tireg_cli.messages import hint, warn
 from tiregistry.errors import InvalidConfig, InvalidInput
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import refuse_unread
@@ -65,8 +65,11 @@ def request_for(
     from tiregistry.training.request import TrainingRequest
 
     found = gather(images, captions=captions, use_captions=use_captions, masks=masks)
+    named = f"{name}: " if name else ""
     for note in found.notes:
-        warn(f"{name}: {note}" if name else note)
+        warn(named + note)
+    for note in found.used:
+        hint(named + note)
     if len(found.pictures) == 1:
         warn("one picture teaches the picture as much as the thing; 3 to 5 with different surroundings work better")
     return TrainingRequest(

@@ -55,6 +55,19 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str], registry: Registry) -
     assert capsys.readouterr().out == ""
 
 
+def test_a_words_name_is_no_run_but_leads_to_its_runs(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    mine = queued(registry)
+    queued(registry, "other")
+    assert run(["runs", "show", "Gnome"]) == 3
+    assert f"Gnome is a word, not a run; its run is {mine.id} (queued) · tireg runs list --concept Gnome" in (
+        capsys.readouterr().err
+    )
+    assert run(["runs", "list", "--concept", "Gnome"]) == 0
+    assert capsys.readouterr().out.split("\t")[:2] == [mine.id, "gnome"]
+    assert run(["runs", "list", "--concept", "dwarf"]) == 0
+    assert capsys.readouterr().err == "no run of dwarf is here\n"
+
+
 def test_a_run_is_named_once(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
     queued(registry)
     assert run(["runs", "show"]) == 2

@@ -52,6 +52,10 @@ def test_the_reference_is_all_that_goes_to_stdout(capsys: pytest.CaptureFixture[
     data = json.loads(capsys.readouterr().out)
     assert (code, data["reference"], data["steps"], data["reason"]) == (0, "gnome@2", 2, "finished")
     assert {"digest", "placeholder_token", "seconds", "run"} <= set(data)
+    assert run(["show", "gnome"]) == 0
+    assert "initializer gnome@1" in capsys.readouterr().out
+    assert run(["diff", "gnome@1", "gnome@2"]) == 0
+    assert "sha256:" not in capsys.readouterr().out
 
 
 def test_captions_of_several_concepts_are_told_apart(
@@ -85,6 +89,11 @@ def test_a_plan(capsys: pytest.CaptureFixture[str], base: str, photos: Path) -> 
         "[[concepts]]\nname = 'gnome'\nimages = ['photos/gnome']\ninit = 'gnome'\n"
         "[[concepts]]\nname = 'wash'\nimages = ['photos/mug']\ntype = 'style'\ntoken = '<w>'\nmax_steps = 3\n"
     )
+    assert run(["train", "--from", str(plan), "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [each["concept"] for each in told["concepts"]] == ["gnome", "wash"]
+    assert told["pass"]["memory"] > max(each["memory"] for each in told["concepts"])
+    assert told["pass"]["seconds"] == pytest.approx(sum(each["seconds"] for each in told["concepts"]))
     code = run(["train", "--from", str(plan), "--json"])
     data = json.loads(capsys.readouterr().out)
     assert code == 0

@@ -200,7 +200,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL_DISK:
-            raise DiskFull(f"no space left in {folder}; nothing was lost", "free some space and try again") from error
+            raise DiskFull(f"no space left in {folder}", kept="nothing was lost") from error
         if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
             raise RegistryReadOnly(f"{folder} cannot be written: {error.strerror}", "check its rights") from error
         raise

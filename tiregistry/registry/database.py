@@ -352,7 +352,7 @@ class Database:
         if self._is_full:
             self._leave_full_disk()
         if self._is_full:
-            raise DiskFull(f"no space left in {self.path.parent}; nothing was lost", "free some space and try again")
+            raise DiskFull(f"no space left in {self.path.parent}", kept="nothing was lost")
         if self.readonly:
             raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
         connection = self.connection

@@ -113,7 +113,7 @@ def get(db: Database, id_or_part: str) -> dict[str, Any]:
             raise InvalidReference(f"{id_or_part!r} fits {len(found)} runs", f"the newest are {newest}")
         row = found[0] if found else None
     if row is None:
-        raise _not_found(id_or_part)
+        raise _word_instead(db, id_or_part) or _not_found(id_or_part)
     return _fields(row)
 
 
@@ -134,7 +134,7 @@ def select(
 ) -> list[dict[str, Any]]:
     """Fields of runs, newest first."""
     rows = db.rows(
-        "SELECT * FROM runs WHERE (? IS NULL OR status = ?) AND (? IS NULL OR concept = ?) "
+        "SELECT * FROM runs WHERE (? IS NULL OR status = ?) AND (? IS NULL OR concept = ? COLLATE NOCASE) "
         "ORDER BY created_at DESC, rowid DESC LIMIT ?",
         status,
         status,
@@ -190,6 +190,18 @@ def _config_text(config: Mapping[str, Any]) -> str:
 
 def _not_found(run_id: str) -> RunNotFound:
     return RunNotFound(f"no run has the id {run_id!r}", "tireg runs lists them")
+
+
+def _word_instead(db: Database, name: str) -> RunNotFound | None:
+    """The error for a word's name where a run's id belongs; None when no run has learned such a word."""
+    found = db.rows("SELECT id, status FROM runs WHERE concept = ? COLLATE NOCASE ORDER BY created_at DESC", name)
+    if not found:
+        return None
+    newest = ", ".join(f"{row['id']} ({row['status']})" for row in found[:3])
+    return RunNotFound(
+        f"{name} is a word, not a run; {'its run is' if len(found) == 1 else 'its newest runs are'} {newest}",
+        f"tireg runs list --concept {name} lists them",
+    )
 
 
 def _fields(row: Row) -> dict[str, Any]:

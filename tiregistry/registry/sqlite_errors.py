@@ -23,7 +23,7 @@ def translated(path: Path) -> Iterator[None]:
         raise _as_ours(error, path) from error
     except OSError as error:
         if error.errno in FULL_DISK:
-            raise DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space, try again") from error
+            raise DiskFull(f"no space left in {path.parent}", kept="nothing was lost") from error
         raise
 
 
@@ -33,7 +33,7 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return error  # a mistake in this program, or handled by the caller
     # Growing the shared-memory file is the first thing that fails on a full disk, and has a name of its own.
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
-        return DiskFull(f"no space left in {path.parent}; nothing was lost", "free some space and try again")
+        return DiskFull(f"no space left in {path.parent}", kept="nothing was lost")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):

@@ -12,7 +12,7 @@ from tiregistry.errors import Conflict, Damaged
 from tiregistry.runs.executor import Executor, LocalWorkers
 from tiregistry.runs.liveness import is_dead
 from tiregistry.training.events import Event
-from tiregistry.training.journal import JournalReader
+from tiregistry.training.journal import JournalReader, newest_start
 from tiregistry.training.request import check_names
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import STOP_FILE, forget_wish, run_folder
@@ -32,13 +32,17 @@ def start(registry: Registry, runs: list[Run], executor: Executor | None = None)
 def watch(
     registry: Registry, run_id: str, *, poll: float = 0.25, over: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
-    """The events of a run from its beginning, then as they come, until it is over or its process is dead.
+    """The events of a run since it was last taken up, then as they come, until it is over or its process is dead.
 
     Args:
         poll: seconds between two looks.
         over: asked between looks; True ends the watching, not the run.
     """
     reader = JournalReader(run_folder(registry, run_id))
+    before = list(reader.new())
+    run = registry.run(run_id)
+    waits = run.status == "queued" and run.pid is None  # to be taken up again: what was before is over
+    yield from before[len(before) if waits else newest_start(before) :]
     while not over():
         run = registry.run(run_id)
         # Looked at before reading, so that nothing written in between is missed.

@@ -101,13 +101,13 @@ def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: T
         return
     room = min(limits) - 2
     vectors = request.config.num_vectors or 1
-    wording = Wording.build(request.config, request.all_captions, request.placeholder_token)
-    for text in wording.texts:
+    wording = Wording.build(request.config, request.all_captions, request.placeholder_token, request.filenames)
+    for caption, text in enumerate(wording.texts):
         needed = len(text.split()) - 1 + vectors
         if needed > room:
             many = "vectors" if vectors > 1 else "vector"
             raise InvalidConfig(
-                f"{vectors} {many} and the caption {text[:60]!r} need {needed} tokens, {room} fit {name}",
+                f"{vectors} {many} and {wording.name(caption)} need {needed} tokens, {room} fit {name}",
                 "use fewer vectors, or shorter captions" if vectors > 1 else "use shorter captions",
             )
 

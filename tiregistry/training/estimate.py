@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,34 @@ def estimate_training(registry: Registry, request: TrainingRequest, device: Devi
     """
     _, source, revision = identify_base(registry, request.base, request.revision)
     return estimate(registry, request, locate_base(source, revision), device)
+
+
+def estimate_pass(registry: Registry, requests: Sequence[TrainingRequest], device: Device) -> Estimate:
+    """Estimate several checked requests that are trained in one pass over the base model they share.
+
+    The memory is that of all their samples at once. The time is what they take one after the other: a CPU wins little
+    by putting them together, a large GPU much.
+
+    Raises:
+        As `estimate_training`.
+    """
+    alone = [estimate_training(registry, request, device) for request in requests]
+    configs = [request.config for request in requests]
+    asked = [config.micro_batch for config in configs if config.micro_batch]
+    together = replace(
+        configs[0],
+        batch_size=sum(config.batch_size or 1 for config in configs),
+        micro_batch=min(asked, default=0),
+        gradient_checkpointing=any(config.gradient_checkpointing for config in configs),
+    )
+    whole = estimate_training(registry, replace(requests[0], config=together), device)
+    seconds = [each.seconds for each in alone if each.seconds is not None]
+    return replace(
+        whole,
+        seconds=sum(seconds) if len(seconds) == len(alone) else None,
+        basis=alone[0].basis,
+        may_stop_earlier=any(each.may_stop_earlier for each in alone),
+    )
 
 
 def estimate(registry: Registry, request: TrainingRequest, folder: Path, device: Device) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiregistry.captions import read_captions
@@ -20,12 +20,14 @@ class Gathered:
         captions: one per picture, empty where there is none; nothing when no picture has one.
         masks: one per picture or None; nothing without a folder of masks.
         notes: what the user should know.
+        used: what was found beside the pictures and is as it should be, for the user to read.
     """
 
     pictures: list[SourcePicture]
     captions: list[str]
     masks: list[SourcePicture | None]
     notes: list[str]
+    used: list[str] = field(default_factory=list)
 
 
 def gather(
@@ -64,7 +66,11 @@ def gather(
         first[picture.digest] = file
         notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
     all_texts = [text for _, text, _ in found.values()]
-    if any(all_texts):
+    used = []
+    if all(all_texts):
+        which = f"all {len(all_texts)} pictures" if len(all_texts) > 1 else "the picture"
+        used.append(f"captions from text files for {which}")
+    elif any(all_texts):
         count = sum(bool(text) for text in all_texts)
         notes.append(f"captions from text files for {count} of {len(all_texts)} pictures")
     all_masks = [mask for _, _, mask in found.values()] if masks is not None else []
@@ -76,6 +82,7 @@ def gather(
         all_texts if any(all_texts) else [],
         all_masks,
         notes,
+        used,
     )
 
 

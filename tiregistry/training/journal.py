@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,14 @@ class JournalReader:
             event = _decode(line, self._folder)
             if event is not None:
                 yield event
+
+
+def newest_start(events: Sequence[Event]) -> int:
+    """The index at which the newest of a run's beginnings is told: what came before its first step, and that step."""
+    last = next((at for at in range(len(events) - 1, -1, -1) if isinstance(events[at], (Started, Preparing))), 0)
+    while last and isinstance(events[last - 1], (Preparing, Notice)):
+        last -= 1
+    return last
 
 
 def _decode(line: bytes, folder: Path) -> Event | None:

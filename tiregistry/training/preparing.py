@@ -40,7 +40,7 @@ def make_word(registry: Registry, base: LoadedBase, request: TrainingRequest, *,
     continued = None if version is None else registry.embedding(version)
     own = len(request.pictures) if config.per_image_tokens else 0
     vectors, count = start_vectors(base, config, continued, own)
-    wording = Wording.build(config, request.all_captions, request.placeholder_token)
+    wording = Wording.build(config, request.all_captions, request.placeholder_token, request.filenames)
     try:
         for tower in base.towers:
             wording.ids(tower, tower.words.first_id, count, count)
@@ -48,8 +48,10 @@ def make_word(registry: Registry, base: LoadedBase, request: TrainingRequest, *,
                 before, after = prompt.split("{}")
                 tower.ids([before, tuple(range(tower.words.first_id, tower.words.first_id + count)), after])
     except InvalidPrompt as error:
+        many = f"{count} vectors" if count > 1 else "1 vector"
         raise InvalidConfig(
-            f"{count} vectors do not fit a caption: {error.message}", "use fewer vectors, or shorter captions"
+            f"{error.message} ({many} among them)",
+            "use fewer vectors, or shorter captions" if count > 1 else "use shorter captions",
         ) from None
     pictures = [picture.image for picture in request.pictures]
     side = config.resolution or base.resolution

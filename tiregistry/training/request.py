@@ -65,6 +65,11 @@ class TrainingRequest:
         """One caption per picture, empty where there is none."""
         return self.captions or [""] * len(self.pictures)
 
+    @property
+    def filenames(self) -> list[str]:
+        """The pictures' names, for messages."""
+        return [picture.filename for picture in self.pictures]
+
     def mask_images(self) -> list[Image | None]:
         """One mask per picture, from files or from transparency; an empty list when there is none at all."""
         if self.config.use_alpha:
@@ -118,7 +123,7 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
                 f"{initial.reference} has {initial.num_vectors} vectors, more than {config.num_vectors}",
                 "leave --num-vectors out",
             )
-    Wording.build(config, request.all_captions, token)
+    Wording.build(config, request.all_captions, token, request.filenames)
     config.check()
     return replace(request, concept=concept, placeholder_token=token, config=config, precision=config.precision)
 

@@ -358,7 +358,7 @@ def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> It
     except DiskFull as error:
         kept = f"step {state.saved_step}" if state.saved_step else "its first step"
         raise DiskFull(
-            f"{word.name} is not registered at step {word.step}: {error.message.partition(';')[0]}",
+            f"{word.name} is not registered at step {word.step}: {error.where}",
             f"free some space; tireg runs resume {run_id} then goes on from {kept}",
         ) from None
     except Conflict as error:

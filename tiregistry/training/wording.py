@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiregistry.captions import caption_with_word, templates_for
+from tiregistry.errors import InvalidConfig, InvalidPrompt
+from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,20 +30,25 @@ class Wording:
         owners: for each caption with `{picture}`, the index of its picture; -1 for the others.
         choices: for each picture, the indexes of the captions it may get.
         own: for each picture, the indexes of captions with its own token; empty lists without per-image tokens.
+        files: for each caption, the file name of the picture that it was written for; empty for a template.
     """
 
     texts: tuple[str, ...]
     owners: tuple[int, ...]
     choices: tuple[tuple[int, ...], ...]
     own: tuple[tuple[int, ...], ...]
+    files: tuple[str, ...]
 
     @classmethod
-    def build(cls, config: TrainingConfig, captions: Sequence[str], placeholder_token: str) -> Wording:
+    def build(
+        cls, config: TrainingConfig, captions: Sequence[str], placeholder_token: str, pictures: Sequence[str] = ()
+    ) -> Wording:
         """The captions of a word.
 
         Args:
             captions: one per picture; empty for a picture that is described by the templates.
             placeholder_token: where a picture's caption contains it, that is the word's place.
+            pictures: the pictures' file names, for messages.
 
         Raises:
             InvalidConfig: a template or caption has the mark more than once.
@@ -49,12 +56,20 @@ class Wording:
         templates = templates_for(config.concept_type, config.caption_templates)
         texts: list[str] = list(templates)
         owners = [-1] * len(texts)
+        files = [""] * len(texts)
         choices: list[tuple[int, ...]] = []
         own: list[tuple[int, ...]] = []
         for picture, caption in enumerate(captions):
+            file = pictures[picture] if picture < len(pictures) else ""
             if caption.strip():
-                texts.append(caption_with_word(caption, placeholder_token, config.concept_type))
+                try:
+                    texts.append(caption_with_word(caption, placeholder_token, config.concept_type))
+                except InvalidConfig as error:
+                    raise InvalidConfig(
+                        f"{safe(file)}: {error.message}" if file else error.message, error.hint
+                    ) from None
                 owners.append(-1)
+                files.append(file)
                 choices.append((len(texts) - 1,))
             else:
                 choices.append(tuple(range(len(templates))))
@@ -62,10 +77,16 @@ class Wording:
                 first = len(texts)
                 texts.extend(f"{texts[index]} with {PICTURE}" for index in choices[-1])
                 owners.extend([picture] * (len(texts) - first))
+                files.extend([files[choices[-1][0]]] * (len(texts) - first))
                 own.append(tuple(range(first, len(texts))))
             else:
                 own.append(())
-        return cls(tuple(texts), tuple(owners), tuple(choices), tuple(own))
+        return cls(tuple(texts), tuple(owners), tuple(choices), tuple(own), tuple(files))
+
+    def name(self, caption: int) -> str:
+        """A caption for messages: what it says, and whose it is."""
+        file = self.files[caption]
+        return f"the caption {self.texts[caption][:60]!r}" + (f" of {safe(file)}" if file else "")
 
     def ids(self, tower: TextTower, first: int, count: int, active: int) -> list[list[int]]:
         """Token ids `[captions][window]` of every caption.
@@ -80,11 +101,14 @@ class Wording:
         """
         vectors = tuple(range(first, first + active))
         filled = []
-        for text, owner in zip(self.texts, self.owners, strict=True):
+        for caption, (text, owner) in enumerate(zip(self.texts, self.owners, strict=True)):
             before, _, after = text.partition(WORD)
             middle, mark, end = after.partition(PICTURE) if owner >= 0 else (after, "", "")
             segments: list[Segment] = [before, vectors, middle]
             if mark:
                 segments += [(first + count + owner,), end]
-            filled.append(tower.ids(segments))
+            try:
+                filled.append(tower.ids(segments))
+            except InvalidPrompt as error:
+                raise InvalidPrompt(f"{self.name(caption)} is too long: {error.message}", error.hint) from None
         return filled

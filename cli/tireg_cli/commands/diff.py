@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,24 @@ def command(a: str, b: str, as_json: bool) -> None:
     """
     with Registry.open() as registry:
         difference = registry.diff(a, b)
-    if as_json:
-        emit_json(_data(difference))
-        return
+        if as_json:
+            emit_json(_data(difference))
+            return
+        names = {
+            digest: forms.version_name(registry, digest)
+            for change in difference.changes
+            if change.what in _NAMING_VERSIONS
+            for digest in _DIGEST.findall(f"{change.a} {change.b}")
+        }
     if difference.same_version:
         hint(f"{difference.a.reference} and {difference.b.reference} are the same version")
     settings = [forms.settings_line(each.manifest.get("training")) for each in (difference.a, difference.b)]
     # Where only one was trained here, its whole configuration differs: one line says as much as forty.
     changes = [c for c in difference.changes if all(settings) or not c.what.startswith("training.")]
-    rows: list[list[object]] = [[c.what, _text(c.a), _text(c.b)] for c in changes]
+    rows: list[list[object]] = [
+        [c.what, *(_DIGEST.sub(lambda found: names.get(found[0], found[0]), _text(each)) for each in (c.a, c.b))]
+        for c in changes
+    ]
     if any(settings) and not all(settings):
         rows.append(["training", *(line or "–" for line in settings)])
     rows += [["image", forms.image_line(image), "–"] for image in difference.images_only_a]
@@ -50,6 +60,10 @@ def command(a: str, b: str, as_json: bool) -> None:
         emit_table(["WHAT", difference.a.reference, difference.b.reference], rows)
     for tensor in difference.tensors:
         emit_wrapped(_tensor_line(tensor), "  ")
+
+
+_NAMING_VERSIONS = ("parents", "training.initializer")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _text(value: Any) -> str:

@@ -41,18 +41,21 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
+@click.option("--concept", metavar="NAME", help="Only runs that learn this word.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @_JSON
-def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False) -> None:
+def list_runs(status: str | None = None, concept: str | None = None, limit: int = 50, as_json: bool = False) -> None:
     """List runs, newest first.
 
     \b
     Examples:
       tireg runs list --status failed
+      tireg runs list --concept gnome
       tireg runs list --limit 5 --json
     """
     with Registry.open() as registry:
-        found = [(run, _status(registry, run)) for run in registry.runs(limit=None if status else limit)]
+        runs = registry.runs(concept=concept, limit=None if status else limit)
+        found = [(run, _status(registry, run)) for run in runs]
         found = [(run, seen) for run, seen in found if status in (None, seen)][:limit]
         if as_json:
             emit_json([_data(registry, run, seen) for run, seen in found])
@@ -62,7 +65,8 @@ def list_runs(status: str | None = None, limit: int = 50, as_json: bool = False)
             for run, seen in found
         ]
     if not rows:
-        hint(f"no run is {status}" if status else "no runs yet · tireg train NAME IMAGES…")
+        which = f"no run of {concept}" if concept else "no run"
+        hint(f"{which} is {status or 'here'}" if status or concept else "no runs yet · tireg train NAME IMAGES…")
         return
     emit_table(("run", "concept", "status", "steps", "device", "result"), rows)
     dead = [run for run, seen in found if seen == "dead"]
@@ -96,7 +100,7 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
                 "concept": run.concept,
                 "status": seen,
                 "steps": f"{run.step}/{run.max_steps}",
-                "loss": "" if run.loss is None else f"{run.loss:.4f}",
+                "loss": "" if run.loss is None else f"{run.loss:.4f} at step {run.step} alone",
                 "result": _result(registry, run),
                 "why": run.message,
                 "base": run.config.get("base", {}).get("name", ""),
@@ -106,7 +110,7 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
                 "ended": forms.moment(run.finished_at) if run.finished_at else "",
                 "folder": folder if folder.exists() else "",
                 "log": logs[0] if logs else "",
-                "settings": ", ".join(f"{k}={v}" for k, v in _changed(run).items()),
+                "settings": ", ".join(f"{k}={v}" for k, v in forms.told_settings(registry, _changed(run)).items()),
             }
         )
 

@@ -156,9 +156,14 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
     from tireg_cli import forms
     from tiregistry.bases.device_facts import look_at_device
     from tiregistry.training.base_check import check_base
-    from tiregistry.training.estimate import estimate_training
+    from tiregistry.training.estimate import Estimate, estimate_pass, estimate_training
     from tiregistry.training.request import namesake_notes
     from tiregistry.training.run import check_requests
+
+    def needs(found: Estimate, at_most: str = "about") -> dict[str, object]:
+        whole = " for all steps" if found.may_stop_earlier else ""
+        time = "" if found.seconds is None else f"{at_most} {forms.duration(found.seconds)}{whole}, {found.basis}"
+        return {"memory": f"about {forms.size(found.memory)}" if found.memory else "", "time": time}
 
     documents = []
     checked = check_requests(registry, requests)
@@ -169,23 +174,29 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
         documents.append({"concept": request.concept, "base": base, "device": device.as_dict(), **found.as_dict()})
         if as_json:
             continue
-        whole = " for all steps" if found.may_stop_earlier else ""
+        if request is not checked[0]:
+            emit()
         emit_fields(
             {
                 "concept": request.concept,
                 "token": request.placeholder_token,
                 "base": base,
                 "device": device.label,
-                "memory": f"about {forms.size(found.memory)}" if found.memory else "",
-                "time": "" if found.seconds is None else f"about {forms.duration(found.seconds)}{whole}, {found.basis}",
+                **(needs(found) if len(checked) == 1 else {}),
                 "steps": f"{request.config.max_steps} of {forms.count(request.config.samples_per_step, 'sample')}",
                 "pictures": len(request.pictures),
             }
         )
-        for problem in [*found.problems, *namesake_notes(registry, [request])]:
+        for problem in [*(found.problems if len(checked) == 1 else ()), *namesake_notes(registry, [request])]:
             warn(problem)
+    together = estimate_pass(registry, checked, device) if len(checked) > 1 else None
     if as_json:
-        emit_json(documents if len(documents) > 1 else documents[0])
+        emit_json(documents[0] if together is None else {"concepts": documents, "pass": together.as_dict()})
+    elif together is not None:
+        emit()
+        emit_fields({"one pass": forms.count(len(checked), "word"), **needs(together, "at most about")})
+        for problem in together.problems:
+            warn(problem)
     return 0
 
 

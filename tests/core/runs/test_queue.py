@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tiregistry.runs.liveness import SILENT_SECONDS, adopt_dead_runs, is_dead
 from tiregistry.runs.priority import NICENESS
 from tiregistry.runs.queue import enqueue
 from tiregistry.settings import FILE
-from tiregistry.training.events import Preparing, StepDone
+from tiregistry.training.events import Notice, Preparing, Started, StepDone
 from tiregistry.training.journal import Journal, JournalReader
 from tiregistry.training.request import TrainingRequest, request_of
 from tiregistry.training.run_lock import RunLock, is_carried_out
@@ -230,6 +231,20 @@ def test_watching_sees_every_event_once(registry: Registry) -> None:
             journal.add(StepDone(1, 0.5, 0.1, 0.2, run.id))
     assert [type(event).__name__ for event in seen] in (["Preparing"], ["Preparing", "StepDone"])
     assert len(list(JournalReader(run_folder(registry, run.id)).new())) == 2
+
+
+def test_watching_a_run_that_was_taken_up_again_begins_there(registry: Registry) -> None:
+    run = registry.create_run("x", {}, 9)
+    journal = Journal(run_folder(registry, run.id))
+    start = Started(run.id, 0, 9, "cpu", 1, 1, "x")
+    for event in (Preparing("loading"), start, StepDone(1, 0.5, 0.1, 0.2, run.id), Notice("busy")):
+        journal.add(event)
+    assert list(watch(registry, run.id, over=lambda: True)) == []  # it waits to be taken up again
+    again = [Preparing("loading again"), Notice("few threads"), replace(start, first_step=1)]
+    for event in again:
+        journal.add(event)
+    registry.update_run(run.id, status="finished")
+    assert list(watch(registry, run.id)) == [Notice("busy"), *again]
 
 
 def test_a_journal_with_half_a_line_and_strangers(tmp_path: Path) -> None:

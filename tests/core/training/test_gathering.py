@@ -28,6 +28,11 @@ def test_captions_stay_with_their_pictures_when_doubles_are_left_out(folder: Pat
     assert [picture.filename for picture in found.pictures] == ["a.png", "b.png"]
     assert found.captions == ["", "a {} on a table"]
     assert any("used once" in note for note in found.notes)
+    assert "captions from text files for 1 of 2 pictures" in found.notes
+    (folder / "a.txt").write_text("a {}", encoding="utf-8")
+    found = gather([folder])
+    assert found.used == ["captions from text files for all 2 pictures"]
+    assert not any("captions" in note for note in found.notes)
     assert gather([folder], use_captions=False).captions == []
 
 
@@ -41,7 +46,7 @@ def test_captions_from_another_folder(folder: Path, tmp_path: Path) -> None:
     assert captions[0].startswith("red ")
     assert "\x1b" not in captions[0]
     (texts / "a.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidInput, match="not UTF-8"):
+    with pytest.raises(InvalidInput, match=r"texts.a\.txt is not UTF-8"):
         gather([folder], captions=texts)
     (texts / "a.txt").write_text("word " * 5000)
     with pytest.raises(InvalidInput, match="more than 2000 characters"):

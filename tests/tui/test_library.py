@@ -182,6 +182,16 @@ def test_removal_asks_on_cancel_and_can_be_undone(home: Path) -> None:
         await pilot.press("u")
         await settle(pilot)
         assert sorted(table(pilot).names) == ["gnome", "inkwash", "mug"]
+        for row in (1, 2):  # the cursor stays where it was, or goes up at the end
+            table(pilot).move_cursor(row)
+            names = table(pilot).names
+            await pilot.press("D")
+            await pilot.pause()
+            await pilot.press("right", "enter")
+            await settle(pilot)
+            assert table(pilot).current == names[2 if row == 1 else 1]
+            await pilot.press("u")
+            await settle(pilot)
         await pilot.press("u")  # nothing left to bring back
         await pilot.pause()
 

@@ -189,12 +189,10 @@ class Runs(Place):
     def _progress_line(self, run: RegisteredRun, watcher: Watcher) -> Text:
         watched = watcher.watched
         step, last = max(watched.step, run.step), watched.last_step or run.max_steps
-        width = max(10, min(40, self.query_one("#monitor").content_size.width - 44))
         line = Text(no_wrap=True, overflow="ellipsis")
         if watched.diverged:
             line.append("the loss is no number: the training has diverged ", style=ink(self.app, "error", bold=True))
         elif run.status == "running" and run.id not in self._dead:
-            line.append(shown.bar(step, last, width), style=ink(self.app, "primary"))
             line.append(f"  {step}/{last}")
             if watched.doing:
                 line.append(f"  {safe(watched.doing, limit=100)}")
@@ -204,6 +202,9 @@ class Runs(Place):
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
                 line.append(f"  {shown.duration(watched.seconds_left)} left at most")
+            width = max(10, min(40, self.query_one("#run-progress").content_size.width - line.cell_len))
+            line = Text.assemble((shown.bar(step, last, width), ink(self.app, "primary")), line)
+            line.no_wrap, line.overflow = True, "ellipsis"
         elif run.id in self._dead:
             line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))
         elif run.status == "queued":

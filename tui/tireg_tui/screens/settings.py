@@ -64,7 +64,7 @@ class SettingsScreen(Place):
 
     HERE = "settings"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "change", "Change", key_display="↵", id="settings.change"),
+        Binding("enter,space", "change", "Change", key_display="↵", id="settings.change"),
         Binding("backspace", "default", "Default", key_display="⌫", id="settings.default"),
         Binding("slash", "filter", "Find a key", key_display="/", id="settings.filter"),
         Binding("tab", "other", "Settings/keys", show=False, id="settings.other"),

@@ -98,14 +98,21 @@ class ConceptTable(RowList):
         self._show(page.query, page.concepts, PAGE, keep)
 
     def _show(self, query: str, found: Sequence[Concept], limit: int, wanted: str) -> None:
-        self.concept_query = query
         names = [concept.name for concept in found]
+        if wanted not in names and query == self.concept_query:  # it was removed
+            wanted = self._nearest(set(names))
+        self.concept_query = query
         self._names, self._concepts = names, list(found)
         self.rows_changed(names.index(wanted) if wanted in names else 0)
         self.complete = len(found) < limit
         self.marked &= set(names) | (set() if self.complete else self.marked)
         self.post_message(self.Shown())
         self.post_message(ConceptHighlighted(self.current))
+
+    def _nearest(self, left: set[str]) -> str:
+        """The row below the cursor, or where there is none the one above, that is still there; empty for none."""
+        below, above = self._names[self.cursor_row :], self._names[: self.cursor_row][::-1]
+        return next((name for name in below + above if name in left), "")
 
     @work(exclusive=True, group="more concepts", exit_on_error=False)
     async def _load_more(self, registry: Registry, everything: bool) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -83,7 +87,7 @@ class Doctor(Place):
         """Show the report: what this process knows by itself, and what was found out about the machine."""
         self._machine = machine
         sections = [terminal_section(self.tireg.pixels.terminal), self._settings_section(), *machine]
-        self.query_one("#doctor-report", Static).update(self._text(sections))
+        self.query_one("#doctor-report", Static).update(Group(*self._parts(sections)))
 
     def _settings_section(self) -> Section:
         path = self.registry.home / "settings.toml"
@@ -95,19 +99,19 @@ class Doctor(Place):
         facts |= {"device": settings.device, "images": settings.images}
         return Section("settings", facts | {"output": settings.output or "pictures, beside the registry"})
 
-    def _text(self, sections: list[Section]) -> Text:
-        text = Text()
+    def _parts(self, sections: list[Section]) -> Iterator[RenderableType]:
         for section in sections:
-            text.append(f"{section.name}\n", style=ink(self.app, "accent", bold=True))
-            width = max((len(name) for name in section.facts), default=0)
-            for name, value in section.facts.items():
-                text.append(f"  {safe(name):<{width}}  ", style="dim")
-                text.append(f"{safe(value, limit=300)}\n")
-            for problem in section.problems:
-                text.append("  ! ", style=ink(self.app, "warning"))
-                text.append(f"{safe(problem, limit=400)}\n")
-            text.append("\n")
-        return text
+            yield Text(section.name, style=ink(self.app, "accent", bold=True))
+            for rows in (
+                [(Text(safe(name), style="dim"), safe(value, limit=300)) for name, value in section.facts.items()],
+                [(Text("!", style=ink(self.app, "warning")), safe(said, limit=400)) for said in section.problems],
+            ):
+                table = Table.grid(padding=(0, 2, 0, 0), pad_edge=True)
+                for left, right in rows:
+                    table.add_row(left, Text(right))
+                if rows:
+                    yield Padding(table, (0, 0, 0, 2))
+            yield Text()
 
     def action_theme(self) -> None:
         """Change between the dark and the light theme."""

@@ -51,7 +51,7 @@ class Help(ModalScreen[None]):
     def search(self, words: str) -> None:
         """Show the keys whose name, act or place contain every word."""
         table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, justify="right")
+        table.add_column(justify="right", overflow="fold", max_width=max(5, (self.app.size.width - 8) // 3))
         table.add_column()
         place = None
         for where, key, act in self._keys:

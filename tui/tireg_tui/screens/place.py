@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from textual import on
 from textual.app import ComposeResult
-from textual.events import ScreenResume
+from textual.events import Resize, ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
+_TINY = 10
+"""Lines below which there is no room for more than the table or form of a place."""
 
 
 class Place(Screen[None]):
@@ -36,6 +39,15 @@ class Place(Screen[None]):
         app = self.app
         for cells, breakpoints in zip(app.size, (app.HORIZONTAL_BREAKPOINTS, app.VERTICAL_BREAKPOINTS), strict=True):
             self.add_class(*self._get_breakpoint_classes(cells, breakpoints or []), update=False)
+        self._give_up_what_is_beside(app.size.height)
+
+    @on(Resize)
+    def _resized(self, event: Resize) -> None:
+        self._give_up_what_is_beside(event.size.height)
+
+    def _give_up_what_is_beside(self, height: int) -> None:
+        """In a few lines all are left to what one is here for."""
+        self.set_class(height < _TINY, "-tiny")
 
     @property
     def tireg(self) -> TiregApp:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 _POLL = 0.5
+_SHORTEST_BAR = 6
 _LIMIT = 200
 _EMPTY = "No runs yet. n starts a training."
 
@@ -202,8 +203,9 @@ class Runs(Place):
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
                 line.append(f"  {shown.duration(watched.seconds_left)} left at most")
-            width = max(10, min(40, self.query_one("#run-progress").content_size.width - line.cell_len))
-            line = Text.assemble((shown.bar(step, last, width), ink(self.app, "primary")), line)
+            room = self.query_one("#run-progress").content_size.width - line.cell_len
+            bar = shown.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
+            line = Text.assemble((bar, ink(self.app, "primary")), line if bar else line[2:])
             line.no_wrap, line.overflow = True, "ellipsis"
         elif run.id in self._dead:
             line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))

@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 
 from tireg_tui import registry_follower
 from tireg_tui.app import TiregApp
+from tireg_tui.widgets.concept_table import ConceptTable
 from tiregistry.concepts import Fingerprint, NewVersion, SourceImage
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.graphics.terminal import Terminal
@@ -161,6 +162,11 @@ def app_of(pilot: Pilot[None]) -> TiregApp:
     """The app, by its own type."""
     assert isinstance(pilot.app, TiregApp)
     return pilot.app
+
+
+def table(pilot: Pilot[None]) -> ConceptTable:
+    """The library's words."""
+    return pilot.app.screen.query_one(ConceptTable)
 
 
 def screen_text(pilot: Pilot[None]) -> str:

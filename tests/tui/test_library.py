@@ -1,35 +1,21 @@
-"""The library: filter, sort, marks, removal with undo, following other processes, pages."""
+"""The library: rows, filter, sort, following other processes, pages."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
-from tireg_tui.importing import start_import
+from tests.tui.conftest import add_version, app_of, drive, screen_text, settle, table, until
 from tireg_tui.screens.concept import ConceptScreen
-from tireg_tui.screens.confirm import Confirm
-from tireg_tui.screens.import_words import ImportWords
 from tireg_tui.screens.library import Library
-from tireg_tui.widgets.concept_table import PAGE, ConceptTable
-from tiregistry.embeddings.folders import FileResult
-from tiregistry.embeddings.neighbours import read_path
+from tireg_tui.widgets.concept_table import PAGE
 from tiregistry.errors import NotFound
-from tiregistry.exchange import importing
 from tiregistry.registry.registry import Registry
-
-
-def table(pilot: Pilot[None]) -> ConceptTable:
-    return pilot.app.screen.query_one(ConceptTable)
 
 
 def test_words_and_the_one_under_the_cursor(home: Path) -> None:
@@ -124,22 +110,6 @@ def test_a_cursor_that_moves_while_the_words_are_read_again_stays_where_it_was_m
     drive(home, story)
 
 
-def test_the_last_match_can_be_brought_back(home: Path) -> None:
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("slash", *"mug", "enter")
-        await settle(pilot)
-        await pilot.press("D")
-        await pilot.pause()
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: not table(pilot).display)
-        await pilot.press("u")  # no letter of the filter
-        await until(pilot, lambda: table(pilot).names == ["mug"])
-        await settle(pilot)
-        assert table(pilot).has_focus
-
-    drive(home, story)
-
-
 def test_an_unknown_date_is_said_and_nothing_breaks(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         pilot.app.screen.query_one("#filter", Input).value = "since:never"
@@ -163,82 +133,6 @@ def test_sort(home: Path) -> None:
     assert by_created == ["gnome", "mug", "inkwash"]
     assert by_versions[0] == "gnome"
     assert by_updated == ["gnome", "mug", "inkwash"]
-
-
-def test_removal_asks_on_cancel_and_can_be_undone(home: Path) -> None:
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("D")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, Confirm)
-        assert "3 versions" in screen_text(pilot)
-        await pilot.press("enter")  # the cursor stands on Cancel
-        await settle(pilot)
-        assert len(table(pilot).names) == 3
-        await pilot.press("D")
-        await pilot.pause()
-        await pilot.press("right", "enter")
-        await settle(pilot)
-        assert table(pilot).names == ["mug", "inkwash"]
-        await pilot.press("u")
-        await settle(pilot)
-        assert sorted(table(pilot).names) == ["gnome", "inkwash", "mug"]
-        for row in (1, 2):  # the cursor stays where it was, or goes up at the end
-            table(pilot).move_cursor(row)
-            names = table(pilot).names
-            await pilot.press("D")
-            await pilot.pause()
-            await pilot.press("right", "enter")
-            await settle(pilot)
-            assert table(pilot).current == names[2 if row == 1 else 1]
-            await pilot.press("u")
-            await settle(pilot)
-        await pilot.press("u")  # nothing left to bring back
-        await pilot.pause()
-
-    drive(home, story)
-
-
-def test_marked_words_are_removed_and_tagged_together(home: Path) -> None:
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("space", "space")
-        assert table(pilot).marked == {"gnome", "mug"}
-        await pilot.pause()
-        assert "2 marked" in screen_text(pilot)
-        await pilot.press("t")
-        await pilot.pause()
-        await pilot.press(*"shelf", "enter")
-        await settle(pilot)
-        registry = app_of(pilot).registry
-        assert registry is not None
-        assert registry.concept("mug").tags == ("shelf",)
-        assert registry.concept("gnome").tags == ("garden", "shelf")
-        await pilot.press("D")
-        await pilot.pause()
-        assert "2 words" in screen_text(pilot)
-        await pilot.press("right", "enter")
-        await settle(pilot)
-        assert table(pilot).names == ["inkwash"]
-
-    drive(home, story)
-
-
-def test_a_tag_that_cannot_be_is_mended_where_it_was_typed(home: Path) -> None:
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("space", "space", "t")
-        await pilot.pause()
-        await pilot.press(*"blue <b>", "enter")
-        await settle(pilot)
-        answer = pilot.app.screen.query_one("#answer", Input)
-        assert answer.value == "blue <b>"
-        assert "'<b>'" in screen_text(pilot)
-        await pilot.press(*["backspace"] * 4, "enter")
-        await settle(pilot)
-        registry = app_of(pilot).registry
-        assert registry is not None
-        assert registry.concept("mug").tags == ("blue",)
-        assert registry.concept("gnome").tags == ("blue", "garden")
-
-    drive(home, story)
 
 
 def test_changes_of_another_process_are_followed(home: Path) -> None:
@@ -352,95 +246,6 @@ def test_what_was_set_is_there_at_the_next_start(home: Path) -> None:
 
     drive(home, first)
     assert drive(home, second) == ("name", ["gnome"], "tireg-light")
-
-
-def without_end(folder: Path, read: list[int]) -> Iterator[FileResult]:
-    """A folder of more files than can be read, noting each that was."""
-    while True:
-        read.append(len(read))
-        time.sleep(0.01)
-        yield FileResult(folder / "x.txt", passed_over="text")
-
-
-def test_a_search_for_words_is_given_up_with_its_dialog(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[int] = []
-
-    monkeypatch.setattr(importing, "read_folder", lambda folder: without_end(folder, read))
-
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("I")
-        await pilot.pause()
-        field = pilot.app.screen.query_one(Input)
-        field.value = "/"
-        await until(pilot, lambda: "a whole disk or home is not searched" in screen_text(pilot))
-        assert not read
-        field.value = str(tmp_path)
-        await until(pilot, lambda: read)
-        await pilot.press("escape")
-        await settle(pilot)
-        before = len(read)
-        await pilot.pause(0.3)
-        assert len(read) <= before + 1
-
-    drive(home, story)
-
-
-def test_an_import_is_a_job_that_can_be_stopped(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, tmp_path / "troll.safetensors")
-    read: list[int] = []
-
-    def one_and_more(folder: Path) -> Iterator[FileResult]:
-        yield FileResult(folder, tuple(read_path(folder / "troll.safetensors")))
-        yield from without_end(folder, read)
-
-    monkeypatch.setattr(importing, "read_folder", one_and_more)
-
-    async def story(pilot: Pilot[None]) -> None:
-        app = app_of(pilot)
-        assert app.registry is not None
-        job = start_import(app, app.registry, [tmp_path])
-        await until(pilot, lambda: "files read" in job.detail)
-        await pilot.press("q")
-        await until(pilot, lambda: "Under way in this window: import" in screen_text(pilot))
-        await pilot.press("enter")  # Stay
-        job.cancel()
-        await until(pilot, lambda: job.state == "cancelled")
-        before = len(read)
-        await settle(pilot)
-        assert len(read) == before
-        assert job.detail == "1 word imported"
-        assert "troll" in table(pilot).names
-
-    drive(home, story)
-
-
-def test_words_are_imported_after_saying_what_files_hold(home: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "old words"
-    folder.mkdir()
-    save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, folder / "troll.safetensors")
-    (folder / "broken.pt").write_bytes(b"PK nothing")
-
-    async def story(pilot: Pilot[None]) -> None:
-        await pilot.press("I")
-        await pilot.pause()
-        screen = pilot.app.screen
-        assert isinstance(screen, ImportWords)
-        await pilot.press("ctrl+g")
-        assert pilot.app.screen is screen  # there is nothing to import yet
-        screen.query_one(Input).value = f"'{folder}'"
-        await until(pilot, lambda: "troll" in screen_text(pilot))
-        registry = app_of(pilot).registry
-        assert registry is not None
-        assert "troll" not in registry.placeholders().values()
-        assert "✗ broken.pt" in screen_text(pilot)
-        await pilot.press("ctrl+g")
-        await until(pilot, lambda: "1 word imported" in notices(pilot))
-        await settle(pilot)
-        assert "troll" in table(pilot).names
-
-    drive(home, story)
 
 
 def test_a_click_takes_a_row_and_another_opens_it(home: Path) -> None:

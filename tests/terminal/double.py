@@ -130,9 +130,13 @@ class TerminalDouble:
                 data = b""
             if not data:
                 self.ended = True
-            self.received += data
-            self.screen.feed(data)
+            self.receive(data)
         return until is None or until in self.text(start)
+
+    def receive(self, data: bytes) -> None:
+        """Take what the program wrote."""
+        self.received += data
+        self.screen.feed(data)
 
     def text(self, start: int = 0) -> bytes:
         """What was received since `start`, without escape sequences."""

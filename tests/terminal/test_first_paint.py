@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -20,6 +22,13 @@ from tiregistry.registry.registry import Registry
 DAY = 86400
 # What Textual turns on when it takes the terminal over.
 TAKEN_OVER = b"\x1b[?1004h"
+SAYS_SOMETHING = """
+from tireg_tui.app import TiregApp
+ready, over = TiregApp.on_ready, TiregApp._start_is_over
+TiregApp.on_ready = lambda app: (app.say("look at this"), ready(app))
+TiregApp._start_is_over = lambda app: (over(app), app.write_to_terminal("\\x1b]2;start is over\\x07"))
+sys.exit(run())
+"""
 # However busy the machine is, the words are waited for.
 PATIENT = START.replace("import sys", "import sys, tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60")
 LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
@@ -89,6 +98,54 @@ def test_a_start_that_fails_gives_the_screen_back(tmp_path: Path) -> None:
         assert b"<word-02>" in terminal.received
         assert not terminal.screen.in_alternate
         assert b"\x1b[?25h" in terminal.received
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_amid_the_first_words_gives_the_screen_back(tmp_path: Path, number: int) -> None:
+    home = look_taken(words(tmp_path / "home", 150))
+    with launched(home, double.PLAIN, code=PATIENT) as terminal:
+        # A terminal that takes a part of the frame and then rests, as at the end of a slow line.
+        received = b""
+        while b"<word-00>" not in received:
+            received += os.read(terminal._handle, 256)
+        os.kill(terminal.pid, number)
+        terminal.receive(received)
+        assert terminal.pump(60, until=b"never") is False
+        assert terminal.ended
+        assert TAKEN_OVER not in terminal.received
+        assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.index(b"\x1b[?1049h")
+        assert terminal.received.rindex(b"\x1b[?2026l") > terminal.received.index(b"\x1b[?2026h")
+        assert b"\x1b[?25h" in terminal.received
+
+
+def test_what_is_typed_early_is_taken_and_not_echoed(tmp_path: Path) -> None:
+    home = look_taken(words(tmp_path / "home", 9))
+    with launched(home, double.PLAIN, code=PATIENT) as terminal:
+        assert await_that(terminal, lambda: b"\x1b[?2026l" in terminal.received)
+        assert TAKEN_OVER not in terminal.received
+        before = terminal.screen.text()
+        terminal.type("j")
+        while TAKEN_OVER not in terminal.received:
+            assert terminal.screen.text() == before
+            terminal.pump(0.02)
+        assert await_that(terminal, lambda: terminal.screen.text().count("word-01") > 2)  # the detail shows it
+
+
+def test_alt_with_a_digit_is_that_key_as_most_terminals_send_it(tmp_path: Path) -> None:
+    with launched(words(tmp_path / "home", 2), double.PLAIN) as terminal:
+        assert await_that(terminal, lambda: "2 words" in terminal.screen.text())
+        terminal.type("/w")
+        assert await_that(terminal, lambda: "type to filter" not in terminal.screen.text())
+        terminal.type("\x1b2")
+        assert await_that(terminal, lambda: "No runs yet" in terminal.screen.text())
+
+
+def test_a_message_is_not_part_of_the_look(tmp_path: Path) -> None:
+    home = words(tmp_path / "home", 3)
+    with launched(home, double.PLAIN, code=START.replace("sys.exit(run())", SAYS_SOMETHING)) as terminal:
+        assert await_that(terminal, lambda: b"start is over" in terminal.received)
+        assert "look at this" in terminal.screen.text()
+    assert not (home / "tui-look.json").exists()
 
 
 def test_a_look_is_found_where_nothing_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

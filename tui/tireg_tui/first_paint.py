@@ -6,6 +6,7 @@ meanwhile wait in the terminal and are then taken as any others.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from itertools import groupby
@@ -16,6 +17,7 @@ from tireg_tui.concept_cells import Column, cells_of, columns_within
 from tireg_tui.first_look import FirstLook, keep_look, key_of, read_look
 from tireg_tui.first_page import PAGE, FirstPage, status_text
 from tireg_tui.fitted import fitted, in_column
+from tireg_tui.silent_typing import SilentTyping
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Concept
@@ -23,14 +25,21 @@ if TYPE_CHECKING:
 ENTER_SCREEN = "\x1b[?1049h"
 """Change to the alternate screen."""
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-_ENTER, _LEAVE = f"{ENTER_SCREEN}\x1b[?25l\x1b[?7l\x1b[2J", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _PLAIN = "\x1b[m"
+_ENTER = f"{ENTER_SCREEN}\x1b[?25l\x1b[?7l\x1b[2J"
+# Right wherever the frame broke off.
+_LEAVE = f"{_PLAIN}{_END}\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 class FirstPaint:
-    """What stands on the terminal (stderr, as Textual's) before the app, and the look that it takes."""
+    """What stands on the terminal (stderr, as Textual's) before the app, and the look that it takes.
 
-    def __init__(self) -> None:
+    Args:
+        silent: ends when the app takes the terminal over.
+    """
+
+    def __init__(self, silent: SilentTyping) -> None:
+        self._silent = silent
         self._look: FirstLook | None = None
         self._key = ""
         self.query = ""
@@ -50,31 +59,34 @@ class FirstPaint:
             self._key = key_of(home, columns, rows, page.query)
             self._look = read_look(home, self._key)
             if self._look is not None and self._look.scrolls == (len(page.concepts) > self._look.rows.height):
-                # What is typed now is echoed where the cursor is: in a corner it spoils least, until the app draws.
-                # One call, which the kernel does not mix with what another thread asks the terminal.
-                os.write(
-                    stream.fileno(), f"{_BEGIN}{_ENTER}{painted(self._look, page)}{_at(columns - 1, 0)}{_END}".encode()
-                )
-                self._is_shown = True
+                text = f"{_BEGIN}{_ENTER}{painted(self._look, page)}{_END}"
+                self._is_shown = True  # from the first byte on: a signal may come between two
+                _write(stream.fileno(), text.encode())
         except OSError:  # Textual will tell of a terminal that is gone
             return
 
     def hand_over(self) -> bool:
         """The app draws from now on; whether the terminal shows its alternate screen already."""
+        self._silent.end()
+        return self._is_there_no_longer()
+
+    def _is_there_no_longer(self) -> bool:
         is_shown, self._is_shown = self._is_shown, False
         return is_shown
 
     def leave(self) -> None:
         """Give the screen back, where no app has taken it over."""
-        if self.hand_over() and sys.__stderr__ is not None:
-            sys.__stderr__.write(_LEAVE)
-            sys.__stderr__.flush()
+        if self._is_there_no_longer() and sys.__stderr__ is not None:
+            with contextlib.suppress(OSError):
+                _write(sys.__stderr__.fileno(), _LEAVE.encode())
 
-    def keep(self, home: Path, look: FirstLook) -> None:
-        """Keep how the library really looks, where that is news."""
-        if self._key and look != self._look:
-            keep_look(home, self._key, look)
-            self._look = look
+    def keep(self, home: Path, columns: int, rows: int, look: FirstLook) -> None:
+        """Keep how the library really looks on a screen of this size, where that is news."""
+        if not self._key:
+            return
+        key = key_of(home, columns, rows, self.query)  # size or settings may be others than at the start
+        if (key, look) != (self._key, self._look):
+            keep_look(home, key, look)
 
 
 def painted(look: FirstLook, page: FirstPage) -> str:
@@ -107,6 +119,12 @@ def _row(concept: Concept, columns: list[Column], width: int, styles: tuple[str,
     cells.append((" " * (width - used), False))
     runs = ((styles[is_dim], "".join(text for text, _ in run)) for is_dim, run in groupby(cells, lambda cell: cell[1]))
     return "".join(f"{style}{text}{_PLAIN}" for style, text in runs)
+
+
+def _write(terminal: int, data: bytes) -> None:
+    """Write all of it; mostly in one call, which the kernel does not mix with what another thread asks the terminal."""
+    while data:
+        data = data[os.write(terminal, data) :]
 
 
 def _at(x: int, y: int) -> str:

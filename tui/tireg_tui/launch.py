@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tireg_tui.first_paint import FirstPaint
 from tireg_tui.registry_watch import RegistryWatch
+from tireg_tui.silent_typing import SilentTyping
 from tiregistry import settings
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ def run(images: str = "") -> int:
         del os.environ["NO_COLOR"]  # by its definition an empty one asks for nothing; Textual takes it for a wish
     # Nothing that the start makes is garbage, and looking for it costs a seventh of the time to the first frame.
     gc.disable()
+    silent = SilentTyping()
     asking = _Asking(images)
     # Textual reads the terminal from its start on, so all answers must have come before.
     asking.start()
     # The second processor, and the time that SQLite needs without Python, would else be idle during the imports.
     watch = RegistryWatch(reads_first_page=True)
     watch.start()
-    paint = FirstPaint()
+    paint = FirstPaint(silent)
     try:
         # Beside the imports it would take twice as long: both need the interpreter.
         if watch.wait_opened(_FIRST_PAINT_SECONDS):
@@ -107,6 +109,7 @@ def run(images: str = "") -> int:
         if app is None:  # nobody else waits for it
             watch.join(_ENDING_SECONDS)
         asking.join()
+        silent.end()
         for number, handler in before.items():
             signal.signal(number, handler)
     code = app.return_code or 0

@@ -30,7 +30,7 @@ def keep_look(app: TiregApp) -> None:
     if paint is None or registry is None or registry.readonly or not isinstance(library, Library):
         return
     if library.query_one("#filter", Input).value == paint.query and (look := look_of(library)) is not None:
-        paint.keep(app.home, look)
+        paint.keep(app.home, *app.size, look)
 
 
 def look_of(library: Library) -> FirstLook | None:
@@ -38,7 +38,7 @@ def look_of(library: Library) -> FirstLook | None:
     table, status = library.table, library.query_one("#library-status", Static)
     if not table.has_focus or table.size.height < 2 or not status.content_size.width:
         return None
-    if table.scroll_offset.y or library.query_one(JobLine).display:
+    if table.scroll_offset.y or library.query_one(JobLine).display or library.query("Toast"):
         return None
     region, line = table.content_region, status.content_region
     rows = Box(region.x, region.y + 1, table.size.width, region.height - 1)  # below the heading

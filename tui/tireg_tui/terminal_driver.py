@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import selectors
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -18,9 +19,15 @@ from tireg_tui.terminal_replies import ReplyFilter
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
 
+# Textual takes what most terminals send for Alt with a digit for what a Mac's Option key writes with it.
+_ALT_DIGIT = re.compile(r"\x1b([0-9])")
 _IDLE_SECONDS = 0.1
 _SILENCE_SECONDS = 0.03
 """How long an Escape waits for the rest of what may be an answer; a person does not notice it."""
+
+
+def _as_kitty_says(found: re.Match[str]) -> str:
+    return f"\x1b[{ord(found[1])};3u"
 
 
 class _Forgiving:
@@ -99,7 +106,7 @@ class TerminalDriver(LinuxDriver):
                     if not data:
                         self._terminal_is_gone()
                         return
-                    typed = replies.feed(decode(data))
+                    typed = _ALT_DIGIT.sub(_as_kitty_says, replies.feed(decode(data)))
                 else:
                     typed = replies.flush()
                 for event in parser.feed(typed) if typed else ():

@@ -140,7 +140,12 @@ class Library(Place):
         if not empty and self.focused is None:
             self.set_focus(self.table)
         text = status_text(count, self.table.order, is_complete=self.table.complete, marked=len(self.table.marked))
-        self.query_one("#library-status", Static).update(text)
+        self._tell(text)
+
+    def _tell(self, text: str, *, is_trouble: bool = False) -> None:
+        line = self.query_one("#library-status", Static)
+        line.set_class(is_trouble, "-trouble")
+        line.update(text)
 
     @on(ConceptHighlighted)
     def show_detail(self, event: ConceptHighlighted) -> None:
@@ -158,7 +163,7 @@ class Library(Place):
     @on(concept_table.Failed)
     def loading_failed(self, event: concept_table.Failed) -> None:
         text = safe(f"{event.error.message} · {event.error.hint}", limit=400)
-        self.query_one("#library-status", Static).update(text)
+        self._tell(text, is_trouble=True)
         self.query_one("#library-empty", Static).update(text)  # seen where the last filter matched nothing
 
     @on(ConceptChosen)

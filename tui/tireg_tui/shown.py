@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiregistry.concepts import RunStatus
@@ -61,7 +62,7 @@ def bar(done: int, total: int, width: int) -> str:
     return "━" * filled + "─" * (width - filled)
 
 
-def curve(values: list[float], width: int) -> str:
+def curve(values: Sequence[float], width: int) -> str:
     """A line of blocks that shows the course of `values`, smoothed to `width` columns."""
     if not values or width < 1:
         return ""

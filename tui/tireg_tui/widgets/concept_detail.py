@@ -15,6 +15,7 @@ from tireg_tui import shown
 from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_file
 from tireg_tui.widgets.captioned import Captioned
 from tireg_tui.widgets.fields import Fields
+from tireg_tui.widgets.loss_curve import LossCurve
 from tiregistry.errors import NotFound, TiregError
 from tiregistry.text import safe
 
@@ -78,7 +79,7 @@ class ConceptDetail(Vertical):
             facts = VerticalScroll(
                 Static("", id="detail-title", markup=False),
                 Fields(id="detail-fields"),
-                Static("", id="detail-loss", markup=False),
+                LossCurve(id="detail-loss"),
                 Static("", id="detail-notes", markup=False),
                 id="detail-facts",
                 can_focus=False,
@@ -119,12 +120,7 @@ class ConceptDetail(Vertical):
             facts["versions"] = "none yet"
         facts |= {"tags": " ".join(concept.tags), "licence": concept.licence, "changed": shown.ago(concept.updated_at)}
         self.query_one("#detail-fields", Fields).show(facts)
-        width = max(8, self.query_one("#detail-facts").content_size.width - 18)
-        loss = ""
-        if looked.losses:
-            tail = looked.losses[-max(1, len(looked.losses) // 10) :]
-            loss = f"loss  {shown.curve(looked.losses, min(40, width))}  {sum(tail) / len(tail):.4f}"
-        self.query_one("#detail-loss", Static).update(loss)
+        self.query_one(LossCurve).losses = tuple(looked.losses)
         notes = "\n\n".join(part for part in (concept.description, concept.notes) if part)
         self.query_one("#detail-notes", Static).update(safe(notes, multiline=True))
 
@@ -134,5 +130,5 @@ class ConceptDetail(Vertical):
         picture.show(None)
         self.query_one("#detail-title", Static).update(safe(text))
         self.query_one("#detail-fields", Fields).show({})
-        for name in ("#detail-loss", "#detail-notes"):
-            self.query_one(name, Static).update("")
+        self.query_one(LossCurve).losses = ()
+        self.query_one("#detail-notes", Static).update("")

@@ -177,10 +177,10 @@ def _to_rgb(picture: Image, notes: list[str]) -> Image:
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         import numpy as np
 
-        values = np.asarray(picture, dtype=np.float32)
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
         low, high = (0.0, 65535.0) if picture.mode != "F" else (float(values.min()), float(values.max()))
         scaled = (values - low) / max(high - low, 1e-12) * 255.0
-        notes.append("16-bit values scaled to 8")
+        notes.append(f"{'floating-point' if picture.mode == 'F' else '16-bit'} values scaled to 8 bits")
         return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         notes.append(f"{picture.mode} converted to RGB")

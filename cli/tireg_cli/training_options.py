@@ -71,7 +71,10 @@ def request_for(
     for note in found.used:
         hint(named + note)
     if len(found.pictures) == 1:
-        warn("one picture teaches the picture as much as the thing; 3 to 5 with different surroundings work better")
+        warn(
+            f"{named}one picture teaches the picture as much as the thing; "
+            "3 to 5 with different surroundings work better"
+        )
     return TrainingRequest(
         name,
         found.pictures,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import Damaged
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     import torch
@@ -80,5 +81,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             return Checkpoint(int(metadata["step"]), state, losses, threads, seconds)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise Damaged(
-            f"the checkpoint {path.name} cannot be read: {error}", "remove it to start the run from its beginning"
+            f"the checkpoint of run {path.parent.name} cannot be read: {safe(error, limit=200)}",
+            f"remove {safe(path)} to start the run from its beginning",
         ) from None

@@ -145,21 +145,24 @@ def _check_together(config: TrainingConfig) -> None:
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
-    text = str(hint)
+    text, wanted = str(hint), "text"
     if value is None:
         allowed = type(None) in get_args(hint)
     elif "tuple" in text:
-        allowed = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+        allowed, wanted = (
+            isinstance(value, tuple) and all(isinstance(item, str) for item in value),
+            'a list: ["…", "…"]',
+        )
     elif hint is bool:
-        allowed = isinstance(value, bool)
+        allowed, wanted = isinstance(value, bool), "true or false"
     elif float in (hint, *get_args(hint)):
-        allowed = isinstance(value, (int, float)) and not isinstance(value, bool)
+        allowed, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), "a number"
     elif int in (hint, *get_args(hint)):
-        allowed = isinstance(value, int) and not isinstance(value, bool)
+        allowed, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     else:
         allowed = isinstance(value, str)
     if not allowed:
-        raise InvalidConfig(f"{name} cannot be {value!r}", "see docs/training.md for what it can be")
+        raise InvalidConfig(f"{name} cannot be {value!r}", f"it is {wanted}; docs/training.md explains it")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

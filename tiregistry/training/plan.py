@@ -23,7 +23,7 @@ class PlannedConcept:
 
     Attributes:
         captions: folder of text files; None looks beside the pictures.
-        masks: folder of masks, or None.
+        masks: folder of masks, or None; `alpha` in the plan means the pictures' transparency.
     """
 
     name: str
@@ -59,7 +59,9 @@ def read_plan(path: Path) -> Plan:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileMissing(f"{safe(path)} does not exist", "docs/training.md shows a plan") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InvalidConfig(f"{name} cannot be read: {error.strerror}", "give a TOML file") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidConfig(f"{name} is not valid TOML: {safe(error, limit=200)}", "correct the file") from None
     _known(raw, _TOP, name)
     tables = raw.get("concepts")
@@ -84,14 +86,16 @@ def _concept(table: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, 
     images = [images] if isinstance(images, str) else images
     if not isinstance(images, list) or not images or not all(isinstance(item, str) for item in images):
         raise InvalidConfig(f"{concept} in {plan} names no images", 'add images = ["folder"]')
+    captions, masks = _text(table, "captions", plan), _text(table, "masks", plan)
     settings = {_long(key): value for key, value in shared.items()}
     settings |= {_long(key): value for key, value in table.items() if key not in _CONCEPT - {"type", "init"}}
+    if masks == "alpha":  # as `--mask alpha`
+        settings, masks = settings | {"use_alpha": True}, ""
     try:
         config = TrainingConfig.from_mapping(settings)
         refuse_unread(table, config)
     except InvalidConfig as error:
         raise InvalidConfig(f"{concept} in {plan}: {error.message}", error.hint) from None
-    captions, masks = _text(table, "captions", plan), _text(table, "masks", plan)
     return PlannedConcept(
         concept,
         [_path(folder, image) for image in images],

@@ -113,6 +113,11 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
             )
     if request.masks:
         config = replace(config, masks=tuple("" if m is None else m.digest for m in request.masks))
+    elif config.masks:
+        raise InvalidConfig(
+            "masks cannot be set, it is filled in from the masks themselves",
+            "use --mask FOLDER, or masks = FOLDER of a plan's concept",
+        )
     initial = _initializer_version(registry, config.initializer)
     if initial is not None:
         config = replace(config, initializer=initial.digest)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tireg_cli import forms
 from tireg_cli.interrupts import polite_stop
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
@@ -153,7 +154,6 @@ def _check_usage(name: str, images: tuple[Path, ...], each: bool, plan: Path | N
 
 
 def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
-    from tireg_cli import forms
     from tiregistry.bases.device_facts import look_at_device
     from tiregistry.training.base_check import check_base
     from tiregistry.training.estimate import Estimate, estimate_pass, estimate_training
@@ -252,7 +252,7 @@ def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
     for version, event in zip(versions, finished, strict=True):
         if event.reason == "interrupted":
             hint(
-                f"stopped after {event.step} steps; what was learned is {version.reference}"
+                f"stopped after {forms.count(event.step, 'step')}; what was learned is {version.reference}"
                 f" · tireg runs resume {event.run_id} goes on"
             )
     if any(event.reason == "interrupted" for event in finished):
@@ -260,7 +260,7 @@ def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
     version, event = versions[-1], finished[-1]
     base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
     hint(
-        f"{event.step} steps in {event.seconds:.0f} s"
+        f"{forms.count(event.step, 'step')} in {event.seconds:.0f} s"
         f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
     )
     return 0

@@ -67,6 +67,12 @@ def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
         gather([folder], masks=masks)
 
 
+def test_a_plan_may_take_transparency_as_mask(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("[[concepts]]\nname = 'a'\nimages = 'x'\nmasks = 'alpha'", encoding="utf-8")
+    (concept,) = read_plan(tmp_path / "plan.toml").concepts
+    assert (concept.config.use_alpha, concept.masks) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

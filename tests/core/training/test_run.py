@@ -238,6 +238,7 @@ def test_quick_starts_in_clip_space(registry: Any, request_for: Build, tiny: Cal
         ({"placeholder_token": "pot"}, InvalidInput, "angle brackets"),
         ({"placeholder_token": "<"}, InvalidInput, "placeholder"),
         ({"pictures": []}, InvalidInput, "no pictures"),
+        ({"config": TrainingConfig(masks=("x", "", ""))}, InvalidConfig, "masks cannot be set"),
         ({"captions": ["one"]}, InvalidInput, "1 captions for 3 pictures"),
         (
             {"captions": ["", "<pot> <pot>", ""]},

@@ -17,7 +17,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
-from textual.widgets import DataTable, Input, Label, Static
+from textual.widgets import DataTable, Input, Label, Select, Static
 
 from tireg_tui import shown
 from tireg_tui.jobs import Job
@@ -224,7 +224,7 @@ class Compose(Place):
     def _say_doing(self, what: str) -> None:
         """Say what is being done, and how it is stopped from where one is."""
         self._doing = what
-        keys = "Esc leaves the field, then stops" if isinstance(self.focused, Input) else "Esc stops"
+        keys = "Esc leaves the field, then stops" if isinstance(self.focused, Input | Select) else "Esc stops"
         self.query_one("#compose-line", Static).update(f"{what} · {keys}")
 
     @on(DescendantFocus)
@@ -252,7 +252,7 @@ class Compose(Place):
 
     def action_leave(self) -> None:
         """Leave the field; else stop what is being made; else go back to the library."""
-        if isinstance(self.focused, Input):
+        if isinstance(self.focused, Input | Select):
             self.set_focus(self.strip)
         elif self._job is not None:
             self._stop()

@@ -166,6 +166,13 @@ def test_escape_goes_back_one_thing_at_a_time(home: Path) -> None:
         await pilot.press("escape")
         await settle(pilot)
         assert len(screen.strip.query(Captioned)) == 4
+        await pilot.click(list(screen.strip.query(Captioned))[2])
+        await settle(pilot)
+        assert screen.strip.index == 2
+        for at, shown in ((2, 1), (0, 4)):  # the one that is taken already becomes large, and small again
+            await pilot.click(list(screen.strip.query(Captioned))[at])
+            await settle(pilot)
+            assert len(screen.strip.query(Captioned)) == shown
         await pilot.press("escape")
         await settle(pilot)
         assert pilot.app.screen is not screen

@@ -23,7 +23,7 @@ SMALL = (16, 8)
 
 
 class PictureStrip(Widget, can_focus=True):
-    """As many pictures as fit, in rows; the arrows move among them."""
+    """As many pictures as fit, in rows; the arrows and clicks move among them, a click on the current one zooms."""
 
     DEFAULT_CSS = """
     PictureStrip { height: 1fr; layout: vertical; }
@@ -60,6 +60,7 @@ class PictureStrip(Widget, can_focus=True):
         self._each = each
         self.sources: list[PictureSource] = []
         self.index = 0
+        self._first = 0
         self._follow = follow
         self._per_page = 1
         self._columns = 1
@@ -84,6 +85,21 @@ class PictureStrip(Widget, can_focus=True):
 
     async def on_resize(self, event: events.Resize) -> None:
         await self._lay_out()
+
+    async def on_click(self, event: events.Click) -> None:
+        """Take the picture that was clicked; the one that is taken already becomes large, and small again."""
+        way = event.widget.ancestors_with_self if event.widget is not None else []
+        shown = list(self.query(Captioned))
+        clicked = next((shown.index(widget) for widget in way if widget in shown), None)
+        if clicked is None:
+            return
+        step = 2 if self.pairs else 1
+        wanted = self._first + clicked
+        if self._single or wanted // step == self.index // step:
+            await self.action_zoom()
+        else:
+            self.index = wanted - wanted % step
+            await self._lay_out()
 
     async def action_move(self, by: int) -> None:
         """Move the cursor."""
@@ -145,8 +161,8 @@ class PictureStrip(Widget, can_focus=True):
             captions = [Captioned() for _ in range(per_page if sources else 0)]
             await row.mount_all(captions)
         step = 2 if self.pairs else 1
-        first = max(0, min(self.index // per_page * per_page, len(sources) - per_page))
-        for at, captioned in enumerate(captions, first):
+        self._first = max(0, min(self.index // per_page * per_page, len(sources) - per_page))
+        for at, captioned in enumerate(captions, self._first):
             captioned.show(sources[at])
             captioned.set_class(at // step == self.index // step and len(captions) > step, "-current")
         text = f"{self.index // step + 1} of {len(sources) // step} · ← →" if len(sources) > per_page else ""

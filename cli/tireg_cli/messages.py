@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -18,21 +20,39 @@ def color_allowed(stream: object) -> bool:
     return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+_write: Callable[[str], None] = _to_stderr
+
+
+@contextmanager
+def lines_through(write: Callable[[str], None]) -> Iterator[None]:
+    """Within the block talk is written by `write`, because something live is being drawn on the terminal."""
+    global _write
+    before, _write = _write, write
+    try:
+        yield
+    finally:
+        _write = before
+
+
 def say(text: str) -> None:
     """One line of talk on stderr; never part of the data."""
-    click.echo(safe(text, limit=4000), err=True)
+    _write(safe(text, limit=4000))
 
 
 def hint(text: str) -> None:
     """A next step, dimmed where the terminal can."""
     line = safe(text, limit=4000)
-    click.echo(click.style(line, dim=True) if color_allowed(sys.stderr) else line, err=True)
+    _write(click.style(line, dim=True) if color_allowed(sys.stderr) else line)
 
 
 def warn(text: str) -> None:
     """Something the user should know but that does not stop the work."""
     label = click.style("warning:", fg="yellow") if color_allowed(sys.stderr) else "warning:"
-    click.echo(f"{label} {safe(text, limit=4000)}", err=True)
+    _write(f"{label} {safe(text, limit=4000)}")
 
 
 def fail(error: BaseException) -> int:

@@ -6,13 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
-from tireg_cli.messages import color_allowed, hint, say, warn
+from tireg_cli.messages import color_allowed, hint, lines_through, say, warn
+from tireg_cli.output import fit
 from tiregistry.errors import Interrupted
 from tiregistry.text import safe
 from tiregistry.training.events import (
@@ -134,6 +136,7 @@ class TrainingProgress:
         self._watching = watching
         self._courses: dict[str, Course] = {}
         self._live: Any = None
+        self._bars = ExitStack()
         self._next_line = 0.0
 
     def __enter__(self) -> TrainingProgress:
@@ -142,8 +145,7 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._bars.close()
 
     def running(self) -> list[Course]:
         """The words that have begun and not ended."""
@@ -201,13 +203,19 @@ class TrainingProgress:
         if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return
         if self._live is None:
-            self._live = _bars()
-            self._live.start()
+            self._live = self._bars.enter_context(_bars())
+            self._bars.enter_context(lines_through(self._above))
         course = self._courses[event.run_id]
         course.task = self._live.add_task("", total=course.last, completed=course.first, loss="", rate="")
         if len(self._courses) > 1:
             for each in self._courses.values():
                 self._live.update(each.task, description=safe(each.name))
+
+    def _above(self, line: str) -> None:
+        """Write a line above the bars."""
+        from rich.text import Text
+
+        self._live.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def _step(self, run_id: str) -> None:
         course = self._courses.get(run_id)
@@ -218,7 +226,7 @@ class TrainingProgress:
                 course.task,
                 total=course.last,
                 completed=course.step,
-                loss=f"{course.loss:.4f}",
+                loss=f"mean loss {course.loss:.4f}",
                 rate=_pace(course.rate),
             )
             return
@@ -236,16 +244,35 @@ class TrainingProgress:
 def _bars() -> Any:
     """A bar for each word; rich costs 42 ms to import, which only matters to commands that do not train."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, no_color=not color_allowed(sys.stderr))
+
+    class Wide(ProgressColumn):
+        """A column that is empty where the terminal has not so many cells."""
+
+        def __init__(self, column: ProgressColumn, cells: int) -> None:
+            super().__init__(column.get_table_column())
+            self._column, self._cells = column, cells
+
+        def render(self, task: Task) -> Any:
+            return self._column(task) if console.width >= self._cells else Text("")
+
+    class Name(ProgressColumn):
+        """The word, cut where it would leave too little room for its steps."""
+
+        def render(self, task: Task) -> Any:
+            return Text(fit(task.description, max(4, console.width // 3)))
 
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
+        Name(),
+        Wide(BarColumn(bar_width=None), 64),
         TextColumn("{task.completed}/{task.total}"),
-        TextColumn("mean loss {task.fields[loss]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True, no_color=not color_allowed(sys.stderr)),
+        Wide(TextColumn("{task.fields[loss]}"), 50),
+        Wide(TextColumn("{task.fields[rate]}"), 64),
+        Wide(TimeRemainingColumn(compact=True), 28),
+        console=console,
         transient=True,
     )
 

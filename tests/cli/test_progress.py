@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tireg_cli.interrupts import StopRequest
-from tireg_cli.messages import fail
+from tireg_cli.messages import fail, hint, lines_through, say, warn
 from tireg_cli.progress import TrainingProgress, follow_all
 from tiregistry.errors import Interrupted
 from tiregistry.training.events import CheckpointSaved, Event, Finished, Started, StepDone
@@ -88,6 +88,19 @@ def test_a_second_ctrl_c_says_how_to_go_on(
     capsys.readouterr()
     assert fail(caught.value) == 130
     assert capsys.readouterr().err == f"tireg: {said}\n"
+
+
+def test_lines_go_above_the_bars_while_they_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    with lines_through(lines.append):
+        say("one")
+        hint("two\x1b[2J")
+        warn("three")
+    say("four")
+    assert lines[0] == "one"
+    assert "\x1b" not in lines[1]
+    assert lines[2] == "warning: three"
+    assert capsys.readouterr().err == "four\n"
 
 
 def test_results_come_in_the_order_of_the_request(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,30 @@ def select(
     column = sort.removeprefix("-")
     if column not in SORTS:
         raise InvalidInput(f"cannot sort by {column!r}", f"sort by one of: {', '.join(SORTS)}")
+    where, values = _matching(query, fits, trashed)
+    order = ", ".join(map(_reversed, SORTS[column]) if sort.startswith("-") else SORTS[column])
+    values += [-1 if limit is None else max(0, limit), max(0, offset)]
+    with db.read():
+        # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
+        # the join with the latest version out where no condition asks for it.
+        page = db.rows(f"SELECT c.id {_FROM} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", *values)
+        ids = [row["id"] for row in page]
+        found: dict[int, Row] = {}
+        for portion in _portions(ids):
+            rows = db.rows(f"{_SELECT} WHERE c.id IN ({','.join('?' * len(portion))})", *portion)
+            found.update((row["id"], row) for row in rows)
+        return _with_labels(db, [found[concept_id] for concept_id in ids])
+
+
+def count(db: Database, query: str = "", *, fits: Fingerprint | None = None, trashed: bool = False) -> int:
+    """How many concepts match. See `Registry.count_concepts`."""
+    where, values = _matching(query, fits, trashed)
+    with db.read():
+        return int(db.rows(f"SELECT count(*) AS number {_FROM} WHERE {where}", *values)[0]["number"])
+
+
+def _matching(query: str, fits: Fingerprint | None, trashed: bool) -> tuple[str, list[Any]]:
+    """The condition that concepts must meet, and its values."""
     where, values = conditions(Query.parse(query))
     where.append("c.deleted_at IS NOT NULL" if trashed else "c.deleted_at IS NULL")
     if fits is not None:
@@ -123,18 +147,7 @@ def select(
             "AND f.base_token_embedding = ? AND f.base_token_embedding <> '')"
         )
         values.append(fits.token_embedding)
-    order = ", ".join(map(_reversed, SORTS[column]) if sort.startswith("-") else SORTS[column])
-    values += [-1 if limit is None else max(0, limit), max(0, offset)]
-    with db.read():
-        # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
-        # the join with the latest version out where no condition asks for it.
-        page = db.rows(f"SELECT c.id {_FROM} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?", *values)
-        ids = [row["id"] for row in page]
-        found: dict[int, Row] = {}
-        for portion in _portions(ids):
-            rows = db.rows(f"{_SELECT} WHERE c.id IN ({','.join('?' * len(portion))})", *portion)
-            found.update((row["id"], row) for row in rows)
-        return _with_labels(db, [found[concept_id] for concept_id in ids])
+    return " AND ".join(where), values
 
 
 def _reversed(term: str) -> str:

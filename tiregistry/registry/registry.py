@@ -66,6 +66,14 @@ class Registry(Ledger, Upkeep):
         )
         return [RegisteredConcept.bind(self, **fields) for fields in found]
 
+    def count_concepts(self, query: str = "", *, fits: Fingerprint | None = None, trashed: bool = False) -> int:
+        """How many concepts match, whatever page of them is asked for; see `concepts`.
+
+        Raises:
+            InvalidInput: a `since:` that is no date.
+        """
+        return catalogue.count(self.database, query, fits=fits, trashed=trashed)
+
     def concept(self, name: str) -> RegisteredConcept:
         """One concept by its name, a former name, or its placeholder token.
 

@@ -28,12 +28,14 @@ class FirstPage:
     """The first words that match a filter, in an order.
 
     Attributes:
+        total: how many match.
         keep: name of the concept that the cursor was on; perhaps none of these, or empty.
     """
 
     query: str
     order: str
     concepts: Sequence[Concept]
+    total: int
     keep: str = ""
 
     @property
@@ -58,11 +60,20 @@ def read_first_page(registry: Registry) -> FirstPage | None:
     if remembered.text("place", "library") != "library":
         return None
     query, order = remembered.text("filter"), remembered_order(remembered)
-    found = registry.concepts(query, sort=order, limit=PAGE)
-    return FirstPage(query, order, found, remembered.text("concept"))
+    return read_page(registry, query, order, PAGE, remembered.text("concept"))
 
 
-def status_text(count: int, order: str, *, is_complete: bool, marked: int = 0) -> str:
+def read_page(registry: Registry, query: str, order: str, limit: int, keep: str = "") -> FirstPage:
+    """The first `limit` words that match a filter.
+
+    Raises:
+        TiregError: the registry cannot be read.
+    """
+    found = registry.concepts(query, sort=order, limit=limit)
+    total = len(found) if len(found) < limit else registry.count_concepts(query)
+    return FirstPage(query, order, found, total, keep)
+
+
+def status_text(total: int, order: str, marked: int = 0) -> str:
     """The line below the words: how many there are, in which order, how many of them are marked."""
-    number = shown.count(count, "word") if is_complete else f"the first {count:,} words"
-    return f"{number} · {SORTS[order]}" + (f" · {marked} marked" if marked else "")
+    return f"{shown.count(total, 'word')} · {SORTS[order]}" + (f" · {marked} marked" if marked else "")

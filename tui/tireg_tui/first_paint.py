@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tireg_tui.concept_cells import Column, cells_of, columns_within
 from tireg_tui.first_look import FirstLook, keep_look, key_of, read_look
-from tireg_tui.first_page import PAGE, FirstPage, status_text
+from tireg_tui.first_page import FirstPage, status_text
 from tireg_tui.fitted import fitted, in_column
 from tireg_tui.silent_typing import SilentTyping
 
@@ -103,7 +103,7 @@ def painted(look: FirstLook, page: FirstPage) -> str:
             parts.append(_row(page.concepts[top + line], columns, box.width, styles))
         else:
             parts.append(f"{plain}{' ' * box.width}{_PLAIN}")
-    told = status_text(len(page.concepts), page.order, is_complete=len(page.concepts) < PAGE)
+    told = status_text(page.total, page.order)
     parts.append(f"{_at(look.status.x, look.status.y)}{status}{fitted(told, look.status.width)}{_PLAIN}")
     # A scroll bar lies over the rows.
     parts += (f"{_at(piece.x, piece.y)}{piece.paint}{_PLAIN}" for piece in look.pieces)

@@ -78,6 +78,12 @@ def test_any_text_is_a_safe_query(words: Registry, query: str) -> None:
         assert ":" in query  # a filter with a value that means nothing
 
 
+@pytest.mark.parametrize("query", ["", "type:style", "garden", "nothing of the kind"])
+def test_a_count_is_that_of_all_pages(words: Registry, query: str) -> None:
+    assert words.count_concepts(query) == len(words.concepts(query))
+    assert words.count_concepts(query, trashed=True) == len(words.concepts(query, trashed=True))
+
+
 def test_orders_are_stable_and_pages_add_up(words: Registry) -> None:
     for sort in ("name", "-name", "updated", "-updated", "created", "versions", "-versions"):
         whole = [concept.name for concept in words.concepts(sort=sort)]
@@ -85,7 +91,7 @@ def test_orders_are_stable_and_pages_add_up(words: Registry) -> None:
             concept.name for start in range(0, 6, 2) for concept in words.concepts(sort=sort, limit=2, offset=start)
         ]
         assert whole == paged, sort
-        assert len(whole) == 4
+        assert len(whole) == words.count_concepts() == 4
     assert [c.name for c in words.concepts(sort="-name")] == [c.name for c in reversed(words.concepts())]
     with pytest.raises(InvalidInput, match="cannot sort"):
         words.concepts(sort="colour; DROP TABLE concepts")

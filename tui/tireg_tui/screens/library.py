@@ -139,7 +139,7 @@ class Library(Place):
         self.table.display = not empty
         if not empty and self.focused is None:
             self.set_focus(self.table)
-        text = status_text(count, self.table.order, is_complete=self.table.complete, marked=len(self.table.marked))
+        text = status_text(self.table.total, self.table.order, len(self.table.marked))
         self._tell(text)
 
     def _tell(self, text: str, *, is_trouble: bool = False) -> None:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tireg_tui.concept_cells import Column, cells_of, columns_within
-from tireg_tui.first_page import PAGE, FirstPage
+from tireg_tui.first_page import PAGE, FirstPage, read_page
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted
 from tireg_tui.widgets.row_list import RowList
 from tiregistry.errors import TiregError
@@ -44,6 +44,8 @@ class ConceptTable(RowList):
         self.marked: set[str] = set()
         self._names: list[str] = []
         self._concepts: list[Concept] = []
+        self.total = 0
+        """How many concepts match."""
         self.complete = True
         """There are no rows but those that are loaded."""
         self._fitted_to = -1
@@ -86,25 +88,25 @@ class ConceptTable(RowList):
         """Show the concepts that match, with the cursor on `keep` (default: where it is)."""
         limit = PAGE if query != self.concept_query else max(PAGE, len(self._names))
         try:
-            found = await asyncio.to_thread(registry.concepts, query, sort=self.order, limit=limit)
+            page = await asyncio.to_thread(read_page, registry, query, self.order, limit)
         except TiregError as error:
             self.post_message(Failed(error))
             return
         # Where the cursor is now: it may have been moved while the words were read.
-        self._show(query, found, limit, keep or self.current)
+        self._show(page, keep or self.current)
 
     def show_first(self, page: FirstPage, *, keep: str = "") -> None:
         """Show what was read already, with the cursor on `keep`."""
-        self._show(page.query, page.concepts, PAGE, keep)
+        self._show(page, keep)
 
-    def _show(self, query: str, found: Sequence[Concept], limit: int, wanted: str) -> None:
-        names = [concept.name for concept in found]
-        if wanted not in names and query == self.concept_query:  # it was removed
+    def _show(self, page: FirstPage, wanted: str) -> None:
+        names = [concept.name for concept in page.concepts]
+        if wanted not in names and page.query == self.concept_query:  # it was removed
             wanted = self._nearest(set(names))
-        self.concept_query = query
-        self._names, self._concepts = names, list(found)
+        self.concept_query, self.total = page.query, page.total
+        self._names, self._concepts = names, list(page.concepts)
         self.rows_changed(names.index(wanted) if wanted in names else 0)
-        self.complete = len(found) < limit
+        self.complete = len(names) >= page.total
         self.marked &= set(names) | (set() if self.complete else self.marked)
         self.post_message(self.Shown())
         self.post_message(ConceptHighlighted(self.current))

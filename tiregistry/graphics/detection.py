@@ -71,9 +71,10 @@ def detect(
         facts["outside tmux"] = outer.name or "unknown"
     name = (outer or here).name
     in_tmux = outer is not None
+    typed = here.typed + (outer.typed if outer is not None else b"")
     if wanted is not None:
         protocol, reason = _possible(wanted, f"asked for by {source}", in_tmux, in_ui and "NO_COLOR" in environment)
-        return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts)
+        return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, typed=typed)
     protocol, reason = choose(here, outer, colors != "none")
     if protocol == "halfblocks" and not answered:
         reason = "the terminal did not answer in time"
@@ -81,7 +82,7 @@ def detect(
         colors = "truecolor"
     # Inside tmux two terminals answer on one line; tmux itself is near, and is not awaited for longer.
     awaited = None if answered or in_tmux else here
-    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, awaited)
+    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, awaited, typed)
 
 
 def decide_again(

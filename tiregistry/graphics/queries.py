@@ -24,6 +24,7 @@ REPLY = re.compile(
 """Any one answer to the questions above."""
 # Answers are short; a terminal that sends something else for ever is not collected.
 _LONGEST_ANSWER = 1024
+_MOST_TYPED = 4096
 
 
 @dataclass(slots=True)
@@ -37,12 +38,14 @@ class Answers:
     cell: tuple[int, int] | None = None
     attributes_seen: int = 0
     """How many answers to DA1 have come."""
+    _other: bytes = field(default=b"", init=False, repr=False, compare=False)
     _rest: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def read(self, data: bytes) -> None:
         """Take in what the terminal sent, in pieces of any length; what has only begun waits for its rest."""
         data, end = self._rest + data, 0
         for match in REPLY.finditer(data):
+            self._other += data[end : match.start()]
             end = match.end()
             if match["attributes"] is not None:
                 self.attributes_seen += 1
@@ -57,7 +60,13 @@ class Answers:
                     self.kitty_placeholders = accepted
             elif 0 < int(match["width"]) < 200 and 0 < int(match["height"]) < 400:
                 self.cell = (int(match["width"]), int(match["height"]))
+        self._other = self._other[-_MOST_TYPED:]
         self._rest = data[end:][-_LONGEST_ANSWER:]
+
+    @property
+    def typed(self) -> bytes:
+        """What came and is no answer, or not a whole one: keys that were pressed meanwhile."""
+        return self._other + self._rest
 
     @property
     def brand(self) -> str:

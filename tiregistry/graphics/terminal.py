@@ -43,6 +43,7 @@ class Terminal:
         facts: each thing that was found out, for `tireg doctor`.
         awaited: what a terminal that has not said all in time had said by then, for who reads on; None where nothing
             that it may still say changes the choice.
+        typed: keys that were pressed while it was asked, for who reads keys from now on.
     """
 
     protocol: Protocol
@@ -54,6 +55,7 @@ class Terminal:
     answered: bool = True
     facts: Mapping[str, str] = field(default_factory=dict)
     awaited: Answers | None = field(default=None, compare=False)
+    typed: bytes = field(default=b"", compare=False)
 
     @property
     def has_pixels(self) -> bool:

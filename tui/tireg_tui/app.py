@@ -129,6 +129,9 @@ class TiregApp(PaintedApp):
         self.threads = Threads()
         """Who does what `asyncio.to_thread` is asked for."""
         self.jobs = Jobs()
+        # Enter, before the terminal was told to hand over keys as they are.
+        self.typed_early = self.pixels.terminal.typed.replace(b"\n", b"\r")
+        """Keys that were pressed while the terminal was asked; empty once they were taken."""
         self.first_paint = paint
         """What stood on the terminal before the app; None where nothing could."""
         self.home = home or settings.home()

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tireg_tui.first_look import Box, FirstLook, Piece
+from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
 from tireg_tui.widgets.job_line import JobLine
@@ -45,9 +46,12 @@ def look_of(library: Library) -> FirstLook | None:
     # Where the rows are drawn, and the part of it that no scroll bar lies over.
     seen = Box(rows.x, rows.y, table.scrollable_content_region.width, rows.height)
     told = Box(line.x, line.y, line.width, 1)
+    bar = library.query_one(TopBar)
+    asked = Box(bar.asked.start, bar.region.y, len(bar.asked), 1)
+    unasked = Piece(asked.x, asked.y, f"{_codes(bar, bar.rich_style)}{' ' * asked.width}")
     beside, blank = _detail(library.query_one(ConceptDetail))
     return FirstLook(
-        (*_around(library, [seen, told, *beside]), *blank),
+        (*_around(library, [seen, told, asked, *beside]), unasked, *blank),
         rows,
         told,
         table.row_count > rows.height,

@@ -94,11 +94,15 @@ class TerminalDriver(LinuxDriver):
         parser = XTermParser(self._debug)
         replies = ReplyFilter(lambda reply: self.send_message(TerminalSaid(reply)))
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        app = cast("TiregApp", self._app)
+        early, app.typed_early = app.typed_early, b""
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 typed = ""
-                if selector.select(_SILENCE_SECONDS if replies.holds else _IDLE_SECONDS):
+                if early:
+                    typed, early = replies.feed(decode(early)), b""
+                elif selector.select(_SILENCE_SECONDS if replies.holds else _IDLE_SECONDS):
                     try:
                         data = os.read(self.fileno, 4096)
                     except OSError:
@@ -106,9 +110,10 @@ class TerminalDriver(LinuxDriver):
                     if not data:
                         self._terminal_is_gone()
                         return
-                    typed = _ALT_DIGIT.sub(_as_kitty_says, replies.feed(decode(data)))
+                    typed = replies.feed(decode(data))
                 else:
                     typed = replies.flush()
+                typed = _ALT_DIGIT.sub(_as_kitty_says, typed)
                 for event in parser.feed(typed) if typed else ():
                     self.process_message(event)
                 for event in parser.tick():

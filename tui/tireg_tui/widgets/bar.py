@@ -14,6 +14,7 @@ from tireg_tui.places import PLACES
 from tireg_tui.themes import ink
 from tiregistry.text import safe
 
+_PICTURES = "pictures: "
 _WARNINGS = ("read-only", "disk full")
 
 
@@ -35,6 +36,8 @@ class TopBar(Widget):
         super().__init__()
         self.here = here
         self._spans: list[tuple[int, int, str]] = []
+        self.asked = range(0)
+        """The cells that tell what the terminal has answered."""
 
     def on_mount(self) -> None:
         if isinstance(self.app, PaintedApp):
@@ -42,7 +45,7 @@ class TopBar(Widget):
 
     def render(self) -> Text:
         line = Text(no_wrap=True)
-        self._spans = []
+        self._spans, self.asked = [], range(0)
         here = ink(self.app, "block-cursor-foreground", on="block-cursor-background", bold=True)
         parts = self.status()
         warned = sum(cell_len(part) + 1 for part in parts[:1] if part in _WARNINGS)
@@ -57,6 +60,8 @@ class TopBar(Widget):
             parts.pop()
         status = " · ".join(parts)
         line.append(" " * (room - cell_len(status) + 1) + status)
+        if parts and parts[-1].startswith(_PICTURES):
+            self.asked = range(line.cell_len - cell_len(parts[-1]), line.cell_len)
         return line
 
     @staticmethod
@@ -76,7 +81,7 @@ class TopBar(Widget):
         if not isinstance(app, TiregApp) or app.registry is None:
             return []
         parts = [_WARNINGS[app.registry.is_full]] if app.registry.readonly else []
-        return [*parts, safe(shown.place(app.registry.home)), f"pictures: {app.pixels.terminal.protocol}"]
+        return [*parts, safe(shown.place(app.registry.home)), f"{_PICTURES}{app.pixels.terminal.protocol}"]
 
     def on_click(self, event: events.Click) -> None:
         for start, end, place in self._spans:

@@ -24,5 +24,5 @@ class LossCurve(Widget):
     def render(self) -> str:
         tail = self.losses[-max(1, len(self.losses) // 10) :]
         end = f"  {sum(tail) / max(1, len(tail)):.4f}"
-        width = max(_NARROWEST, min(_WIDEST, self.content_size.width - len("loss  ") - len(end)))
-        return f"loss  {shown.curve(self.losses, width)}{end}"
+        width = max(_NARROWEST, min(_WIDEST, self.content_size.width - len("mean loss  ") - len(end)))
+        return f"mean loss  {shown.curve(self.losses, width)}{end}"

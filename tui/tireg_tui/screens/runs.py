@@ -42,7 +42,7 @@ class RunsTable(FittingTable):
         Column("status", "Run"),
         Column("concept", "Word", shortened=True),
         Column("steps", "Steps", 1),
-        Column("loss", "Last loss", 2),
+        Column("loss", "Loss", 2),
         Column("when", "When", 3),
     )
 

@@ -209,14 +209,8 @@ def told_settings(registry: Registry, training: Mapping[str, Any] | None) -> dic
     told = dict(training or {})
     start = told.get("initializer")
     if isinstance(start, str) and start.startswith("sha256:"):
-        told["initializer"] = version_name(registry, start)
+        told["initializer"] = registry.reference_of(start)
     return told
-
-
-def version_name(registry: Registry, digest: str) -> str:
-    """`gnome@1` for a version's digest, of one that is not here the digest's beginning."""
-    found = registry.versions_with(digest=digest)
-    return found[0].reference if found else short(digest)
 
 
 def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:

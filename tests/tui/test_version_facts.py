@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.core.registry.making import add_version
 from tireg_tui.widgets.version_facts import facts_of
-from tiregistry.concepts import Measurement
+from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
 
@@ -15,3 +15,12 @@ def test_scores_stand_there_with_their_intervals() -> None:
             [Measurement("score", 0.557, 0.542, 0.573, "quick", "embedded"), Measurement("image", 0.75)],
         )
         assert facts_of(version, [])["scores"] == "score (quick, embedded) 0.557 [0.542, 0.573]; image 0.750"
+
+
+def test_what_it_goes_on_from_has_its_name() -> None:
+    with Registry.open() as registry:
+        first = add_version(registry)
+        parents = (Parent(first.digest, "continued"), Parent("sha256:" + "e" * 64, "blended"))
+        second = add_version(registry, seed=1, parents=parents, training={"initializer": first.digest})
+        facts = facts_of(second, [])
+        assert (facts["initializer"], facts["parents"]) == ("gnome@1", f"continued gnome@1, blended {'e' * 12}")

@@ -9,6 +9,7 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
+    from tiregistry.registry.lineage import Ancestor
     from tiregistry.registry.registry import Registry
 
 
@@ -78,6 +79,15 @@ class RegisteredVersion(Version):
     def record(self) -> dict[str, Any]:
         """What was observed when the version was made (loss curve, seconds, device); empty when nothing was."""
         return self._registry.record(self)
+
+    def started_from(self) -> str:
+        """What its vectors started from: words of the vocabulary, or the version that it goes on from (`gnome@1`)."""
+        start = str((self.manifest.get("training") or {}).get("initializer", ""))
+        return self._registry.reference_of(start) if start.startswith("sha256:") else start
+
+    def ancestors(self) -> list[Ancestor]:
+        """Its parents, with their references where they live here."""
+        return self._registry.ancestors(self)
 
     def attachments(self) -> dict[str, str]:
         """Role to blob digest of the files kept with the version."""

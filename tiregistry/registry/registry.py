@@ -188,6 +188,11 @@ class Registry(Ledger, Upkeep):
         )
         return [RegisteredVersion.bind(self, **fields) for fields in found]
 
+    def reference_of(self, digest: str) -> str:
+        """`gnome@1` for the digest of a living version; of one that is not here the beginning of its digest."""
+        found = self.versions_with(digest=digest)
+        return found[0].reference if found else digest[:19]
+
     def embedding(self, version: Version) -> Embedding:
         """The learned vectors of a version: per text encoder a read-only float32 array `[num_vectors, dim]`.
 

@@ -36,7 +36,7 @@ def command(a: str, b: str, as_json: bool) -> None:
             emit_json(_data(difference))
             return
         names = {
-            digest: forms.version_name(registry, digest)
+            digest: registry.reference_of(digest)
             for change in difference.changes
             if change.what in _NAMING_VERSIONS
             for digest in _DIGEST.findall(f"{change.a} {change.b}")

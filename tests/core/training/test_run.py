@@ -141,6 +141,8 @@ def test_continuing_a_version(registry: Any, request_for: Build, tiny: Callable[
     finished(train(registry, request_for("more", initializer="pot@1", learning_rate=1e-9, num_vectors=None)))
     second = registry.version("more")
     assert [(parent.digest, parent.relation) for parent in second.parents] == [(first.digest, "continued")]
+    assert (first.started_from(), second.started_from()) == ("teapot", "pot@1")
+    assert [each.reference for each in second.ancestors()] == ["pot@1"]
     old, new = (registry.embedding(version).tensors["clip_l"] for version in (first, second))
     assert abs(old - new).max() < 1e-5
     with pytest.raises(InvalidConfig, match="has 2 vectors, more than 1"):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # One thread each, set before torch is loaded: workers that share cores only wait for each other's threads.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# One thread, set before torch is loaded: workers that share cores only wait for each other's threads, and a training
+# that takes as many as are free gives other bits on a machine that is busy for a moment.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The programs that tests start, some hundreds, would each compile the whole project anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -228,6 +228,9 @@ def test_a_hub_that_cannot_be_reached_is_said(home: Path, monkeypatch: pytest.Mo
         assert pilot.app.screen.query_one("#hub-search", Input).value == ""
         await pilot.press("slash", *"cat", "enter")
         await until(pilot, lambda: "could not be asked" in screen_text(pilot))
+        screen = pilot.app.screen
+        assert isinstance(screen, HubScreen)
+        assert screen.current is None  # nothing stands below words that it does not answer
         assert "That did not work" in notices(pilot)
 
     drive(home, story)

@@ -19,7 +19,6 @@ from tireg_tui.screens.library import Library
 from tireg_tui.screens.press_key import PressKey
 from tireg_tui.screens.queue import Queue
 from tireg_tui.screens.settings import SettingsScreen
-from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.window_title import title
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control
@@ -194,8 +193,9 @@ def test_the_queue_is_ordered_and_held(home: Path, queued: list[str], monkeypatc
         assert started == ["c"]
         await pilot.press("X")
         await pilot.pause()
-        assert isinstance(pilot.app.screen, StopRun)
-        await pilot.press("right", "right", "enter")
+        assert isinstance(pilot.app.screen, Confirm)
+        assert "has not begun" in screen_text(pilot)
+        await pilot.press("right", "enter")
         await settle(pilot)
         assert waiting(pilot) == ["a", "b"]
         await pilot.press("G", "r")  # the one that failed

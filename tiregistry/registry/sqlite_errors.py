@@ -43,6 +43,8 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
             f"{path} is damaged: {error}", f"move {path.parent} away and read a backup: tireg restore --from FILE"
         )
     if name.startswith("SQLITE_CANTOPEN"):
+        if path.parent.exists() and not path.parent.is_dir():
+            return TiregError(f"{path.parent} is no folder", "set TIREG_HOME to the registry's folder")
         return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
     if name.startswith("SQLITE_IOERR"):
         return TiregError(f"the disk failed while using {path}: {error} ({name})", "check the disk; nothing was lost")

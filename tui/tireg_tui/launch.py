@@ -90,7 +90,8 @@ def run(images: str = "") -> int:
     paint = FirstPaint(silent)
     try:
         # Beside the imports it would take twice as long: both need the interpreter.
-        if watch.wait_opened(_FIRST_PAINT_SECONDS):
+        # One that can only be read says so at the top, which no kept look does.
+        if watch.wait_opened(_FIRST_PAINT_SECONDS) and watch.registry is not None and not watch.registry.readonly:
             paint.show(settings.home(), watch.first_page)
         from textual import constants
 

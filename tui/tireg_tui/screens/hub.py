@@ -157,10 +157,13 @@ class HubScreen(Place):
 
     @work(exclusive=True, group="hub", exit_on_error=False)
     async def _search(self, query: str) -> None:
+        # From now on the words in the field are these: what answered others must not stand below them.
+        self._is_answer = True
+        self._show_list([])
+        self._clear_detail()
         found = await self._ask("searching", "search", **hub_texts.parsed(query), limit=100)
         if found is None:
             return
-        self._is_answer = True
         self._show_list(found)
         names = "; the Hub searches the names of repositories only" if hub_texts.parsed(query).get("text") else ""
         self._say(f"{len(found)} found" if found else f"nothing found{names}")

@@ -18,7 +18,7 @@ from tireg_tui.messages import JobsChanged, RegistryChanged
 from tireg_tui.queue_rows import GLYPHS, Row, State, read, rows
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
-from tireg_tui.screens.stop_run import Answer, StopRun
+from tireg_tui.screens.stop_run import Answer, ask_how
 from tireg_tui.themes import ink
 from tireg_tui.watching import log_tail
 from tireg_tui.widgets.fields import Fields
@@ -263,7 +263,7 @@ class Queue(Place):
             if answer is not None:
                 self.tireg.change(lambda: cancel(registry, run, keep=answer == "keep"))
 
-        self.app.push_screen(StopRun(f"the training of {run.concept} at step {run.step}"), stopped)
+        ask_how(self.tireg, run, stopped)
 
     def action_forget(self) -> None:
         """Take a job of this window that is over off the list."""

@@ -16,7 +16,7 @@ from tireg_tui import shown
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
-from tireg_tui.screens.stop_run import Answer, StopRun
+from tireg_tui.screens.stop_run import Answer, ask_how
 from tireg_tui.themes import ink
 from tireg_tui.watching import Watcher
 from tireg_tui.widgets.fitting_table import Column, FittingTable
@@ -254,7 +254,7 @@ class Runs(Place):
             if answer is not None:
                 self.tireg.change(lambda: cancel(registry, run, keep=answer == "keep"), self._say_stopped)
 
-        self.app.push_screen(StopRun(f"the training of {run.concept} at step {run.step}"), answered)
+        ask_how(self.tireg, run, answered)
 
     def _say_stopped(self, how: str) -> None:
         self.tireg.say("It stops after its step" if how == "stopping" else "Cancelled")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,9 +12,27 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tireg_tui.screens.confirm import Confirm
 from tiregistry.text import safe
 
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from tiregistry.concepts import Run
+
 Answer = Literal["keep", "discard"]
+
+
+def ask_how(app: App[None], run: Run, then: Callable[[Answer | None], None]) -> None:
+    """Ask how a run shall stop; one that only waits has nothing to keep."""
+    if run.status != "queued":
+        app.push_screen(StopRun(f"the training of {run.concept} at step {run.step}"), then)
+        return
+    title = f"Take the training of {run.concept} out of the queue?"
+    text = "It waits and has not begun. r puts it there again."
+    if run.step:
+        text = f"It waits at step {run.step}, where its checkpoint stays. r puts it there again."
+    app.push_screen(Confirm(title, text, "Take out"), lambda yes: then("discard" if yes else None))
 
 
 class StopRun(ModalScreen[Answer | None]):

@@ -180,8 +180,11 @@ class TrainingProgress:
     def _follow(self, event: Event) -> None:
         """Note where each word stands."""
         if isinstance(event, Started):
-            begun = event.first_step
-            self._courses[event.run_id] = Course(event.run_id, event.concept, begun, event.max_steps, begun, begun)
+            begun, before = event.first_step, self._courses.get(event.run_id)
+            task = before.task if before is not None else None
+            self._courses[event.run_id] = Course(
+                event.run_id, event.concept, begun, event.max_steps, begun, begun, task=task
+            )
             return
         course = self._courses.get(getattr(event, "run_id", ""))
         if course is None:
@@ -206,7 +209,10 @@ class TrainingProgress:
             self._live = self._bars.enter_context(_bars())
             self._bars.enter_context(lines_through(self._above))
         course = self._courses[event.run_id]
-        course.task = self._live.add_task("", total=course.last, completed=course.first, loss="", rate="")
+        if course.task is None:
+            course.task = self._live.add_task("", total=course.last, completed=course.first, loss="", rate="")
+        else:  # watched while it was taken up again
+            self._live.reset(course.task, total=course.last, completed=course.first)
         if len(self._courses) > 1:
             for each in self._courses.values():
                 self._live.update(each.task, description=safe(each.name))
@@ -230,7 +236,8 @@ class TrainingProgress:
                 rate=_pace(course.rate),
             )
             return
-        going = [each for each in self.running() if each.step < each.last] or [course]
+        # One that no longer keeps step was cancelled by another process.
+        going = [each for each in self.running() if course.step - 1 <= each.step < each.last] or [course]
         several = len(self._courses) > 1  # each says at its end that it has come there
         is_last = course.step == course.last and not several
         # Of several words the last one completes a step, so that all are told where they stand after it.

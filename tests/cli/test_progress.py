@@ -50,6 +50,16 @@ def test_every_word_of_a_pass_is_told(capsys: pytest.CaptureFixture[str], monkey
     ]
 
 
+def test_a_word_that_was_cancelled_does_not_silence_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainingProgress() as progress:
+        for event in (started("pot", last=9), started("jug", last=9), step("pot", 1), step("jug", 1)):
+            progress.show(event)
+        progress._next_line = 0.0
+        for number in (2, 3):
+            progress.show(step("pot", number))
+    assert "pot step 3/9" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_many_words_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"word{number}" for number in range(16)]
     with TrainingProgress() as progress:

@@ -56,6 +56,8 @@ def _against(
     print(f"  end point: image {_difference(images)}, text {_difference(texts)}")
     target = [statistics.mean(values) for values in zip(*(_end(records, b) for _, b in pairs), strict=True)]
     for share in range(len(pairs[0][0].looks)):
+        if not all(_is_judged(records, a, share) for a, _ in pairs):  # with --ends only the last is
+            continue
         # Early stops end before their last looks: from there on the registered word is what counts.
         looks = [_at(records, a, share) for a, _ in pairs]
         image, text = (statistics.mean(look[i] for look in looks) for i in (1, 2))
@@ -76,8 +78,16 @@ def _against(
 def _at(records: Records, training: Training, look: int) -> tuple[int, float, float]:
     """Step, image and text score at a look, or at the end where the training had ended before."""
     scores = records.scores[training.key]
-    step = min(training.looks[look], records.ends[training.key]["step"])
+    step = _step_at(records, training, look)
     return step, *scores[step]
+
+
+def _step_at(records: Records, training: Training, look: int) -> int:
+    return min(training.looks[look], int(records.ends[training.key]["step"]))
+
+
+def _is_judged(records: Records, training: Training, look: int) -> bool:
+    return _step_at(records, training, look) in records.scores[training.key]
 
 
 def _end(records: Records, training: Training) -> tuple[float, float]:

@@ -249,7 +249,8 @@ def _under_lock(
     registry = states[0].registry
     with device_lock(registry.home, device_name(str(base.device))) as lock:
         if not lock.acquired:
-            yield Preparing(f"waiting for another training on {base.device} to end")
+            who = f"run {states[0].run.id} waits" if len(states) == 1 else f"{len(states)} runs wait"
+            yield Preparing(f"{who} for another training on {base.device} to end")
             lock.wait(lambda: stop() or all(state.wish() for state in states))
             watch = None
         with contextlib.ExitStack() as held:

@@ -159,6 +159,9 @@ def test_pushing_lists_what_becomes_readable_first(home: Path, server: HubServer
         assert isinstance(pilot.app.screen, TypeName)
         await pilot.press("enter")
         await pilot.pause()
+        assert isinstance(pilot.app.screen, TypeName)  # half a name is no answer
+        await pilot.press("escape")
+        await pilot.pause()
         assert pilot.app.screen is page
         await pilot.press("ctrl+g")
         await pilot.pause()

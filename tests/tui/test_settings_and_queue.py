@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
 from tireg_tui import keymap
+from tireg_tui.announcer import Announcer
 from tireg_tui.jobs import Job, Jobs
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.confirm import Confirm
@@ -20,6 +21,7 @@ from tireg_tui.screens.press_key import PressKey
 from tireg_tui.screens.queue import Queue
 from tireg_tui.screens.settings import SettingsScreen
 from tireg_tui.window_title import title
+from tiregistry.concepts import RunStatus
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control
 from tiregistry.settings import Settings
@@ -102,6 +104,11 @@ def test_a_key_is_remapped_by_pressing_it(home: Path) -> None:
         await pilot.press("t")  # taken by tags
         await settle(pilot)
         assert "is the key of: Tags" in notices(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("down")
+        await settle(pilot)
+        assert "moves the cursor" in notices(pilot)
         await pilot.press("enter")
         await pilot.pause()
         await pilot.press("f")
@@ -254,6 +261,26 @@ def test_the_end_of_a_training_is_told_wherever_one_is(home: Path, queued: list[
         assert "now ━" not in screen_text(pilot)
 
     drive(home, story)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        ("cancelled", "cancelled at step 30", "now: cancelled at step 30"),
+        ("failed", "out of memory", "now: failed at step 30: out of memory"),
+        ("interrupted", "", "now: interrupted at step 30"),
+    ],
+)
+def test_only_what_is_learned_is_called_so(
+    home: Path, queued: list[str], status: RunStatus, message: str, told: str
+) -> None:
+    announcer = Announcer()
+    with Registry.open(home) as registry:
+        announcer.look(registry)
+        run = next(run for run in registry.runs() if run.concept == "now")
+        registry.update_run(run.id, status=status, step=30, message=message, pid=None, finished_at=time.time())
+        [ended] = announcer.look(registry).ended
+    assert (ended.text, ended.is_learned) == (told, False)
 
 
 def test_small_things() -> None:

@@ -135,6 +135,12 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path) -> None:
     assert Remembered(tmp_path).text("theme") == "y"
 
 
+def test_what_cannot_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "tui.json").mkdir()
+    Remembered(tmp_path).save()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tui.json"]
+
+
 def test_what_a_table_has_no_room_for_is_shortened_then_left_out() -> None:
     columns = (Column("state", "State"), Column("what", "What", shortened=True), Column("when", "When", 1))
     rows = {"1": {"state": Text("running"), "what": Text("a long story about it"), "when": Text("now")}}

@@ -29,6 +29,7 @@ class Ended:
 
     text: str
     went_well: bool
+    is_learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ def _has_ended(run: Run, before: dict[str, str], now: dict[str, str]) -> bool:
 def _ended(run: Run, status: str) -> Ended:
     name = safe(run.concept, limit=60)
     if status == "finished":
-        return Ended(f"{name} is learned, {run.step} steps", went_well=True)
+        return Ended(f"{name} is learned, {run.step} steps", went_well=True, is_learned=True)
     if status == "dead":
         return Ended(f"the process that learned {name} is gone at step {run.step} · 2 Runs, r resumes", went_well=False)
-    message = f": {safe(run.message, limit=200)}" if run.message else ""
-    return Ended(f"{name} {status} at step {run.step}{message}", went_well=status == "cancelled")
+    message = safe(run.message, limit=200)
+    what = f"{status} at step {run.step}"  # which the message may say too
+    text = message if message.startswith(status) else f"{what}: {message}" if message else what
+    return Ended(f"{name}: {text}", went_well=status == "cancelled")

@@ -89,7 +89,7 @@ class Changes:
 
         def done(removed: list[str]) -> None:
             self._removed.append(removed)
-            self._app.say(f"{_names(removed)} · u brings back", title="In the trash")
+            self._app.say(f"{_names(removed)} · u brings it back", title="In the trash")
 
         self.make(lambda: [registry.remove(reference) for reference in references], done)
 

@@ -131,5 +131,5 @@ def ask_removal(
                 before()
             app.remove(references)
 
-    text = f"{how_much}. Nothing is deleted: u brings back, also: tireg restore"
+    text = f"{how_much}. Nothing is deleted: u brings it back, also: tireg restore"
     app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)

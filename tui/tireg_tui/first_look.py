@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tireg_tui.remembered import replace_text
 from tiregistry import __version__
 from tiregistry.settings import FILE as SETTINGS_FILE
 
@@ -111,9 +112,7 @@ def keep_look(home: Path, key: str, look: FirstLook) -> None:
     looks[key] = record
     kept = dict(list(looks.items())[-_MOST:])
     with contextlib.suppress(OSError):
-        temporary = home / f".{_FILE}.{os.getpid()}.part"
-        temporary.write_text(json.dumps(kept), encoding="utf-8")
-        os.replace(temporary, home / _FILE)
+        replace_text(home / _FILE, json.dumps(kept))
 
 
 def _read(home: Path) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from functools import lru_cache
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+MOVING = frozenset({"up", "down", "left", "right", "pageup", "pagedown", "home", "end", "enter", "tab", "shift+tab"})
+"""Keys that tables, lists and fields keep for themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:

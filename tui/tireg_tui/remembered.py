@@ -34,6 +34,20 @@ class Remembered:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         with contextlib.suppress(OSError):
-            temporary = self._path.with_name(f".{_FILE}.{os.getpid()}.part")
-            temporary.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
-            os.replace(temporary, self._path)
+            replace_text(self._path, json.dumps(self._values, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; what has been begun is removed.
+
+    Raises:
+        OSError: it could not be written; a file of before stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

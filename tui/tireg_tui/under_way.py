@@ -61,7 +61,7 @@ class UnderWayLine:
         for ended in seen.ended:
             self._app.say(
                 ended.text,
-                title="Learned" if ended.went_well else "",
+                title="Learned" if ended.is_learned else "",
                 severity="information" if ended.went_well else "warning",
             )
             self._app.ring()

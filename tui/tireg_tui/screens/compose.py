@@ -68,12 +68,12 @@ class Compose(Place):
         with Vertical(id="compose"):
             with Horizontal(classes="form-row"):
                 yield Label("prompt", markup=False)
-                yield PromptInput(remembered.text("prompt"), known, id="prompt")
+                hint = "a photo of <word> on the beach"
+                yield PromptInput(remembered.text("prompt"), known, placeholder=hint, id="prompt")
             with Horizontal(classes="form-row", id="compose-negative"):
                 yield Label("negative", markup=False)
-                yield Input(
-                    remembered.text("negative"), placeholder="what to steer away from", id="negative", compact=True
-                )
+                hint = "what to steer away from"
+                yield PromptInput(remembered.text("negative"), known, placeholder=hint, id="negative")
             yield DrawingFields(id="compose-fields")
             yield Static(_HINT, id="compose-line", markup=False)
             with Horizontal(id="compose-lower"):
@@ -129,25 +129,29 @@ class Compose(Place):
     @on(RegistryChanged)
     def words_changed(self) -> None:
         with contextlib.suppress(TiregError):
-            self.prompt.known = Known.read(self.registry)
-            self.prompt.refresh()
+            known = Known.read(self.registry)
+            for field in self.query(PromptInput):
+                field.known = known
+                field.refresh()
         self.history.read(self.registry)
 
     @on(PromptInput.Begun)
     def show_completions(self, event: PromptInput.Begun) -> None:
         line = self.query_one("#compose-line", Static)
+        field = event.field
         if event.part is not None:
             name = event.part.partition("@")[0]
-            concept = self.prompt.known.tokens.get(name)
-            if "@" in event.part and concept is not None and concept not in self.prompt.known.selectors:
+            concept = field.known.tokens.get(name)
+            if "@" in event.part and concept is not None and concept not in field.known.selectors:
                 with contextlib.suppress(TiregError):
-                    self.prompt.known = self.prompt.known.with_selectors(concept, self.registry)
-                    self.prompt.tell()
+                    field.known = field.known.with_selectors(concept, self.registry)
+                    field.tell()
                 return
             found = "  ".join(f"<{word}>" for word in event.found)
             line.update(safe(f"Tab: {found}" if found else "no word begins like this"))
             return
-        unknown = [word for _, _, word in words_of(self.prompt.value) if not self.prompt.known.knows(word)]
+        fields = self.query(PromptInput)
+        unknown = [word for field in fields for _, _, word in words_of(field.value) if not field.known.knows(word)]
         if unknown:
             line.update(
                 safe(f"not in the registry: {', '.join(f'<{word}>' for word in unknown)} · \\<x> is plain text")
@@ -188,6 +192,7 @@ class Compose(Place):
         job = self._job = self.tireg.start_job(Job(what, cancel=self._stop))
         job.tell("", 0, len(requests))
         made: list[PictureSource] = []
+        refused: Refused | None = None
         try:
             texts = [text for request in requests for text in (request["prompt"], request.get("negative", ""))]
             base = await asyncio.to_thread(self._base_of, texts)
@@ -196,7 +201,10 @@ class Compose(Place):
             self._say_doing("drawing …" if self._maker.is_warm else "loading the model …")
             async for result in self._maker.make(base, requests):
                 if isinstance(result, Refused):
-                    line.update(safe(f"{result.message} · {result.hint}"))
+                    line.update("")
+                    if result != refused:  # once, for as many pictures as were asked for
+                        self.tireg.report(TiregError(result.message, result.hint))
+                    refused = result
                     job.end("failed", result.message)
                     continue
                 self._begun = True

@@ -206,7 +206,7 @@ class PushPage(Place):
             return
         who = readers(plan["repo_id"], private=plan["private"])
         total = hub_texts.size(sum(size for _, size in plan["files"]))
-        text = f"{len(plan['files'])} files, {total}. They can be read by {who}."
+        text = f"{len(plan['files'])} files, {total}. Readable by: {who}."
         if plan["removed"]:
             text += f" {len(plan['removed'])} files there are removed; they stay in its history."
         title = f"Push {plan['reference']} to {plan['repo_id']}?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -18,7 +19,7 @@ from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.stop_run import Answer, ask_how
 from tireg_tui.themes import ink
-from tireg_tui.watching import Watcher
+from tireg_tui.watching import Watcher, log_tail
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 _POLL = 0.5
+_SILENT_SECONDS = 10.0
+"""After which a run that is under way and writes nothing is asked for its process's own log."""
 _SHORTEST_BAR = 6
 _LIMIT = 200
 _EMPTY = "No runs yet. n starts a training."
@@ -179,11 +182,17 @@ class Runs(Place):
         title = " · ".join(str(part) for part in (run.concept, base, watched.device or run.device, run.id) if part)
         self.query_one("#run-title", Static).update(safe(title))
         self.query_one("#run-progress", Static).update(self._progress_line(run, watcher))
-        self.query_one(LossChart).values = tuple(watched.losses)
+        chart = self.query_one(LossChart)
+        chart.values, chart.last = tuple(watched.losses), watched.step  # on a full disk some steps are not told
         strip = self.query_one("#previews", PictureStrip)
         strip.display = bool(watched.previews)
         await strip.show(watched.previews)
-        lines = [*watched.log, *([run.message] if run.message else [])]
+        lines = list(watched.log)
+        if run.message and not any(run.message in line for line in lines[-2:]):
+            lines.append(run.message)
+        if run.status == "running" and time.time() - (run.heartbeat_at or 0) > _SILENT_SECONDS:
+            # Nothing can be told in a registry on a full disk; what the process has written last may say so.
+            lines += await asyncio.to_thread(log_tail, self.registry.home, run.id, 3)
         self.query_one("#run-log-text", Static).update("\n".join(safe(line, limit=300) for line in lines))
         self.query_one("#run-log", VerticalScroll).scroll_end(animate=False)
 

@@ -246,7 +246,9 @@ class SettingsScreen(Place):
             if key is None:
                 return
             taken = keymap.clashes(act, key, self._settings.keys)
-            if taken:
+            if key in keymap.MOVING and key not in act.keys.split(","):
+                self.tireg.say(f"{keymap.display(key)} moves the cursor or the focus wherever one is")
+            elif taken:
                 other = taken[0]
                 self.tireg.say(f"{keymap.display(key)} is the key of: {other.what} ({other.id}). Change that one first")
             elif self.tireg.preferences.set(f"keys.{act.id}", key):

@@ -51,7 +51,8 @@ class TypeName(ModalScreen[bool]):
 
     @on(Input.Submitted)
     def submitted(self) -> None:
-        self.dismiss(not self.query_one("#act", Button).disabled)
+        if not self.query_one("#act", Button).disabled:  # half a name is no answer, and no refusal
+            self.dismiss(True)
 
     @on(Button.Pressed)
     def answer(self, event: Button.Pressed) -> None:

@@ -26,6 +26,8 @@ class LossChart(Widget):
 
     values: reactive[tuple[float, ...]] = reactive[tuple[float, ...]](())
     logarithmic: reactive[bool] = reactive(False)
+    last: reactive[int] = reactive(0)
+    """The step of the last value; 0 where there is one for every step."""
 
     def render(self) -> Text:
         width, height = self.content_size
@@ -56,8 +58,8 @@ class LossChart(Widget):
                 text.append(over if over != " " else under, style=strong if over != " " else dim)
             text.append("\n")
         tail = values[-max(1, len(values) // 10) :]
-        last = f"step {len(values)}"
-        mean = f" {sum(tail) / len(tail):.4f}" + (" log" if self.logarithmic else "")
+        last = f"step {self.last or len(values)}"
+        mean = f" mean {sum(tail) / len(tail):.4f}" + (" log" if self.logarithmic else "")
         gap = max(1, line.width - 1 - len(last) - len(mean))
         text.append(f"{'':>{_LABEL}}1{' ' * gap}", style=dim)
         text.append(last, style=dim).append(mean, style=bright)

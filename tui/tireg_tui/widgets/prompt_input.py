@@ -54,18 +54,19 @@ class PromptInput(Input):
         """A word is being typed, or no longer is.
 
         Attributes:
+            field: where.
             found: whole words it can become, best first.
         """
 
-        def __init__(self, part: str | None, found: list[str]) -> None:
+        def __init__(self, field: PromptInput, part: str | None, found: list[str]) -> None:
             super().__init__()
-            self.part, self.found = part, found
+            self.field, self.part, self.found = field, part, found
 
-    def __init__(self, value: str, known: Known, *, id: str) -> None:  # noqa: A002
+    def __init__(self, value: str, known: Known, *, placeholder: str, id: str) -> None:  # noqa: A002
         self.known = known
         super().__init__(
             value,
-            placeholder="a photo of <word> on the beach",
+            placeholder=placeholder,
             id=id,
             compact=True,
             highlighter=_Marker(self),
@@ -82,7 +83,7 @@ class PromptInput(Input):
     def tell(self) -> None:
         """Say which word is being typed, and what it can become."""
         part = begun(self.value, self.cursor_position)
-        self.post_message(self.Begun(part, [] if part is None else completions(self.known, part)))
+        self.post_message(self.Begun(self, part, [] if part is None else completions(self.known, part)))
 
     def action_complete(self) -> None:
         """Complete the word, or go to the next field where none has been begun."""

@@ -13,6 +13,7 @@ import pytest
 from tests.terminal import double
 from tests.terminal.double import TerminalDouble
 from tests.terminal.running import START, await_that, launched
+from tests.terminal.screen import Screen
 from tireg_tui.first_look import Box, FirstLook, Piece, keep_look, key_of, read_look
 from tireg_tui.first_page import FirstPage
 from tireg_tui.first_paint import ENTER_SCREEN, painted
@@ -31,6 +32,7 @@ sys.exit(run())
 """
 # However busy the machine is, the words are waited for.
 PATIENT = START.replace("import sys", "import sys, tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60")
+END_OF_FRAME = b"\x1b[?2026l"
 LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
 
 
@@ -51,11 +53,19 @@ def look_taken(home: Path) -> Path:
     return home
 
 
-def left_of_the_detail(terminal: TerminalDouble) -> list[list[tuple[str, str, str]]]:
-    lines = terminal.screen.looks()
+def before_the_app(terminal: TerminalDouble) -> Screen:
+    """What stood on the screen when Textual took it over; however late that is looked at."""
+    assert await_that(terminal, lambda: TAKEN_OVER in terminal.received)
+    screen = Screen(terminal.columns, terminal.rows, terminal.cell)
+    screen.feed(terminal.received[: terminal.received.index(TAKEN_OVER)])
+    return screen
+
+
+def left_of_the_detail(screen: Screen) -> list[list[tuple[str, str, str]]]:
+    lines = screen.looks()
     edge = next(x for x, cell in enumerate(lines[2]) if cell[0] == "│")
-    # The colour of what would be written on a blank cannot be seen.
     lines[0] = lines[0][:60]  # what the terminal has answered stands at its end
+    # The colour of what would be written on a blank cannot be seen.
     return [[(text, "" if text == " " else color, ground) for text, color, ground in line[:edge]] for line in lines]
 
 
@@ -63,19 +73,16 @@ def left_of_the_detail(terminal: TerminalDouble) -> list[list[tuple[str, str, st
 def test_words_are_there_before_textual_which_then_draws_the_same(tmp_path: Path, count: int) -> None:
     home = look_taken(words(tmp_path / "home", count))
     with launched(home, double.PLAIN, code=PATIENT) as terminal:
-        assert await_that(
-            terminal, lambda: "<word-02>" in terminal.screen.text() and b"\x1b[?2026l" in terminal.received
-        )
-        assert TAKEN_OVER not in terminal.received
-        before = left_of_the_detail(terminal)
-        assert f"{count} words" in terminal.screen.text()
-        assert await_that(terminal, lambda: TAKEN_OVER in terminal.received)
+        first = before_the_app(terminal)
+        assert "<word-02>" in first.text()
+        assert f"{count} words" in first.text()
         taken_over = terminal.received.index(TAKEN_OVER)
-        while b"<word-02>" not in terminal.received[taken_over:]:
-            assert "<word-02>" in terminal.screen.text(), "the words went away again"
-            terminal.pump(0.02)
-        assert await_that(terminal, lambda: left_of_the_detail(terminal) == before)
+        assert await_that(terminal, lambda: b"<word-02>" in terminal.received[taken_over:])
+        assert await_that(terminal, lambda: left_of_the_detail(terminal.screen) == left_of_the_detail(first))
         assert terminal.received.count(ENTER_SCREEN.encode()) == 1
+        for frame in terminal.received[taken_over:].split(END_OF_FRAME):
+            first.feed(frame)
+            assert "<word-02>" in first.text(), "the words went away again"
         terminal.type("q")
         assert terminal.wait(60) == 0
         assert not terminal.screen.in_alternate
@@ -86,9 +93,9 @@ def test_what_changed_since_is_what_is_shown(tmp_path: Path) -> None:
     with Registry.open(home) as registry:
         registry.remove("word-01")
     with launched(home, double.PLAIN, code=PATIENT) as terminal:
-        assert await_that(terminal, lambda: "3 words" in terminal.screen.text())
-        assert TAKEN_OVER not in terminal.received
-        assert "<word-01>" not in terminal.screen.text()
+        text = before_the_app(terminal).text()
+        assert "3 words" in text
+        assert "<word-01>" not in text
 
 
 def test_a_start_that_fails_gives_the_screen_back(tmp_path: Path) -> None:
@@ -121,13 +128,11 @@ def test_a_signal_amid_the_first_words_gives_the_screen_back(tmp_path: Path, num
 def test_what_is_typed_early_is_taken_and_not_echoed(tmp_path: Path) -> None:
     home = look_taken(words(tmp_path / "home", 9))
     with launched(home, double.PLAIN, code=PATIENT) as terminal:
-        assert await_that(terminal, lambda: b"\x1b[?2026l" in terminal.received)
-        assert TAKEN_OVER not in terminal.received
-        before = terminal.screen.text()
+        assert await_that(terminal, lambda: END_OF_FRAME in terminal.received)
         terminal.type("j")
-        while TAKEN_OVER not in terminal.received:
-            assert terminal.screen.text() == before
-            terminal.pump(0.02)
+        first = Screen(terminal.columns, terminal.rows, terminal.cell)
+        first.feed(terminal.received[: terminal.received.index(END_OF_FRAME)])
+        assert before_the_app(terminal).text() == first.text()
         assert await_that(terminal, lambda: terminal.screen.text().count("word-01") > 2)  # the detail shows it
 
 
@@ -206,7 +211,7 @@ def test_nothing_but_text_and_colours_is_painted(tmp_path: Path, evil: str) -> N
 def test_the_word_of_the_last_time_is_in_view(tmp_path: Path) -> None:
     with Registry.open(words(tmp_path, 9)) as registry:
         concepts: list[Concept] = registry.concepts(sort="name")
-    screen = double.Screen(40, 8, (9, 18))
+    screen = Screen(40, 8, (9, 18))
     screen.feed(painted(LOOK, FirstPage("", "name", concepts, 9, "word-05")).encode())
     lines = screen.text().splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["<word-03>", "<word-04>", "<word-05>"]

@@ -278,6 +278,7 @@ def test_an_unknown_word_is_marked_and_a_begun_one_completed(home: Path) -> None
         screen.query_one("#negative", Input).value = "<nobody>"
         await settle(pilot)
         assert "not in the registry: <gnom>, <nobody>" in screen_text(pilot)
+        screen.query_one("#negative", Input).value = ""
         screen.prompt.value = "<gnome@"
         screen.prompt.cursor_position = 7
         await settle(pilot)

@@ -89,7 +89,7 @@ def test_what_is_refused_and_what_is_no_number_is_said(home: Path) -> None:
         screen = await composing(pilot, "a bad <gnome>")
         await pilot.press("ctrl+g")
         await until(pilot, lambda: not app_of(pilot).jobs.at_work)
-        assert "no such thing" in screen_text(pilot)
+        assert "no such thing" in notices(pilot)
         for field, value, said in (
             ("steps", "10c", "steps: '10c' is no whole number"),
             ("guidance", "nan", "guidance: 'nan' is no number"),

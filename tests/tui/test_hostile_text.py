@@ -37,6 +37,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.screens.press_key import PressKey
 from tireg_tui.screens.pull import PullDialog
 from tireg_tui.screens.push import PushPage
+from tireg_tui.screens.stop_run import StopRun
 from tireg_tui.screens.trouble import Trouble
 from tireg_tui.screens.type_name import TypeName
 from tireg_tui.widgets.table import Table
@@ -145,8 +146,12 @@ async def training(pilot: Pilot[None], watched: Watched, photos: Path) -> None:
 async def runs(pilot: Pilot[None], watched: Watched) -> None:
     await pilot.press("2")
     assert "owned" in await watched.look(pilot)
-    await pilot.press("X")
+    await pilot.press("X")  # it waits
     await watched.look(pilot)
+    await pilot.press("escape")
+    pilot.app.push_screen(StopRun(EVIL))  # as of one that is under way
+    await settle(pilot)
+    assert "owned" in await watched.look(pilot)
     await pilot.press("escape", "down")
     assert "owned" in await watched.look(pilot)
     await pilot.press("D")
@@ -297,7 +302,7 @@ def test_the_hubs_screens_show_hostile_text_safely(evil: Path, server: HubServer
         server.faults = [Fault.status("/api/", 403, error=EVIL, times=None)]
         pilot.app.screen.query_one(Input).value = "other"
         await pilot.press("slash", "enter")
-        await until(pilot, lambda: "owned" in screen_text(pilot))
+        await until(pilot, lambda: "could not be asked" in screen_text(pilot))
         await watched.look(pilot)
 
     drive(evil, story, size=(150, 45), terminal=WITHOUT_PICTURES)

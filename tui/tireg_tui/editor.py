@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
 from tiregistry.errors import InvalidInput
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C is the editor's. A handler, not SIG_IGN, which the editor would inherit."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def edited(app: App[Any], text: str, suffix: str) -> str | None:
@@ -28,7 +41,7 @@ def edited(app: App[Any], text: str, suffix: str) -> str | None:
         path = Path(folder) / f"note{suffix}"
         path.write_text(text, encoding="utf-8")
         try:
-            with app.suspend():
+            with app.suspend(), _deaf_to_interrupts():
                 done = subprocess.run([*shlex.split(editor), str(path)], check=False)
             return path.read_text(encoding="utf-8") if done.returncode == 0 else None
         except (SuspendNotSupported, ValueError, FileNotFoundError, PermissionError, UnicodeDecodeError) as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ENDING_SECONDS = 1.0
 _FIRST_PAINT_SECONDS = 0.2
 """Longest wait for the first words, which take a tenth of that, before Textual is imported."""
-_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class _Asking(threading.Thread):
@@ -64,10 +64,13 @@ def run(images: str = "") -> int:
         InvalidConfig: `images`, `TIREG_IMAGES` or the settings name no way to show pictures.
     """
     app: TiregApp | None = None
+    told = 0
 
     def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        told = number
         if app is None:
-            raise SystemExit(128 + number)
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         # An event loop that waits for a key sleeps on after a signal; only this wakes it.
         leaving = partial(app.exit, return_code=128 + number)
         try:
@@ -101,6 +104,8 @@ def run(images: str = "") -> int:
         if terminal.protocol == "kitty":
             # A placeholder's colour is the picture's number, which fewer colours would round.
             setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  (it is declared final)
+        if told:  # what a signal raises amid the end of an object's life is lost
+            leave(told, None)
         app = TiregApp(terminal, driver_class=_driver(), watch=watch, paint=paint)
         app.run()
     finally:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import ScreenStackError
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -27,8 +28,14 @@ def keep_look(app: TiregApp) -> None:
     """Keep the look of the library, if that is what is shown, for the next start on such a terminal."""
     from tireg_tui.screens.library import Library
 
-    library, paint, registry = app.screen, app.first_paint, app.registry
-    if paint is None or registry is None or registry.readonly or not isinstance(library, Library):
+    paint, registry = app.first_paint, app.registry
+    if paint is None or registry is None or registry.readonly:
+        return
+    try:
+        library = app.screen
+    except ScreenStackError:  # it is just being left
+        return
+    if not isinstance(library, Library):
         return
     if library.query_one("#filter", Input).value == paint.query and (look := look_of(library)) is not None:
         paint.keep(app.home, *app.size, look)

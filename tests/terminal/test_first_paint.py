@@ -199,6 +199,14 @@ def test_a_look_that_cannot_be_believed_is_none(tmp_path: Path, content: str) ->
     assert read_look(tmp_path, "key") == LOOK
 
 
+@pytest.mark.parametrize("height", ["1000000000", "-1", "Infinity", "1e999"])
+def test_a_look_of_no_screens_size_is_none(tmp_path: Path, height: str) -> None:
+    keep_look(tmp_path, "key", LOOK)
+    path = tmp_path / "tui-look.json"
+    path.write_text(path.read_text().replace("[0, 2, 40, 3]", f"[0, 2, 40, {height}]"))
+    assert read_look(tmp_path, "key") is None
+
+
 @pytest.mark.parametrize("evil", ["\x1b]52;c;AAAA\x07", "\x1b[2J", "\x9b2J", "a\nb"])
 def test_nothing_but_text_and_colours_is_painted(tmp_path: Path, evil: str) -> None:
     keep_look(tmp_path, "key", LOOK)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ _FILE = "tui-look.json"
 _MOST = 6
 """Sizes and kinds of terminals that are kept, the newest."""
 _LONGEST = 200_000
+_WIDEST = 10_000
 _ENVIRONMENT = ("TERM", "COLORTERM", "TERM_PROGRAM", "NO_COLOR", "TIREG_IMAGES", "TMUX", "TEXTUAL_COLOR_SYSTEM")
 # Nothing but text and colours goes to the terminal, whoever wrote the file.
 _PAINT = re.compile(r"(?:[^\x00-\x1f\x7f-\x9f]|\x1b\[[\d;]*m)*")
@@ -68,7 +69,10 @@ class FirstLook:
 
     @property
     def is_harmless(self) -> bool:
-        """Nothing in it but text and colours."""
+        """Nothing in it but text and colours, of the size of a screen."""
+        sizes = [value for box in (self.rows, self.status) for value in astuple(box)]
+        if not all(0 <= value <= _WIDEST for value in sizes):
+            return False
         paints = all(_PAINT.fullmatch(piece.paint) for piece in self.pieces)
         return paints and len(self.styles) == 5 and all(_SGR.fullmatch(style) for style in self.styles)
 
@@ -85,7 +89,7 @@ def key_of(home: Path, columns: int, rows: int, query: str) -> str:
 
 def read_look(home: Path, key: str) -> FirstLook | None:
     """The look that is kept under a key; None where there is none, or none that can be believed."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
         found = _read(home)[key]
         look = FirstLook(
             tuple(Piece(int(x), int(y), str(paint)) for x, y, paint in found["pieces"]),

@@ -116,6 +116,32 @@ def test_diff_of_marked_and_of_neighbours(home: Path) -> None:
     drive(home, story)
 
 
+def test_every_tab_has_a_key(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        seen = []
+        for key in "fsrcmi":
+            await pilot.press(key)
+            seen.append(screen.tabs.active)
+            assert pilot.app.focused is screen.table  # the cursor still moves among the versions
+        assert seen == [f"tab-{tab}" for tab in ("images", "loss", "runs", "card", "read_notes", "pictures")]
+        await pilot.press("i")
+        await settle(pilot)
+        assert pilot.app.focused is screen.query_one("#made")
+        await pilot.press("f")
+        await settle(pilot)
+        assert pilot.app.focused is screen.query_one("#images")
+        await pilot.press("V", "V")
+        assert screen.tabs.active == "tab-read_notes"
+        await pilot.press("v")
+        assert screen.tabs.active == "tab-pictures"
+        own = {key for key, active in screen.active_bindings.items() if active.node is screen} - {"escape"}
+        for part in [part for part in screen.query("*") if part.focusable]:
+            assert not own & set(part._bindings.key_to_bindings), part  # nothing there takes a key of the screen
+
+    drive(home, story)
+
+
 def test_alias_tags_and_notes(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await opened(pilot)

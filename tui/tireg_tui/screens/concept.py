@@ -30,7 +30,24 @@ if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 
 
+# What stands beside the versions: id, label, key. Diff has none: its key compares as well.
+_TABS = (
+    ("pictures", "Pictures", "i"),
+    ("images", "Learned from", "f"),
+    ("loss", "Loss", "s"),
+    ("diff", "Diff", ""),
+    ("runs", "Runs", "r"),
+    ("card", "Card", "c"),
+    ("read_notes", "Notes", "m"),
+)
+_PANE = "tab-"
+_LABELS = {tab: label for tab, label, _ in _TABS}
 _NO_DIFF = "Mark a version with Space, move to another, then press ="
+
+
+def _pane(tab: str) -> TabPane:
+    """The pane of a tab."""
+    return TabPane(_LABELS[tab], id=f"{_PANE}{tab}")
 
 
 class VersionsTable(FittingTable):
@@ -56,6 +73,7 @@ class ConceptScreen(Place):
     HERE = "library"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back", id="concept.back"),
+        Binding("v", "view(1)", "Next tab", id="concept.next_tab", tooltip="Next tab: pictures, loss, card, …"),
         Binding("left_square_bracket", "neighbour(-1)", "Previous word", show=False, id="concept.previous"),
         Binding("right_square_bracket", "neighbour(1)", "Next word", show=False, id="concept.next"),
         Binding("space", "mark", "Mark for diff", show=False, id="concept.mark"),
@@ -70,6 +88,12 @@ class ConceptScreen(Place):
         Binding("x", "export", "Export", show=False, id="concept.export", tooltip="Export this version as a file"),
         Binding("P", "push", "Push", id="concept.push", tooltip="Push this version to the Hub"),
         Binding("D,delete", "remove", "Remove", key_display="D", id="concept.remove"),
+        Binding("V", "view(-1)", "Previous tab", show=False, id="concept.previous_tab"),
+        *(
+            Binding(key, f"show('{tab}')", f"Tab: {label}", show=False, id=f"concept.{tab}")
+            for tab, label, key in _TABS
+            if key
+        ),
     ]
 
     def __init__(self, name: str, neighbours: list[str] | None = None) -> None:
@@ -90,25 +114,30 @@ class ConceptScreen(Place):
                 with VerticalScroll(id="version-facts", can_focus=False):
                     yield Fields(id="version-fields")
             with TabbedContent(id="concept-right"):
-                with TabPane("Pictures", id="tab-pictures"):
+                with _pane("pictures"):
                     yield PictureStrip(id="made")
-                with TabPane("Learned from", id="tab-images"):
+                with _pane("images"):
                     yield PictureStrip(id="images")
-                with TabPane("Loss", id="tab-loss"):
+                with _pane("loss"):
                     yield LossChart()
-                with TabPane("Diff", id="tab-diff"), VerticalScroll():
+                with _pane("diff"), VerticalScroll():
                     yield Static(_NO_DIFF, id="diff", markup=False)
-                with TabPane("Runs", id="tab-runs"):
+                with _pane("runs"):
                     yield ConceptRuns(id="concept-runs")
-                with TabPane("Card", id="tab-card"):
+                with _pane("card"):
                     yield CardPane(id="concept-card")
-                with TabPane("Notes", id="tab-notes"), VerticalScroll():
+                with _pane("read_notes"), VerticalScroll():
                     yield Static("", id="notes", markup=False)
 
     @property
     def table(self) -> VersionsTable:
         """The versions, newest first."""
         return self.query_one(VersionsTable)
+
+    @property
+    def tabs(self) -> TabbedContent:
+        """What stands beside the versions."""
+        return self.query_one("#concept-right", TabbedContent)
 
     @property
     def current(self) -> RegisteredVersion | None:
@@ -194,7 +223,7 @@ class ConceptScreen(Place):
     async def _show_card(self) -> None:
         """The card that the version would be pushed with; made when it is looked at."""
         version = self.current
-        is_seen = self.query_one("#concept-right", TabbedContent).active == "tab-card"
+        is_seen = self.tabs.active == f"{_PANE}card"
         if version is None or not is_seen or self._card_of == version.digest:
             return
         from tiregistry.hub.card_preview import card_of
@@ -211,6 +240,29 @@ class ConceptScreen(Place):
         self.tireg.show_run(event.run_id)
 
     # -- keys ----------------------------------------------------------------------------------------------------
+
+    def action_view(self, step: int) -> None:
+        """Go to the next or previous tab."""
+        order = [tab for tab, *_ in _TABS]
+        now = order.index(self.tabs.active.removeprefix(_PANE))
+        self._go_to_tab(order[(now + step) % len(order)])
+
+    def action_show(self, tab: str) -> None:
+        """Go to a tab; once more, into it."""
+        self._go_to_tab(tab, into=self.tabs.active == f"{_PANE}{tab}")
+
+    def _go_to_tab(self, tab: str, *, into: bool = False) -> None:
+        """Show a tab; what was beside the versions with the cursor stays there."""
+        beside, focused = self.tabs, self.focused
+        into = into or (focused is not None and focused is not self.table)
+        beside.active = f"{_PANE}{tab}"
+        if into:
+            self.call_after_refresh(self._enter_tab)
+
+    def _enter_tab(self) -> None:
+        pane = self.tabs.active_pane
+        inside = [part for part in pane.query("*") if part.focusable] if pane is not None else []
+        self.set_focus(inside[0] if inside else self.table)
 
     def action_neighbour(self, step: int) -> None:
         """Go to the previous or next concept of the library's order."""
@@ -246,7 +298,7 @@ class ConceptScreen(Place):
             self.tireg.report(error)
             return
         self.query_one("#diff", Static).update(difference_table(difference))
-        self.query_one(TabbedContent).active = "tab-diff"
+        self.tabs.active = f"{_PANE}diff"
 
     def action_alias(self) -> None:
         """Give the version a movable name."""

@@ -85,6 +85,8 @@ def edited(text: str, name: str, value: str | None) -> str:
     line = f'"{key}" = {json.dumps(value)}' if section else f"{key} = {json.dumps(value)}"
     if at is not None and value is None:
         del lines[at]
+        if section and not any(line.strip() for line in lines[first : last - 1]):
+            _drop_section(lines, first - 1, last - 1)
     elif at is not None:
         lines[at] = line + _comment(lines[at])
     elif value is not None:
@@ -122,6 +124,15 @@ def _section(lines: list[str], name: str) -> tuple[int, int]:
             end = headers[position + 1][0] if position + 1 < len(headers) else len(lines)
             return number + 1, end
     return len(lines) + 1, len(lines) + 1
+
+
+def _drop_section(lines: list[str], header: int, end: int) -> None:
+    """Take out a header with nothing below it, and the empty lines that set it off."""
+    while header > 0 and not lines[header - 1].strip():
+        header -= 1
+    del lines[header:end]
+    if header and header < len(lines):
+        lines.insert(header, "")
 
 
 def _comment(line: str) -> str:

@@ -55,6 +55,12 @@ def test_any_text_comes_back(value: str, tmp_path: Path) -> None:
     assert Settings.load(tmp_path).output == value
 
 
+def test_the_last_key_takes_its_header_along() -> None:
+    for rest in ("", 'theme = "light"\n', "# mine\n"):
+        assert edited(edited(rest, "keys.library.filter", "f"), "keys.library.filter", None) == rest
+    assert edited('[keys]\n"a.b" = "x"\n# why\n', "keys.a.b", None) == "[keys]\n# why\n"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -134,6 +134,22 @@ def test_a_broken_settings_file_is_said_and_left_alone(home: Path) -> None:
     assert (home / "settings.toml").read_text() == "images = ["
 
 
+def test_a_key_of_no_act_is_said_with_the_nearest(home: Path) -> None:
+    (home / "settings.toml").write_text('[keys]\n"libary.filter" = "f"\n"library.sort" = "f9"\n')
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "libary.filter" in notices(pilot))
+        text = " ".join(notices(pilot).split())
+        assert (
+            f"{home / 'settings.toml'}, [keys]: there is no act 'libary.filter'; did you mean library.filter?" in text
+        )
+        assert "library.sort" not in text
+        await at_settings(pilot)
+        assert notices(pilot).count("there is no act") == 1
+
+    drive(home, story)
+
+
 def test_no_act_remote_or_destructive_on_a_bare_lowercase_letter() -> None:
     acts = {act.id: act for act in keymap.acts()}
     assert {"hub.pull", "push.push", "library.push", "concept.push", "queue.cancel", "runs.stop"} <= set(acts)

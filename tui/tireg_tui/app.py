@@ -190,6 +190,7 @@ class TiregApp(PaintedApp):
         from tireg_tui.look_taker import keep_look
 
         keep_look(self)
+        self.run_worker(self.preferences.check_keys(), group="keys-check", exit_on_error=False)
         if not gc.isenabled():  # `launch` has turned it off until the first words are shown
             gc.freeze()  # what the start has made stays for good and need not be looked at
             gc.enable()

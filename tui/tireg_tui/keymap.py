@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 
 from textual.binding import Binding
@@ -54,6 +55,16 @@ def acts() -> tuple[Act, ...]:
                 what = binding.tooltip or binding.description or _words(binding.action)
                 found[binding.id] = Act(binding.id, binding.key, what)
     return tuple(sorted(found.values(), key=lambda act: act.id))
+
+
+def trouble_with(act_id: str) -> tuple[str, str]:
+    """What is wrong with the id of an act, and what to do about it; both empty where there is such an act."""
+    ids = [act.id for act in acts()]
+    if act_id in ids:
+        return "", ""
+    close = get_close_matches(act_id, ids, n=1)
+    hint = f"did you mean {close[0]}?" if close else "the settings screen of tireg tui lists them: library.filter"
+    return f"there is no act {act_id[:60]!r}", hint
 
 
 def keys_now(act: Act, remapped: Mapping[str, str]) -> str:

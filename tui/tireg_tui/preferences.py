@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tireg_tui.themes import DARK, full_name
 from tiregistry.errors import TiregError
-from tiregistry.settings import Settings
+from tiregistry.settings import FILE, Settings
 from tiregistry.settings_file import set_setting, unset_setting
 from tiregistry.text import safe
 
@@ -29,6 +30,7 @@ class Preferences:
         self.settings = Settings()
         self.trouble: TiregError | None = None
         """What is wrong with the file; until it is mended the defaults hold."""
+        self._looked_up: set[str] = set()
 
     def load(self) -> None:
         """Read the file and follow it; a broken one is told of and changes nothing."""
@@ -49,6 +51,19 @@ class Preferences:
         if app.theme != theme:
             app.theme = theme
         app.set_keymap(dict(self.settings.keys))
+
+    async def check_keys(self) -> None:
+        """Tell of remapped keys that are of no act; imports every screen, and so waits until the start is over."""
+        ids = set(self.settings.keys) - self._looked_up
+        if not ids:
+            return
+        self._looked_up |= ids
+        from tireg_tui import keymap
+
+        for act_id in sorted(ids):
+            problem, hint = await asyncio.to_thread(keymap.trouble_with, act_id)
+            if problem:
+                self._app.say(f"{self._home / FILE}, [keys]: {problem}; {hint}", title=FILE, severity="warning")
 
     def set(self, name: str, value: str) -> bool:
         """Keep one setting and follow it; whether that went well."""

@@ -6,6 +6,7 @@ import click
 
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
+from tiregistry.errors import InvalidConfig
 from tiregistry.settings import FILE, SETTINGS, Settings, home
 
 
@@ -76,6 +77,12 @@ def set_one(name: str, value: str) -> None:
     """
     from tiregistry.settings_file import set_setting
 
+    if name.startswith("keys."):
+        from tireg_tui.keymap import trouble_with  # the screens know their acts; they import Textual
+
+        problem, what_to_do = trouble_with(name.removeprefix("keys."))
+        if problem:
+            raise InvalidConfig(problem, what_to_do)
     set_setting(name, value)
 
 

@@ -93,9 +93,14 @@ class SettingsScreen(Place):
         self.query_one(SettingsTable).focus()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
-        self.tireg.preferences.load()  # it may have been edited elsewhere
+        self._read()  # it may have been edited elsewhere
         if self.is_mounted:
             self._show_settings()
+
+    def _read(self) -> None:
+        preferences = self.tireg.preferences
+        preferences.load()
+        self.run_worker(preferences.check_keys(), group="keys-check", exit_on_error=False)
 
     # -- showing -------------------------------------------------------------------------------------------------
 
@@ -306,6 +311,6 @@ class SettingsScreen(Place):
                 path.write_text(text, encoding="utf-8")
         except (TiregError, OSError) as error:
             self.tireg.report(error)
-        self.tireg.preferences.load()
+        self._read()
         self._show_settings()
         self._show_keys()

@@ -37,3 +37,17 @@ def test_no_heavy_library_is_imported(tmp_path: Path, line: str) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "was imported" not in run.stderr
+
+
+def test_a_wish_for_pictures_that_is_none_is_refused_before_textual() -> None:
+    code = (
+        "import sys; from tireg_tui.launch import run\n"
+        "try: run('nonsense')\n"
+        "except Exception as error: print(error, {'textual', 'PIL'} & set(sys.modules))"
+    )
+    path = os.pathsep.join(map(str, (ROOT / "tui", ROOT)))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert "--images: 'nonsense' is no way to show pictures" in run.stdout, run.stderr
+    assert "set()" in run.stdout

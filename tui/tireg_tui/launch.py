@@ -45,11 +45,15 @@ class _Asking(threading.Thread):
         except BaseException as error:
             self._error = error
 
+    def refuse(self) -> None:
+        """Raise what detection has raised by now."""
+        if self._error is not None:
+            raise self._error
+
     def result(self) -> Terminal:
         """What was found out; raises what detection raised."""
         self.join()
-        if self._error is not None:
-            raise self._error
+        self.refuse()
         assert self._found is not None
         return self._found
 
@@ -63,6 +67,11 @@ def run(images: str = "") -> int:
     Raises:
         InvalidConfig: `images`, `TIREG_IMAGES` or the settings name no way to show pictures.
     """
+    if images or os.environ.get("TIREG_IMAGES"):
+        from tiregistry.graphics.detection import wish
+
+        wish(images)  # refused at once, before anything is loaded and the terminal is asked
+
     app: TiregApp | None = None
     told = 0
 
@@ -95,6 +104,7 @@ def run(images: str = "") -> int:
         # Beside the imports it would take twice as long: both need the interpreter.
         # One that can only be read says so at the top, which no kept look does.
         if watch.wait_opened(_FIRST_PAINT_SECONDS) and watch.registry is not None and not watch.registry.readonly:
+            asking.refuse()  # of settings that cannot be read it knows by now
             paint.show(settings.home(), watch.first_page)
         from textual import constants
 

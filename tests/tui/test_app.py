@@ -245,6 +245,27 @@ def test_the_palette_finds_acts_and_words(home: Path) -> None:
     drive(home, story)
 
 
+def test_the_palette_finds_themes_the_plainest_first(home: Path) -> None:
+    async def first(pilot: Pilot[None], word: str) -> None:
+        await pilot.press(*word)
+        await until(pilot, lambda: "ansi-light" in screen_text(pilot))
+        await settle(pilot)
+        options = pilot.app.screen.query_one(OptionList).options
+        assert str(options[0].prompt).partition("\n")[0] == "light"
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.theme == "tireg-light")
+        pilot.app.theme = "tireg-dark"
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await first(pilot, "light")
+        pilot.app.search_themes()
+        await pilot.pause()
+        await first(pilot, "lig")
+
+    drive(home, story)
+
+
 def test_every_binding_can_be_remapped(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await settle(pilot)

@@ -65,6 +65,12 @@ def _words() -> type[Provider]:
     return Words
 
 
+def _themes() -> type[Provider]:
+    from tireg_tui.palette import ThemesAmongAll
+
+    return ThemesAmongAll
+
+
 class TiregApp(PaintedApp):
     """The terminal UI.
 
@@ -84,6 +90,7 @@ class TiregApp(PaintedApp):
         *App.COMMANDS,
         _acts,
         _words,
+        _themes,
     }
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (140, "-wide")]  # noqa: RUF012  (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
@@ -394,6 +401,14 @@ class TiregApp(PaintedApp):
         # among the acts already.
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as an SVG picture", self._take_screenshot)
+
+    def search_themes(self) -> None:
+        """Choose a theme by its name in the settings."""
+        from textual.command import CommandPalette
+
+        from tireg_tui.palette import Themes
+
+        self.push_screen(CommandPalette(providers=[Themes], placeholder="Search for themes…"))
 
     def _take_screenshot(self) -> None:
         self.set_timer(0.1, self.deliver_screenshot)  # when the palette is gone

@@ -1,4 +1,4 @@
-"""The command palette's own sources: every act that has a key on the screen below, and all words by name."""
+"""The command palette's own sources: every act that has a key on the screen below, words and themes by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
 from tireg_tui.places import PLACES
+from tireg_tui.themes import SHORT_NAMES, full_name
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -80,3 +81,45 @@ class Words(Provider):
                 partial(app.open_concept, concept.name),
                 help=f"Open the word {safe(concept.name, limit=60)}",
             )
+
+
+class _OfThemes(Provider):
+    """The themes, by the names that the settings have for them, the three of tiregistry first."""
+
+    @property
+    def _names(self) -> list[str]:
+        themes = self.app.available_themes
+        return [*SHORT_NAMES, *sorted(set(themes) - set(SHORT_NAMES.values()))]
+
+    def _take(self, name: str) -> None:
+        self.app.theme = full_name(name)
+
+    def _hit(self, word: str, name: str, what: str | None = None) -> Hit | None:
+        """A theme that a word is found in; the less else its name holds, the better."""
+        matcher = self.matcher(word)
+        score = matcher.match(name)
+        found = score + len(word) / len(name)
+        return Hit(found, matcher.highlight(name), partial(self._take, name), help=what) if score > 0 else None
+
+
+class ThemesAmongAll(_OfThemes):
+    """Themes among everything else: only those whose names hold what is typed."""
+
+    async def search(self, query: str) -> Hits:
+        words = [word for word in query.lower().split() if word != "theme"]
+        for name in self._names if words else ():
+            if all(word in name for word in words) and (hit := self._hit(words[0], name, "Use this theme")):
+                yield hit
+
+
+class Themes(_OfThemes):
+    """Themes alone."""
+
+    async def discover(self) -> Hits:
+        for name in self._names:
+            yield DiscoveryHit(name, partial(self._take, name))
+
+    async def search(self, query: str) -> Hits:
+        for name in self._names:
+            if hit := self._hit(query, name):
+                yield hit

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
+from tests.tui.conftest import BASE, app_of, drive, notices, screen_text, settle, until
 from tireg_tui import picture_maker
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
 from tireg_tui.widgets.captioned import Captioned
+from tiregistry.concepts import BaseModel, NewVersion
+from tiregistry.embeddings.embedding import Embedding
 from tiregistry.registry.registry import Registry
 
 # Speaks as `tireg gen -` does and draws one colour for each seed, so that no model is needed; slow when asked to be.
@@ -189,6 +193,43 @@ def test_what_is_typed_is_seen_where_there_is_hardly_any_room(home: Path) -> Non
         assert "a red mug now" in screen_text(pilot)
 
     drive(home, story, size=(20, 8))
+
+
+def test_words_are_completed_wherever_the_cursor_stands(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "<gnome> at sea")
+        screen.prompt.cursor_position = len("<gnome>")
+        await pilot.press("at")
+        await until(pilot, lambda: "Tab: <gnome@best>  <gnome@3>" in screen_text(pilot))
+        await pilot.press("2", "tab")
+        assert screen.prompt.value == "<gnome@2> at sea"
+        screen.prompt.cursor_position = len("<gn")
+        await pilot.press("x", "backspace", "delete", "tab")
+        assert screen.prompt.value == "<gnome> at sea"
+
+    drive(home, story)
+
+
+def test_words_that_do_not_fit_are_said_as_they_are_typed(home: Path) -> None:
+    other = replace(BASE, token_embedding="sha256:" + "d" * 64)
+    with Registry.open(home) as registry:
+        registry.add_base(BaseModel("tiny", "tiny", BASE))
+        registry.add_base(BaseModel("large", "large", other))
+        values = np.ones((1, 16), dtype="float32")
+        new = NewVersion("kite", "<kite>", "object", "trained", other, "large")
+        registry.add_version(new, Embedding({"clip_l": values}))
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "<gnome> and ")
+        await pilot.press(*"<kite>")
+        await until(pilot, lambda: "kite@1 was not learned on tiny · it fits: --base large" in screen_text(pilot))
+        screen.query_one("#count", Input).value = "2"  # as one goes on
+        await settle(pilot)
+        assert "kite@1 was not learned on tiny" in screen_text(pilot)
+        screen.prompt.value = "<kite>"
+        await until(pilot, lambda: "Ctrl+G makes the pictures" in screen_text(pilot))
+
+    drive(home, story)
 
 
 def test_two_versions_side_by_side(home: Path) -> None:

@@ -20,7 +20,7 @@ from tireg_tui.widgets.captioned import shortened
 from tireg_tui.widgets.fitting_table import Column, fitting
 from tireg_tui.widgets.loss_chart import smoothed
 from tireg_tui.widgets.picture_strip import _shape
-from tireg_tui.words import Known, begun, completions, words_of
+from tireg_tui.words import Known, Typed, begun, completions, words_of
 from tiregistry.registry.registry import Registry
 
 
@@ -75,11 +75,16 @@ def test_as_many_pictures_as_fit_and_as_large_as_can_be() -> None:
 def test_words_of_a_prompt(home: Path) -> None:
     prompt = r"a <gnome> and \<gnome> by <mug@2> <"
     assert [word for _, _, word in words_of(prompt)] == ["gnome", "mug@2"]
-    assert begun("a <gn", 5) == "gn"
-    assert begun("a <gnome> x", 11) is None
-    assert begun(r"a \<gn", 6) is None
     with Registry.open(home) as registry:
         known = Known.read(registry)
+        assert begun("a <gn", 5, known) == Typed("gn", 2, 5)
+        assert begun("a <gn at sea", 5, known) == Typed("gn", 2, 5)
+        assert begun("a <gnoxx>", 5, known) == Typed("gn", 2, 9)
+        assert begun("a <gnome>@", 10, known) == Typed("gnome@", 2, 10)
+        assert begun("a <gnome@2>@b at sea", 13, known) == Typed("gnome@b", 2, 13)
+        assert begun("a <gnome@> at sea", 9, known) == Typed("gnome@", 2, 10)
+        for prompt, cursor in (("a <gnome> x", 11), (r"a \<gn", 6), ("a <gnome>", 4), ("me <x>@home", 7)):
+            assert begun(prompt, cursor, known) is None
         assert completions(known, "g") == ["gnome", "mug"]
         assert completions(known, "gnmoe") == ["gnome"]
         assert completions(known, "") == ["gnome", "inkwash", "mug"]

@@ -151,6 +151,24 @@ def base_of_words(registry: Registry, prompts: Sequence[str], negative: str = ""
     return base_of_versions(registry, found)
 
 
+def check_words(registry: Registry, prompt: str, negative: str = "") -> None:
+    """Refuse a prompt whose words do not fit the base model it would be drawn with, from what the registry knows.
+
+    It reads neither vectors nor a model. A base model that was never used here is not known, and fits.
+
+    Raises:
+        InvalidPrompt, ConceptNotFound, VersionNotFound: as `base_of_words`.
+        WrongBaseModel: as `check_fit`.
+    """
+    what = "the negative prompt"
+    found = [*resolve_words(registry, names_in(parse_prompt(prompt))).values()]
+    found += resolve_words(registry, names_in(parse_prompt(negative, what)), what=what).values()
+    name = base_of_versions(registry, found) or registry.default_base
+    for base in registry.bases():
+        if base.name == name:
+            check_fit(registry, found, base, allow_compatible=False)
+
+
 def base_of_versions(registry: Registry, versions: Sequence[Version]) -> str:
     """The registered base model that the first of `versions` fits exactly, preferring the default one; else empty."""
     known = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)

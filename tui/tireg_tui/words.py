@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"(?<!\\)<([^<>\s]*)>")
 _BEGUN = re.compile(r"(?<!\\)<([^<>\s]*)$")
+_REST = re.compile(r"([^<>\s]*)>")
+_SELECTED_LATE = re.compile(r"(?<!\\)<([^<>\s@]+)(?:@[^<>\s]*)?>@([^<>\s@]*)$")
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,34 @@ def words_of(prompt: str) -> Iterator[tuple[int, int, str]]:
         yield match.start(), match.end(), match.group(1)
 
 
-def begun(prompt: str, cursor: int) -> str | None:
-    """The inside of the word that the cursor is in, as far as it is typed; None outside of words."""
-    match = _BEGUN.search(prompt[:cursor])
-    return match.group(1) if match else None
+@dataclass(frozen=True)
+class Typed:
+    """A word that is being typed.
+
+    Attributes:
+        part: its inside up to the cursor.
+        start, end: what of the prompt the whole word takes the place of.
+    """
+
+    part: str
+    start: int
+    end: int
+
+
+def begun(prompt: str, cursor: int, known: Known) -> Typed | None:
+    """The word that is being typed where the cursor stands; None outside of words, and in one that is known and whole.
+
+    An `@` behind a whole word begins its version, too.
+    """
+    if match := _BEGUN.search(prompt[:cursor]):
+        part, rest = match.group(1), _REST.match(prompt, cursor)
+        whole = part + rest.group(1) if rest else ""
+        if rest and not whole.endswith("@") and known.knows(whole):
+            return None
+        return Typed(part, match.start(), rest.end() if rest else cursor)
+    if (match := _SELECTED_LATE.search(prompt[:cursor])) and match.group(1) in known.tokens:
+        return Typed(f"{match.group(1)}@{match.group(2)}", match.start(), cursor)
+    return None
 
 
 def completions(known: Known, part: str, limit: int = 8) -> list[str]:

@@ -31,12 +31,13 @@ from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, words_of
-from tiregistry.errors import InvalidInput, NotFound, TiregError
+from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
 from tiregistry.settings import Settings
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
 _SHOWN_AT_FIRST = 6
+_TYPING_SECONDS = 0.1
 _MEANT_TO_STOP_SECONDS = 1.0
 
 
@@ -60,6 +61,8 @@ class Compose(Place):
         self._job: Job | None = None
         self._doing = ""
         self._begun = False
+        self._checked: list[str] = []
+        self._misfit = ""
         self._ended = -math.inf
 
     def body(self) -> ComposeResult:
@@ -114,8 +117,7 @@ class Compose(Place):
 
     @on(Input.Changed, "DrawingFields Input")
     def settings_changed(self) -> None:
-        if self._job is None:
-            self.query_one("#compose-line", Static).update(safe(self.fields.problem or _HINT))
+        self._say_what_is_wrong()
 
     def take_prompt(self, prompt: str) -> None:
         """Put another prompt into the field."""
@@ -133,6 +135,8 @@ class Compose(Place):
             for field in self.query(PromptInput):
                 field.known = known
                 field.refresh()
+        self._checked = []
+        self._check_words()
         self.history.read(self.registry)
 
     @on(PromptInput.Begun)
@@ -150,6 +154,12 @@ class Compose(Place):
             found = "  ".join(f"<{word}>" for word in event.found)
             line.update(safe(f"Tab: {found}" if found else "no word begins like this"))
             return
+        self._check_words()
+        self._say_what_is_wrong()
+
+    def _say_what_is_wrong(self) -> None:
+        """Say in the line what would be refused; where nothing would, how the pictures are made."""
+        line = self.query_one("#compose-line", Static)
         fields = self.query(PromptInput)
         unknown = [word for field in fields for _, _, word in words_of(field.value) if not field.known.knows(word)]
         if unknown:
@@ -157,7 +167,30 @@ class Compose(Place):
                 safe(f"not in the registry: {', '.join(f'<{word}>' for word in unknown)} · \\<x> is plain text")
             )
         elif self._job is None:
-            line.update(_HINT)
+            line.update(safe(self._misfit or self.fields.problem or _HINT))
+
+    def _check_words(self) -> None:
+        """Look whether the words can be drawn together, where they are others than before."""
+        texts = [field.value for field in self.query(PromptInput)]
+        words = [word for text in texts for _, _, word in words_of(text)]
+        if words != self._checked:
+            self._checked = words
+            self._check_fit(texts)
+
+    @work(exclusive=True, group="fit", exit_on_error=False)
+    async def _check_fit(self, texts: list[str]) -> None:
+        from tiregistry.generation.words import check_words
+
+        await asyncio.sleep(_TYPING_SECONDS)
+        try:
+            await asyncio.to_thread(check_words, self.registry, *texts)
+            self._misfit = ""
+        except WrongBaseModel as error:
+            self._misfit = f"{error.message} · {error.hint}"
+        except TiregError:  # half a prompt; what is wrong with a whole one is said when it is drawn
+            self._misfit = ""
+        if self.prompt.typed is None:
+            self._say_what_is_wrong()
 
     # -- making --------------------------------------------------------------------------------------------------
 

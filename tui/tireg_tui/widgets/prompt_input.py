@@ -13,7 +13,7 @@ from textual.widgets import Input
 from textual.widgets.input import Selection
 
 from tireg_tui.themes import ink
-from tireg_tui.words import Known, begun, completions, words_of
+from tireg_tui.words import Known, Typed, begun, completions, words_of
 
 
 class _Marker(Highlighter):
@@ -38,9 +38,10 @@ class _Completer(Suggester):
         self._field = field
 
     async def get_suggestion(self, value: str) -> str | None:
-        part = begun(value, len(value))
-        if part is None:
+        typed = begun(value, len(value), self._field.known)
+        if typed is None or typed.start + len(typed.part) + 1 != len(value):  # what is proposed is put at the end
             return None
+        part = typed.part
         found = [word for word in completions(self._field.known, part) if word.startswith(part)]
         return f"{value}{found[0][len(part) :]}>" if found else None
 
@@ -82,14 +83,20 @@ class PromptInput(Input):
 
     def tell(self) -> None:
         """Say which word is being typed, and what it can become."""
-        part = begun(self.value, self.cursor_position)
-        self.post_message(self.Begun(self, part, [] if part is None else completions(self.known, part)))
+        typed = self.typed
+        found = completions(self.known, typed.part) if typed else []
+        self.post_message(self.Begun(self, typed.part if typed else None, found))
+
+    @property
+    def typed(self) -> Typed | None:
+        """The word that is being typed."""
+        return begun(self.value, self.cursor_position, self.known)
 
     def action_complete(self) -> None:
         """Complete the word, or go to the next field where none has been begun."""
-        part = begun(self.value, self.cursor_position)
-        found = completions(self.known, part) if part is not None else []
-        if part is None or not found:
+        typed = self.typed
+        found = completions(self.known, typed.part) if typed else []
+        if not found:
             self.screen.focus_next()
             return
         self.take(found[0])
@@ -97,8 +104,6 @@ class PromptInput(Input):
     def take(self, word: str) -> None:
         """Put a whole word in the place of the one that has been begun, or at the cursor."""
         at = self.cursor_position
-        part = begun(self.value, at)
-        start = at if part is None else at - len(part) - 1
-        rest = self.value[at:].removeprefix(">")
-        self.value = f"{self.value[:start]}<{word}>{rest}"
-        self.cursor_position = start + len(word) + 2
+        typed = self.typed or Typed("", at, at)
+        self.value = f"{self.value[: typed.start]}<{word}>{self.value[typed.end :]}"
+        self.cursor_position = typed.start + len(word) + 2

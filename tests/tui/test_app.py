@@ -241,6 +241,19 @@ def test_the_palette_finds_acts_and_words(home: Path) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, ConceptScreen))
         await settle(pilot)
         assert "<inkwash>" in screen_text(pilot)
+        await pilot.press("escape", "2", "ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"gnom")
+        await until(pilot, lambda: "Open the word gnome" in screen_text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConceptScreen))
+        await settle(pilot)
+        assert pilot.app.screen.query_one(TopBar).here == "runs"  # where Escape and its digit lead back to
+        await pilot.press("right_square_bracket")
+        await settle(pilot)
+        assert "<mug>" in screen_text(pilot)  # the next one, as from the library
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Runs))
 
     drive(home, story)
 

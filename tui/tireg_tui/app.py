@@ -350,11 +350,19 @@ class TiregApp(PaintedApp):
             self.push_screen(TrainForm(concept))
 
     def open_concept(self, name: str, neighbours: list[str] | None = None) -> None:
-        """Show a word in full, on top of where one is."""
+        """Show a word in full, on top of where one is; its neighbours are those in the library where none are given."""
         from tireg_tui.screens.concept import ConceptScreen
 
         if self.registry is not None:
-            self.push_screen(ConceptScreen(name, neighbours))
+            listed = self._listed() if neighbours is None else neighbours
+            self.push_screen(ConceptScreen(name, listed if name in listed else None))
+
+    def _listed(self) -> list[str]:
+        """The words that the library lists now, in its order; none where nobody has been there yet."""
+        from tireg_tui.screens.library import Library
+
+        places = [screen for stack in self._screen_stacks.values() for screen in stack[:1]]
+        return next((place.table.names for place in places if isinstance(place, Library)), [])
 
     def push_word(self, reference: str) -> None:
         """Show what pushing a word would send, and push it from there."""

@@ -70,7 +70,6 @@ class ConceptScreen(Place):
         neighbours: names in the order of the library, for `[` and `]`.
     """
 
-    HERE = "library"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back", id="concept.back"),
         Binding("v", "view(1)", "Next tab", id="concept.next_tab", tooltip="Next tab: pictures, loss, card, …"),

@@ -29,7 +29,8 @@ _TINY = 10
 class Place(Screen[None]):
     """A screen that works on the registry."""
 
-    HERE = "library"
+    HERE = ""
+    """The place that the top line shows; empty for a screen that lies open on whichever place it was called from."""
     _seen_changes = -1
     _was_left = False
 
@@ -89,7 +90,7 @@ class Place(Screen[None]):
             return otherwise
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.HERE)
+        yield TopBar(self.HERE or self.app.current_mode)
         yield from self.body()
         yield JobLine()
         yield KeyLine()

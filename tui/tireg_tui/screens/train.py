@@ -53,7 +53,6 @@ class TrainForm(Place):
         concept: a concept to train another version of; empty for a new word.
     """
 
-    HERE = "library"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back", id="train.back"),
         Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),

@@ -22,6 +22,17 @@ _SECONDS, _LONGEST_SECONDS = 60.0, 1e6
 _RETRIED_STATUS = frozenset({500, 502, 503, 504})
 _PAUSES = (0.5, 1.5)
 _LONGEST_BODY = 32 * 2**20
+_FOR_PROGRAMS = re.compile(r"\[Errno -?\d+\]|\[SSL[^\]]*\]|\(_ssl\.c:\d+\)")
+_SAID_OTHERWISE = {
+    "connection refused": "nothing answers there",
+    "name or service not known": "there is no such name, or no network",
+    "nodename nor servname": "there is no such name, or no network",
+    "temporary failure in name resolution": "no network, or its name servers do not answer",
+    "no address associated": "there is no such name, or no network",
+    "network is unreachable": "there is no network",
+    "no route to host": "no way leads there",
+}
+"""What systems say when a server cannot be reached (Linux, macOS), and the same for people."""
 _RATE_LIMIT = re.compile(r'"\w+"\s*;\s*r\s*=\s*(\d+)\s*;\s*t\s*=\s*(\d+)')
 
 
@@ -202,8 +213,17 @@ def _no_answer(request: Any, error: Exception) -> tuple[str, str]:
     if isinstance(error, _timeouts(error)):
         return f"{host} did not answer within {limit:g} seconds", f"try again; {_SECONDS_VARIABLE}=120 waits longer"
     if type(error).__name__ in ("ConnectError", "ConnectionRefusedError"):
-        return f"{host} cannot be reached: {safe(error, limit=200)}", "check the network and the address"
-    return f"the connection to {host} broke: {safe(error, limit=200) or type(error).__name__}", "try again"
+        return f"{host} cannot be reached: {_plainly(error)}", "check the network and the address"
+    return f"the connection to {host} broke: {_plainly(error)}", "try again"
+
+
+def _plainly(error: Exception) -> str:
+    """What a system's error says, without its numbers and the file of a library that it comes from."""
+    text = _FOR_PROGRAMS.sub("", str(error)).strip()
+    for said, plain in _SAID_OTHERWISE.items():
+        if said in text.lower():
+            return plain
+    return safe(text, limit=200) or type(error).__name__
 
 
 def offline() -> tuple[str, str]:

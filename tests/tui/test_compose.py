@@ -170,6 +170,7 @@ def test_escape_goes_back_one_thing_at_a_time(home: Path) -> None:
         await pilot.press("escape")
         await settle(pilot)
         assert len(screen.strip.query(Captioned)) == 4
+        assert len({shown.view.size for shown in screen.strip.query(Captioned)}) == 1  # 116 columns are no 4 times any
         await pilot.click(list(screen.strip.query(Captioned))[2])
         await settle(pilot)
         assert screen.strip.index == 2

@@ -155,6 +155,9 @@ class PictureStrip(Widget, can_focus=True):
         self._columns, self._per_page = columns, per_page
         row.styles.grid_size_columns = columns
         row.styles.grid_size_rows = rows
+        # What a division leaves over stays empty: given to some of the places, it would make pictures of two sizes.
+        row.styles.grid_columns = [max(1, (self.size.width - columns + 1) // columns)]
+        row.styles.grid_rows = [max(1, (self.size.height - 1) // rows)]
         captions = list(row.query(Captioned))
         if len(captions) != (per_page if sources else 0):
             await row.remove_children()

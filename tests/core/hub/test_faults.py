@@ -170,7 +170,7 @@ def test_a_server_that_says_nothing_is_given_up(server: HubServer, alice: Hub, h
 
 def test_nobody_there_is_said_at_once(here: Registry) -> None:
     began = time.monotonic()
-    with pytest.raises(HubError, match="127.0.0.1:9 cannot be reached: nothing answers there") as caught:
+    with pytest.raises(HubError, match=r"127\.0\.0\.1:9 cannot be reached: nothing answers there") as caught:
         pull_repository(here, "alice/gnome", Hub(Endpoint("http://127.0.0.1:9")))
     assert caught.value.exit_code == ExitCode.NETWORK
     assert time.monotonic() - began < 30

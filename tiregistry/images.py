@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,19 +201,44 @@ def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]
         The pictures, each content once, and notes for the user (duplicates left out, conversions).
 
     Raises:
-        FileMissing, InvalidInput, InvalidImage: the first thing that cannot be used.
+        FileMissing, InvalidInput: a path leads to no pictures.
+        InvalidImage: names every picture that cannot be used.
     """
     pictures: dict[str, SourcePicture] = {}
     first: dict[str, Path] = {}
     notes: list[str] = []
-    for path in find_images(paths):
-        picture = read_picture(path)
+    for path, picture in read_each(find_images(paths)):
         if picture.digest in pictures:
             notes.append(repeated(path, first[picture.digest]))
             continue
         pictures[picture.digest], first[picture.digest] = picture, path
         notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
     return list(pictures.values()), notes
+
+
+def read_each(files: Iterable[Path]) -> Iterator[tuple[Path, SourcePicture]]:
+    """Read picture files one after another; all are looked at, so that one error names every one to mend.
+
+    Raises:
+        InvalidImage: at the end, what is wrong with the first that cannot be used, and the names of the others.
+        FileMissing: a file is gone.
+    """
+    refused: list[InvalidImage] = []
+    others: list[str] = []
+    for file in files:
+        try:
+            picture = read_picture(file)
+        except InvalidImage as error:
+            others += [safe(file.name, limit=60)] if refused else []
+            refused.append(error)
+        else:
+            if not refused:
+                yield file, picture
+    if others:
+        names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        raise InvalidImage(f"{refused[0].message}; nor can {names} be used", refused[0].hint)
+    if refused:
+        raise refused[0]
 
 
 def repeated(path: Path, first: Path) -> str:

@@ -51,11 +51,14 @@ def test_an_empty_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert "no pictures in" in line
 
 
-def test_a_damaged_picture_among_good_ones_is_named(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+def test_damaged_pictures_among_good_ones_are_all_named(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
     (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+    (pictures / "zero.png").write_bytes(b"")
+    (pictures / "zone.png").write_bytes(b"text")
     code, line = refused(capsys, "gnome", str(pictures))
     assert code == 2
-    assert "broken.jpg" in line
+    assert "broken.jpg is damaged" in line
+    assert "; nor can zero.png, zone.png be used" in line
     assert nothing_was_registered()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiregistry.captions import read_captions
 from tiregistry.errors import InvalidImage
-from tiregistry.images import SourcePicture, find_images, find_masks, read_picture, repeated
+from tiregistry.images import SourcePicture, find_images, find_masks, read_each, read_picture, repeated
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def gather(
         masks: folder of masks, files of the pictures' names.
 
     Raises:
-        FileMissing, InvalidInput, InvalidImage: the first thing that cannot be used.
+        FileMissing, InvalidInput: the first path that leads to nothing of use.
+        InvalidImage: names every picture that cannot be used, or the first mask.
     """
     files = find_images(paths)
     texts = read_captions(files, captions) if use_captions else [""] * len(files)
@@ -50,8 +51,7 @@ def gather(
     found: dict[str, tuple[SourcePicture, str, SourcePicture | None]] = {}
     first: dict[str, Path] = {}
     notes: list[str] = []
-    for file, text, mask_file in zip(files, texts, mask_files, strict=True):
-        picture = read_picture(file)
+    for (file, picture), text, mask_file in zip(read_each(files), texts, mask_files, strict=True):
         if picture.digest in found:
             notes.append(repeated(file, first[picture.digest]))
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,9 +88,8 @@ def load_base(
             f"{safe(source)} does not fit the memory of {target}", "try --precision bf16, or --device cpu"
         ) from None
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = safe(str(error).strip().splitlines()[0] if str(error).strip() else error, limit=200)
         raise InvalidInput(
-            f"{safe(source)} cannot be loaded as a base model: {reason}", "copy the model again"
+            f"{safe(source)} cannot be loaded as a base model: {_reason(error)}", "copy the model again"
         ) from error
 
 
@@ -110,7 +110,7 @@ def load_clip_towers(folder: Path, family: Family) -> list[TextTower]:
                 if role != "t5"
             ]
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{safe(folder)}: its text encoders cannot be loaded: {safe(error, limit=200)}") from error
+        raise InvalidInput(f"{safe(folder)}: its text encoders cannot be loaded: {_reason(error)}") from error
 
 
 def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torch.dtype) -> LoadedBase:
@@ -121,9 +121,10 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
 
         index = read_model_index(folder)
         part = "transformer" if base.family in FLOW_FAMILIES else "unet"
-        denoiser = getattr(diffusers, _DENOISERS[base.family]).from_pretrained(
-            folder, subfolder=part, dtype=dtype, variant=_variant(folder, part)
-        )
+        with _naming(part):
+            denoiser = getattr(diffusers, _DENOISERS[base.family]).from_pretrained(
+                folder, subfolder=part, dtype=dtype, variant=_variant(folder, part)
+            )
         towers = [
             _load_tower(folder, index, base.family, role, suffix, device, dtype)
             for role, suffix in encoder_parts(folder, base.family)
@@ -131,9 +132,10 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
         if base.family == "flux" and not denoiser.config.guidance_embeds:
             # The variant distilled to few steps (schnell) was made with half the window.
             towers[-1].longest = 256
-        vae = diffusers.AutoencoderKL.from_pretrained(
-            folder, subfolder="vae", dtype=dtype, variant=_variant(folder, "vae")
-        )
+        with _naming("vae"):
+            vae = diffusers.AutoencoderKL.from_pretrained(
+                folder, subfolder="vae", dtype=dtype, variant=_variant(folder, "vae")
+            )
         usual = diffusers.FlowMatchEulerDiscreteScheduler if base.family in FLOW_FAMILIES else diffusers.DDIMScheduler
         scheduler_class = getattr(diffusers, _class_of(index, "scheduler"), None) or usual
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
@@ -157,13 +159,14 @@ def _load_tower(
     allowed = ("T5EncoderModel",) if role == "t5" else ("CLIPTextModel", "CLIPTextModelWithProjection")
     if class_name not in allowed:
         raise ValueError(f"its {part} is a {class_name}, not a {' or '.join(allowed)}")
-    model = getattr(transformers, class_name).from_pretrained(
-        folder,
-        subfolder=part,
-        dtype=dtype,
-        use_safetensors=_safetensors(folder, suffix),
-        variant=_variant(folder, part),
-    )
+    with _naming(part):
+        model = getattr(transformers, class_name).from_pretrained(
+            folder,
+            subfolder=part,
+            dtype=dtype,
+            use_safetensors=_safetensors(folder, suffix),
+            variant=_variant(folder, part),
+        )
     words = WordRows(model.get_input_embeddings())
     model.set_input_embeddings(words)
     if role == "t5":
@@ -177,6 +180,39 @@ def _load_tower(
             module.eos_token_id = tokenizer.eos_token_id
     layer = -2 if family in ("sdxl", "sd3") else -1
     return TextTower(role, tokenizer, _frozen(model, device), words, layer)
+
+
+_MISFIT = re.compile(r"(\S+) expected shape torch\.Size\(\[(.*?)\]\), but got torch\.Size\(\[(.*?)\]\)")
+
+
+@contextlib.contextmanager
+def _naming(part: str) -> Iterator[None]:
+    """Say which part of a model it was that failed to load, and in short what diffusers and transformers say at length.
+
+    Raises:
+        ValueError: instead of what they raised.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        misfit = _MISFIT.search(str(error))
+        if misfit:
+            name, wanted, got = misfit.groups()
+            shapes = f": {name} is {got.replace(', ', ' x ')} and should be {wanted.replace(', ', ' x ')}"
+            raise ValueError(f"the weights of its {part} do not fit its configuration{shapes}") from error
+        if "ignore_mismatched_sizes" in str(error):
+            raise ValueError(f"the weights of its {part} do not fit its configuration") from error
+        raise ValueError(f"its {part}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a library's message."""
+    told = str(error).strip()
+    return safe(told.splitlines()[0] if told else error, limit=200)
 
 
 def _safetensors(folder: Path, suffix: str) -> bool | None:

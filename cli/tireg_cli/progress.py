@@ -73,9 +73,7 @@ def _stopped_at_once(runs: Sequence[Course]) -> BaseException:
     if not runs:
         return KeyboardInterrupt()
     if len(runs) > 1:
-        return Interrupted(
-            "stopped at once", f"tireg runs resume goes on with each: {', '.join(r.run_id for r in runs)}"
-        )
+        return Interrupted("stopped at once", f"tireg runs resume {' '.join(r.run_id for r in runs)} goes on")
     run = runs[0]
     then = f"goes on from step {run.saved}" if run.saved else "begins again, there is no checkpoint yet"
     return Interrupted(f"stopped at once, at step {run.step}", f"tireg runs resume {run.run_id} {then}")

@@ -73,7 +73,7 @@ def test_many_words_are_told_together(capsys: pytest.CaptureFixture[str]) -> Non
     [
         (["pot"], 1, "stopped at once, at step 2 · tireg runs resume run-pot goes on from step 1"),
         (["pot"], 0, "stopped at once, at step 2 · tireg runs resume run-pot begins again, there is no checkpoint yet"),
-        (["pot", "jug"], 1, "stopped at once · tireg runs resume goes on with each: run-pot, run-jug"),
+        (["pot", "jug"], 1, "stopped at once · tireg runs resume run-pot run-jug goes on"),
     ],
 )
 def test_a_second_ctrl_c_says_how_to_go_on(

@@ -16,7 +16,6 @@ from tiregistry.errors import (
     Conflict,
     DiskFull,
     Interrupted,
-    InvalidInput,
     PlaceholderTaken,
     TiregError,
     TrainingDiverged,
@@ -29,6 +28,7 @@ from tiregistry.training.config import TrainingConfig
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
 from tiregistry.training.journal import Journal
+from tiregistry.training.one_pass import check_one_pass, check_requests
 from tiregistry.training.preparing import make_word
 from tiregistry.training.request import (
     TrainingRequest,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.registry.registry import Registry
 
-__all__ = ["TrainingConfig", "TrainingRequest", "check_request", "check_requests", "resume", "train", "train_many"]
+__all__ = ["TrainingConfig", "TrainingRequest", "check_request", "resume", "resume_many", "train", "train_many"]
 
 
 def never() -> bool:
@@ -104,40 +104,6 @@ def train_many(
     yield from carry_out(base, states, stop, watch)
 
 
-def check_requests(registry: Registry, requests: Sequence[TrainingRequest]) -> list[TrainingRequest]:
-    """`check_request` for every request, and that they can share one pass.
-
-    Raises:
-        InvalidInput: two of them name the same concept or token, or they differ in what a pass has only one of.
-        As `check_request`.
-    """
-    if not requests:
-        raise InvalidInput("nothing to learn", "give at least one concept")
-    checked = [check_request(registry, request) for request in requests]
-    for what, keys in (
-        ("the concept", [request.concept.casefold() for request in checked]),
-        ("the placeholder token", [request.placeholder_token.casefold() for request in checked]),
-    ):
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise InvalidInput(f"{what} {twice} is named twice", "give each concept once")
-    first = checked[0]
-    for request in checked[1:]:
-        for what, one, other in (
-            ("base model", first.base, request.base),
-            ("device", first.device, request.device),
-            ("precision", first.config.precision, request.config.precision),
-            ("resolution", first.config.resolution, request.config.resolution),
-        ):
-            if one != other:
-                raise InvalidInput(
-                    f"{first.concept} and {request.concept} differ in their {what} ({one or 'default'}, "
-                    f"{other or 'default'}), and one pass has only one",
-                    "train them one after the other",
-                )
-    return checked
-
-
 def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) -> Iterator[Event]:
     """Take a run up at its checkpoint (or from its beginning, when it has none) and bring it to its end.
 
@@ -145,12 +111,26 @@ def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) ->
         Conflict: the run is finished, or another process carries it out.
         As `train` for everything else.
     """
-    if run.status == "finished":
-        raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
-    if is_carried_out(run_folder(registry, run.id)):
-        raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
-    forget_wish(run_folder(registry, run.id))
-    yield from take_up(registry, [run], stop=stop)
+    yield from resume_many(registry, [run], stop=stop)
+
+
+def resume_many(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool] = never) -> Iterator[Event]:
+    """Take several runs up in one pass over their base model, each at its own checkpoint, and bring them to their ends.
+
+    Each learns what it would alone, up to rounding, whether or not they began together.
+
+    Raises:
+        InvalidInput: they cannot share a pass.
+        As `resume`.
+    """
+    for run in runs:
+        if run.status == "finished":
+            raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
+        if is_carried_out(run_folder(registry, run.id)):
+            raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
+    for run in runs:
+        forget_wish(run_folder(registry, run.id))
+    yield from take_up(registry, runs, stop=stop)
 
 
 def take_up(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool] = never) -> Iterator[Event]:
@@ -189,6 +169,7 @@ def _loaded(
     from tiregistry.training.checkpoint import FILE
 
     requests = [request_of(registry, run) for run in runs]
+    check_one_pass([request for request, _ in requests])
     first = requests[0][0]
     for request, _ in requests:
         # What cannot be registered in the end is said now, not after the training.

@@ -164,44 +164,52 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> None:
 
 
 @command.command("resume")
-@_RUN
+@click.argument("run_ids", metavar="RUN…", nargs=-1)
 @_LAST
 @click.option("--name", default="", help="Register what is learned under another concept's name.")
 @click.option("--token", default="", metavar="<TOKEN>", help="Register it under another placeholder token.")
 @click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
 @_JSON
-def resume_run(run_id: str, last: bool, name: str, token: str, detach: bool, as_json: bool) -> int:
+def resume_run(run_ids: tuple[str, ...], last: bool, name: str, token: str, detach: bool, as_json: bool) -> int:
     """Go on with a run from its checkpoint: the result is the same as without the interruption.
+
+    Several runs of one base model go on in one pass, whether or not they began together.
 
     \b
     Examples:
       tireg runs resume --last
       tireg runs resume k3q --detach
+      tireg runs resume k3q 7wd f2a
       tireg runs resume k3q --name garden-gnome --token "<garden-gnome>"
     """
     from tireg_cli.commands.train import KEEPING, report
-    from tireg_cli.progress import follow
+    from tireg_cli.progress import follow_all
     from tiregistry.runs.control import queue_again, relabel, start
-    from tiregistry.training.run import resume
+    from tiregistry.training.run import resume_many
 
     with Registry.open() as registry:
-        run = _find(registry, run_id, last)
+        runs = [_find(registry, run_id, last) for run_id in run_ids or ("",)]
+        runs = list({run.id: run for run in runs}.values())
         if name or token:
-            run = relabel(registry, run, concept=name, placeholder_token=token)
+            if len(runs) > 1:
+                raise click.UsageError("--name and --token are for one run")
+            runs = [relabel(registry, runs[0], concept=name, placeholder_token=token)]
         if detach:
-            queued = queue_again(registry, run)
-            start(registry, [queued])
+            queued = [queue_again(registry, run) for run in runs]
+            start(registry, queued)
             if as_json:
-                emit_json({"run": queued.id, "concept": queued.concept, "status": queued.status})
+                told = [{"run": run.id, "concept": run.concept, "status": run.status} for run in queued]
+                emit_json(told if len(told) > 1 else told[0])
             else:
-                emit(queued.id)
-            hint(f"training in the background · tireg runs watch {run.id}")
+                emit("\n".join(run.id for run in queued))
+            hint(f"training in the background · tireg runs watch {queued[0].id}")
             return 0
-        if run.status == "queued" and run.pid is None:
-            raise Conflict(f"run {run.id} is in the queue", "add --detach to start a worker for it")
+        for run in runs:
+            if run.status == "queued" and run.pid is None:
+                raise Conflict(f"run {run.id} is in the queue", "add --detach to start a worker for it")
         with polite_stop(KEEPING) as stop:
-            finished = follow(resume(registry, run, stop=stop), stop)
-        return report(registry, [finished], as_json)
+            finished = follow_all(resume_many(registry, runs, stop=stop), stop)
+        return report(registry, finished, as_json)
 
 
 @command.command("queue")

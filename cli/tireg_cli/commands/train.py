@@ -157,8 +157,8 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
     from tiregistry.bases.device_facts import look_at_device
     from tiregistry.training.base_check import check_base
     from tiregistry.training.estimate import Estimate, estimate_pass, estimate_training
+    from tiregistry.training.one_pass import check_requests
     from tiregistry.training.request import namesake_notes
-    from tiregistry.training.run import check_requests
 
     def needs(found: Estimate, at_most: str = "about") -> dict[str, object]:
         whole = " for all steps" if found.may_stop_earlier else ""
@@ -249,13 +249,12 @@ def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
     else:
         for version in versions:
             emit(version.reference)
-    for version, event in zip(versions, finished, strict=True):
-        if event.reason == "interrupted":
-            hint(
-                f"stopped after {forms.count(event.step, 'step')}; what was learned is {version.reference}"
-                f" · tireg runs resume {event.run_id} goes on"
-            )
-    if any(event.reason == "interrupted" for event in finished):
+    stopped = [(v, event) for v, event in zip(versions, finished, strict=True) if event.reason == "interrupted"]
+    if stopped:
+        told = [f"stopped after {forms.count(e.step, 'step')}; what was learned is {v.reference}" for v, e in stopped]
+        for line in told[:-1]:
+            hint(line)
+        hint(f"{told[-1]} · tireg runs resume {' '.join(event.run_id for _, event in stopped)} goes on")
         return 130
     version, event = versions[-1], finished[-1]
     base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"

@@ -17,6 +17,7 @@ from tiregistry.errors import (
     Damaged,
     DiskFull,
     Interrupted,
+    InvalidInput,
     InvalidPlaceholder,
     PlaceholderTaken,
 )
@@ -24,7 +25,7 @@ from tiregistry.runs.control import relabel
 from tiregistry.runs.queue import enqueue
 from tiregistry.training.events import CheckpointSaved, Notice, Preparing, Shortened, StepDone
 from tiregistry.training.journal import JournalReader
-from tiregistry.training.run import resume, take_up, train
+from tiregistry.training.run import resume, resume_many, take_up, train
 from tiregistry.training.run_state import STOP_FILE, RunState, run_folder
 
 
@@ -48,6 +49,35 @@ def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build,
     assert registry.record(resumed)["loss"] == registry.record(whole)["loss"]
     with pytest.raises(Conflict, match="is finished"):
         list(resume(registry, registry.run(run.id)))
+
+
+def test_runs_stopped_apart_go_on_in_one_pass(registry: Any, request_for: Build) -> None:
+    whole = [request_for(name, seed=seed) for seed, name in enumerate(("one", "two"))]
+    runs = []
+    for steps, request in enumerate(whole, 1):
+        finished(train(registry, request))
+        stops = iter([False] * (steps - 1) + [True])
+        part = replace(request, concept=f"{request.concept}-part", placeholder_token=f"<{request.concept}-part>")
+        list(train(registry, part, stop=lambda stops=stops: next(stops)))
+        runs.append(registry.last_run())
+    assert [run.step for run in runs] == [1, 2]
+    events = list(resume_many(registry, runs))
+    assert len([event for event in events if isinstance(event, Preparing)]) == 1  # the base model is loaded once
+    assert [registry.run(run.id).status for run in runs] == ["finished", "finished"]
+    for request in whole:
+        alone, together = (registry.version(request.concept + suffix) for suffix in ("", "-part"))
+        for role, rows in registry.embedding(alone).tensors.items():
+            np.testing.assert_allclose(registry.embedding(together).tensors[role], rows, rtol=1e-4, atol=1e-5)
+
+
+def test_runs_that_cannot_share_a_pass_stay_as_they_were(registry: Any, request_for: Build) -> None:
+    runs = []
+    for name, resolution in (("one", 64), ("two", 32)):
+        list(train(registry, request_for(name, resolution=resolution), stop=lambda: True))
+        runs.append(registry.last_run())
+    with pytest.raises(InvalidInput, match="one and two differ in their resolution"):
+        list(resume_many(registry, runs))
+    assert [registry.run(run.id) for run in runs] == runs
 
 
 def test_a_course_that_is_brought_to_an_early_end_is_resumed_bit_identically(

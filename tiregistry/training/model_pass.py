@@ -40,6 +40,7 @@ class ModelPass:
         self._micro_batch = _micro_batch(words)
         self._batch = max(8, sum(word.config.batch_size or 1 for word in words))
         self._captions = CaptionStates(base, words)
+        self._recomputes = any(word.config.gradient_checkpointing for word in words)
         self._denoiser = _prepared_denoiser(base, words)
 
     def gradients(self, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
@@ -66,7 +67,7 @@ class ModelPass:
     def _retrying(
         self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float
     ) -> tuple[list[float], list[bool]]:
-        """`_run`, halving the micro-batch until memory suffices."""
+        """`_run`, halving the micro-batch until memory suffices; in the end activations are recomputed, too."""
         while True:
             try:
                 return self._run(words, draws, scale)
@@ -80,10 +81,18 @@ class ModelPass:
                 torch.cuda.empty_cache()
             total = sum(len(draw) for draw in draws if draw is not None)
             size = min(self._micro_batch or total, total)
+            if size <= 1 and scale and not self._recomputes:
+                self._recomputes = True
+                checkpoint_activations(self.base)
+                self.notices.append(
+                    f"out of memory on {self.base.device} with one sample: from now on activations are recomputed "
+                    "(gradient checkpointing), about a third slower; the result is the same"
+                )
+                continue
             if size <= 1:
                 raise DeviceError(
                     f"{self.base.device} has too little memory for one sample ({reason})",
-                    "use a smaller --resolution, --gradient-checkpointing, or --device cpu",
+                    "use a smaller --resolution, or --device cpu",
                 )
             self._micro_batch = (size + 1) // 2
             self.notices.append(
@@ -142,11 +151,18 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
     if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
     if any(word.config.gradient_checkpointing for word in words):
-        # A frozen denoiser still keeps all activations on the way to the text input; this is what frees them.
-        denoiser.enable_gradient_checkpointing()
-        for tower in base.towers:
-            _checkpoint_encoder(tower.model)
+        checkpoint_activations(base)
     return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+
+
+def checkpoint_activations(base: LoadedBase) -> None:
+    """Have denoiser and text encoders recompute their activations on the way back.
+
+    Frozen as they are, they keep all of them on the way from the loss to the text input otherwise.
+    """
+    base.denoiser.enable_gradient_checkpointing()
+    for tower in base.towers:
+        _checkpoint_encoder(tower.model)
 
 
 def _checkpoint_encoder(model: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tiregistry.bases.loading import load_base
 from tiregistry.errors import DeviceError
 from tiregistry.training.loop import Word, learn
 from tiregistry.training.model_pass import ModelPass
@@ -73,15 +74,36 @@ def test_out_of_memory_is_answered_by_a_smaller_micro_batch(
     assert "1 of 4 samples" in notices[-1]
 
 
+def test_out_of_memory_with_one_sample_is_answered_by_recomputing(
+    tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = load_base(str(tiny()), device="cpu")  # of its own: it will recompute from here on
+    whole = make_word(batch_size=1)
+    run(base, whole)
+    denoise = ModelPass._denoise
+
+    def small(self: Any, *rest: Any) -> torch.Tensor:
+        if not self.base.denoiser.is_gradient_checkpointing:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return denoise(self, *rest)
+
+    monkeypatch.setattr(ModelPass, "_denoise", small)
+    cramped = make_word(batch_size=1)
+    results = run(base, cramped)
+    close(whole, cramped)
+    notices = [text for result in results for text in result.notices]
+    assert ["activations are recomputed" in text for text in notices] == [True]
+
+
 def test_memory_for_not_even_one_sample(
-    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+    tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(ModelPass, "_denoise", never)
     with pytest.raises(DeviceError, match="too little memory for one sample"):
-        run(loaded(), make_word())
+        run(load_base(str(tiny()), device="cpu"), make_word())
 
 
 def test_nan_ends_one_word_with_its_last_good_vectors_and_not_the_others(

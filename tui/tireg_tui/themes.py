@@ -61,7 +61,7 @@ LIGHT = Theme(
 )
 ANSI = Theme(
     name="tireg-ansi",
-    primary="ansi_blue",
+    primary="ansi_bright_blue",  # text: the plain blue of most palettes can hardly be read on black
     secondary="ansi_cyan",
     accent="ansi_magenta",
     foreground="ansi_default",
@@ -85,6 +85,8 @@ ANSI = Theme(
         "block-cursor-blurred-foreground": "ansi_default",
         "block-cursor-blurred-text-style": "underline",
         "footer-key-foreground": "ansi_magenta",
+        "link-color": "ansi_bright_blue",
+        "markdown-h3-color": "ansi_bright_blue",
         "border": "ansi_bright_black",
         "border-blurred": "ansi_bright_black",
         "input-cursor-background": "ansi_default",

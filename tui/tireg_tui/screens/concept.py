@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,6 +17,7 @@ from tireg_tui import curation, shown
 from tireg_tui.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.place import Place
+from tireg_tui.themes import ink
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.fields import Fields
@@ -171,7 +173,10 @@ class ConceptScreen(Place):
         self.query_one("#concept-title", Static).update(
             Text.assemble(
                 (f"{safe(concept.placeholder_token)}  ", "bold"),
-                (safe(" · ".join(label for label in (concept.name, *labels) if label)), "dim"),
+                (
+                    safe(" · ".join(label for label in (concept.name, *labels) if label)),
+                    ink(self.app, "foreground") + Style(dim=True),
+                ),
             )
         )
         notes = "\n\n".join(part for part in (concept.description, concept.notes) if part)

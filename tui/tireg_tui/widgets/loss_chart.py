@@ -49,11 +49,12 @@ class LossChart(Widget):
 
     def _drawn(self, faint: Canvas, line: Canvas, ends: tuple[float, float], values: list[float]) -> Text:
         dim, strong, bright = Style(dim=True), ink(self.app, "primary"), ink(self.app, "accent", bold=True)
+        quiet = ink(self.app, "foreground") + dim  # numbers; a dim colour can hardly be read
         text = Text(no_wrap=True)
         for row in range(line.height):
             label = {0: ends[1], line.height - 1: ends[0]}.get(row)
             shown = "" if label is None else f"{10**label if self.logarithmic else label:.4f}"
-            text.append(f"{shown:>8} ", style=dim)
+            text.append(f"{shown:>8} ", style=quiet)
             for over, under in zip(line.row(row), faint.row(row), strict=True):
                 text.append(over if over != " " else under, style=strong if over != " " else dim)
             text.append("\n")
@@ -61,8 +62,8 @@ class LossChart(Widget):
         last = f"step {self.last or len(values)}"
         mean = f" mean {sum(tail) / len(tail):.4f}" + (" log" if self.logarithmic else "")
         gap = max(1, line.width - 1 - len(last) - len(mean))
-        text.append(f"{'':>{_LABEL}}1{' ' * gap}", style=dim)
-        text.append(last, style=dim).append(mean, style=bright)
+        text.append(f"{'':>{_LABEL}}1{' ' * gap}", style=quiet)
+        text.append(last, style=quiet).append(mean, style=bright)
         return text
 
 

@@ -227,6 +227,10 @@ def test_words_that_do_not_fit_are_said_as_they_are_typed(home: Path) -> None:
         screen.query_one("#count", Input).value = "2"  # as one goes on
         await settle(pilot)
         assert "kite@1 was not learned on tiny" in screen_text(pilot)
+        screen.prompt.value = "<gnmoe>"
+        await until(pilot, lambda: "<gnmoe> · did you mean <gnome>?" in screen_text(pilot))
+        screen.prompt.value = "<gnome@7>"
+        await until(pilot, lambda: "there is no version gnome@7" in screen_text(pilot))
         screen.prompt.value = "<kite>"
         await until(pilot, lambda: "Ctrl+G makes the pictures" in screen_text(pilot))
 

@@ -20,7 +20,7 @@ from tireg_tui.widgets.captioned import shortened
 from tireg_tui.widgets.fitting_table import Column, fitting
 from tireg_tui.widgets.loss_chart import smoothed
 from tireg_tui.widgets.picture_strip import _shape
-from tireg_tui.words import Known, Typed, begun, completions, words_of
+from tireg_tui.words import Known, Typed, begun, completions, nearest, words_of
 from tiregistry.registry.registry import Registry
 
 
@@ -92,6 +92,9 @@ def test_words_of_a_prompt(home: Path) -> None:
         assert not known.knows("gnom")
         known = known.with_selectors("gnome", registry)
         assert completions(known, "gnome@") == ["gnome@best", "gnome@3", "gnome@2", "gnome@1"]
+        assert nearest(known, "gnmoe") == "gnome"
+        assert nearest(known, "gnome@bset") == "gnome@best"
+        assert nearest(known, "zzz") == ""
         assert known.knows("gnome@best")
         assert not known.knows("gnome@9")
 

@@ -100,5 +100,14 @@ def completions(known: Known, part: str, limit: int = 8) -> list[str]:
     return _first([*starts, *inside, *get_close_matches(part, list(known.tokens), n=3)], limit)
 
 
+def nearest(known: Known, word: str) -> str:
+    """The known word that is most like one that is not known; empty where none is."""
+    name, at, selector = word.partition("@")
+    if name in known.tokens:  # it is the selector that is not known
+        return next(iter(get_close_matches(word, completions(known, f"{name}@"), n=1)), name)
+    close = next(iter(get_close_matches(name, list(known.tokens), n=1)), "")
+    return close + at + selector if close and known.knows(close + at + selector) else close
+
+
 def _first(words: Iterable[str], limit: int) -> list[str]:
     return list(dict.fromkeys(words))[:limit]

@@ -30,7 +30,7 @@ from tireg_tui.widgets.drawing_fields import DrawingFields
 from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
-from tireg_tui.words import Known, words_of
+from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
 from tiregistry.settings import Settings
 from tiregistry.text import safe
@@ -161,11 +161,12 @@ class Compose(Place):
         """Say in the line what would be refused; where nothing would, how the pictures are made."""
         line = self.query_one("#compose-line", Static)
         fields = self.query(PromptInput)
-        unknown = [word for field in fields for _, _, word in words_of(field.value) if not field.known.knows(word)]
+        named = [(field.known, word) for field in fields for _, _, word in words_of(field.value)]
+        unknown = [(known, word) for known, word in named if not known.knows(word)]
         if unknown:
-            line.update(
-                safe(f"not in the registry: {', '.join(f'<{word}>' for word in unknown)} · \\<x> is plain text")
-            )
+            meant = [f"did you mean <{word}>?" for word in [nearest(*unknown[0])] if word]
+            what = ", ".join(f"<{word}>" for _, word in unknown)
+            line.update(safe(" · ".join([f"not in the registry: {what}", *meant, "\\<x> is plain text"])))
         elif self._job is None:
             line.update(safe(self._misfit or self.fields.problem or _HINT))
 
@@ -185,7 +186,7 @@ class Compose(Place):
         try:
             await asyncio.to_thread(check_words, self.registry, *texts)
             self._misfit = ""
-        except WrongBaseModel as error:
+        except (WrongBaseModel, NotFound) as error:
             self._misfit = f"{error.message} · {error.hint}"
         except TiregError:  # half a prompt; what is wrong with a whole one is said when it is drawn
             self._misfit = ""

@@ -42,6 +42,7 @@ def photos(tmp_path: Path) -> Path:
         (Draft(name="teapot", pictures="PHOTOS", numbers={"max_steps": "many"}), "no number"),
         (Draft(name="teapot", pictures="PHOTOS", numbers={"max_steps": "0"}), "out of range"),
         (Draft(name="te ap", pictures="PHOTOS"), "concept name"),
+        (Draft(name="te ap"), "concept name"),  # while the pictures are not named yet
         (Draft(name="gnome", pictures="PHOTOS", concept_type="style"), "type object"),
         (Draft(name="teapot", pictures="PHOTOS", token="<gnome>"), "already the placeholder"),
         (Draft(name="teapot", pictures="PHOTOS", base="nonesuch"), "nonesuch"),

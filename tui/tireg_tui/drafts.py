@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, TiregError
@@ -15,6 +15,7 @@ from tiregistry.settings import Settings
 from tiregistry.training.config import RECIPES
 
 if TYPE_CHECKING:
+    from tiregistry.concepts import ConceptType
     from tiregistry.images import SourcePicture
     from tiregistry.registry.registry import Registry
     from tiregistry.training.request import TrainingRequest
@@ -156,7 +157,9 @@ def check(registry: Registry, draft: Draft) -> Checked:
     if not draft.name.strip():
         problems.insert(0, "name: what shall the word be called?")
     request = complete = None
-    if not problems:
+    if problems:
+        problems += _wrong_so_far(registry, draft)
+    else:
         try:
             request, complete = _check_request(registry, draft, pictures, good, notes)
         except (TiregError, ValueError) as error:
@@ -164,6 +167,20 @@ def check(registry: Registry, draft: Draft) -> Checked:
     return Checked(
         tuple(problems), tuple(notes), tuple(good), tuple(pictures), request, complete, _resolution(registry, complete)
     )
+
+
+def _wrong_so_far(registry: Registry, draft: Draft) -> list[str]:
+    """What is wrong with the names and numbers of a form that is not filled in yet."""
+    from tiregistry.training.request import check_names
+
+    problems = []
+    try:
+        if draft.name.strip():
+            check_names(registry, draft.name.strip(), draft.token.strip(), cast("ConceptType", draft.concept_type))
+        _config(draft).check()
+    except (TiregError, ValueError) as error:
+        problems.append(_line(error) if isinstance(error, TiregError) else str(error))
+    return problems
 
 
 def _resolution(registry: Registry, request: TrainingRequest | None) -> int:

@@ -357,4 +357,5 @@ class ConceptScreen(Place):
         if version is not None:
             others = len(self._versions) - 1
             stay = f"{shown.count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
+            stay = stay if others else f"{version.concept} has no other version"
             curation.ask_removal(self.tireg, version.reference, stay, [version.reference])

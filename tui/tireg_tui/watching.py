@@ -84,7 +84,8 @@ class Watched:
                 self.log.append(event.what)
                 self.doing = event.what if isinstance(event, Preparing) else self.doing
             elif isinstance(event, Finished):
-                self.log.append(f"{event.reason} after {event.step} steps: {event.reference} {event.message}".rstrip())
+                parts = (f"{event.reason} after {event.step} steps", event.reference, event.message)
+                self.log.append(" · ".join(part for part in parts if part))
         self.log[:] = [safe(line, limit=300) for line in self.log[-200:]]
         return any_new
 

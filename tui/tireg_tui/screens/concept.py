@@ -290,7 +290,9 @@ class ConceptScreen(Place):
         others = [v.number for v in self._versions if version and v.number < version.number]
         first = self._marked if self._marked is not None else (max(others) if others else None)
         if version is None or first is None or first == version.number:
-            self.tireg.say("Mark a version with Space and move to another first")
+            several = "Mark a version with Space and move to another first"
+            one = f"{self.concept_name} has no other version to compare with"
+            self.tireg.say(several if len(self._versions) > 1 else one)
             return
         self._compare(f"{version.concept}@{first}", version.reference)
 

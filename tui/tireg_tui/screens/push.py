@@ -66,6 +66,7 @@ class PushPage(Place):
         super().__init__()
         self.reference = reference
         self._plan: dict[str, Any] | None = None
+        self._refusal = ""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="push"):
@@ -146,7 +147,7 @@ class PushPage(Place):
     @work(exclusive=True, group="hub", exit_on_error=False)
     async def _look(self) -> None:
         """Ask what a push would do; a plan that no longer fits the form is not shown."""
-        self._plan = None
+        self._plan, self._refusal = None, ""
         request = self._request
         text = Text.assemble(("the same in a shell:\n", "dim"), safe(self.command(), limit=2000))
         self.query_one("#push-command", Static).update(text)
@@ -158,7 +159,8 @@ class PushPage(Place):
             plan = await self.tireg.hub.ask("plan", **request)
         except (TiregError, OSError) as error:
             lines = [safe(line, limit=800) for line in hub_texts.refusal_lines(error)]
-            plan_text.update(Text("\n".join(lines), style=ink(self.app, "error")))
+            self._refusal = "\n".join(lines)
+            plan_text.update(Text(self._refusal, style=ink(self.app, "error")))
             self.query_one("#push-tabs").display = False
             return
         finally:
@@ -199,7 +201,7 @@ class PushPage(Place):
         """Push what the plan lists, after one more question."""
         plan = self._plan
         if plan is None:
-            self.tireg.say("The plan is not there yet, or there is something wrong with it", title="Not yet")
+            self.tireg.say(self._refusal or "What would be sent is still being looked at", title="Not yet")
             return
         if plan["is_empty"]:
             self.tireg.say("It is all there already; there is nothing to send")

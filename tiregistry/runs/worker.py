@@ -23,6 +23,7 @@ from tiregistry.registry.registry import Registry
 from tiregistry.runs.liveness import adopt_dead_runs
 from tiregistry.runs.priority import NICENESS, give_way
 from tiregistry.settings import Settings
+from tiregistry.training.events import StepDone, in_words
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder
 
@@ -113,8 +114,8 @@ def _carry_out(registry: Registry, runs: Sequence[Run], stop: Callable[[], bool]
     with _logging_to(run_folder(registry, runs[0].id) / LOG):
         try:
             for event in take_up(registry, runs, stop=stop):
-                if type(event).__name__ != "StepDone":
-                    _say(str(event))
+                if not isinstance(event, StepDone):
+                    _say(in_words(event))
         except TiregError as error:
             message = str(error)
             _say(f"error: {error}")

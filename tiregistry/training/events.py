@@ -121,3 +121,22 @@ class Finished:
 
 
 Event = Preparing | Notice | Started | Shortened | StepDone | CheckpointSaved | PreviewMade | Finished
+
+
+def in_words(event: Event) -> str:
+    """An event as one line for people, as logs have it."""
+    if isinstance(event, Preparing | Notice | Shortened):
+        return event.what
+    if isinstance(event, Started):
+        pictures = f"{event.num_images} picture{'' if event.num_images == 1 else 's'}"
+        vectors = f"{event.num_vectors} vector{'' if event.num_vectors == 1 else 's'}"
+        again = f", from step {event.first_step} on" if event.first_step else ""
+        return f"{pictures}, {vectors}, on {event.device}{again}"
+    if isinstance(event, StepDone):
+        return f"step {event.step} · loss {event.loss:.4f}"
+    if isinstance(event, CheckpointSaved):
+        return f"checkpoint at step {event.step}"
+    if isinstance(event, PreviewMade):
+        return f"preview at step {event.step} · {event.prompt.replace('{}', '…')} · seed {event.seed}"
+    parts = (f"{event.reason} after {event.step} steps", event.reference, event.message)
+    return " · ".join(part for part in parts if part)

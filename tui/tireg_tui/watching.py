@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tireg_tui import shown
 from tireg_tui.sources import PictureSource, from_attachment
 from tiregistry.text import safe
-from tiregistry.training.events import Event, Finished, Notice, Preparing, PreviewMade, Shortened, Started, StepDone
+from tiregistry.training.events import (
+    Event,
+    Finished,
+    Notice,
+    Preparing,
+    PreviewMade,
+    Shortened,
+    Started,
+    StepDone,
+    in_words,
+)
 from tiregistry.training.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -72,8 +81,7 @@ class Watched:
             elif isinstance(event, Started):
                 self.last_step, self.device = event.max_steps, event.device
                 self.step, self.doing = event.first_step, ""
-                pictures, vectors = shown.count(event.num_images, "picture"), shown.count(event.num_vectors, "vector")
-                self.log.append(f"{pictures}, {vectors}, on {event.device}")
+                self.log.append(in_words(event))
             elif isinstance(event, Shortened):
                 self.last_step = event.last
                 self.log.append(event.what)
@@ -84,8 +92,7 @@ class Watched:
                 self.log.append(event.what)
                 self.doing = event.what if isinstance(event, Preparing) else self.doing
             elif isinstance(event, Finished):
-                parts = (f"{event.reason} after {event.step} steps", event.reference, event.message)
-                self.log.append(" · ".join(part for part in parts if part))
+                self.log.append(in_words(event))
         self.log[:] = [safe(line, limit=300) for line in self.log[-200:]]
         return any_new
 

@@ -85,6 +85,8 @@ def test_a_killed_worker_is_taken_over_bit_exactly(registry: Registry, request_f
     log = (run_folder(registry, run.id) / LOG).read_text()
     assert str(first) in log
     assert str(second) in log
+    assert f"finished after {last} steps · part@1" in log
+    assert "Started(" not in log
 
 
 def test_one_worker_trains_a_group_in_one_pass_and_can_be_cancelled(registry: Registry, request_for: Build) -> None:

@@ -402,6 +402,12 @@ def test_the_bar_fits_the_terminal(
     assert drawn[1].startswith(shown)
 
 
+def test_a_key_of_no_act_is_refused_with_the_nearest(tireg: Tireg) -> None:
+    assert "did you mean library.filter?" in tireg("settings", "set", "keys.libary.filter", "f", code=2).err
+    tireg("settings", "set", "keys.library.filter", "f")
+    assert tireg("settings", "get", "keys.library.filter").out == "f\n"
+
+
 def test_a_reader_that_goes_away_is_no_error(words: Registry) -> None:
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "cli"), str(Path(__file__).parents[2])])

@@ -258,6 +258,9 @@ class ConceptScreen(Place):
     def _go_to_tab(self, tab: str, *, into: bool = False) -> None:
         """Show a tab; what was beside the versions with the cursor stays there."""
         beside, focused = self.tabs, self.focused
+        if not beside.display:
+            self.tireg.say("There is room for the versions only; in a higher window their pictures stand beside them")
+            return
         into = into or (focused is not None and focused is not self.table)
         beside.active = f"{_PANE}{tab}"
         if into:

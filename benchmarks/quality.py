@@ -97,6 +97,10 @@ def main() -> None:
             print("time is over; the same command goes on", file=sys.stderr)
             break
     report(records, every, arguments.peer_step)
+    if arguments.losses:
+        from benchmarks.quality_parts.losses import print_losses
+
+        print_losses(base, folder, records, groups)
 
 
 def _arguments() -> argparse.Namespace:
@@ -114,6 +118,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--together", type=int, default=4, help="concepts trained in one pass")
     parser.add_argument("--report", action="store_true", help="only print the tables of what is there")
     parser.add_argument("--ends", action="store_true", help="judge words at their end only, not at the looks before")
+    parser.add_argument("--losses", action="store_true", help="also print the loss of finished words on other samples")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()

@@ -76,10 +76,16 @@ _UNREAD: dict[str, Any] = {"stop_every": 20, "stop_window": 60, "stop_threshold"
 forget what has been measured."""
 
 
+_NEWER: dict[str, Any] = {"preconditioning": False}
+"""Settings that a training does not have in its key where it does without them, so that what was measured before there
+were such settings is not forgotten."""
+
+
 def key_of(base: str, config: TrainingConfig, pictures: list[str]) -> str:
     """What a training is remembered by: base model, settings and pictures."""
     read = {name for name in _UNREAD if name.startswith("stop_") and config.stopping == "dvar"}
     read |= {"warm_start_steps"} if config.recipe == "quick" else set()
-    settings = config.as_dict() | {name: value for name, value in _UNREAD.items() if name not in read}
+    settings = {name: value for name, value in config.as_dict().items() if _NEWER.get(name, ...) != value}
+    settings |= {name: value for name, value in _UNREAD.items() if name not in read}
     told = json.dumps([base, settings, pictures], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:24]

@@ -117,6 +117,9 @@ class TrainingConfig:
     prior_strength: float = 1e-4
     """`direction` and `quick`: constant pull towards the initializer's direction (kappa in the paper); 0 switches it
     off."""
+    preconditioning: bool = False
+    """`direction` and `quick`: bend each step by what the last 48 gradients say of the loss (GGT, Agarwal et al. 2019):
+    longer where they were small, shorter where they were large. A checkpoint has 40 kilobytes more."""
     weight_decay: float = 0.0
     """`classic` only: AdamW's decay, which also pulls the word towards zero."""
     regularization: float = 0.0

@@ -56,6 +56,7 @@ _ONLY: dict[str, tuple[tuple[str, ...], object, str]] = {
     "max_grad_norm": (("classic",), 0.0, "the direction recipes only use the gradient's direction"),
     "cross_initialization": (("classic",), False, "its large start is what the direction recipes forbid"),
     "prior_strength": (_DIRECTED, TrainingConfig().prior_strength, "use regularization to stay near the initializer"),
+    "preconditioning": (_DIRECTED, False, "AdamW has its own"),
     "warm_start_steps": (("quick",), TrainingConfig().warm_start_steps, "it alone starts in CLIP space"),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from tiregistry.training.config import TrainingConfig
+from tiregistry.training.gradient_window import GradientWindow, window_length
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
@@ -49,7 +50,9 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
         return FreeVectors(start, base.device, config)
     if norms is None:
         norms = {t.role: torch.full((len(start[t.role]), 1), t.mean_norm()) for t in base.towers}
-    return DirectionVectors(start, norms, base.device, config.prior_strength, config.encoders)
+    return DirectionVectors(
+        start, norms, base.device, config.prior_strength, config.encoders, preconditioning=config.preconditioning
+    )
 
 
 class DirectionVectors:
@@ -60,12 +63,22 @@ class DirectionVectors:
     gradient onto the tangent space, averages it with momentum, moves by `learning_rate` radians along the averaged
     direction and returns to the sphere. The average counts for what has gone into it (as in Adam, Kingma & Ba 2015,
     section 3): without that the first ten steps would hardly move.
+
+    Args:
+        preconditioning: bend each move by what the last gradients say of the loss (see `GradientWindow`).
     """
 
     MOMENTUM = 0.9
 
     def __init__(
-        self, start: Rows, norms: Rows, device: torch.device, prior_strength: float, learned: Sequence[str] = ()
+        self,
+        start: Rows,
+        norms: Rows,
+        device: torch.device,
+        prior_strength: float,
+        learned: Sequence[str] = (),
+        *,
+        preconditioning: bool = False,
     ) -> None:
         self._norms = {role: norm.to(device) for role, norm in norms.items()}
         self._prior_strength = prior_strength
@@ -74,6 +87,12 @@ class DirectionVectors:
         self._directions = {role: d.clone().requires_grad_(role in moving) for role, d in self._start.items()}
         self._momentum = {role: torch.zeros_like(d) for role, d in self._start.items()}
         self._averaged = {role: torch.zeros_like(d[:, :1]) for role, d in self._start.items()}
+        length = window_length(sum(d.shape[1] for d in self._start.values()))
+        self._windows = {
+            role: GradientWindow(len(d), d.shape[1], length, device)
+            for role, d in self._start.items()
+            if preconditioning
+        }
 
     def rows(self) -> Rows:
         return {role: d * self._norms[role] for role, d in self._directions.items()}
@@ -96,6 +115,9 @@ class DirectionVectors:
             momentum, averaged = self._momentum[role], self._averaged[role].add_(used)
             momentum.copy_(torch.where(used, momentum.lerp(unit(tangent), 1 - self.MOMENTUM), momentum))
             mean = momentum / (1 - self.MOMENTUM**averaged).clamp(min=1e-12)
+            if role in self._windows:
+                self._windows[role].add(unit(tangent), used)
+                mean = self._windows[role].precondition(mean)
             move = mean - (mean * direction).sum(-1, keepdim=True) * direction
             direction.copy_(torch.where(used, unit(direction - learning_rate * move), direction))
 
@@ -105,11 +127,16 @@ class DirectionVectors:
             direction.copy_(unit(rows[role].to(direction.device)))
             self._momentum[role].zero_()
             self._averaged[role].zero_()
+        for window in self._windows.values():
+            window.clear()
 
     def state(self) -> dict[str, torch.Tensor]:
         out = {f"direction.{role}": d.detach().cpu() for role, d in self._directions.items()}
         out |= {f"momentum.{role}": m.cpu() for role, m in self._momentum.items()}
-        return out | {f"averaged.{role}": count.cpu() for role, count in self._averaged.items()}
+        out |= {f"averaged.{role}": count.cpu() for role, count in self._averaged.items()}
+        for role, window in self._windows.items():
+            out |= {f"window.{name}.{role}": tensor for name, tensor in window.state().items()}
+        return out
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
@@ -117,6 +144,8 @@ class DirectionVectors:
                 direction.copy_(state[f"direction.{role}"])
                 self._momentum[role].copy_(state[f"momentum.{role}"])
                 self._averaged[role].copy_(state[f"averaged.{role}"])
+        for role, window in self._windows.items():
+            window.load_state({name: state[f"window.{name}.{role}"] for name in window.state()})
 
 
 class FreeVectors:

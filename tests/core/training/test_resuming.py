@@ -29,9 +29,11 @@ from tiregistry.training.run import resume, resume_many, take_up, train
 from tiregistry.training.run_state import STOP_FILE, RunState, run_folder
 
 
-@pytest.mark.parametrize("recipe", ["direction", "classic"])
-def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build, recipe: Any) -> None:
-    request = request_for("whole", recipe=recipe, stopping="dvar", stop_every=2)
+@pytest.mark.parametrize(
+    "settings", [{"recipe": "direction"}, {"recipe": "direction", "preconditioning": True}, {"recipe": "classic"}]
+)
+def test_stopped_and_resumed_is_bit_identical(registry: Any, request_for: Build, settings: Any) -> None:
+    request = request_for("whole", stopping="dvar", stop_every=2, **settings)
     finished(train(registry, request))
     taken = 0
 

@@ -117,6 +117,9 @@ class TrainingConfig:
     prior_strength: float = 1e-4
     """`direction` and `quick`: constant pull towards the initializer's direction (kappa in the paper); 0 switches it
     off."""
+    magnitude: float = 1.0
+    """`direction` and `quick`: length of the vectors, in mean lengths of the vocabulary's. A continued word keeps its
+    own."""
     preconditioning: bool = False
     """`direction` and `quick`: bend each step by what the last 48 gradients say of the loss (GGT, Agarwal et al. 2019):
     longer where they were small, shorter where they were large. A checkpoint has 40 kilobytes more."""

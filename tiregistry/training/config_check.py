@@ -30,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-9, 10.0),
     "warmup_steps": (0, _MANY),
     "prior_strength": (0.0, 10.0),
+    "magnitude": (0.01, 100.0),
     "weight_decay": (0.0, 1.0),
     "regularization": (0.0, 100.0),
     "max_grad_norm": (0.0, 1e6),
@@ -56,6 +57,7 @@ _ONLY: dict[str, tuple[tuple[str, ...], object, str]] = {
     "max_grad_norm": (("classic",), 0.0, "the direction recipes only use the gradient's direction"),
     "cross_initialization": (("classic",), False, "its large start is what the direction recipes forbid"),
     "prior_strength": (_DIRECTED, TrainingConfig().prior_strength, "use regularization to stay near the initializer"),
+    "magnitude": (_DIRECTED, 1.0, "AdamW finds its own"),
     "preconditioning": (_DIRECTED, False, "AdamW has its own"),
     "warm_start_steps": (("quick",), TrainingConfig().warm_start_steps, "it alone starts in CLIP space"),
 }

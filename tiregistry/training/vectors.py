@@ -44,12 +44,13 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
     """The recipe's kind of trainable vectors, on the base model's device.
 
     Args:
-        norms: magnitudes `[num_vectors, 1]` for the direction recipes; None means the vocabulary's mean norm.
+        norms: magnitudes `[num_vectors, 1]` for the direction recipes; None means `config.magnitude` times the
+            vocabulary's mean norm.
     """
     if config.recipe == "classic":
         return FreeVectors(start, base.device, config)
     if norms is None:
-        norms = {t.role: torch.full((len(start[t.role]), 1), t.mean_norm()) for t in base.towers}
+        norms = {t.role: torch.full((len(start[t.role]), 1), config.magnitude * t.mean_norm()) for t in base.towers}
     return DirectionVectors(
         start, norms, base.device, config.prior_strength, config.encoders, preconditioning=config.preconditioning
     )

@@ -53,6 +53,15 @@ def test_micro_batches_and_accumulation_change_nothing_but_memory(loaded: Callab
     close(whole, accumulated)
 
 
+@pytest.mark.parametrize("magnitude", [1.0, 2.5])
+def test_vectors_have_the_length_that_was_asked_for(
+    loaded: Callable[..., Any], make_word: Make, magnitude: float
+) -> None:
+    word = make_word(magnitude=magnitude, max_steps=1)
+    run(loaded(), word)
+    assert float(word.learned()["clip_l"].norm()) == pytest.approx(magnitude * loaded().towers[0].mean_norm(), rel=1e-4)
+
+
 def test_out_of_memory_is_answered_by_a_smaller_micro_batch(
     loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

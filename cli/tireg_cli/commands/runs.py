@@ -71,7 +71,9 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
     emit_table(("run", "concept", "status", "steps", "device", "result"), rows)
     dead = [run for run, seen in found if seen == "dead"]
     if dead:
-        hint(f"the process of {dead[0].id} is gone · tireg runs resume {dead[0].id} goes on from its checkpoint")
+        group = dead[0].config.get("group")
+        ids = " ".join(run.id for run in dead if run is dead[0] or (group and run.config.get("group") == group))
+        hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} goes on from its checkpoint")
 
 
 @command.command("show")
@@ -173,7 +175,7 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> None:
 def resume_run(run_ids: tuple[str, ...], last: bool, name: str, token: str, detach: bool, as_json: bool) -> int:
     """Go on with a run from its checkpoint: the result is the same as without the interruption.
 
-    Several runs of one base model go on in one pass, whether or not they began together.
+    Several runs of one base model go on in one pass; with --detach only those that began in one, the others follow.
 
     \b
     Examples:

@@ -110,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--concepts", type=int, default=8, help="how many of them")
     parser.add_argument("--names", nargs="*", default=[], help="these concepts instead")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--recipes", nargs="*", default=["direction", "quick", "diffusers", "paper"])
+    parser.add_argument("--recipes", nargs="*", default=["direction", "thorough", "quick", "diffusers", "paper"])
     parser.add_argument("--pictures", type=int, default=4, help="of the plain prompt, at each look")
     parser.add_argument("--peer-step", type=float, default=0.0, help="the diffusers script's seconds per step of 4")
     parser.add_argument("--cache", type=Path, default=ROOT / "benchmarks/.quality", help="what is done already")

@@ -18,13 +18,16 @@ SOURCE = ROOT / "tiregistry" / "training" / "config.py"
 
 def recipes_table() -> str:
     """What each recipe means where nothing is said."""
-    names = ("max_steps", "batch_size", "learning_rate", "lr_scheduler", "stopping")
+    names = ("max_steps", "batch_size", "learning_rate", "lr_scheduler", "stopping", "magnitude", "preconditioning")
     lines = [f"| recipe | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for recipe in RECIPES:
         here, elsewhere = (TrainingConfig(recipe=recipe).resolved(embedded=embedded) for embedded in (True, False))
         for config in (here,) if here == elsewhere else (here, elsewhere):
             where = "" if here == elsewhere else ", embedded base model" if config is here else ", any other"
-            lines.append(f"| `{recipe}`{where} | {' | '.join(str(getattr(config, name)) for name in names)} |")
+            # AdamW's vectors find their own length.
+            unread = ("magnitude", "preconditioning") if recipe == "classic" else ()
+            values = ("" if name in unread else str(getattr(config, name)) for name in names)
+            lines.append(f"| `{recipe}`{where} | {' | '.join(values)} |")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from tiregistry.training.config import TrainingConfig
 
 RECIPES: dict[str, TrainingConfig] = {
     "direction": TrainingConfig(),
+    "thorough": TrainingConfig(recipe="thorough"),
     "classic": TrainingConfig(recipe="classic"),
     "quick": TrainingConfig(recipe="quick"),
     # The paper's code: AdamW with PyTorch's weight decay, 5e-3 times the batch, always mirrored at random.
@@ -67,7 +68,8 @@ def config_of(spec: str, concept: Concept, seed: int) -> TrainingConfig:
         key, _, value = change.partition("=")
         values[key] = tomllib.loads(f"v = {value}")["v"] if value[:1] in "0123456789[tf-" else value
     config = TrainingConfig.from_mapping(values)
-    config = replace(config, concept_type=concept.type, initializer=concept.initializer, num_vectors=1, seed=seed)
+    config = replace(config, concept_type=concept.type, initializer=concept.initializer, seed=seed)
+    config = replace(config, num_vectors=config.num_vectors or 1)
     return config.resolved()
 
 
@@ -87,5 +89,7 @@ def key_of(base: str, config: TrainingConfig, pictures: list[str]) -> str:
     read |= {"warm_start_steps"} if config.recipe == "quick" else set()
     settings = {name: value for name, value in config.as_dict().items() if _NEWER.get(name, ...) != value}
     settings |= {name: value for name, value in _UNREAD.items() if name not in read}
+    if config.recipe == "thorough":
+        settings["recipe"] = "direction"  # one engine: what was measured by its settings counts under its name
     told = json.dumps([base, settings, pictures], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:24]

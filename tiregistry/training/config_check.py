@@ -50,7 +50,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "preview_seed": (0, 2**63 - 1),
 }
 # Settings that only some recipes understand: the recipes, the value that means "not set", and what else to do.
-_DIRECTED = ("direction", "quick")
+_DIRECTED = ("direction", "thorough", "quick")
 _ONLY: dict[str, tuple[tuple[str, ...], object, str]] = {
     "weight_decay": (("classic",), 0.0, "the direction recipes keep the magnitude fixed"),
     "regularization": (("classic",), 0.0, "use prior_strength to stay near the initializer"),
@@ -156,7 +156,7 @@ def _check_type(name: str, value: object, hint: Any) -> None:
             isinstance(value, tuple) and all(isinstance(item, str) for item in value),
             'a list: ["…", "…"]',
         )
-    elif hint is bool:
+    elif bool in (hint, *get_args(hint)):
         allowed, wanted = isinstance(value, bool), "true or false"
     elif float in (hint, *get_args(hint)):
         allowed, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), "a number"

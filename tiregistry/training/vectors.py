@@ -47,21 +47,25 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
         norms: magnitudes `[num_vectors, 1]` for the direction recipes; None means `config.magnitude` times the
             vocabulary's mean norm.
     """
+    config = config.resolved()
     if config.recipe == "classic":
         return FreeVectors(start, base.device, config)
     if norms is None:
-        norms = {t.role: torch.full((len(start[t.role]), 1), config.magnitude * t.mean_norm()) for t in base.towers}
+        assert config.magnitude is not None
+        # T5's own words are so long already that a multiple of them leaves the range of fp16.
+        times = {t.role: 1.0 if t.role == "t5" else config.magnitude for t in base.towers}
+        norms = {t.role: torch.full((len(start[t.role]), 1), times[t.role] * t.mean_norm()) for t in base.towers}
     return DirectionVectors(
-        start, norms, base.device, config.prior_strength, config.encoders, preconditioning=config.preconditioning
+        start, norms, base.device, config.prior_strength, config.encoders, preconditioning=bool(config.preconditioning)
     )
 
 
 class DirectionVectors:
     """Vectors of fixed magnitude whose direction is learned on the unit sphere.
 
-    Free vectors grow far beyond the vocabulary's norms and then drown the rest of the prompt; keeping the magnitude at
-    the vocabulary's mean norm keeps words editable (Directional Textual Inversion, ICLR 2026). Each step projects the
-    gradient onto the tangent space, averages it with momentum, moves by `learning_rate` radians along the averaged
+    Free vectors grow far beyond the vocabulary's norms; the authors find that they then drown the rest of the prompt,
+    and keep the magnitude at the vocabulary's mean norm (Directional Textual Inversion, ICLR 2026). Each step projects
+    the gradient onto the tangent space, averages it with momentum, moves by `learning_rate` radians along the averaged
     direction and returns to the sphere. The average counts for what has gone into it (as in Adam, Kingma & Ba 2015,
     section 3): without that the first ten steps would hardly move.
 

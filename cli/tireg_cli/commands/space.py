@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Show where a word lives: length, neighbours in the vocabulary, initializer, its versions, similar words.
 
-    Lengths are compared with the vocabulary's: a vector far beyond them drowns the rest of a prompt. Neighbours are by
-    cosine of token embeddings, with --outputs also of what the text encoder makes of each word.
+    Lengths are compared with the vocabulary's: a vector far beyond them may drown the rest of a prompt. Neighbours
+    are by cosine of token embeddings, with --outputs also of what the text encoder makes of each word.
 
     \b
     Examples:

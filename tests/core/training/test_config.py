@@ -35,7 +35,15 @@ def test_a_recipe_fills_in_what_was_left_open_and_nothing_else(recipe: Any) -> N
     resolved = TrainingConfig(recipe=recipe, max_steps=7).resolved()
     assert resolved.max_steps == 7
     assert None not in (resolved.learning_rate, resolved.batch_size, resolved.lr_scheduler, resolved.stopping)
+    assert None not in (resolved.magnitude, resolved.preconditioning)
     resolved.check()
+
+
+def test_long_vectors_are_for_the_base_model_that_they_were_measured_on() -> None:
+    thing, style = (TrainingConfig(recipe="thorough", concept_type=t) for t in ("object", "style"))
+    assert 1 < style.resolved().magnitude < thing.resolved().magnitude  # type: ignore[operator]
+    assert {c.resolved(embedded=False).magnitude for c in (thing, style)} == {1.0}
+    assert TrainingConfig(recipe="thorough", concept_type="style", magnitude=2.0).resolved().magnitude == 2.0
 
 
 def test_every_setting_is_explained_under_its_name() -> None:
@@ -67,7 +75,10 @@ def test_every_setting_is_explained_under_its_name() -> None:
         ({"regularization": 0.1}, "regularization only works with the recipe classic"),
         ({"max_grad_norm": 1.0}, "max_grad_norm only works with the recipe classic"),
         ({"cross_initialization": True}, "cross_initialization only works with the recipe classic"),
-        ({"recipe": "classic", "prior_strength": 0.1}, "prior_strength only works with the recipe direction or quick"),
+        (
+            {"recipe": "classic", "prior_strength": 0.1},
+            "prior_strength only works with the recipe direction or thorough or quick",
+        ),
         ({"warm_start_steps": 5}, "warm_start_steps only works with the recipe quick"),
         ({"progressive_steps": 5}, "progressive_steps needs more than one vector"),
         ({"progressive_steps": 5, "num_vectors": 1}, "progressive_steps needs more than one vector"),

@@ -36,6 +36,16 @@ def test_sd3_is_told_what_its_pipeline_tells(loaded: Callable[..., Any]) -> None
     assert torch.allclose(told(base).pooled, pooled, atol=1e-6)
 
 
+def test_a_magnitude_leaves_the_words_of_t5_as_long_as_they_are(loaded: Callable[..., Any]) -> None:
+    from tiregistry.training.starting import start_vectors
+
+    base = loaded("sd3")
+    vectors, _ = start_vectors(base, TrainingConfig(recipe="thorough", magnitude=9.0))
+    lengths = {role: float(rows.detach().norm()) for role, rows in vectors.rows().items()}
+    times = {"clip_l": 9.0, "clip_g": 9.0, "t5": 1.0}
+    assert lengths == pytest.approx({t.role: times[t.role] * t.mean_norm() for t in base.towers}, rel=1e-4)
+
+
 def test_sd3_without_t5(tmp_path: Path, registry: Any, pictures: Path) -> None:
     from diffusers import StableDiffusion3Pipeline
 

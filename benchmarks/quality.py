@@ -72,10 +72,10 @@ def main() -> None:
         for recipe in arguments.recipes
         for concept in chosen
     ]
-    # Seed by seed and recipe by recipe, so that what is there at any time can be compared.
     untimed = [recipe for recipe in arguments.recipes if recipe not in records.timings]
     if arguments.report and untimed:
         raise SystemExit(f"{untimed[0]} has not been timed yet: run the command once without --report")
+    # Seed by seed and recipe by recipe, so that what is there at any time can be compared.
     groups = [every[at : at + len(chosen)] for at in range(0, len(every), len(chosen))]
     for group in [] if arguments.report else groups:
         if group[0].recipe not in records.timings:

@@ -52,7 +52,7 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
         return FreeVectors(start, base.device, config)
     if norms is None:
         assert config.magnitude is not None
-        # T5's own words are so long already that a multiple of them leaves the range of fp16.
+        # T5's own words are long already; a multiple of them could leave the range of fp16.
         times = {t.role: 1.0 if t.role == "t5" else config.magnitude for t in base.towers}
         norms = {t.role: torch.full((len(start[t.role]), 1), times[t.role] * t.mean_norm()) for t in base.towers}
     return DirectionVectors(

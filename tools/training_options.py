@@ -6,29 +6,55 @@
 from __future__ import annotations
 
 import ast
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
+from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.training.config import RECIPES, TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "training.md"
 SOURCE = ROOT / "tiregistry" / "training" / "config.py"
+_DECIDED = (
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "lr_scheduler",
+    "stopping",
+    "magnitude",
+    "preconditioning",
+    "flip",
+)
 
 
 def recipes_table() -> str:
     """What each recipe means where nothing is said."""
-    names = ("max_steps", "batch_size", "learning_rate", "lr_scheduler", "stopping", "magnitude", "preconditioning")
-    lines = [f"| recipe | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| recipe | {' | '.join(_DECIDED)} |", "|---" * (len(_DECIDED) + 1) + "|"]
     for recipe in RECIPES:
-        here, elsewhere = (TrainingConfig(recipe=recipe).resolved(embedded=embedded) for embedded in (True, False))
-        for config in (here,) if here == elsewhere else (here, elsewhere):
-            where = "" if here == elsewhere else ", embedded base model" if config is here else ", any other"
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for embedded, kind in product((True, False), CONCEPT_TYPES):
+            config = TrainingConfig(recipe=recipe, concept_type=kind).resolved(embedded=embedded)
             # AdamW's vectors find their own length.
             unread = ("magnitude", "preconditioning") if recipe == "classic" else ()
-            values = ("" if name in unread else str(getattr(config, name)) for name in names)
+            values = tuple("" if name in unread else str(getattr(config, name)) for name in _DECIDED)
+            rows.setdefault(values, []).append(_where(embedded, kind))
+        for values, places in rows.items():
+            where = "" if len(rows) == 1 else f", {' and '.join(_together(places))}"
             lines.append(f"| `{recipe}`{where} | {' | '.join(values)} |")
     return "\n".join(lines)
+
+
+def _where(embedded: bool, kind: str) -> str:
+    return f"{kind} on {'the embedded base model' if embedded else 'any other'}"
+
+
+def _together(places: list[str]) -> list[str]:
+    """The places, without the concept type where every one is among them."""
+    for embedded in (True, False):
+        every = [_where(embedded, kind) for kind in CONCEPT_TYPES]
+        if set(every) <= set(places):
+            places = [place for place in places if place not in every] + [every[0].partition(" ")[2]]
+    return places
 
 
 def settings_list() -> str:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tireg_cli.main import run
+from tiregistry.bases.locating import EMBEDDED
 from tiregistry.registry.registry import Registry
+from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import Preparing, Started, StepDone
 from tiregistry.training.journal import Journal
 from tiregistry.training.run_state import run_folder
@@ -53,6 +55,18 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str], registry: Registry) -
     assert (data["id"], data["status"], data["config"]["base"]["name"]) == (second.id, "queued", "tiny")
     assert run(["runs", "list", "--status", "finished"]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", ["object", "style"])
+def test_only_the_settings_that_were_chosen_are_told(
+    kind: Any, capsys: pytest.CaptureFixture[str], registry: Registry
+) -> None:
+    config = TrainingConfig(recipe="thorough", concept_type=kind, seed=4).resolved()
+    registry.create_run("gnome", {"training": config.as_dict(), "base": {"name": EMBEDDED}}, 400)
+    assert run(["runs", "show", "--last"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("settings"))
+    style = {"concept_type=style"} if kind == "style" else set()
+    assert set(line.removeprefix("settings").strip().split(", ")) == {"recipe=thorough", "seed=4"} | style
 
 
 def test_a_words_name_is_no_run_but_leads_to_its_runs(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:

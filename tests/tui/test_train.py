@@ -98,6 +98,23 @@ def test_an_unfinished_form_that_cannot_be_read_is_left_alone(text: str) -> None
     assert Draft.from_json(text) is None
 
 
+@pytest.mark.parametrize(("flip", "said"), [(None, []), (True, ["--flip"]), (False, ["--no-flip"])])
+def test_mirroring_is_the_recipes_choice_until_one_is_made(
+    home: Path, photos: Path, flip: bool | None, said: list[str]
+) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        form = pilot.app.screen
+        assert isinstance(form, TrainForm)
+        form._fill(Draft(name="teapot", pictures=shlex.quote(str(photos)), flip=flip))
+        await pilot.pause()
+        assert form.draft.flip is flip
+        assert Draft.from_json(form.draft.to_json()) == form.draft
+        assert [word for word in form.draft.arguments() if "flip" in word] == said
+
+    drive(home, steps)
+
+
 def test_the_command_says_the_same(photos: Path) -> None:
     draft = Draft(
         name="teapot", pictures=shlex.quote(str(photos)), initializer="old pot", flip=False, numbers={"max_steps": "9"}

@@ -56,7 +56,7 @@ def make_word(registry: Registry, base: LoadedBase, request: TrainingRequest, *,
     pictures = [picture.image for picture in request.pictures]
     side = config.resolution or base.resolution
     try:
-        latents = encode_pictures(base, pictures, side, flip=config.flip, masks=request.mask_images())
+        latents = encode_pictures(base, pictures, side, flip=bool(config.flip), masks=request.mask_images())
     except torch.OutOfMemoryError:
         raise DeviceError(
             f"a picture of {side} pixels does not fit the memory of {base.device}", "use a smaller --resolution"

@@ -39,7 +39,7 @@ def warm_start(base: LoadedBase, folder: Path, word: Word, pictures: Sequence[Im
     """
     tower = base.towers[0]
     space = ClipSpace(tower.model, tower.tokenizer, folder)
-    targets = space.picture_features(pictures, flip=word.config.flip)
+    targets = space.picture_features(pictures, flip=bool(word.config.flip))
     steps = word.config.warm_start_steps
     views = len(targets) // len(pictures)
     for step in range(steps):

@@ -43,7 +43,8 @@ class Draft:
     token: str = ""
     base: str = ""
     recipe: str = "direction"
-    flip: bool = True
+    flip: bool | None = None
+    """Mirrored pictures; None: as the recipe has it."""
     previews: str = ""
     """Prompts to picture while training, `{}` for the word, separated by `|`."""
     numbers: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Draft:
         is_sound = (
             draft.concept_type in CONCEPT_TYPES
             and draft.recipe in RECIPES
-            and isinstance(draft.flip, bool)
+            and isinstance(draft.flip, bool | None)
             and isinstance(draft.numbers, dict)
             and all(isinstance(text, str) for text in [*texts, *draft.numbers.values()])
         )
@@ -99,7 +100,9 @@ class Draft:
                 out += [option, value]
         for prompt in self.preview_prompts():
             out += ["--preview", prompt]
-        return out if self.flip else [*out, "--no-flip"]
+        if self.flip is not None:
+            out.append("--flip" if self.flip else "--no-flip")
+        return out
 
     def preview_prompts(self) -> list[str]:
         """The prompts of `previews`."""

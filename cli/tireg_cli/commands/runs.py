@@ -346,7 +346,9 @@ def _changed(run: Run) -> dict[str, Any]:
     settings = dict(run.config.get("training", {}))
     recipe = settings.get("recipe", "direction")
     embedded = run.config.get("base", {}).get("name") == EMBEDDED
-    usual = TrainingConfig(recipe=recipe).resolved(embedded=embedded).as_dict() | {"recipe": None}
+    kind = settings.get("concept_type", "object")
+    bare = TrainingConfig(recipe=recipe, concept_type=kind).resolved(embedded=embedded).as_dict()
+    usual = bare | {"recipe": None, "concept_type": TrainingConfig().concept_type}
     return {key: value for key, value in settings.items() if usual.get(key) != value}
 
 

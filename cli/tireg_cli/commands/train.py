@@ -47,7 +47,7 @@ KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stop
 @click.option("--lr", "learning_rate", type=float, help="Learning rate; default from the recipe.")
 @click.option("--lr-scheduler", type=click.Choice(LR_SCHEDULERS), help="Default from the recipe.")
 @click.option("--resolution", type=int, help="Side of training pictures in pixels; default the base model's.")
-@click.option("--flip/--no-flip", default=None, help="Learn from mirrored pictures too (default), or not.")
+@click.option("--flip/--no-flip", default=None, help="Learn from mirrored pictures too (usual), or not.")
 @click.option(
     "--mask",
     type=PathParam(as_text=True),

@@ -35,7 +35,7 @@ def test_a_recipe_fills_in_what_was_left_open_and_nothing_else(recipe: Any) -> N
     resolved = TrainingConfig(recipe=recipe, max_steps=7).resolved()
     assert resolved.max_steps == 7
     assert None not in (resolved.learning_rate, resolved.batch_size, resolved.lr_scheduler, resolved.stopping)
-    assert None not in (resolved.magnitude, resolved.preconditioning)
+    assert None not in (resolved.magnitude, resolved.preconditioning, resolved.flip)
     resolved.check()
 
 
@@ -44,6 +44,8 @@ def test_long_vectors_are_for_the_base_model_that_they_were_measured_on() -> Non
     assert 1 < style.resolved().magnitude < thing.resolved().magnitude  # type: ignore[operator]
     assert {c.resolved(embedded=False).magnitude for c in (thing, style)} == {1.0}
     assert TrainingConfig(recipe="thorough", concept_type="style", magnitude=2.0).resolved().magnitude == 2.0
+    assert [thing.resolved(embedded=embedded).flip for embedded in (True, False)] == [False, True]
+    assert TrainingConfig(recipe="thorough", flip=True).resolved().flip is True
 
 
 def test_every_setting_is_explained_under_its_name() -> None:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
-from textual.widgets import Checkbox, Input, Label, Select, Static
+from textual.widgets import Input, Label, Select, Static
 
 from tireg_tui.drafts import NUMBERS, Checked, Draft, check
 from tireg_tui.estimating import needs
@@ -22,7 +22,6 @@ from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
 from tireg_tui.themes import ink
-from tireg_tui.widgets.check import Check
 from tireg_tui.widgets.path_input import PathInput
 from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
@@ -44,6 +43,8 @@ _LABELS = {
     "resolution": ("resolution", "the base model's"),
     "seed": ("seed", "0"),
 }
+# Whether the pictures are also learned mirrored.
+_MIRROR: dict[str, bool | None] = {"from the recipe": None, "yes": True, "no": False}
 
 
 class TrainForm(Place):
@@ -100,7 +101,9 @@ class TrainForm(Place):
                     yield from _row(label, Input(id=key, placeholder=placeholder, compact=True))
                 hint = "a photo of {} on the beach | {} in the snow"
                 yield from _row("previews", Input(id="previews-of", placeholder=hint, compact=True))
-                yield from _row("mirror", Check("learn from mirrored pictures too", True, id="flip"))
+                mirror = [(text, text) for text in _MIRROR]
+                usual = mirror[0][1]
+                yield from _row("mirror", Select(mirror, value=usual, allow_blank=False, id="flip", compact=True))
             with Vertical(id="train-side"):
                 yield PictureStrip(id="train-pictures", each=SMALL)
                 with VerticalScroll(id="train-said", can_focus=False):
@@ -143,7 +146,7 @@ class TrainForm(Place):
             self.query_one(f"#{name}", Input).value = text
         self.query_one("#type", Select).value = draft.concept_type
         self.query_one("#recipe", Select).value = draft.recipe
-        self.query_one("#flip", Checkbox).value = draft.flip
+        self.query_one("#flip", Select).value = next(text for text, flip in _MIRROR.items() if flip is draft.flip)
 
     def _keep(self, draft: Draft) -> None:
         """Let a form that is left, or a window that is closed, lose nothing."""
@@ -164,14 +167,13 @@ class TrainForm(Place):
             token=text("token"),
             base=text("base"),
             recipe=str(self.query_one("#recipe", Select).value),
-            flip=self.query_one("#flip", Checkbox).value,
+            flip=_MIRROR[str(self.query_one("#flip", Select).value)],
             previews=text("previews-of"),
             numbers={key: text(key) for key in NUMBERS},
         )
 
     @on(Input.Changed)
     @on(Select.Changed)
-    @on(Checkbox.Changed)
     def form_changed(self) -> None:
         self._check()
 
@@ -306,7 +308,7 @@ class TrainForm(Place):
             self.tireg.change(act, begun, failed)
 
 
-def _row(label: str, widget: Input | Select[str] | Checkbox) -> ComposeResult:
+def _row(label: str, widget: Input | Select[str]) -> ComposeResult:
     with Horizontal(classes="form-row"):
         yield Label(label, markup=False)
         yield widget

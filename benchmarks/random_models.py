@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT)]
 from tests.models import build_vocabulary, write_tokenizer  # noqa: E402
 
 VOCABULARY = 49408
-_UNET: dict[str, dict[str, Any]] = {
+UNETS: dict[str, dict[str, Any]] = {
     "sd15": {
         "attention_head_dim": 8,
         "block_out_channels": (320, 640, 1280, 1280),
@@ -42,11 +42,11 @@ _NARROW, _HEADS = 32, 4
 def _narrow_unet(kind: str) -> dict[str, Any]:
     narrow: dict[str, Any] = {
         "attention_head_dim": _HEADS,
-        "block_out_channels": (_NARROW,) * len(_UNET[kind]["block_out_channels"]),
+        "block_out_channels": (_NARROW,) * len(UNETS[kind]["block_out_channels"]),
         "cross_attention_dim": _NARROW * (2 if kind == "sdxl" else 1),
     }
     if kind == "sdxl":
-        narrow["projection_class_embeddings_input_dim"] = 6 * _UNET[kind]["addition_time_embed_dim"] + _NARROW
+        narrow["projection_class_embeddings_input_dim"] = 6 * UNETS[kind]["addition_time_embed_dim"] + _NARROW
     return narrow
 
 
@@ -97,7 +97,7 @@ def random_base(folder: Path, kind: str, *, narrow: bool = False) -> Path:
         write_tokenizer(folder / "tokenizer_2", vocabulary, merges, pad="!")
         second = CLIPTextModelWithProjection(text_config(1280, 32, 20, "gelu"))
         second.save_pretrained(folder / "text_encoder_2")
-    UNet2DConditionModel(**_UNET[kind] | (_narrow_unet(kind) if narrow else {})).save_pretrained(folder / "unet")
+    UNet2DConditionModel(**UNETS[kind] | (_narrow_unet(kind) if narrow else {})).save_pretrained(folder / "unet")
     AutoencoderKL(
         block_out_channels=(_NARROW,) * 4 if narrow else (128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,

@@ -12,6 +12,7 @@ from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import DeviceError
 from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
+from tiregistry.training.frozen_layers import keep_less
 from tiregistry.training.objective import make_objective
 from tiregistry.training.samples import Samples
 
@@ -146,13 +147,17 @@ class ModelPass:
 
 
 def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
-    """The denoiser as training wants it: fast memory layout, checkpointing, compiled, as asked."""
+    """The denoiser as training wants it: fast memory layout, sparing layers, checkpointing, compiled, as asked."""
     denoiser = base.denoiser
     if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
     if any(word.config.gradient_checkpointing for word in words):
         checkpoint_activations(base)
-    return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+    if any(word.config.compile for word in words):
+        return torch.compile(denoiser)  # which finds out by itself what to keep
+    # A CPU has the machine's memory, and nothing else to do while it computes something again.
+    keep_less(denoiser, scarce=base.device.type != "cpu")
+    return denoiser
 
 
 def checkpoint_activations(base: LoadedBase) -> None:

@@ -90,6 +90,29 @@ def test_gradient_checkpointing_lowers_the_peak(loaded: Callable[..., Any], make
     assert peaks[1] < 0.8 * peaks[0]
 
 
+def test_layers_that_keep_less_lower_the_peak_and_learn_the_same(
+    loaded: Callable[..., Any], make_word: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiregistry.bases.loading import load_base
+    from tiregistry.training import model_pass
+    from tiregistry.training.loop import learn
+
+    peaks, learned = [], []
+    for spared in (True, False):
+        if not spared:
+            monkeypatch.setattr(model_pass, "keep_less", lambda *_, **__: None)
+        base = load_base(loaded().identity.source, device="cuda", precision="fp32")
+        word = make_word(batch_size=256, max_steps=2)
+        word.vectors = _moved(base, word)
+        torch.cuda.reset_peak_memory_stats()
+        for _ in learn(base, [word]):
+            pass
+        peaks.append(torch.cuda.max_memory_allocated())
+        learned.append(word.learned()["clip_l"].cpu())
+    assert peaks[0] < 0.85 * peaks[1]
+    torch.testing.assert_close(learned[0], learned[1], rtol=1e-2, atol=1e-4)
+
+
 def test_what_has_no_work_leaves_the_gpu(loaded: Callable[..., Any], make_word: Callable[..., Any]) -> None:
     from tiregistry.bases.loading import load_base
     from tiregistry.training.dataset import encode_pictures

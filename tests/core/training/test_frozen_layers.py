@@ -1,0 +1,95 @@
+"""Layers that keep less: the same prediction and gradient to the bit, and what is no longer kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tiregistry.bases.denoisers import Conditioning
+from tiregistry.bases.loading import load_base
+from tiregistry.training import estimate, frozen_layers
+from tiregistry.training.frozen_layers import keep_less
+
+FAMILIES = [("sd1", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon"), ("sd3", "flow"), ("flux", "flow")]
+
+
+def passed(base: Any, layout: torch.memory_format = torch.contiguous_format) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """A denoiser's prediction, the gradient of the states it is told, and bytes kept between the two."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        told = base.encode({tower.role: torch.tensor([tower.framed([5, 6])] * 2) for tower in base.towers})
+    states = told.states.clone().requires_grad_(True)
+    side = base.resolution // base.vae_factor
+    noised = torch.randn(2, base.latent_channels, side, side, generator=generator).to(memory_format=layout)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in base.denoiser.parameters()}
+    kept: Counter[int] = Counter()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        predicted = base.predict(noised, torch.tensor([10, 600]), Conditioning(states, told.pooled))
+    torch.autograd.backward(predicted.square().mean())
+    assert states.grad is not None
+    return predicted.detach(), states.grad, kept.total()
+
+
+@pytest.mark.parametrize("scarce", [False, True])
+@pytest.mark.parametrize(("family", "prediction"), FAMILIES)
+def test_the_gradient_is_the_same_and_less_is_kept(
+    tiny: Callable[..., Path], family: str, prediction: str, scarce: bool
+) -> None:
+    base = load_base(str(tiny(family, prediction)), device="cpu")
+    predicted, gradient, kept = passed(base)
+    keep_less(base.denoiser, scarce=scarce)
+    now, same, less = passed(base)
+    assert torch.equal(now, predicted)
+    assert torch.equal(same, gradient)
+    assert gradient.abs().max() > 0
+    assert less < (0.7 if scarce else 0.8) * kept if family.startswith("sd") and family != "sd3" else less <= kept
+
+
+def test_the_estimate_knows_which_layers_are_spared() -> None:
+    assert estimate.CHEAP_WIDTH == frozen_layers.CHEAP_WIDTH
+
+
+def test_calling_it_again_changes_nothing(tiny: Callable[..., Path]) -> None:
+    base = load_base(str(tiny()), device="cpu")
+    predicted, gradient, _ = passed(base)
+    names = list(base.denoiser.state_dict())
+    for _ in range(3):
+        keep_less(base.denoiser, scarce=True)
+    now, same, _ = passed(base)
+    assert torch.equal(now, predicted)
+    assert torch.equal(same, gradient)
+    assert list(base.denoiser.state_dict()) == names
+
+
+def test_with_gradient_checkpointing_and_channels_last(tiny: Callable[..., Path]) -> None:
+    base = load_base(str(tiny()), device="cpu")
+    base.denoiser.to(memory_format=torch.channels_last)
+    predicted, gradient, kept = passed(base, torch.channels_last)
+    keep_less(base.denoiser, scarce=True)
+    base.denoiser.enable_gradient_checkpointing()
+    now, same, less = passed(base, torch.channels_last)
+    assert torch.equal(now, predicted)
+    torch.testing.assert_close(same, gradient)
+    assert less < 0.5 * kept
+
+
+def test_pictures_are_made_as_before(tiny: Callable[..., Path]) -> None:
+    base = load_base(str(tiny()), device="cpu")
+    states = torch.randn(1, 77, base.towers[0].dim, generator=torch.Generator().manual_seed(1))
+    noised = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        before = base.predict(noised, torch.tensor([500]), Conditioning(states))
+        keep_less(base.denoiser, scarce=True)
+        assert torch.equal(base.predict(noised, torch.tensor([500]), Conditioning(states)), before)

@@ -69,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="on both sides")
     parser.add_argument("--compile", action="store_true", help="on our side")
+    parser.add_argument("--spare-memory", action="store_true", help="on our side")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of every side; 0: torch's own number")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a CPU that is busy")
     parser.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)
@@ -148,6 +149,7 @@ def _measure(arguments: argparse.Namespace, part: str, batch: int, count: int = 
     command += ["--batch", str(batch), "--steps", str(arguments.steps), "--device", arguments.device]
     command += ["--precision", arguments.precision, "--peer", arguments.peer]
     command += ["--gradient-checkpointing"] * arguments.gradient_checkpointing + ["--compile"] * arguments.compile
+    command += ["--spare-memory"] * arguments.spare_memory
     command += ["--clock", arguments.clock]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(arguments))
     if done.returncode:
@@ -273,6 +275,7 @@ def _tireg(arguments: argparse.Namespace) -> dict[str, float]:
                 precision=arguments.precision,
                 gradient_checkpointing=arguments.gradient_checkpointing,
                 compile=arguments.compile,
+                spare_memory=arguments.spare_memory,
             ),
             base=arguments.base,
             device=arguments.device,

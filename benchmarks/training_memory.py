@@ -4,10 +4,9 @@ The real architectures, on torch's meta device, which has shapes and no numbers:
 GPU with fused attention. Columns, MiB in half precision:
 
 weights    the denoiser's own
-autograd   kept by the layers as diffusers has them
-tireg      kept in training (`training/frozen_layers.py`): on a CPU, where only what costs nothing is spared
-on a GPU   the same where memory is scarce
-estimate   what `tireg train` reckons with on a GPU before anything is loaded
+kept       by its layers as diffusers has them
+sparing    by its layers with `spare_memory`, to which training also turns when memory runs out
+estimated  what `tireg train` reckons with, of either, before anything is loaded
 
 Examples:
   python benchmarks/training_memory.py
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--base", choices=tuple(USUAL), nargs="*", default=list(USUAL))
     parser.add_argument("--resolution", type=int, default=0, help="default: the architecture's own")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 4])
-    parser.add_argument("--layers", action="store_true", help="also which layers keep it on a GPU")
+    parser.add_argument("--layers", action="store_true", help="also which layers keep it when sparing")
     arguments = parser.parse_args()
     import torch
     from diffusers.utils import logging
@@ -47,24 +46,21 @@ def main() -> None:
 
     logging.set_verbosity_error()
     torch.nn.functional.scaled_dot_product_attention = _attention
-    columns = ("weights", "autograd", "tireg", "on a GPU", "estimate")
+    columns = ("weights", "kept", "estimated", "sparing", "estimated")
     print(f"{'base':>5} {'pixels':>6} {'batch':>5} " + " ".join(f"{column:>9}" for column in columns))
     for name in arguments.base:
         side = (arguments.resolution or USUAL[name]) // 8
         for batch in arguments.batch:
-            kept = []
-            for scarce in (None, False, True):
+            sizes = []
+            for sparing in (False, True):
                 denoiser = _denoiser(UNETS[name])
-                if scarce is not None:
-                    keep_less(denoiser, scarce=scarce)
-                kept.append(_count(denoiser, batch, side, layers := Counter()))
-            weights = sum(parameter.nbytes for parameter in denoiser.parameters())
-            told = 2 * batch * values_kept(json.loads(denoiser.to_json_string()), side, scarce=True)
-            print(
-                f"{name:>5} {8 * side:>6} {batch:>5} {weights / MIB:>9,.0f} {kept[0] / MIB:>9,.0f} "
-                + " ".join(f"{each / MIB:>9,.0f}" for each in kept[1:])
-                + f" {told / MIB:>9,.0f}"
-            )
+                if sparing:
+                    keep_less(denoiser)
+                sizes.append(_count(denoiser, batch, side, layers := Counter()))
+                config = json.loads(denoiser.to_json_string())
+                sizes.append(int(2 * batch * values_kept(config, side, sparing=sparing)))
+            sizes.insert(0, sum(parameter.nbytes for parameter in denoiser.parameters()))
+            print(f"{name:>5} {8 * side:>6} {batch:>5} " + " ".join(f"{size / MIB:>9,.0f}" for size in sizes))
             for layer, size in layers.most_common(12) if arguments.layers else []:
                 print(f"{size / MIB:>40,.1f}  {layer}")
 

@@ -200,6 +200,10 @@ class TrainingConfig:
     """Draw one timestep from each of as many equal slices as there are samples: less variance, same expectation."""
     precision: str = "auto"
     """Type of the frozen parts: `auto`, `fp32`, `bf16` or `fp16`. Vectors and their optimiser are always fp32."""
+    spare_memory: bool = False
+    """Stable Diffusion 1, 2 and XL: have the frozen denoiser keep only what the way back to the text needs, and compute
+    again what costs little: half of the memory that a sample takes, a few percent of the time (more where a fast GPU
+    waits for Python, as with one sample at a time). The result is the same. Also switched on when memory runs out."""
     gradient_checkpointing: bool = False
     """Recompute the activations of denoiser and text encoders in the backward pass: about a third slower, a fraction of
     the memory."""

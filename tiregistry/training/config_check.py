@@ -143,6 +143,8 @@ def _check_together(config: TrainingConfig) -> None:
                 "the second vector would never join",
                 "use fewer",
             )
+    if config.compile and config.spare_memory:
+        raise InvalidConfig("compile and spare_memory do not go together", "a compiled denoiser keeps little by itself")
     if config.use_alpha and config.masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiregistry.bases.device_facts import Device
 from tiregistry.bases.fingerprints import weight_files
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
-_KEPT_RESIDUAL, _KEPT_ATTENTION, _KEPT_FEED_FORWARD = 4, 9, 8
-"""Values that a residual block, and each transformer block's attentions and feed-forward layer, keep for the backward
-pass, per channel and position, with fused attention and `frozen_layers`. Added up they come within 8 % of what counting
-finds for Stable Diffusion 1.5 and XL."""
 CHEAP_WIDTH = 640
 """As in `frozen_layers`, which needs torch."""
 _RUNTIME = {"cpu": 350_000_000, "cuda": 800_000_000, "mps": 800_000_000}
@@ -39,6 +35,19 @@ _PASSES = 2.0
 """Forward and, through inputs alone, backward; no weight has a gradient."""
 _BLOCK = re.compile(r"^(down|up)_blocks\.(\d+)\.")
 _EARLIER = 5
+
+
+class _Kept(NamedTuple):
+    """Values that a residual block, and each transformer block's attentions and feed-forward layer, keep for the way
+    back, per channel and position. `benchmarks/training_memory.py` counts them in the real architectures.
+    """
+
+    residual: float
+    attention: float
+    feed_forward: float
+
+
+_KEPT, _KEPT_SPARING = _Kept(8.5, 9, 12), _Kept(4, 9, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ def estimate_pass(registry: Registry, requests: Sequence[TrainingRequest], devic
         configs[0],
         batch_size=sum(config.batch_size or 1 for config in configs),
         micro_batch=min(asked, default=0),
+        spare_memory=any(config.spare_memory for config in configs),
         gradient_checkpointing=any(config.gradient_checkpointing for config in configs),
     )
     whole = estimate_training(registry, replace(requests[0], config=together), device)
@@ -124,7 +134,7 @@ def estimate(registry: Registry, request: TrainingRequest, folder: Path, device:
     parameters = sum(_count(tensor) for tensor in [*denoiser, *encoders])
     precision = config.precision if config.precision in _BYTES else device.precision
     at_once = min(config.micro_batch or config.batch_size, config.batch_size)
-    kept = values_kept(unet, side, scarce=device.kind != "cpu") * at_once
+    kept = values_kept(unet, side, sparing=config.spare_memory) * at_once
     if config.gradient_checkpointing:
         kept /= 4
     memory = int((parameters + kept) * _BYTES[precision]) + _RUNTIME.get(device.kind, 0) if parameters else 0
@@ -192,21 +202,28 @@ def _levels(unet: dict[str, Any]) -> list[int]:
     return [int(c) for c in channels] if isinstance(channels, list) and channels else [320, 640, 1280, 1280]
 
 
-def values_kept(unet: dict[str, Any], side: int, *, scarce: bool) -> float:
-    """Values that one sample keeps on its way through the denoiser; `scarce` as in `frozen_layers.keep_less`."""
+def values_kept(unet: dict[str, Any], side: int, *, sparing: bool) -> float:
+    """Values that one sample keeps on its way through the denoiser for the way back, with fused attention.
+
+    Args:
+        unet: the denoiser's `config.json`.
+        side: of the latents.
+        sparing: as `TrainingConfig.spare_memory`.
+    """
+    kept = _KEPT_SPARING if sparing else _KEPT
     channels = _levels(unet)
     layers = unet.get("layers_per_block")
     depths, kinds = unet.get("transformer_layers_per_block"), unet.get("down_block_types")
     total = 0.0
     for level, width in enumerate(channels):
         depth = int(depths[level]) if isinstance(depths, list) and level < len(depths) else 1
-        each = _KEPT_ATTENTION + (0 if scarce and width <= CHEAP_WIDTH else _KEPT_FEED_FORWARD)
+        each = kept.attention + (0 if sparing and width <= CHEAP_WIDTH else kept.feed_forward)
         residual = attending = 2 * (layers if isinstance(layers, int) else 2) + 1
         if isinstance(kinds, list) and level < len(kinds) and "CrossAttn" not in str(kinds[level]):
             attending = 0
         if level == len(channels) - 1:  # and the block in the middle
             residual, attending = residual + 2, attending + 1
-        total += width * (side / 2**level) ** 2 * (residual * _KEPT_RESIDUAL + attending * depth * each)
+        total += width * (side / 2**level) ** 2 * (residual * kept.residual + attending * depth * each)
     return total
 
 

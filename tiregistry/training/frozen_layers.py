@@ -3,6 +3,9 @@
 Autograd keeps for every layer what gradients of its weights would need, too, and both sides of every product. With
 frozen weights much of it is never read (Bhatia and Dangel 2024, "Lowering PyTorch's Memory Consumption for Selective
 Differentiation"), and some is cheaper to make again than to keep. Results are the same to the bit.
+
+It is not what training begins with: each layer then takes a detour through Python, and a fast GPU with a small batch
+waits for Python as it is.
 """
 
 from __future__ import annotations
@@ -15,22 +18,20 @@ import torch
 from torch.nn import functional
 
 CHEAP_WIDTH = 640
-"""Widest blocks whose feed-forward layer is made again where memory is scarce. A byte saved costs operations in
-proportion to the width: in Stable Diffusion 1.5 those of 320 and 640 channels hold a third of what is kept, for 4 % of
-the operations of a step; SDXL's of 1280 would cost 13 %."""
+"""Widest blocks whose whole feed-forward layer is made again. A byte saved costs operations in proportion to the width:
+in Stable Diffusion 1.5 those of 320 and 640 channels hold a third of what is kept, for 4 % of the operations of a step;
+SDXL's of 1280 would cost 13 %."""
 
 
-def keep_less(denoiser: Any, *, scarce: bool) -> None:
+def keep_less(denoiser: Any) -> None:
     """Have the layers of a frozen denoiser keep less for the backward pass.
 
-    Convolutions keep no input; activations after a group normalisation and the gates of feed-forward layers are
-    computed again on the way back, which costs next to nothing. Calling it again changes nothing.
+    Convolutions keep no input; activations after a group normalisation, the gates of feed-forward layers, and narrow
+    feed-forward layers as a whole are computed again on the way back. Calling it again changes nothing.
 
     Args:
         denoiser: a diffusers model in evaluation mode whose weights need no gradients. Layers of other kinds than
             those of Stable Diffusion's UNets stay as they are.
-        scarce: memory is worth more than a few percent of time, as on a GPU: narrow feed-forward layers are computed
-            again as a whole.
     """
     from diffusers.models.activations import GEGLU
     from diffusers.models.attention import BasicTransformerBlock
@@ -43,7 +44,7 @@ def keep_less(denoiser: Any, *, scarce: bool) -> None:
             _replace(module, _gated(module))
         elif isinstance(module, ResnetBlock2D):
             _activate_with_norm(module)
-        elif isinstance(module, BasicTransformerBlock) and scarce:
+        elif isinstance(module, BasicTransformerBlock):
             _feed_forward_with_norm(module)
 
 

@@ -41,6 +41,9 @@ class ModelPass:
         self._micro_batch = _micro_batch(words)
         self._batch = max(8, sum(word.config.batch_size or 1 for word in words))
         self._captions = CaptionStates(base, words)
+        # A compiled denoiser finds out by itself what to keep; a transformer has hardly any such layers.
+        compiled = any(word.config.compile for word in words)
+        self._spares = compiled or base.is_flow or any(word.config.spare_memory for word in words)
         self._recomputes = any(word.config.gradient_checkpointing for word in words)
         self._denoiser = _prepared_denoiser(base, words)
 
@@ -68,7 +71,10 @@ class ModelPass:
     def _retrying(
         self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float
     ) -> tuple[list[float], list[bool]]:
-        """`_run`, halving the micro-batch until memory suffices; in the end activations are recomputed, too."""
+        """`_run`, in less and less memory until it suffices.
+
+        First the denoiser's layers keep less, then the micro-batch is halved, in the end activations are recomputed.
+        """
         while True:
             try:
                 return self._run(words, draws, scale)
@@ -80,6 +86,14 @@ class ModelPass:
             _clear(words)
             if self.base.device.type == "cuda":
                 torch.cuda.empty_cache()
+            if scale and not self._spares:
+                self._spares = True
+                keep_less(self.base.denoiser)
+                self.notices.append(
+                    f"out of memory on {self.base.device}: from now on the denoiser keeps less on the way to the loss "
+                    "(spare_memory), a few percent slower; the result is the same"
+                )
+                continue
             total = sum(len(draw) for draw in draws if draw is not None)
             size = min(self._micro_batch or total, total)
             if size <= 1 and scale and not self._recomputes:
@@ -151,13 +165,11 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
     denoiser = base.denoiser
     if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
+    if any(word.config.spare_memory for word in words):
+        keep_less(denoiser)
     if any(word.config.gradient_checkpointing for word in words):
         checkpoint_activations(base)
-    if any(word.config.compile for word in words):
-        return torch.compile(denoiser)  # which finds out by itself what to keep
-    # A CPU has the machine's memory, and nothing else to do while it computes something again.
-    keep_less(denoiser, scarce=base.device.type != "cpu")
-    return denoiser
+    return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
 
 
 def checkpoint_activations(base: LoadedBase) -> None:

@@ -69,6 +69,7 @@ def test_every_setting_is_explained_under_its_name() -> None:
         ({"learning_rate": float("nan")}, "learning_rate nan is out of range"),
         ({"seed": 1.5}, "seed cannot be 1.5"),
         ({"flip": "yes"}, "flip cannot be 'yes'"),
+        ({"compile": True, "spare_memory": True}, "do not go together"),
         ({"recipe": "slow"}, "recipe 'slow' is unknown"),
         ({"gradient_accumulation": 8, "max_steps": 4}, "gradient_accumulation 8 is more than max_steps 4"),
         ({"warmup_steps": 400}, "warmup_steps 400 leaves no step"),

@@ -8,17 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tireg_cli.forms import count
 from tireg_cli.messages import hint, warn
 from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.training.again import over
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import refuse_unread
 
 if TYPE_CHECKING:
+    from tiregistry.training.again import Material
     from tiregistry.training.request import TrainingRequest
 
 
-def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> TrainingConfig:
+def config_from(
+    options: Mapping[str, Any], settings: Sequence[str], usual: Mapping[str, Any] | None = None
+) -> TrainingConfig:
     """A checked configuration from named options (None: not given) and `--set name=value` pairs.
+
+    Args:
+        usual: settings that hold where nothing else is given.
 
     Raises:
         InvalidConfig: a value is out of range, or a setting is unknown or given twice.
@@ -35,7 +43,7 @@ def config_from(options: Mapping[str, Any], settings: Sequence[str]) -> Training
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[name] = text.strip()
-    config = TrainingConfig.from_mapping(values)
+    config = TrainingConfig.from_mapping(over(usual or {}, values))
     refuse_unread(values, config)
     return config
 
@@ -85,6 +93,24 @@ def request_for(
         device,
         captions=found.captions,
         masks=found.masks,
+    )
+
+
+def request_again(material: Material, config: TrainingConfig, *, token: str, base: str, device: str) -> TrainingRequest:
+    """Learn a word from the pictures, captions and masks of one of its versions, on the same base model."""
+    from tiregistry.training.request import TrainingRequest
+
+    version = material.version
+    hint(f"learning from the {count(len(material.pictures), 'picture')} of {version.reference}")
+    return TrainingRequest(
+        version.concept,
+        material.pictures,
+        config,
+        token,
+        base or material.base,
+        device=device,
+        captions=material.captions,
+        masks=() if config.use_alpha else material.masks,
     )
 
 

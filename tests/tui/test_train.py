@@ -21,6 +21,7 @@ from tiregistry.bases.device_facts import Device
 from tiregistry.errors import DiskFull
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control, queue
+from tiregistry.training.again import material_of
 
 
 @pytest.fixture
@@ -151,6 +152,31 @@ def test_typed_checked_and_queued(home: Path, photos: Path, monkeypatch: pytest.
         assert registry is not None
         [run] = registry.runs()
         assert (run.concept, run.status, started) == ("teapot", "queued", [run.id])
+
+    drive(home, story, size=(130, 40))
+
+
+def test_a_word_is_trained_again_from_the_pictures_it_has(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "start", lambda registry, runs, executor=None: None)
+
+    async def story(pilot: Pilot[None]) -> None:
+        app_of(pilot).action_train("gnome")
+        await settle(pilot)
+        form = pilot.app.screen
+        assert isinstance(form, TrainForm)
+        form.query_one("#base", Input).value = "embedded"
+        await settle(pilot)
+        registry = app_of(pilot).registry
+        assert registry is not None
+        material = material_of(registry, "gnome")
+        assert f"of {material.version.reference}" in screen_text(pilot)
+        strip = form.query_one("#train-pictures", PictureStrip)
+        assert len(strip.sources) == len(material.pictures) > 0
+        assert "PICTURES" not in form.draft.command(again=form._checked.again)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: bool(registry.runs()))
+        [run] = registry.runs()
+        assert [image["digest"] for image in run.config["images"]] == [i.digest for i in material.version.images]
 
     drive(home, story, size=(130, 40))
 

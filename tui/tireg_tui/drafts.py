@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, TiregError
 from tiregistry.settings import Settings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tiregistry.concepts import ConceptType
     from tiregistry.images import SourcePicture
     from tiregistry.registry.registry import Registry
+    from tiregistry.training.again import Material
     from tiregistry.training.request import TrainingRequest
 
 # Field of the form, option of `tireg train`, and how its text is read.
@@ -78,11 +80,15 @@ class Draft:
         """
         return [Path(part).expanduser() for part in shlex.split(self.pictures)]
 
-    def arguments(self) -> list[str]:
-        """Arguments of `tireg`, defaults left out."""
+    def arguments(self, *, again: bool = False) -> list[str]:
+        """Arguments of `tireg`, defaults left out.
+
+        Args:
+            again: the word has pictures in the registry, so none need be named.
+        """
         out = ["train", "--detach", self.name or "NAME"]
         try:
-            out += [str(path) for path in self.paths()] or ["PICTURES"]
+            out += [str(path) for path in self.paths()] or ([] if again else ["PICTURES"])
         except ValueError:
             out.append(self.pictures)
         for option, value, default in (
@@ -108,9 +114,9 @@ class Draft:
         """The prompts of `previews`."""
         return [part.strip() for part in self.previews.split("|") if part.strip()]
 
-    def command(self) -> str:
-        """The line to type in a shell for the same training."""
-        return shlex.join(["tireg", *self.arguments()])
+    def command(self, *, again: bool = False) -> str:
+        """The line to type in a shell for the same training; `again` as in `arguments`."""
+        return shlex.join(["tireg", *self.arguments(again=again)])
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ class Checked:
         request: what can be put into the queue; None when there are problems.
         complete: the same with everything filled in that was left to defaults, for an estimate.
         resolution: side of the pictures in training; 0 while the base model is not known.
+        again: the pictures are those of the registry.
     """
 
     problems: tuple[str, ...] = ()
@@ -134,6 +141,7 @@ class Checked:
     request: TrainingRequest | None = None
     complete: TrainingRequest | None = None
     resolution: int = 0
+    again: bool = False
 
 
 def check(registry: Registry, draft: Draft) -> Checked:
@@ -144,7 +152,11 @@ def check(registry: Registry, draft: Draft) -> Checked:
     notes: list[str] = []
     good: list[str] = []
     pictures: list[SourcePicture] = []
-    if draft.pictures.strip():
+    material = _material(registry, draft)
+    if material is not None:
+        pictures = material.pictures
+        good.append(f"the {count(len(pictures), 'picture')} of {material.version.reference}")
+    elif draft.pictures.strip():
         try:
             pictures, read_notes = read_pictures(draft.paths())
             notes += read_notes
@@ -164,12 +176,24 @@ def check(registry: Registry, draft: Draft) -> Checked:
         problems += _wrong_so_far(registry, draft)
     else:
         try:
-            request, complete = _check_request(registry, draft, pictures, good, notes)
+            request, complete = _check_request(registry, draft, pictures, material, good, notes)
         except (TiregError, ValueError) as error:
             problems.append(_line(error) if isinstance(error, TiregError) else str(error))
-    return Checked(
-        tuple(problems), tuple(notes), tuple(good), tuple(pictures), request, complete, _resolution(registry, complete)
-    )
+    side = _resolution(registry, complete)
+    again = material is not None
+    return Checked(tuple(problems), tuple(notes), tuple(good), tuple(pictures), request, complete, side, again)
+
+
+def _material(registry: Registry, draft: Draft) -> Material | None:
+    """What a word that is to be learned again was learned from, where no other pictures are given."""
+    from tiregistry.training.again import material_of
+
+    if draft.pictures.strip() or not draft.name.strip() or "@" in draft.name:
+        return None
+    try:
+        return material_of(registry, draft.name.strip())
+    except TiregError:
+        return None
 
 
 def _wrong_so_far(registry: Registry, draft: Draft) -> list[str]:
@@ -205,15 +229,29 @@ def _resolution(registry: Registry, request: TrainingRequest | None) -> int:
 
 
 def _check_request(
-    registry: Registry, draft: Draft, pictures: list[SourcePicture], good: list[str], notes: list[str]
+    registry: Registry,
+    draft: Draft,
+    pictures: list[SourcePicture],
+    material: Material | None,
+    good: list[str],
+    notes: list[str],
 ) -> tuple[TrainingRequest, TrainingRequest]:
     from tiregistry.bases.locating import looks_like_hub_id
     from tiregistry.training.base_check import check_base
     from tiregistry.training.request import TrainingRequest, check_request
 
     device = Settings.load(registry.home).device
-    base = draft.base.strip()
-    request = TrainingRequest(draft.name.strip(), pictures, _config(draft), draft.token.strip(), base, device=device)
+    base = draft.base.strip() or (material.base if material else "")
+    request = TrainingRequest(
+        draft.name.strip(),
+        pictures,
+        _config(draft, material),
+        draft.token.strip(),
+        base,
+        device=device,
+        captions=material.captions if material else (),
+        masks=material.masks if material else (),
+    )
     checked = check_request(registry, request)
     exists = checked.concept in registry.placeholders().values()
     good.append(f"{checked.placeholder_token} · {'another version' if exists else 'a new word'}")
@@ -229,12 +267,16 @@ def _check_request(
     return request, checked
 
 
-def _config(draft: Draft) -> Any:
+def _config(draft: Draft, material: Material | None = None) -> Any:
     """The training configuration.
+
+    Args:
+        material: what describes the word where the form does not.
 
     Raises:
         InvalidConfig: a number is none.
     """
+    from tiregistry.training.again import over
     from tiregistry.training.config import TrainingConfig
 
     values: dict[str, Any] = {}
@@ -247,16 +289,14 @@ def _config(draft: Draft) -> Any:
                 raise InvalidConfig(
                     f"{option.strip('-')}: {text!r} is no number", "leave it empty for the default"
                 ) from None
-    return TrainingConfig.from_mapping(
-        values
-        | {
-            "concept_type": draft.concept_type,
-            "initializer": draft.initializer.strip(),
-            "recipe": draft.recipe,
-            "flip": draft.flip,
-            "preview_prompts": tuple(draft.preview_prompts()),
-        }
-    )
+    values |= {
+        "concept_type": draft.concept_type,
+        "initializer": draft.initializer.strip(),
+        "recipe": draft.recipe,
+        "flip": draft.flip,
+        "preview_prompts": tuple(draft.preview_prompts()),
+    }
+    return TrainingConfig.from_mapping(over(material.settings if material else {}, values))
 
 
 def _line(error: TiregError) -> str:

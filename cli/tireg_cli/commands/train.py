@@ -13,11 +13,14 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES
+from tiregistry.errors import ConceptNotFound
 from tiregistry.settings import Settings
+from tiregistry.text import safe
 from tiregistry.training.config import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
+    from tiregistry.training.again import Material
     from tiregistry.training.events import Finished
     from tiregistry.training.request import TrainingRequest
 
@@ -92,20 +95,29 @@ def command(
 ) -> int:
     """Learn the word NAME from pictures (files or folders; 3 to 5 are usual).
 
-    Prints the new version, such as gnome@1. Training NAME again adds a version.
+    Prints the new version, such as gnome@1. Training NAME again adds a version; without IMAGES it is learned from the
+    pictures, captions and masks of its newest version, or of the one that NAME names (gnome@2).
 
     \b
     Examples:
       tireg train gnome ./gnome-photos --init gnome
       tireg train inkwash a.png b.png c.png --type style --init watercolor
       tireg train gnome ./more-photos --init gnome@2           goes on from a version
+      tireg train gnome --recipe thorough                      from the pictures it has
       tireg train --each concepts/*/                           one concept for each folder
       tireg train --from plan.toml --detach                    in the background
       tireg train gnome ./gnome-photos --base sdxl --dry-run   memory, time and device first
     """
-    from tireg_cli.training_options import config_from, mask_of, request_for, requests_for_each, requests_from_plan
+    from tireg_cli.training_options import (
+        config_from,
+        mask_of,
+        request_again,
+        request_for,
+        requests_for_each,
+        requests_from_plan,
+    )
 
-    _check_usage(name, images, each, plan)
+    _check_usage(name, each, plan)
     if each and token:
         raise click.UsageError("--token names one word; --each gives every folder its own, <FOLDER>")
     if captions is not None and no_captions:
@@ -120,6 +132,10 @@ def command(
             option = _OPTIONS.get(given[0], given[0]).replace("_", "-")
             raise click.UsageError(f"--{option} stands in the plan, not beside it")
         requests = requests_from_plan(plan, base=base, device=device)
+    elif not images and not each:
+        material = _material(name, mask, captions, no_captions)
+        config, _ = mask_of(mask or "", config_from(named, settings, material.settings))
+        requests = [request_again(material, config, token=token, base=base, device=device)]
     else:
         config = config_from(named, settings)
         shared: dict[str, Any] = {
@@ -143,14 +159,27 @@ def command(
         return _train_here(registry, requests, as_json)
 
 
-def _check_usage(name: str, images: tuple[Path, ...], each: bool, plan: Path | None) -> None:
+def _check_usage(name: str, each: bool, plan: Path | None) -> None:
     if plan is not None:
         if name or each:
             raise click.UsageError("--from takes its concepts from the plan: no NAME, no images, no --each")
     elif not name:
         raise click.UsageError("Missing argument 'NAME'" if not each else "--each needs at least one folder")
-    elif not images and not each:
-        raise click.UsageError("Missing argument 'IMAGES...'")
+
+
+def _material(name: str, mask: str | None, captions: Path | None, no_captions: bool) -> Material:
+    """What a word was learned from that is to be learned again."""
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.again import material_of
+
+    for option, given in (("mask", mask not in (None, "alpha")), ("captions", captions), ("no-captions", no_captions)):
+        if given:
+            raise click.UsageError(f"--{option} goes with picture files: give IMAGES, too")
+    try:
+        with Registry.open() as registry:
+            return material_of(registry, name)
+    except ConceptNotFound:
+        raise click.UsageError(f"Missing argument 'IMAGES...': {safe(name)} is a new word") from None
 
 
 def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:

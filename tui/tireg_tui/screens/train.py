@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tiregistry.concepts import Run
     from tiregistry.images import SourcePicture
+    from tiregistry.registry.registry import Registry
 
 _LABELS = {
     "num_vectors": ("vectors", "as many as the initializer has"),
@@ -82,7 +83,7 @@ class TrainForm(Place):
         with Horizontal(id="train"):
             with VerticalScroll(id="train-form", can_focus=False):
                 yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
-                hint = "~/photos/gnome · Tab completes"
+                hint = "those it has, when left empty" if self._has_pictures() else "~/photos/gnome · Tab completes"
                 yield from _row("pictures", PathInput(id="pictures", placeholder=hint))
                 types = [(kind, kind) for kind in CONCEPT_TYPES]
                 yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
@@ -110,6 +111,12 @@ class TrainForm(Place):
                     yield Static("", id="train-check", markup=False)
                     yield Static("", id="train-needs", markup=False)
                     yield Static("", id="train-command", markup=False)
+
+    def _has_pictures(self) -> bool:
+        def some(registry: Registry) -> bool:
+            return any(version.images for version in registry.versions(self._concept))
+
+        return bool(self._concept) and self.ask(some, False)
 
     def on_mount(self) -> None:
         if self._concept:
@@ -181,15 +188,14 @@ class TrainForm(Place):
     async def _check(self) -> None:
         draft = self.draft
         self._keep(draft)
-        self.query_one("#train-command", Static).update(
-            Text.assemble(("the same in a shell:\n", "dim"), safe(draft.command(), limit=4000))
-        )
+        self._show_command(draft)
         await asyncio.sleep(0.2)  # while one types, not every letter is worth reading pictures for
         try:
             self._checked = await asyncio.to_thread(check, self.registry, draft)
         except Exception as error:  # the form must survive whatever a path or a model folder holds
             self._checked = Checked(problems=(f"{type(error).__name__}: {error}",))
         self._show(self._checked)
+        self._show_command(draft)
         wanted = self._checked.resolution
         sources = [
             PictureSource(f"{picture.digest} {wanted}", _picture_caption(picture, wanted), partial(_image, picture))
@@ -223,6 +229,10 @@ class TrainForm(Place):
         for problem in problems:
             text.append("! ", style=ink(self.app, "warning")).append(f"{safe(problem, limit=300)}\n")
         shown.update(text)
+
+    def _show_command(self, draft: Draft) -> None:
+        command = safe(draft.command(again=self._checked.again), limit=4000)
+        self.query_one("#train-command", Static).update(Text.assemble(("the same in a shell:\n", "dim"), command))
 
     def _show(self, checked: Checked) -> None:
         lines = Text()
@@ -269,7 +279,7 @@ class TrainForm(Place):
 
     def action_copy(self) -> None:
         """Copy the command."""
-        self.tireg.copy(self.draft.command())
+        self.tireg.copy(self.draft.command(again=self._checked.again))
 
     def action_start(self) -> None:
         """Put the training into the queue, whose worker outlives this window, and go to watch it."""

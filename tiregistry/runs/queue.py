@@ -12,9 +12,9 @@ from tiregistry.bases.locating import locate_base
 from tiregistry.concepts import BaseModel, Run
 from tiregistry.opening import identify_base
 from tiregistry.training.base_check import check_base
+from tiregistry.training.beginning import device_name
 from tiregistry.training.one_pass import check_requests
 from tiregistry.training.request import TrainingRequest, keep_pictures, run_config
-from tiregistry.training.run import device_name
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(argv).device
     give_way(_niceness())
     from tiregistry.bases.devices import choose_device
-    from tiregistry.training.run import device_name
+    from tiregistry.training.beginning import device_name
 
     device = device_name(str(choose_device(wanted)))
     usual = device_name(str(choose_device("auto")))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
+from tiregistry.bases.cpu_threads import BusyWatch
 from tiregistry.bases.devices import choose_device, choose_dtype
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import (
@@ -24,8 +23,15 @@ from tiregistry.errors import (
 from tiregistry.opening import open_base
 from tiregistry.placeholders import check_free
 from tiregistry.training.base_check import check_base
+from tiregistry.training.beginning import (
+    close,
+    ended_before_its_first_step,
+    preparations,
+    record,
+    take_device,
+    take_threads,
+)
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
 from tiregistry.training.journal import Journal
 from tiregistry.training.one_pass import check_one_pass, check_requests
@@ -34,13 +40,11 @@ from tiregistry.training.request import (
     TrainingRequest,
     check_names,
     check_request,
-    keep_pictures,
     namesake_notes,
     request_of,
-    run_config,
 )
 from tiregistry.training.run_lock import RunLock, hold_run, is_carried_out
-from tiregistry.training.run_state import Heartbeat, RunState, forget_wish, run_folder
+from tiregistry.training.run_state import Heartbeat, RunState, forget_wish, run_folder, wish_of
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
@@ -80,28 +84,28 @@ def train_many(
     names = [check_base(registry, request) for request in checked]
     for note in namesake_notes(registry, checked):
         yield Notice(note)
-    choose_dtype(checked[0].config.precision, choose_device(checked[0].device))
-    watch = BusyWatch()
-    yield Preparing(f"loading the base model {names[0]}")
-    base = _open(registry, checked[0])
-    yield from _notices(base)
-    taken = registry.placeholders()
-    vocabulary = base.vocabulary()
-    for request in checked:
-        check_free(request.placeholder_token, request.concept, taken, vocabulary)
-    count = sum(len(request.pictures) for request in checked)
-    yield Preparing(f"encoding {count} picture{'s' if count > 1 else ''}")
-    words = [make_word(registry, base, request) for request in checked]
-    group = f"{time.time_ns():x}" if len(checked) > 1 else ""
-    states = []
-    for request, word in zip(checked, words, strict=True):
-        images = keep_pictures(registry, request)
-        config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
-        run = registry.create_run(request.concept, config, word.last, device_name(str(base.device)), pid=os.getpid())
-        lock = RunLock(run_folder(registry, run.id))
-        lock.acquire()
-        states.append(RunState(registry, run, word, request, images, lock))
-    yield from carry_out(base, states, stop, watch)
+    kind = choose_device(checked[0].device)
+    choose_dtype(checked[0].config.precision, kind)
+    with contextlib.ExitStack() as held:
+        who = f"{checked[0].concept} waits" if len(checked) == 1 else f"{len(checked)} words wait"
+        yield from take_device(registry, kind, who, stop, held)
+        watch = BusyWatch()
+        yield Preparing(f"loading the base model {names[0]}")
+        base = _open(registry, checked[0])
+        yield from _notices(base)
+        taken = registry.placeholders()
+        vocabulary = base.vocabulary()
+        for request in checked:
+            check_free(request.placeholder_token, request.concept, taken, vocabulary)
+        threads = yield from take_threads(base, 0, watch, held)
+        runs, images, locks = record(registry, base, checked)
+        with ended_before_its_first_step(registry, runs):
+            yield from preparations(checked)
+            states = [
+                RunState(registry, run, make_word(registry, base, request), request, kept, lock)
+                for run, request, kept, lock in zip(runs, checked, images, locks, strict=True)
+            ]
+            yield from carry_out(base, states, threads, stop)
 
 
 def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) -> Iterator[Event]:
@@ -148,25 +152,33 @@ def take_up(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool]
 def _take_up_held(
     registry: Registry, runs: Sequence[Run], locks: Sequence[RunLock], stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    watch = BusyWatch()
     journals = [Journal(run_folder(registry, run.id)) for run in runs]
-    loading = _loaded(registry, runs, locks)
-    while True:  # whoever watches the runs hears of the minutes that loading may take
+    with contextlib.ExitStack() as held:
+        loading = _loaded(registry, runs, locks, stop, held)
         try:
-            event = next(loading)
+            while True:  # whoever watches the runs hears of the minutes that loading may take
+                event = next(loading)
+                for journal in journals:
+                    journal.add(event)
+                yield event
         except StopIteration as end:
-            base, states = end.value
-            break
-        for journal in journals:
-            journal.add(event)
-        yield event
-    yield from carry_out(base, states, stop, watch)
+            base, states, threads = end.value
+        except Interrupted as error:
+            for run in runs:
+                close(registry, run, "interrupted", str(error))
+            raise
+        yield from carry_out(base, states, threads, stop)
 
 
 def _loaded(
-    registry: Registry, runs: Sequence[Run], locks: Sequence[RunLock]
-) -> Generator[Event, None, tuple[LoadedBase, list[RunState]]]:
-    from tiregistry.training.checkpoint import FILE
+    registry: Registry,
+    runs: Sequence[Run],
+    locks: Sequence[RunLock],
+    stop: Callable[[], bool],
+    held: contextlib.ExitStack,
+) -> Generator[Event, None, tuple[LoadedBase, list[RunState], int]]:
+    """Device, base model and words of recorded runs, and the CPU threads to use."""
+    from tiregistry.training.checkpoint import FILE, load_checkpoint
 
     requests = [request_of(registry, run) for run in runs]
     check_one_pass([request for request, _ in requests])
@@ -175,7 +187,13 @@ def _loaded(
         # What cannot be registered in the end is said now, not after the training.
         check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
     name = check_base(registry, first)
-    choose_dtype(first.config.precision, choose_device(first.device))
+    kind = choose_device(first.device)
+    choose_dtype(first.config.precision, kind)
+    folders = [run_folder(registry, run.id) for run in runs]
+    checkpoints = [load_checkpoint(folder / FILE) for folder in folders]
+    who = f"run {runs[0].id} waits" if len(runs) == 1 else f"{len(runs)} runs wait"
+    yield from take_device(registry, kind, who, lambda: stop() or all(map(wish_of, folders)), held)
+    watch = BusyWatch()
     yield Preparing(f"loading the base model {name}")
     base = _open(registry, first)
     yield from _notices(base)
@@ -185,26 +203,26 @@ def _loaded(
             raise WrongBaseModel(
                 f"the base model {first.base} has changed since run {run.id} began", "start the training again"
             )
+    began_with = max((checkpoint.threads for checkpoint in checkpoints if checkpoint is not None), default=0)
+    threads = yield from take_threads(base, began_with, watch, held)
+    yield from preparations([request for (request, _), c in zip(requests, checkpoints, strict=True) if c is None])
     states = []
-    for run, lock, (request, images) in zip(runs, locks, requests, strict=True):
-        has_checkpoint = (run_folder(registry, run.id) / FILE).exists()
-        word = make_word(registry, base, request, fresh=not has_checkpoint)
+    for run, lock, checkpoint, (request, images) in zip(runs, locks, checkpoints, requests, strict=True):
+        word = make_word(registry, base, request, fresh=checkpoint is None)
         states.append(RunState(registry, run, word, request, images, lock))
-        if run.step and not has_checkpoint:
+        if run.step and not word.step:
             yield Notice(f"run {run.id} ended before its first checkpoint: it begins again at its first step")
-    return base, states
+    return base, states, threads
 
 
-def carry_out(
-    base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool], watch: BusyWatch
-) -> Iterator[Event]:
-    """Train under the device's lock, registering each word as it ends; journals hear every event.
+def carry_out(base: LoadedBase, states: Sequence[RunState], threads: int, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Train on a device that is held, registering each word as it ends; journals hear every event.
 
     Args:
-        watch: has been running for a while, to tell how busy the machine is.
+        threads: CPU threads in use, for the checkpoints.
     """
     try:
-        for event in _under_lock(base, states, stop, watch):
+        for event in _at_work(base, states, threads, stop):
             for state in states:
                 if getattr(event, "run_id", "") in ("", state.run.id):
                     state.note(event)
@@ -224,41 +242,11 @@ def carry_out(
         _end_all(states, "interrupted", "stopped before the end")
 
 
-def _under_lock(
-    base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool], watch: BusyWatch | None
-) -> Iterator[Event]:
-    registry = states[0].registry
-    with device_lock(registry.home, device_name(str(base.device))) as lock:
-        if not lock.acquired:
-            who = f"run {states[0].run.id} waits" if len(states) == 1 else f"{len(states)} runs wait"
-            yield Preparing(f"{who} for another training on {base.device} to end")
-            lock.wait(lambda: stop() or all(state.wish() for state in states))
-            watch = None
-        with contextlib.ExitStack() as held:
-            if base.device.type == "cpu":
-                yield from _take_threads(states, watch, held)
-            for state in states:
-                state.begin()
-            held.enter_context(Heartbeat(registry, [state.run.id for state in states]))
-            yield from _steps(base, states, stop)
-
-
-def _take_threads(states: Sequence[RunState], watch: BusyWatch | None, held: contextlib.ExitStack) -> Iterator[Event]:
-    """Decide the CPU threads: what the run began with, for the same bits, else as many as are not kept busy."""
-    import torch
-
-    usual = torch.get_num_threads()
-    threads = max(state.threads for state in states)
-    if not threads:
-        if watch is None:  # what went before says nothing about now
-            watch = BusyWatch()
-            time.sleep(0.5)
-        threads = free_threads(watch)
-        if threads < usual:
-            yield Notice(f"other programs keep the processors busy: training with {threads} of {usual} threads")
+def _at_work(base: LoadedBase, states: Sequence[RunState], threads: int, stop: Callable[[], bool]) -> Iterator[Event]:
     for state in states:
-        state.threads = threads
-    held.enter_context(using_threads(threads))
+        yield from state.begin(threads)
+    with Heartbeat(states[0].registry, [state.run.id for state in states]):
+        yield from _steps(base, states, stop)
 
 
 def _steps(base: LoadedBase, states: Sequence[RunState], stop: Callable[[], bool]) -> Iterator[Event]:
@@ -315,7 +303,7 @@ def _in_between(base: LoadedBase, state: RunState) -> Iterator[Event]:
     """The checkpoint and the previews that are due after a step."""
     config, step = state.request.config, state.word.step
     if config.checkpoint_every and step % config.checkpoint_every == 0:
-        yield state.save()
+        yield from state.save()
     if config.preview_prompts and config.preview_every and step % config.preview_every == 0:
         yield from state.make_previews(base)
 
@@ -325,7 +313,7 @@ def _conclude(base: LoadedBase, state: RunState, errors: list[TiregError]) -> It
     word, run_id = state.word, state.run.id
     cancelled = word.ended == "interrupted" and (state.wish() == "cancel" or not word.step)
     if word.step:
-        yield state.save()
+        yield from state.save()
     if cancelled or (word.ended == "diverged" and not word.step):
         if cancelled:
             state.end("cancelled", message=f"cancelled at step {word.step}")
@@ -375,11 +363,6 @@ def _notices(base: LoadedBase) -> Iterator[Notice]:
         yield Notice(note)
     if base.is_flow:
         yield Notice(f"learning words on {base.family} models is experimental: nobody has measured how well they take")
-
-
-def device_name(device: str) -> str:
-    """One name per device: `cuda` is `cuda:0`."""
-    return "cuda:0" if device == "cuda" else device
 
 
 def _open(registry: Registry, request: TrainingRequest) -> LoadedBase:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ class RunState:
         self.threads = 0
         self.saved_step = 0
         self.ended = False
+        self._unsaved = False
         self._journal = Journal(self.folder)
         self._lock = lock
         self._began, self._seconds_before = time.perf_counter(), 0.0
@@ -91,10 +92,11 @@ class RunState:
         """Wall time at work: since `begin`, and before the checkpoint from which the run goes on."""
         return self._seconds_before + time.perf_counter() - self._began
 
-    def begin(self) -> None:
-        """Mark the run running."""
+    def begin(self, threads: int) -> Iterator[CheckpointSaved | Notice]:
+        """Mark the run running, and keep what it begins with: a warm start, and the number of CPU threads."""
         now = time.time()
         self._began = time.perf_counter()
+        self.threads = threads
         self.registry.update_run(
             self.run.id,
             status="running",
@@ -105,6 +107,8 @@ class RunState:
             finished_at=None,
             message="",
         )
+        if not self.path.exists():
+            yield from self.save()
 
     def note(self, event: Event) -> None:
         """Write an event into the run's journal."""
@@ -121,22 +125,27 @@ class RunState:
             self._reported = time.monotonic()
             self._update(step=self.word.step, loss=loss, heartbeat_at=time.time())
 
-    def save(self) -> CheckpointSaved | Notice:
-        """Write the checkpoint; a full disk does not end a training that may still find room at its end."""
+    def save(self) -> list[CheckpointSaved | Notice]:
+        """Write the checkpoint; a full disk does not end a training that may still find room at its end.
+
+        Returns:
+            What there is to be told: not every checkpoint that fails after another, nor the one before the first step.
+        """
         from tiregistry.training.checkpoint import Checkpoint, save_checkpoint
 
         state = self.word.vectors.state() | (self.word.rule.state() if self.word.rule is not None else {})
         step = self.word.step
         try:
-            with contextlib.suppress(
-                UnreadableEmbedding
-            ):  # vectors that have become infinite are no point of the trail
-                keep_point(self.folder, step, self._vectors_now())
+            if step:  # what it begins with is no point of the trail
+                with contextlib.suppress(UnreadableEmbedding):  # nor are vectors that have become infinite
+                    keep_point(self.folder, step, self._vectors_now())
             save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads, self.seconds))
         except OSError as error:
-            return Notice(f"no checkpoint at step {step}: {error.strerror}; the training goes on", self.run.id)
-        self.saved_step = step
-        return CheckpointSaved(step, self.path, self.run.id)
+            told, self._unsaved = self._unsaved, True
+            text = f"no checkpoint at step {step}: {error.strerror}; the training goes on"
+            return [] if told else [Notice(text, self.run.id)]
+        self.saved_step, self._unsaved = step, False
+        return [CheckpointSaved(step, self.path, self.run.id)] if step else []
 
     def _vectors_now(self) -> Embedding:
         """The word's own vectors that are in use, whatever the stopping rule holds for the best."""

@@ -73,7 +73,7 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
     if dead:
         group = dead[0].config.get("group")
         ids = " ".join(run.id for run in dead if run is dead[0] or (group and run.config.get("group") == group))
-        hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} goes on from its checkpoint")
+        hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} takes it up again")
 
 
 @command.command("show")
@@ -383,5 +383,5 @@ def _conclude(registry: Registry, run: Run, seen: str) -> int:
     if result:
         emit(result)
     if seen != "failed":
-        hint(f"tireg runs resume {run.id} goes on from its checkpoint")
+        hint(f"tireg runs resume {run.id} takes it up again")
     return 1 if seen in ("failed", "dead") else 130

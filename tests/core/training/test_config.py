@@ -39,13 +39,15 @@ def test_a_recipe_fills_in_what_was_left_open_and_nothing_else(recipe: Any) -> N
     resolved.check()
 
 
-def test_long_vectors_are_for_the_base_model_that_they_were_measured_on() -> None:
-    thing, style = (TrainingConfig(recipe="thorough", concept_type=t) for t in ("object", "style"))
-    assert 1 < style.resolved().magnitude < thing.resolved().magnitude  # type: ignore[operator]
-    assert {c.resolved(embedded=False).magnitude for c in (thing, style)} == {1.0}
-    assert TrainingConfig(recipe="thorough", concept_type="style", magnitude=2.0).resolved().magnitude == 2.0
-    assert [thing.resolved(embedded=embedded).flip for embedded in (True, False)] == [False, True]
-    assert TrainingConfig(recipe="thorough", flip=True).resolved().flip is True
+@pytest.mark.parametrize("recipe", ["direction", "thorough"])
+def test_long_vectors_are_for_things_on_the_base_model_that_they_were_measured_on(recipe: Any) -> None:
+    thing, style = (TrainingConfig(recipe=recipe, concept_type=kind) for kind in ("object", "style"))
+    assert thing.resolved().magnitude > 1  # type: ignore[operator]
+    assert thing.resolved().flip is False
+    for elsewhere in (style.resolved(), style.resolved(embedded=False), thing.resolved(embedded=False)):
+        assert (elsewhere.magnitude, elsewhere.flip) == (1.0, True)
+    assert TrainingConfig(recipe=recipe, magnitude=2.0, flip=True).resolved().magnitude == 2.0
+    assert TrainingConfig(recipe=recipe, magnitude=2.0, flip=True).resolved().flip is True
 
 
 def test_every_setting_is_explained_under_its_name() -> None:

@@ -22,7 +22,8 @@ def run(base: Any, *words: Word) -> list[Any]:
 
 def close(one: Word, other: Word, tolerance: float = 1e-5) -> None:
     for role, rows in one.learned().items():
-        assert torch.allclose(rows, other.learned()[role], atol=tolerance), role
+        longest = max(1.0, float(rows.norm(dim=-1).max()))
+        assert torch.allclose(rows, other.learned()[role], atol=tolerance * longest), role
 
 
 def test_words_together_learn_what_they_learn_alone(loaded: Callable[..., Any], make_word: Make) -> None:

@@ -37,7 +37,7 @@ def test_other_base_models_than_the_embedded_one_take_a_longer_and_gentler_cours
     assert (elsewhere.max_steps, elsewhere.learning_rate) == (400, 0.1)
     for named in ("embedded", ""):  # the default is the embedded one
         here = check_request(registry, replace(left_open, base=named)).config
-        assert (here.max_steps, here.learning_rate) == (100, 0.3)
+        assert (here.max_steps, here.learning_rate) == (100, 0.4)
     assert check_request(registry, request_for(max_steps=7, learning_rate=0.2)).config.max_steps == 7
 
 

@@ -288,10 +288,11 @@ class TrainForm(Place):
     @work(exclusive=True, group="check", exit_on_error=False)
     async def _start(self) -> None:
         registry = self.registry
+        self.query_one("#train-check", Static).update(Text("putting it into the queue …", style="dim"))
         self._checked = await asyncio.to_thread(check, registry, self.draft)
-        self._show(self._checked)
         request = self._checked.request
         if request is None:
+            self._show(self._checked)
             self.tireg.say(self._checked.problems[0], title="Not yet")
             return
 
@@ -312,6 +313,7 @@ class TrainForm(Place):
 
         def failed() -> None:
             self._starting = False
+            self._show(self._checked)
 
         if not self._starting:
             self._starting = True

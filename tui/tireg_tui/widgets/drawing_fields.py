@@ -48,7 +48,7 @@ class DrawingFields(ItemGrid):
                 yield Input(placeholder=default, id=name, compact=True)
         with HorizontalGroup():
             yield Label("size", markup=False)
-            yield Input(placeholder="the model's", id="size", compact=True)
+            yield Input(placeholder="model's", id="size", compact=True)
         with HorizontalGroup():
             yield Label("by", markup=False)
             choices = [(_USUAL, ""), *((name, name) for name in SCHEDULERS)]

@@ -1,0 +1,113 @@
+"""What comes before the first step of a training: its device, the CPU's threads, and a record of its runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
+from tiregistry.concepts import Run, RunStatus, SourceImage
+from tiregistry.errors import Interrupted, TiregError
+from tiregistry.training.device_lock import device_lock
+from tiregistry.training.events import Event, Notice, Preparing
+from tiregistry.training.request import TrainingRequest, keep_pictures, run_config
+from tiregistry.training.run_lock import RunLock
+from tiregistry.training.run_state import run_folder
+
+if TYPE_CHECKING:
+    import torch
+
+    from tiregistry.bases.loaded import LoadedBase
+    from tiregistry.registry.registry import Registry
+
+
+def take_device(
+    registry: Registry, device: torch.device, who: str, give_up: Callable[[], bool], held: contextlib.ExitStack
+) -> Iterator[Event]:
+    """Hold the device until `held` ends: from before the base model is loaded, so that no two share its memory.
+
+    Raises:
+        Interrupted: `give_up` answered True before it was free.
+    """
+    lock = held.enter_context(device_lock(registry.home, device_name(str(device))))
+    if not lock.acquired:
+        yield Preparing(f"{who} for another training on {device} to end")
+        lock.wait(give_up)
+
+
+def take_threads(
+    base: LoadedBase, began_with: int, watch: BusyWatch, held: contextlib.ExitStack
+) -> Generator[Event, None, int]:
+    """Decide the CPU threads and use them until `held` ends; 0 on another device.
+
+    Args:
+        began_with: as many as the run began with, for the same bits; 0: as many as are not kept busy.
+        watch: has been running for a while, to tell how busy the machine is.
+    """
+    import torch
+
+    if base.device.type != "cpu":
+        return 0
+    usual = torch.get_num_threads()
+    threads = began_with or free_threads(watch)
+    if not began_with and threads < usual:
+        yield Notice(f"other programs keep the processors busy: training with {threads} of {usual} threads")
+    held.enter_context(using_threads(threads))
+    return threads
+
+
+def preparations(requests: Sequence[TrainingRequest]) -> Iterator[Event]:
+    """Say what comes before the first step."""
+    count = sum(len(request.pictures) for request in requests)
+    if count:
+        yield Preparing(f"encoding {count} picture{'s' if count > 1 else ''}")
+    steps = sum(request.config.warm_start_steps for request in requests if request.config.recipe == "quick")
+    if steps:
+        yield Preparing(f"fitting vectors to the pictures in CLIP space, {steps} steps")
+
+
+def record(
+    registry: Registry, base: LoadedBase, requests: Sequence[TrainingRequest]
+) -> tuple[list[Run], list[list[SourceImage]], list[RunLock]]:
+    """A run for each request, held by this process, with its pictures in the registry."""
+    group = f"{time.time_ns():x}" if len(requests) > 1 else ""
+    runs: list[Run] = []
+    kept, locks = [], []
+    for request in requests:
+        images = keep_pictures(registry, request)
+        config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
+        steps = request.config.max_steps or 0
+        run = registry.create_run(request.concept, config, steps, device_name(str(base.device)), pid=os.getpid())
+        lock = RunLock(run_folder(registry, run.id))
+        lock.acquire()
+        registry.update_run(run.id, status="running", started_at=time.time(), heartbeat_at=time.time())
+        runs.append(registry.run(run.id))
+        kept.append(images)
+        locks.append(lock)
+    return runs, kept, locks
+
+
+@contextlib.contextmanager
+def ended_before_its_first_step(registry: Registry, runs: Sequence[Run]) -> Iterator[None]:
+    """Record what became of runs that fail or are stopped while their words are prepared."""
+    try:
+        yield
+    except BaseException as error:
+        failed = isinstance(error, TiregError) and not isinstance(error, Interrupted)
+        message = str(error) if isinstance(error, TiregError) else "stopped before its first step"
+        for run in runs:
+            if registry.run(run.id).status == "running":
+                close(registry, run, "failed" if failed else "interrupted", message)
+        raise
+
+
+def close(registry: Registry, run: Run, status: RunStatus, message: str) -> None:
+    registry.update_run(run.id, status=status, pid=None, message=message[:500], finished_at=time.time())
+
+
+def device_name(device: str) -> str:
+    """One name per device: `cuda` is `cuda:0`."""
+    return "cuda:0" if device == "cuda" else device

@@ -77,8 +77,12 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~" and p.is_file()]
         if not inside:
+            deeper = any(inner.is_dir() for inner in path.iterdir() if inner.name[0] not in "._~")
             raise InvalidInput(
-                f"no pictures in {safe(path)}", "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF files are read"
+                f"no pictures in {safe(path)}",
+                f"give the folders in it: {safe(path)}/*/"
+                if deeper
+                else "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF files are read",
             )
         found.update(dict.fromkeys(sorted(inside, key=lambda p: _natural(p.name))))
     return list(found)

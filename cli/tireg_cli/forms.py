@@ -205,11 +205,13 @@ _TOLD_FIRST = (
 
 
 def told_settings(registry: Registry, training: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A training configuration in which the version that it goes on from has its name: `gnome@1` for `sha256:…`."""
+    """A training configuration for people: the version that it goes on from has its name, masks are counted."""
     told = dict(training or {})
     start = told.get("initializer")
     if isinstance(start, str) and start.startswith("sha256:"):
         told["initializer"] = registry.reference_of(start)
+    if isinstance(told.get("masks"), list) and told["masks"]:
+        told["masks"] = count(sum(map(bool, told["masks"])), "picture")
     return told
 
 

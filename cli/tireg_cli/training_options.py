@@ -35,7 +35,7 @@ def config_from(
     for pair in settings:
         name, mark, text = pair.partition("=")
         if not mark:
-            raise InvalidConfig(f"--set {pair!r} has no value", "write --set min_snr_gamma=5")
+            raise InvalidConfig(f"--set {pair!r} has no value", f"write --set {pair.strip() or 'min_snr_gamma'}=VALUE")
         name = name.strip().replace("-", "_")
         if name in values:
             raise InvalidConfig(f"{name} is given twice", "once, as an option or with --set")

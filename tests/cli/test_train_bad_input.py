@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.registry.registry import Registry
 
@@ -85,6 +86,10 @@ def test_damaged_pictures_among_good_ones_are_all_named(capsys: pytest.CaptureFi
         (["--set", "lr=0.1"], 2, "unknown training setting 'lr' · did you mean learning_rate?"),
         (["--set", "vectors=2"], 2, "did you mean num_vectors?"),
         (["--set", "min_timestep=1000"], 2, "min_timestep 1000 is beyond the 1000 timesteps of embedded"),
+        (["--set", "max_timestep=5000"], 2, "max_timestep 5000 is beyond the 1000 timesteps of embedded"),
+        (["--init", "cat " * 40], 2, "40 vectors and the caption"),
+        (["--set", "max_steps"], 2, "write --set max_steps=VALUE"),
+        (["--seed", "-1"], 2, "from 0 to 9,223,372,036,854,775,807"),
         (["--init", "toy", "--set", "progressive_steps=10"], 2, "progressive_steps needs more than one vector"),
     ],
 )
@@ -130,6 +135,31 @@ def test_bad_names(capsys: pytest.CaptureFixture[str], pictures: Path, name: str
     code, _ = refused(capsys, name, str(pictures))
     assert code == 2
     assert nothing_was_registered()
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "says"),
+    [
+        ("unet/config.json", b"{", "has no unet/config.json that can be read"),
+        ("unet/diffusion_pytorch_model.safetensors", b"", "is not a safetensors file, or is truncated"),
+        ("text_encoder/model.safetensors", b"x" * 1000, "is not a safetensors file, or is truncated"),
+    ],
+)
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+def test_a_base_model_with_a_broken_part_is_refused_before_it_is_loaded(
+    capsys: pytest.CaptureFixture[str],
+    pictures: Path,
+    tmp_path: Path,
+    file: str,
+    data: bytes,
+    says: str,
+    more: list[str],
+) -> None:
+    base = tiny_sd(tmp_path / "broken")
+    (base / file).write_bytes(data)
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), *more)
+    assert code in (2, 6)
+    assert says in line
 
 
 def test_a_folder_that_is_no_model(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.locating import VISION_PARTS, locate_base
+from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.bases.vocabulary import check_initializer
 from tiregistry.concepts import Family
 from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
@@ -54,9 +55,8 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     encoders = encoder_parts(folder, family)
     parts = [f"text_encoder{suffix}" for _, suffix in encoders]
     parts += ["transformer" if family in FLOW_FAMILIES else "unet", "vae"]
-    missing = [part for part in parts if not weight_files(folder / part)]
-    if missing:
-        raise InvalidInput(f"{name} has no weights in its folder {missing[0]}", "copy the model again")
+    for part in parts:
+        _check_part(folder, part, name)
     config = request.config
     if config.recipe == "quick":
         absent = [part for part in VISION_PARTS if not (folder / part).is_file()]
@@ -70,12 +70,16 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     if config.resolution is not None and config.resolution % factor:
         raise InvalidConfig(
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
-            f"use {config.resolution // factor * factor}",
+            f"use {max(1, round(config.resolution / factor)) * factor}",
         )
     schedule = int(_read(folder / "scheduler", "scheduler_config.json").get("num_train_timesteps") or 1000)
     if config.min_timestep >= schedule:
         raise InvalidConfig(
             f"min_timestep {config.min_timestep} is beyond the {schedule} timesteps of {name}", f"below {schedule}"
+        )
+    if config.max_timestep is not None and config.max_timestep > schedule:
+        raise InvalidConfig(
+            f"max_timestep {config.max_timestep} is beyond the {schedule} timesteps of {name}", f"at most {schedule}"
         )
     vocabulary = _read(folder / "tokenizer", "vocab.json")
     check_free(request.placeholder_token, request.concept, {}, vocabulary)
@@ -92,6 +96,23 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
             _check_window(folder, f"text_encoder{suffix}", f"tokenizer{suffix}", name, request)
 
 
+def _check_part(folder: Path, part: str, name: str) -> None:
+    """A part's weights are there, their headers whole, and its configuration is one."""
+    weights = weight_files(folder / part)
+    if not weights:
+        raise InvalidInput(f"{name} has no weights in its folder {part}", "copy the model again")
+    for file in weights:
+        if file.suffix == ".safetensors":
+            read_tensors(file)
+    config = folder / part / "config.json"
+    try:
+        sound = isinstance(json.loads(config.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError, RecursionError):
+        sound = False
+    if not sound:
+        raise InvalidInput(f"{name} has no {part}/config.json that can be read", "copy the model again")
+
+
 def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:
     """A lower bound: every word of a caption has at least one token. The tokenizer says the rest, once it is loaded."""
     places = _read(folder / part).get("max_position_embeddings")
@@ -100,7 +121,8 @@ def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: T
     if not limits:
         return
     room = min(limits) - 2
-    vectors = request.config.num_vectors or 1
+    phrase = "" if request.config.initializer.startswith("sha256:") else request.config.initializer
+    vectors = request.config.num_vectors or len(phrase.split()) or 1
     wording = Wording.build(request.config, request.all_captions, request.placeholder_token, request.filenames)
     for caption, text in enumerate(wording.texts):
         needed = len(text.split()) - 1 + vectors

@@ -269,7 +269,9 @@ class TrainingConfig:
         if unknown:
             from difflib import get_close_matches
 
-            meant = _MEANT.get(unknown[0].lower()) or next(iter(get_close_matches(unknown[0].lower(), known, n=1)), "")
+            meant = _MEANT.get(unknown[0].lower()) or next(
+                iter(get_close_matches(unknown[0].lower(), known, 1, 0.65)), ""
+            )
             advice = f"did you mean {meant}?" if meant else "docs/training.md lists them"
             raise InvalidConfig(f"unknown training setting {unknown[0]!r}", advice)
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items()}

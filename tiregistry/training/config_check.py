@@ -80,7 +80,7 @@ def check(config: TrainingConfig) -> None:
         if field.name in _RANGES:
             _check_range(field.name, value, *_RANGES[field.name])
     if config.resolution is not None and config.resolution % 8:
-        nearest = config.resolution // 8 * 8
+        nearest = round(config.resolution / 8) * 8
         raise InvalidConfig(f"resolution {config.resolution} is not a multiple of 8", f"use {nearest}")
     unknown = [role for role in config.encoders if role not in ENCODERS]
     if unknown:
@@ -137,12 +137,19 @@ def _check_together(config: TrainingConfig) -> None:
     if config.progressive_steps:
         if config.num_vectors == 1 or (config.num_vectors is None and not config.initializer):
             raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
-        if config.progressive_steps >= config.max_steps:
+        vectors = config.num_vectors or 2
+        if config.progressive_steps * (vectors - 1) >= config.max_steps:
+            last = config.progressive_steps * (vectors - 1)
             raise InvalidConfig(
-                f"progressive_steps {config.progressive_steps} is not below max_steps {config.max_steps}: "
-                "the second vector would never join",
+                f"progressive_steps {config.progressive_steps}: the last of {vectors} vectors would never join, "
+                f"as it does after {last} of {config.max_steps} steps",
                 "use fewer",
             )
+    if config.stopping == "dvar" and config.stop_window < config.stop_every:
+        raise InvalidConfig(
+            f"stop_window {config.stop_window} is shorter than stop_every {config.stop_every}: it never sees a change",
+            "use a longer window, three times as long is usual",
+        )
     if config.compile and config.spare_memory:
         raise InvalidConfig("compile and spare_memory do not go together", "a compiled denoiser keeps little by itself")
     if config.use_alpha and config.masks:
@@ -172,4 +179,8 @@ def _check_type(name: str, value: object, hint: Any) -> None:
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not math.isfinite(value) or not low <= value <= high:
-        raise InvalidConfig(f"{name} {value} is out of range", f"from {low:g} to {high:g}")
+        raise InvalidConfig(f"{name} {value} is out of range", f"from {_number(low)} to {_number(high)}")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if abs(value) < 1e5 or not float(value).is_integer() else f"{int(value):,}"

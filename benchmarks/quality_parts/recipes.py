@@ -78,7 +78,7 @@ _UNREAD: dict[str, Any] = {"stop_every": 20, "stop_window": 60, "stop_threshold"
 forget what has been measured."""
 
 
-_NEWER: dict[str, Any] = {"magnitude": 1.0, "preconditioning": False}
+_NEWER: dict[str, Any] = {"magnitude": 1.0, "preconditioning": False, "spare_memory": False}
 """Settings that a training does not have in its key where it does without them, so that what was measured before there
 were such settings is not forgotten."""
 

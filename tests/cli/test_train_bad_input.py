@@ -86,6 +86,7 @@ def test_damaged_pictures_among_good_ones_are_all_named(capsys: pytest.CaptureFi
         (["--set", "lr=0.1"], 2, "unknown training setting 'lr' · did you mean learning_rate?"),
         (["--set", "vectors=2"], 2, "did you mean num_vectors?"),
         (["--set", "min_timestep=1000"], 2, "min_timestep 1000 is beyond the 1000 timesteps of embedded"),
+        (["--init", "words/gnome.bin"], 2, "tireg import FILE reads a word from a file"),
         (["--set", "max_timestep=5000"], 2, "max_timestep 5000 is beyond the 1000 timesteps of embedded"),
         (["--init", "cat " * 40], 2, "40 vectors and the caption"),
         (["--set", "max_steps"], 2, "write --set max_steps=VALUE"),

@@ -35,5 +35,7 @@ def check_initializer(phrase: str, vocabulary: Iterable[str], namesake: str = ""
 def _advice(word: str, whole: Iterable[str]) -> str:
     from difflib import get_close_matches
 
+    if "." in word or "/" in word:
+        return "tireg import FILE reads a word from a file; --init NAME@1 then goes on from it"
     close = get_close_matches(word.lower(), whole, n=3, cutoff=0.7)
     return f"did you mean {' or '.join(close)}?" if close else "use an ordinary word, such as toy or object"

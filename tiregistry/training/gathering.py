@@ -62,6 +62,10 @@ def gather(
                 f"its picture {picture.size[0]}x{picture.size[1]}",
                 "a mask has its picture's proportions",
             )
+        if mask is not None and _is_coloured(mask):
+            notes.append(
+                f"the mask of {picture.filename} is a coloured picture: how bright it is, is how much is learned"
+            )
         found[picture.digest] = (picture, text, mask)
         first[picture.digest] = file
         notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
@@ -84,6 +88,14 @@ def gather(
         notes,
         used,
     )
+
+
+def _is_coloured(mask: SourcePicture) -> bool:
+    """Whether more than a few pixels are neither black, grey nor white: most likely the wrong folder."""
+    import numpy as np
+
+    pixels = np.asarray(mask.image.resize((64, 64)), dtype=np.int16)
+    return bool((np.ptp(pixels, axis=-1) > 48).mean() > 0.05)
 
 
 def _shape(picture: SourcePicture) -> float:

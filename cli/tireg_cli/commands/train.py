@@ -287,8 +287,9 @@ def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
         return 130
     version, event = versions[-1], finished[-1]
     base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
+    what = forms.count(event.step, "step") if len(versions) == 1 else forms.count(len(versions), "word")
     hint(
-        f"{forms.count(event.step, 'step')} in {event.seconds:.0f} s"
+        f"{what} in {max(each.seconds for each in finished):.0f} s"
         f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
     )
     return 0

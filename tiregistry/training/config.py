@@ -48,11 +48,14 @@ _RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
         "stopping": "none",
     },
     "quick": {
-        "learning_rate": 0.3,
+        "learning_rate": 0.4,
         "lr_scheduler": "cosine",
         "max_steps": 40,
         "batch_size": 4,
         "stopping": "none",
+        "magnitude": 52.0,
+        "preconditioning": True,
+        "flip": False,
     },
 }
 
@@ -62,6 +65,7 @@ _EVERYWHERE: dict[str, Any] = {"magnitude": 1.0, "preconditioning": False, "flip
 _OF_STYLES: dict[str, dict[str, Any]] = {
     "direction": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
     "thorough": {"magnitude": 1.0, "flip": True},
+    "quick": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
 }
 
 # Other base models see more in a picture, and a step of the same few samples says less of it: as many steps of as many
@@ -70,6 +74,7 @@ _OF_STYLES: dict[str, dict[str, Any]] = {
 _ON_OTHERS: dict[str, dict[str, Any]] = {
     "direction": {"learning_rate": 0.1, "max_steps": 400, "magnitude": 1.0, "preconditioning": False, "flip": True},
     "thorough": {"magnitude": 1.0, "flip": True},
+    "quick": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
 }
 
 # What other trainers and the command line call a setting whose name is not written alike.
@@ -145,11 +150,11 @@ class TrainingConfig:
     """All but `classic`: constant pull towards the initializer's direction (kappa in the paper); 0 switches it
     off."""
     magnitude: float | None = None
-    """All but `classic`: length of the vectors, in mean lengths of the vocabulary's. None: 1; with `direction` and
-    `thorough` 52 for a thing on the embedded base model. T5's are always 1. A continued word keeps its own."""
+    """All but `classic`: length of the vectors, in mean lengths of the vocabulary's. None: 1, and 52 for a thing on
+    the embedded base model. T5's are always 1. A continued word keeps its own."""
     preconditioning: bool | None = None
     """All but `classic`: bend each step by what the last 48 gradients say of the loss (GGT, Agarwal et al. 2019):
-    longer where they were small, shorter where they were large. None: `thorough` does, and `direction` for a thing on
+    longer where they were small, shorter where they were large. None: `thorough` does, and the others for a thing on
     the embedded base model. A checkpoint has 40 kilobytes more."""
     weight_decay: float = 0.0
     """`classic` only: AdamW's decay, which also pulls the word towards zero."""
@@ -185,7 +190,7 @@ class TrainingConfig:
     """Side of the training pictures in pixels, a multiple of 8. None: the base model's own."""
     flip: bool | None = None
     """Also learn from mirrored pictures. Switch it off for anything with writing on it. None: yes, but not with
-    `direction` and `thorough` for a thing on the embedded base model."""
+    `direction`, `thorough` and `quick` for a thing on the embedded base model."""
     caption_templates: tuple[str, ...] = ()
     """Own caption templates with `{}` for the word; empty: the paper's templates for the concept type. A picture with
     a caption of its own uses that instead."""

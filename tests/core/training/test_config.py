@@ -39,7 +39,7 @@ def test_a_recipe_fills_in_what_was_left_open_and_nothing_else(recipe: Any) -> N
     resolved.check()
 
 
-@pytest.mark.parametrize("recipe", ["direction", "thorough"])
+@pytest.mark.parametrize("recipe", ["direction", "thorough", "quick"])
 def test_long_vectors_are_for_things_on_the_base_model_that_they_were_measured_on(recipe: Any) -> None:
     thing, style = (TrainingConfig(recipe=recipe, concept_type=kind) for kind in ("object", "style"))
     assert thing.resolved().magnitude > 1  # type: ignore[operator]

@@ -69,6 +69,15 @@ def test_only_the_settings_that_were_chosen_are_told(
     assert set(line.removeprefix("settings").strip().split(", ")) == {"recipe=thorough", "seed=4"} | style
 
 
+def test_a_run_that_nobody_takes_up_is_named(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    run_id = queued(registry).id
+    assert run(["runs"]) == 0
+    assert "nothing is at work" not in capsys.readouterr().err  # its worker may be on its way
+    registry.database.connection.execute("UPDATE runs SET created_at = created_at - 60")
+    assert run(["runs"]) == 0
+    assert f"gnome waits and nothing is at work · tireg runs resume {run_id} --detach" in capsys.readouterr().err
+
+
 def test_a_words_name_is_no_run_but_leads_to_its_runs(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
     mine = queued(registry)
     queued(registry, "other")

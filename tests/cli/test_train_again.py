@@ -66,6 +66,9 @@ def test_another_initializer_has_as_many_vectors_as_it_has(
     registry: Registry, capsys: pytest.CaptureFixture[str], base: str, photos: Path
 ) -> None:
     assert run(["train", "gnome", str(photos), "--base", base, "--init", "old gnome", *SHORT]) == 0
+    capsys.readouterr()
+    assert run(["train", "gnome", *SHORT]) == 0
+    assert "gnome@1 was exactly that already" in capsys.readouterr().err
     assert run(["train", "gnome", "--seed", "1", *SHORT]) == 0
     assert run(["train", "gnome", "--init", "cat", *SHORT]) == 0
     assert [version.num_vectors for version in registry.versions("gnome")] == [2, 2, 1]

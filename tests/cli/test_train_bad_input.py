@@ -142,6 +142,8 @@ def test_bad_names(capsys: pytest.CaptureFixture[str], pictures: Path, name: str
     ("file", "data", "says"),
     [
         ("unet/config.json", b"{", "has no unet/config.json that can be read"),
+        ("text_encoder/config.json", b"[]", "has no text_encoder/config.json that can be read"),
+        ("scheduler/scheduler_config.json", b"{", "has no scheduler/scheduler_config.json that can be read"),
         ("unet/diffusion_pytorch_model.safetensors", b"", "is not a safetensors file, or is truncated"),
         ("text_encoder/model.safetensors", b"x" * 1000, "is not a safetensors file, or is truncated"),
     ],
@@ -161,6 +163,16 @@ def test_a_base_model_with_a_broken_part_is_refused_before_it_is_loaded(
     code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), *more)
     assert code in (2, 6)
     assert says in line
+
+
+def test_a_base_model_without_a_tokenizer(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:
+    base = tiny_sd(tmp_path / "mute")
+    for file in (base / "tokenizer").iterdir():
+        file.unlink()
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), "--init", "cat")
+    assert code == 2
+    assert "has no tokenizer in its folder tokenizer" in line
+    assert nothing_was_registered()
 
 
 def test_a_folder_that_is_no_model(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:

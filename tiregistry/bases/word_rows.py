@@ -37,5 +37,6 @@ class WordRows(torch.nn.Module):
         if self.rows is None:
             return known
         rows = self.rows.to(known.device)
-        extra = rows[(ids - self.first_id).clamp(min=0, max=len(rows) - 1)]
+        # Not by indexing: where threads share its way back, they add up in another order every time.
+        extra = torch.nn.functional.embedding((ids - self.first_id).clamp(min=0, max=len(rows) - 1), rows)
         return torch.where((ids >= self.first_id).unsqueeze(-1), extra.to(known.dtype), known)

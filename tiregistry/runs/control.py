@@ -83,13 +83,17 @@ def cancel(registry: Registry, run: Run, *, keep: bool = False) -> str:
 def queue_again(registry: Registry, run: Run) -> Run:
     """Put a run that is not finished back into the queue; it goes on from its checkpoint.
 
+    One that is in the queue keeps its place and is no longer held: its worker may have died.
+
     Raises:
-        Conflict: it is finished, in the queue, or being carried out.
+        Conflict: it is finished, or being carried out.
     """
     with registry.database.write():
         current = registry.run(run.id)
         if current.status == "finished":
             raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
+        if current.status == "queued" and current.pid is None:
+            return registry.update_run(run.id, held=False)
         if current.status in OPEN and not is_dead(registry, current):
             raise Conflict(f"run {run.id} is {current.status}", "tireg runs watch shows it")
         forget_wish(run_folder(registry, run.id))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model")
+"""Files that hold a tokenizer's vocabulary, one of which there must be."""
+
+
 def check_base(registry: Registry, request: TrainingRequest) -> str:
     """Whether a checked request can work on its base model; returns the base model's name.
 
@@ -51,8 +55,15 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     Args:
         namesake: see `request.namesake`.
     """
+    for part in ("text_encoder", "unet", "transformer"):
+        if (folder / part).is_dir():
+            _check_json(folder / part / "config.json", name)
     family = family_of_folder(folder)
     encoders = encoder_parts(folder, family)
+    _check_json(folder / "scheduler" / "scheduler_config.json", name)
+    for _, suffix in encoders:
+        if not any((folder / f"tokenizer{suffix}" / file).is_file() for file in _TOKENIZERS):
+            raise InvalidInput(f"{name} has no tokenizer in its folder tokenizer{suffix}", "copy the model again")
     parts = [f"text_encoder{suffix}" for _, suffix in encoders]
     parts += ["transformer" if family in FLOW_FAMILIES else "unet", "vae"]
     for part in parts:
@@ -104,13 +115,16 @@ def _check_part(folder: Path, part: str, name: str) -> None:
     for file in weights:
         if file.suffix == ".safetensors":
             read_tensors(file)
-    config = folder / part / "config.json"
+    _check_json(folder / part / "config.json", name)
+
+
+def _check_json(file: Path, name: str) -> None:
     try:
-        sound = isinstance(json.loads(config.read_text(encoding="utf-8")), dict)
+        sound = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
     except (OSError, ValueError, RecursionError):
         sound = False
     if not sound:
-        raise InvalidInput(f"{name} has no {part}/config.json that can be read", "copy the model again")
+        raise InvalidInput(f"{name} has no {file.parent.name}/{file.name} that can be read", "copy the model again")
 
 
 def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:

@@ -165,7 +165,9 @@ def _take_up_held(
             base, states, threads = end.value
         except Interrupted as error:
             for run in runs:
-                close(registry, run, "interrupted", str(error))
+                wish = wish_of(run_folder(registry, run.id))
+                close(registry, run, "cancelled" if wish == "cancel" else "interrupted", str(error))
+                forget_wish(run_folder(registry, run.id))
             raise
         yield from carry_out(base, states, threads, stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, get_args
 
 import click
@@ -74,6 +75,14 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
         group = dead[0].config.get("group")
         ids = " ".join(run.id for run in dead if run is dead[0] or (group and run.config.get("group") == group))
         hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} takes it up again")
+    waiting = [run for run, seen in found if seen == "queued" and time.time() - run.created_at > _PATIENCE]
+    if waiting and not any(seen == "running" for _, seen in found) and not status and not concept:
+        first = waiting[-1]
+        hint(f"{first.concept} waits and nothing is at work · tireg runs resume {first.id} --detach starts it")
+
+
+_PATIENCE = 20.0
+"""Seconds within which a queued run is taken up by a worker that has nothing else to do."""
 
 
 @command.command("show")

@@ -287,6 +287,9 @@ def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
         return 130
     version, event = versions[-1], finished[-1]
     base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
+    for old, done in zip(versions, finished, strict=True):
+        if old.run_id != done.run_id:
+            hint(f"{old.reference} was exactly that already: no new version · another --seed or --recipe makes one")
     what = forms.count(event.step, "step") if len(versions) == 1 else forms.count(len(versions), "word")
     hint(
         f"{what} in {max(each.seconds for each in finished):.0f} s"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tiregistry.bases.cpu_threads import using_threads
 from tiregistry.bases.loading import load_base
 from tiregistry.errors import DeviceError
 from tiregistry.training.loop import Word, learn
@@ -52,6 +53,16 @@ def test_micro_batches_and_accumulation_change_nothing_but_memory(loaded: Callab
         run(loaded(), word)
     close(whole, micro)
     close(whole, accumulated)
+
+
+def test_several_threads_give_the_same_bits_every_time(loaded: Callable[..., Any], make_word: Make) -> None:
+    learned = []
+    with using_threads(2):
+        for _ in range(4):
+            word = make_word(batch_size=24, max_steps=3, num_vectors=3)
+            run(loaded(), word)
+            learned.append(word.learned()["clip_l"])
+    assert all(torch.equal(rows, learned[0]) for rows in learned)
 
 
 @pytest.mark.parametrize("magnitude", [1.0, 2.5])

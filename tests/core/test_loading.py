@@ -29,3 +29,16 @@ def test_weights_of_another_shape(tmp_path: Path, part: str, setting: str, value
         load_base(str(folder), device="cpu")
     assert "torch.Size" not in caught.value.message
     assert caught.value.hint == "copy the model again"
+
+
+def test_a_tensor_that_is_missing_is_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from tiregistry.bases.loading import load_base
+
+    file = tiny_sd(tmp_path / "base") / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    tensors["renamed"] = tensors.pop("conv_in.weight")
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(InvalidInput, match=r"lack conv_in\.weight .copy the model again"):
+        load_base(str(file.parents[1]), device="cpu")

@@ -235,4 +235,13 @@ def _class_of(index: dict[str, object], part: str) -> str:
 
 
 def _frozen(module: Any, device: torch.device) -> Any:
+    """The part in evaluation mode on its device.
+
+    Raises:
+        ValueError: its files lack a tensor, which then has a shape and no numbers.
+    """
+    lacking = [name for name, parameter in module.named_parameters() if parameter.is_meta]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ValueError(f"the weights of its {type(module).__name__} lack {lacking[0]}{more}")
     return module.requires_grad_(False).eval().to(device)

@@ -78,6 +78,10 @@ def gather(
         count = sum(bool(text) for text in all_texts)
         notes.append(f"captions from text files for {count} of {len(all_texts)} pictures")
     all_masks = [mask for _, _, mask in found.values()] if masks is not None else []
+    coloured = [pic.filename for pic, _, mask in found.values() if mask is not None and _is_coloured(mask)]
+    if coloured:
+        what = f"the mask of {coloured[0]} is" if len(coloured) == 1 else f"{len(coloured)} masks are"
+        notes.append(f"{what} in colour, most likely the wrong folder: where they are bright is learned")
     if any(mask is None for mask in all_masks):
         count = sum(mask is not None for mask in all_masks)
         notes.append(f"masks for {count} of {len(all_masks)} pictures; the others are learned whole")

@@ -61,9 +61,12 @@ def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
     Image.new("L", (30, 20), 255).save(masks / "B.PNG")
     found = gather([folder], masks=masks)
     assert [mask is None for mask in found.masks] == [True, False]
-    assert not any("coloured" in note for note in found.notes)
+    assert not any("in colour" in note for note in found.notes)
     Image.new("RGB", (30, 20), "orange").save(masks / "B.PNG")
-    assert any("the mask of b.png is a coloured picture" in note for note in gather([folder], masks=masks).notes)
+    assert any(
+        "the mask of b.png is in colour, most likely the wrong folder" in note
+        for note in gather([folder], masks=masks).notes
+    )
     assert "masks for 1 of 2 pictures; the others are learned whole" in found.notes
     Image.new("L", (30, 30), 255).save(masks / "a.png")
     with pytest.raises(InvalidImage, match="its picture 60x40"):

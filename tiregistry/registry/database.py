@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -50,7 +51,7 @@ class Database:
         self._is_full = False
         self._full_path: Path | None = None
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._lock = threading.Lock()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
@@ -81,16 +82,28 @@ class Database:
             self._local.connection = connection
             self._local.depth = 0
             with self._lock:
-                self._connections.append(connection)
+                self._connections.append((threading.current_thread(), connection))
         return connection
 
     def close(self) -> None:
-        """Close the connections of all threads; the object cannot be used afterwards."""
+        """Close the connections of all threads; the object cannot be used afterwards.
+
+        A connection that is closed while its thread reads takes the process down: those of other threads are let go
+        instead, and close with the last reading that holds them.
+        """
         with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+            connections, self._connections = self._connections, []
         self._local = threading.local()
+        others = False
+        while connections:
+            thread, connection = connections.pop()
+            if thread is threading.current_thread() or not thread.is_alive():
+                connection.close()
+            else:
+                others = True
+            del connection
+        if others:
+            gc.collect()  # a connection and its cache of statements hold each other
         if self._snapshot is not None:
             self._snapshot.cleanup()
             self._snapshot = None

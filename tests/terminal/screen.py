@@ -188,7 +188,8 @@ class Screen:
     def _write(self, text: str) -> None:
         for character in text:
             if unicodedata.combining(character):
-                if self.x:
+                # What was sent before a window became smaller may stand beyond its new edge.
+                if 0 < self.x <= self.columns and self.y < self.rows:
                     self._cells[self.y][self.x - 1].text += character
                 continue
             width = 1 if character == PLACEHOLDER else cell_len(character)

@@ -50,6 +50,8 @@ def look_taken(home: Path) -> Path:
     """The same registry, after the library was opened once on such a terminal."""
     with launched(home, double.PLAIN) as terminal:
         assert await_that(terminal, (home / "tui-look.json").is_file)
+        terminal.type("q")  # a process that is killed may leave a registry that the next must recover first
+        assert terminal.wait(60) == 0
     return home
 
 

@@ -30,7 +30,7 @@ for _ in range(60):
                 if over.is_set():
                     return
         except Exception:
-            pass
+            return  # closed while it read, which is what this is about
 
     over = threading.Event()
     threads = [threading.Thread(target=read) for _ in range(3)]

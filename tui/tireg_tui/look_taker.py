@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _MARK = "x"
 
 
-def keep_look(app: TiregApp) -> None:
-    """Keep the look of the library, if that is what is shown, for the next start on such a terminal."""
+def keep_look(app: TiregApp, tries: int = 20) -> None:
+    """Keep the look of the library, if that is what is shown, for the next start on such a terminal.
+
+    On a busy machine its words may still be on their way; then it is looked at again, `tries` times.
+    """
     from tireg_tui.screens.library import Library
 
     paint, registry = app.first_paint, app.registry
@@ -36,6 +39,10 @@ def keep_look(app: TiregApp) -> None:
     except ScreenStackError:  # it is just being left
         return
     if not isinstance(library, Library):
+        return
+    if not library.table.row_count:
+        if tries:
+            app.set_timer(0.5, lambda: keep_look(app, tries - 1))
         return
     if library.query_one("#filter", Input).value == paint.query and (look := look_of(library)) is not None:
         paint.keep(app.home, *app.size, look)

@@ -15,7 +15,9 @@ Examples:
   python benchmarks/training.py --base sd15 --resolution 256 --steps 4 --batch 1 --words 4
   python benchmarks/training.py --base sd15 --resolution 512 --batch 1 4 16 --words 16 --peer textual_inversion.py
   python benchmarks/training.py --base sdxl --resolution 1024 --batch 1 4 --peer textual_inversion.py
-`--base sd15` and `--base sdxl` are those architectures with random weights. The peer script is for SD1 and SD2; with
+`--base sd15` and `--base sdxl` are those architectures with random weights. With --narrow they have all their layers, but
+hardly any arithmetic in them: what is measured then is the time that Python takes to start them, for which a fast GPU
+waits at a small batch. The peer script is for SD1 and SD2; with
 `--base sdxl` give --peer textual_inversion_sdxl.py.
 """
 
@@ -59,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", default="", help="folder for the prepared base model, to be used again by a later call"
     )
+    parser.add_argument("--narrow", action="store_true", help="sd15 and sdxl with a few channels in each layer")
     parser.add_argument("--pictures", default=str(ROOT / "tests/data/concepts/objects/guitar"))
     parser.add_argument("--resolution", type=int, default=0, help="default: the base model's own")
     parser.add_argument("--batch", type=int, nargs="*", default=[8])
@@ -82,20 +85,21 @@ def _prepare(arguments: argparse.Namespace, scratch: Path) -> None:
     from tiregistry.bases.families import family_of_folder, resolution_of_folder
     from tiregistry.bases.locating import embedded_folder
 
-    folder = Path(arguments.keep) / (arguments.base or "embedded") if arguments.keep else scratch / "base"
+    name = (arguments.base or "embedded") + "-narrow" * arguments.narrow
+    folder = Path(arguments.keep) / name if arguments.keep else scratch / "base"
     if arguments.keep and (folder / "model_index.json").exists():
         pass
     elif arguments.base in ("sd15", "sdxl"):
         code = (
             f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n"
             "from pathlib import Path\nfrom benchmarks.random_models import random_base\n"
-            f"random_base(Path({str(folder)!r}), {arguments.base!r})"
+            f"random_base(Path({str(folder)!r}), {arguments.base!r}, narrow={arguments.narrow})"
         )
         # In a process of its own, which gives the memory back.
         subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, stderr=subprocess.DEVNULL)
     else:
         _copy_in_fp32(Path(arguments.base) if arguments.base else embedded_folder(), folder)
-    arguments.title = arguments.base or "embedded"
+    arguments.title = name
     arguments.base = str(folder)
     arguments.resolution = arguments.resolution or resolution_of_folder(folder, family_of_folder(folder))
 
@@ -235,8 +239,10 @@ def _floor(arguments: argparse.Namespace) -> dict[str, float]:
     timesteps = torch.randint(1000, (batch,), device=base.device)
     added = None
     if base.family == "sdxl":
+        config = base.denoiser.config
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
         added = {
-            "text_embeds": torch.randn(batch, 1280, device=base.device, dtype=base.dtype),
+            "text_embeds": torch.randn(batch, pooled, device=base.device, dtype=base.dtype),
             "time_ids": torch.ones(batch, 6, device=base.device, dtype=base.dtype),
         }
     times = [_now(base.device)]
@@ -358,7 +364,7 @@ def _single_token(base: str) -> str:
 
 
 def _provide_torchvision() -> None:
-    """The script needs torchvision for one thing, a random flip; where it is missing, give it that."""
+    """The scripts need torchvision for a random flip and a random crop; where it is missing, give them these."""
     import importlib.machinery
     import importlib.util
     import random
@@ -378,11 +384,25 @@ def _provide_torchvision() -> None:
         def __call__(self, image: Image.Image) -> Image.Image:
             return ImageOps.mirror(image) if random.random() < self.p else image
 
+    class RandomCrop:
+        def __init__(self, size: int) -> None:
+            self.size = size
+
+        @staticmethod
+        def get_params(image: Image.Image, size: tuple[int, int]) -> tuple[int, int, int, int]:
+            top, left = random.randint(0, image.height - size[0]), random.randint(0, image.width - size[1])
+            return top, left, *size
+
+    def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Image.Image:
+        return image.crop((left, top, left + width, top + height))
+
     module = types.ModuleType("torchvision")
     transforms = types.ModuleType("torchvision.transforms")
     for each in (module, transforms):
         each.__spec__ = importlib.machinery.ModuleSpec(each.__name__, None)
     transforms.RandomHorizontalFlip = RandomHorizontalFlip  # type: ignore[attr-defined]
+    transforms.RandomCrop = RandomCrop  # type: ignore[attr-defined]
+    transforms.functional = types.SimpleNamespace(crop=crop)  # type: ignore[attr-defined]
     module.transforms = transforms  # type: ignore[attr-defined]
     sys.modules |= {"torchvision": module, "torchvision.transforms": transforms}
 

@@ -42,7 +42,7 @@ def main() -> None:
 
     from benchmarks.random_models import UNETS
     from tiregistry.training.estimate import values_kept
-    from tiregistry.training.frozen_layers import keep_less
+    from tiregistry.training.frozen_layers import streamline
 
     logging.set_verbosity_error()
     torch.nn.functional.scaled_dot_product_attention = _attention
@@ -54,8 +54,7 @@ def main() -> None:
             sizes = []
             for sparing in (False, True):
                 denoiser = _denoiser(UNETS[name])
-                if sparing:
-                    keep_less(denoiser)
+                streamline(denoiser, spare_memory=sparing)
                 sizes.append(_count(denoiser, batch, side, layers := Counter()))
                 config = json.loads(denoiser.to_json_string())
                 sizes.append(int(2 * batch * values_kept(config, side, sparing=sparing)))

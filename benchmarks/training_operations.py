@@ -86,7 +86,7 @@ def _words(base: Any, recipe: str, batch: int, count: int) -> list[Any]:
             max_steps=1 + STEPS,
             stopping="none",
             seed=number,
-        ).resolved()
+        ).resolved(embedded=False)
         vectors, rows = start_vectors(base, config)
         latents = encode_pictures(base, pictures, SIDE, flip=True)
         wording = Wording.build(config, [""] * len(pictures), f"<word{number}>")
@@ -107,12 +107,12 @@ class Counting:
         import torch
 
         import tiregistry.training.loop as loop
+        from tiregistry.training.frozen_encoder import FrozenEncoder
         from tiregistry.training.vectors import DirectionVectors, FreeVectors
 
         self._mark(loop, "draw", "draw")
         self._mark(self._base.denoiser, "forward", "denoiser")
-        for tower in self._base.towers:
-            self._mark(tower.model, "forward", "text")
+        self._mark(FrozenEncoder, "encode", "text")
         self._mark(DirectionVectors, "update", "update")
         self._mark(FreeVectors, "update", "update")
         self._mark(torch.autograd, "backward", "back")

@@ -132,6 +132,11 @@ class LoadedBase:
         """
         return self.join({tower.role: tower.encode(ids[tower.role].to(tower.device)) for tower in self.towers})
 
+    def reads_pooled(self, tower: TextTower) -> bool:
+        """Whether `join` reads an encoder's pooled state."""
+        readers = {"sdxl": (1,), "sd3": (0, 1), "flux": (0,)}.get(self.family, ())
+        return self.towers.index(tower) in readers
+
     def join(self, encoded: Mapping[str, Encoded]) -> Conditioning:
         """What the denoiser is told, from what each encoder said.
 

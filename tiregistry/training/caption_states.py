@@ -9,6 +9,7 @@ import torch
 
 from tiregistry.bases.denoisers import Conditioning
 from tiregistry.bases.towers import Encoded, TextTower
+from tiregistry.training.frozen_encoder import FrozenEncoder
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
@@ -35,6 +36,17 @@ class CaptionStates:
             t for t in base.towers if all(w.config.encoders and t.role not in w.config.encoders for w in words)
         ]
         self._known: dict[tuple[int, int, str], Encoded] = {}
+        working = [tower for tower in base.towers if tower not in self.idle]
+        found = [(tower, FrozenEncoder.of(tower, pooled=base.reads_pooled(tower))) for tower in working]
+        self._frozen = {tower.role: encoder for tower, encoder in found if encoder is not None}
+        if any(word.config.gradient_checkpointing for word in words):
+            self.recompute()
+
+    def recompute(self) -> None:
+        """Have CLIP's encoders compute their activations again on the way back from now on; others are asked to by
+        `checkpoint_activations`."""
+        for encoder in self._frozen.values():
+            encoder.recomputes = True
 
     def encode(
         self, words: Sequence[Word], owner: torch.Tensor, captions: torch.Tensor
@@ -67,8 +79,9 @@ class CaptionStates:
             if tower in self.idle:
                 encoded[tower.role] = self._remembered(tower, words, keys, rows)
             else:
+                encoder = self._frozen.get(tower.role, tower)
                 with self._base.using_rows(rows):
-                    encoded[tower.role] = tower.encode(ids[tower.role])
+                    encoded[tower.role] = encoder.encode(ids[tower.role])
         return self._base.join(encoded), inverse
 
     def _remembered(

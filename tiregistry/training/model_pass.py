@@ -12,7 +12,7 @@ from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import DeviceError
 from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
-from tiregistry.training.frozen_layers import keep_less
+from tiregistry.training.frozen_layers import streamline
 from tiregistry.training.objective import make_objective
 from tiregistry.training.samples import Samples
 
@@ -88,7 +88,7 @@ class ModelPass:
                 torch.cuda.empty_cache()
             if scale and not self._spares:
                 self._spares = True
-                keep_less(self.base.denoiser)
+                streamline(self.base.denoiser, spare_memory=True)
                 self.notices.append(
                     f"out of memory on {self.base.device}: from now on the denoiser keeps less on the way to the loss "
                     "(spare_memory), a few percent slower; the result is the same"
@@ -99,6 +99,7 @@ class ModelPass:
             if size <= 1 and scale and not self._recomputes:
                 self._recomputes = True
                 checkpoint_activations(self.base)
+                self._captions.recompute()
                 self.notices.append(
                     f"out of memory on {self.base.device} with one sample: from now on activations are recomputed "
                     "(gradient checkpointing), about a third slower; the result is the same"
@@ -161,15 +162,16 @@ class ModelPass:
 
 
 def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
-    """The denoiser as training wants it: fast memory layout, sparing layers, checkpointing, compiled, as asked."""
+    """The denoiser as training wants it: fast memory layout, layers of few calls, checkpointing, compiled, as asked."""
     denoiser = base.denoiser
     if base.device.type == "cuda" and not base.is_flow:
         denoiser.to(memory_format=torch.channels_last)
-    if any(word.config.spare_memory for word in words):
-        keep_less(denoiser)
     if any(word.config.gradient_checkpointing for word in words):
         checkpoint_activations(base)
-    return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+    if any(word.config.compile for word in words):
+        return torch.compile(denoiser)
+    streamline(denoiser, spare_memory=any(word.config.spare_memory for word in words))
+    return denoiser
 
 
 def checkpoint_activations(base: LoadedBase) -> None:

@@ -103,10 +103,14 @@ def test_every_encoder_learns(loaded: Callable[..., Any], make_word: Make, famil
         assert not torch.equal(rows, before[role]), role
 
 
-def test_gradient_checkpointing_reaches_denoiser_and_text_encoders(loaded: Callable[..., Any], make_word: Make) -> None:
+def test_gradient_checkpointing_reaches_denoiser_and_text_encoders(
+    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tiregistry.bases.loading import load_base
+    from tiregistry.training.frozen_encoder import FrozenEncoder
 
     base = load_base(loaded("flux").identity.source, device="cpu")
+    layers = base.towers[0].model.config.num_hidden_layers
     calls = {"denoiser": 0, "clip_l": 0, "t5": 0}
 
     def count(name: str) -> Callable[..., None]:
@@ -116,16 +120,17 @@ def test_gradient_checkpointing_reaches_denoiser_and_text_encoders(loaded: Calla
         return add
 
     base.denoiser.single_transformer_blocks[0].norm.register_forward_pre_hook(count("denoiser"))
-    base.towers[0].model.encoder.layers[0].mlp.register_forward_pre_hook(count("clip_l"))
+    through = FrozenEncoder._through
+    monkeypatch.setattr(FrozenEncoder, "_through", lambda *told: (count("clip_l")(), through(*told))[1])
     base.towers[1].model.encoder.block[0].layer[-1].register_forward_pre_hook(count("t5"))
     plain = make_word(family="flux", max_steps=1)
     for _ in learn(base, [plain]):
         pass
-    assert calls == {"denoiser": 1, "clip_l": 1, "t5": 1}
+    assert calls == {"denoiser": 1, "clip_l": layers, "t5": 1}
     again = make_word(family="flux", max_steps=1, gradient_checkpointing=True)
     for _ in learn(base, [again]):
         pass
-    assert calls == {"denoiser": 3, "clip_l": 3, "t5": 3}
+    assert calls == {"denoiser": 3, "clip_l": 3 * layers, "t5": 3}
     for role, rows in plain.learned().items():
         assert torch.allclose(rows, again.learned()[role], atol=1e-6), role
 

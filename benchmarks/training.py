@@ -15,10 +15,9 @@ Examples:
   python benchmarks/training.py --base sd15 --resolution 256 --steps 4 --batch 1 --words 4
   python benchmarks/training.py --base sd15 --resolution 512 --batch 1 4 16 --words 16 --peer textual_inversion.py
   python benchmarks/training.py --base sdxl --resolution 1024 --batch 1 4 --peer textual_inversion.py
-`--base sd15` and `--base sdxl` are those architectures with random weights. With --narrow they have all their layers, but
-hardly any arithmetic in them: what is measured then is the time that Python takes to start them, for which a fast GPU
-waits at a small batch. The peer script is for SD1 and SD2; with
-`--base sdxl` give --peer textual_inversion_sdxl.py.
+`--base sd15` and `--base sdxl` are those architectures with random weights. With --narrow they have all their layers,
+but hardly any arithmetic in them: what is measured then is the time that Python takes to start them, for which a fast
+GPU waits at a small batch. The peer script is for SD1 and SD2; with `--base sdxl` give textual_inversion_sdxl.py.
 """
 
 from __future__ import annotations

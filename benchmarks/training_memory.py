@@ -41,8 +41,8 @@ def main() -> None:
     from diffusers.utils import logging
 
     from benchmarks.random_models import UNETS
+    from tiregistry.bases.frozen_layers import streamline
     from tiregistry.training.estimate import values_kept
-    from tiregistry.training.frozen_layers import streamline
 
     logging.set_verbosity_error()
     torch.nn.functional.scaled_dot_product_attention = _attention

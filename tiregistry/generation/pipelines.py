@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Literal
 
+from tiregistry.bases.frozen_layers import streamline
 from tiregistry.errors import InvalidConfig
 from tiregistry.generation.settings import schedulers_of
 from tiregistry.text import safe
@@ -33,6 +34,8 @@ class Pipelines:
         self._made: dict[Task, Any] = {}
         self._schedulers: dict[str, Any] = {}
         self._checked: set[tuple[str, int]] = set()
+        if not base.is_flow:
+            streamline(base.denoiser)
         if base.device.type == "cuda" and not base.is_flow:
             import torch
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tiregistry.bases.frozen_layers import streamline
 from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import DeviceError
 from tiregistry.training.caption_states import CaptionStates
 from tiregistry.training.dataset import Draw
-from tiregistry.training.frozen_layers import streamline
 from tiregistry.training.objective import make_objective
 from tiregistry.training.samples import Samples
 

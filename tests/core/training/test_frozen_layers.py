@@ -1,4 +1,4 @@
-"""Layers as training runs them: the same prediction and gradient to the bit, and what is no longer kept."""
+"""Layers as we run them: the same prediction and gradient to the bit, and what is no longer kept."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from tiregistry.bases import frozen_layers
 from tiregistry.bases.denoisers import Conditioning
+from tiregistry.bases.frozen_layers import streamline
 from tiregistry.bases.loading import load_base
-from tiregistry.training import estimate, frozen_layers
-from tiregistry.training.frozen_layers import streamline
+from tiregistry.training import estimate
 
 FAMILIES = [("sd1", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon"), ("sd3", "flow"), ("flux", "flow")]
 

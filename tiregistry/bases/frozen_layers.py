@@ -1,4 +1,5 @@
-"""The layers of a frozen UNet as training runs them: with few calls, and where asked keeping little for the way back.
+"""The layers of a frozen UNet as we run them: with few calls, and in training where asked keeping little for the way
+back.
 
 A small batch on a fast GPU waits for Python. diffusers' layers serve many models and modes, and look at each call
 which of them they are in (an attention layer reads its processor's signature every time); of a frozen Stable Diffusion
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from tiregistry.training.sparing import frozen_convolution, made_again
+from tiregistry.bases.sparing import frozen_convolution, made_again
 
 CHEAP_WIDTH = 640
 """Widest blocks whose whole feed-forward layer is made again. A byte saved costs operations in proportion to the width:

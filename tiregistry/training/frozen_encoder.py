@@ -2,7 +2,7 @@
 
 At one sample a step the text encoder is a quarter of what Python has to start, and its caption changes with the word at
 every step. transformers' layers project queries, keys and values one by one, copy shapes about and ask which attention
-to use; here each layer is fifteen operations instead of forty-four, on weights that are known not to change. What comes
+to use; here each layer is twenty operations instead of forty-four, on weights that are known not to change. What comes
 out is the same up to rounding.
 """
 

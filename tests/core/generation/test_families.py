@@ -34,6 +34,17 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "start.png", tmp_path / "mask.png"
 
 
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_pictures_are_made_with_lean_layers(loaded: Callable[..., Any], registry: Registry, family: str) -> None:
+    """Each block has a forward function of its own, see `bases.frozen_layers`; that it changes no bit is tested there,
+    and with diffusers as the judge beside the embeddings' peers."""
+    base = loaded(family)
+    list(Generator(base, registry).generate("a cat", SMALL))
+    blocks = [m for m in base.denoiser.modules() if type(m).__name__ in ("BasicTransformerBlock", "ResnetBlock2D")]
+    assert blocks
+    assert all("forward" in vars(block) for block in blocks)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_text_image_and_mask(
     registry: Registry, loaded: Callable[..., Any], pictures: tuple[Path, Path], family: str

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str], registry: Registry) -
     assert run(["runs", "show", "--last", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["id"], data["status"], data["config"]["base"]["name"]) == (second.id, "queued", "tiny")
+    assert datetime.fromisoformat(data["created_at"]).timestamp() == pytest.approx(second.created_at, abs=0.01)
     assert run(["runs", "list", "--status", "finished"]) == 0
     assert capsys.readouterr().out == ""
 

@@ -111,7 +111,7 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
                 "concept": run.concept,
                 "status": seen,
                 "steps": f"{run.step}/{run.max_steps}",
-                "loss": "" if run.loss is None else f"{run.loss:.4f} at step {run.step} alone",
+                "last loss": "" if run.loss is None else f"{run.loss:.4f}, of the samples of step {run.step} only",
                 "result": _result(registry, run),
                 "why": run.message,
                 "base": run.config.get("base", {}).get("name", ""),
@@ -373,10 +373,10 @@ def _data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> dic
         "pid": run.pid,
         "message": run.message,
         "result": _result(registry, run) or None,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "heartbeat_at": run.heartbeat_at,
-        "finished_at": run.finished_at,
+        "created_at": forms.moment(run.created_at),
+        "started_at": forms.moment(run.started_at),
+        "heartbeat_at": forms.moment(run.heartbeat_at),
+        "finished_at": forms.moment(run.finished_at),
     }
     return data | ({"config": run.config, "folder": str(registry.home / "runs" / run.id)} if full else {})
 

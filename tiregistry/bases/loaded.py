@@ -177,7 +177,7 @@ class LoadedBase:
             denoiser: a wrapped (compiled) form of the own one.
             guidance: what a guidance-distilled FLUX is told; no other model reads it.
         """
-        denoiser = denoiser or self.denoiser
+        denoiser = self.denoiser if denoiser is None else denoiser  # a compiled module has no truth value
         if self.family == "flux":
             return denoisers.predict_with_flux(denoiser, noised, timesteps, told, guidance)
         if self.family == "sd3":

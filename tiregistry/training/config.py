@@ -219,7 +219,8 @@ class TrainingConfig:
     """Recompute the activations of denoiser and text encoders in the backward pass: about a third slower, a fraction of
     the memory."""
     compile: bool = False
-    """Compile the denoiser with torch.compile: minutes of waiting first, then faster steps."""
+    """Compile the denoiser with torch.compile: minutes of waiting first, then faster steps on a GPU (a CPU gains
+    nothing). Where that does not work, for want of a C++ compiler for instance, training says so and does without."""
     seed: int = 0
     """Seed of all noise, timesteps, captions and picture order: step `n` always draws the same."""
     checkpoint_every: int = 50

@@ -79,11 +79,17 @@ class ModelPass:
             try:
                 return self._run(words, draws, scale)
             except RuntimeError as error:
-                if not is_out_of_memory(error):
+                failed_to_compile = self._denoiser is not self.base.denoiser and _is_of_compiler(error)
+                if not failed_to_compile and not is_out_of_memory(error):
                     raise
-                reason = str(error).splitlines()[0][:120]
+                lines = str(error).splitlines()[: 2 if failed_to_compile else 1]
+                reason = " ".join(line.strip() for line in lines)[:120]
             # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
             _clear(words)
+            if failed_to_compile:
+                self._denoiser = self.base.denoiser
+                self.notices.append(f"compile does not work here, training goes on without: {reason}")
+                continue
             if self.base.device.type == "cuda":
                 torch.cuda.empty_cache()
             if scale and not self._spares:
@@ -155,7 +161,9 @@ class ModelPass:
         noised = self.objective.noised(latents, noise, timesteps).to(self.base.dtype)
         if self.base.device.type == "cuda" and not self.base.is_flow:
             noised = noised.to(memory_format=torch.channels_last)
-        predicted = self.base.predict(noised, timesteps, told, denoiser=self._denoiser)
+        # Looks are rare and of another batch size, for which a compiled denoiser would be compiled once more.
+        denoiser = self._denoiser if torch.is_grad_enabled() else self.base.denoiser
+        predicted = self.base.predict(noised, timesteps, told, denoiser=denoiser)
         masks = None if samples.masks is None else samples.masks[part]
         gammas = None if samples.gammas is None else samples.gammas[part]
         return self.objective.losses(predicted, latents, noise, timesteps, masks, gammas)
@@ -168,10 +176,15 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
         denoiser.to(memory_format=torch.channels_last)
     if any(word.config.gradient_checkpointing for word in words):
         checkpoint_activations(base)
-    if any(word.config.compile for word in words):
-        return torch.compile(denoiser)
     streamline(denoiser, spare_memory=any(word.config.spare_memory for word in words))
-    return denoiser
+    return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+
+
+def _is_of_compiler(error: RuntimeError) -> bool:
+    """Whether torch.compile failed, for instance for want of a C++ compiler."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException) and not is_out_of_memory(error)
 
 
 def checkpoint_activations(base: LoadedBase) -> None:

@@ -193,13 +193,43 @@ def test_gradient_checkpointing_reaches_the_denoiser_and_changes_no_result(
     close(plain, again)
 
 
-def test_compile_wraps_the_denoiser(
+@pytest.mark.slow
+def test_a_compiled_denoiser_learns_the_same(
     loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Traced and split into passes there and back by the real compiler, without the last stage, which needs C++."""
     compiled = []
-    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
-    run(loaded(), make_word(max_steps=1, compile=True))
-    assert compiled == [loaded().denoiser]
+    real = torch.compile
+
+    def compiling(module: Any) -> Any:
+        compiled.append(real(module, backend="aot_eager"))
+        return compiled[-1]
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    plain = make_word(max_steps=2, stopping="dvar", stop_every=1, stop_window=2)
+    run(loaded(), plain)
+    again = make_word(max_steps=2, stopping="dvar", stop_every=1, stop_window=2, compile=True)
+    run(loaded(), again)
+    assert [each._orig_mod for each in compiled] == [loaded().denoiser]
+    close(plain, again)
+
+
+@pytest.mark.slow
+def test_where_nothing_compiles_training_goes_on_without(
+    loaded: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no compiler was found")
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: real(module, backend=broken))
+    plain, again = make_word(max_steps=2), make_word(max_steps=2, compile=True)
+    run(loaded(), plain)
+    notices = [notice for results in learn(loaded(), [again]) for notice in results[0].notices]
+    assert len(notices) == 1
+    assert notices[0].startswith("compile does not work here, training goes on without: ")
+    assert "no compiler was found" in notices[0]
+    assert torch.equal(plain.learned()["clip_l"], again.learned()["clip_l"])
 
 
 def test_a_progressive_word_grows(loaded: Callable[..., Any], make_word: Make) -> None:

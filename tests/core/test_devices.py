@@ -11,6 +11,7 @@ import torch
 
 from tiregistry.bases import devices
 from tiregistry.bases.cpu_threads import BusyWatch, free_threads, threads_for, using_threads
+from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import InvalidConfig
 
 CPU = torch.device("cpu")
@@ -72,3 +73,21 @@ def test_bf16_is_never_chosen_where_it_is_emulated(monkeypatch: pytest.MonkeyPat
 def test_fp16_is_refused_on_a_cpu() -> None:
     with pytest.raises(InvalidConfig, match="fp16 does not work on a CPU"):
         devices.choose_dtype("fp16", CPU)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: you tried to …"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    ],
+)
+def test_memory_that_ran_out_is_known_by_its_sayings(error: Exception) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), ValueError("out of memory")])
+def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
+    assert not is_out_of_memory(error)

@@ -339,7 +339,7 @@ class Generator:
                 images = denoise(
                     self.base, pipeline, self._prompt_encoder(), filled, on_step=report, tiny=self.tiny_decoder
                 )
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise DeviceError(

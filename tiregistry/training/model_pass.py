@@ -78,12 +78,12 @@ class ModelPass:
         while True:
             try:
                 return self._run(words, draws, scale)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 failed_to_compile = self._denoiser is not self.base.denoiser and _is_of_compiler(error)
                 if not failed_to_compile and not is_out_of_memory(error):
                     raise
                 lines = str(error).splitlines()[: 2 if failed_to_compile else 1]
-                reason = " ".join(line.strip() for line in lines)[:120]
+                reason = " ".join(line.strip() for line in lines)[:120] or "none is left"
             # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
             _clear(words)
             if failed_to_compile:
@@ -114,7 +114,7 @@ class ModelPass:
             if size <= 1:
                 raise DeviceError(
                     f"{self.base.device} has too little memory for one sample ({reason})",
-                    "use a smaller --resolution, or --device cpu",
+                    "use a smaller --resolution" + (", or --device cpu" if self.base.device.type != "cpu" else ""),
                 )
             self._micro_batch = (size + 1) // 2
             self.notices.append(
@@ -180,7 +180,7 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
     return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
 
 
-def _is_of_compiler(error: RuntimeError) -> bool:
+def _is_of_compiler(error: Exception) -> bool:
     """Whether torch.compile failed, for instance for want of a C++ compiler."""
     from torch._dynamo.exc import TorchDynamoException
 

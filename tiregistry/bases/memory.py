@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-
-# torch's allocator on a CPU; C++'s on Linux and on Windows; oneDNN, which says no more when it gets no memory.
 _SAYINGS = (
     "out of memory",
-    "can't allocate memory",
+    "can't allocate memory",  # torch's own allocator on a CPU
     "std::bad_alloc",
-    "bad allocation",
-    "could not create a primitive",
+    "bad allocation",  # the same on Windows
+    "could not create a primitive",  # all that oneDNN says when it gets no memory
 )
 
 

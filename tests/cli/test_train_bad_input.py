@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,25 @@ def test_a_base_model_with_a_broken_part_is_refused_before_it_is_loaded(
     code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), *more)
     assert code in (2, 6)
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("part", "setting", "value", "says"),
+    [
+        ("text_encoder", "hidden_size", 64, "are of different models: its text encoders make states of width 64"),
+        ("unet", "in_channels", 9, "makes pictures from more than a text: its unet takes 9 channels"),
+    ],
+)
+def test_parts_of_several_models(
+    capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path, part: str, setting: str, value: int, says: str
+) -> None:
+    base = tiny_sd(tmp_path / "mixed")
+    config = base / part / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {setting: value}))
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), "--init", "cat")
+    assert code == 2
+    assert says in line
+    assert nothing_was_registered()
 
 
 def test_a_base_model_without_a_tokenizer(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.flow_models import tiny_flow
 from tests.models import tiny_sd
+from tiregistry.bases.fitting import misfit
 from tiregistry.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
     ("part", "setting", "value", "says"),
     [
-        ("unet", "cross_attention_dim", 48, r"weights of its unet do not fit its configuration: \S+ is \d+ x \d+ and"),
+        ("unet", "in_channels", 5, r"weights of its unet do not fit its configuration: \S+ is .* and should be"),
         ("vae", "latent_channels", 3, r"weights of its vae do not fit its configuration: \S+ is .* and should be"),
         ("text_encoder", "intermediate_size", 48, "weights of its text_encoder do not fit its configuration"),
     ],
@@ -29,6 +33,39 @@ def test_weights_of_another_shape(tmp_path: Path, part: str, setting: str, value
         load_base(str(folder), device="cpu")
     assert "torch.Size" not in caught.value.message
     assert caught.value.hint == "copy the model again"
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_a_text_encoder_of_another_model(tmp_path: Path, family: str) -> None:
+    """The weights fit their configuration, and yet nothing could be made of them together."""
+    from tiregistry.bases.loading import load_base
+
+    folder, other = tiny_sd(tmp_path / "tiny", family), tiny_sd(tmp_path / "other", "sdxl")
+    own, foreign = ("text_encoder", "text_encoder_2") if family == "sd1" else ("text_encoder_2", "text_encoder")
+    shutil.rmtree(folder / own)
+    shutil.copytree(other / foreign, folder / own)
+    with pytest.raises(InvalidInput, match=r"its text encoders make states of width \d+, its denoiser takes \d+"):
+        load_base(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "sd3", "flux"])
+def test_parts_of_one_model_fit(tmp_path: Path, family: Any) -> None:
+    flow = family in ("sd3", "flux")
+    folder = tiny_flow(tmp_path / "tiny", family) if flow else tiny_sd(tmp_path / "tiny", family)
+    assert misfit(folder, family) == ""
+    config = folder / ("transformer" if flow else "unet") / "config.json"
+    name = "joint_attention_dim" if flow else "cross_attention_dim"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {name: 7}))
+    assert misfit(folder, family).endswith("its denoiser takes 7")
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
+def test_a_pooled_state_of_another_width(tmp_path: Path, family: Any) -> None:
+    folder = tiny_sd(tmp_path / "tiny", family) if family == "sdxl" else tiny_flow(tmp_path / "tiny", family)
+    part, name = ("text_encoder", "hidden_size") if family == "flux" else ("text_encoder_2", "projection_dim")
+    config = folder / part / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {name: 7}))
+    assert "its text encoders pool a text into " in misfit(folder, family)
 
 
 def test_a_tensor_that_is_missing_is_named(tmp_path: Path) -> None:

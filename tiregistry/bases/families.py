@@ -49,11 +49,11 @@ def family_of_folder(folder: Path) -> Family:
     if denoiser.startswith("UNet2DCondition"):
         if _class_name(index, "text_encoder_2"):
             return "sdxl"
-        encoder = _read_config(folder / "text_encoder")
+        encoder = read_config(folder / "text_encoder")
         if encoder:
             is_openclip = encoder.get("hidden_act") == "gelu" or encoder.get("num_hidden_layers") == 23
             return "sd2" if is_openclip else "sd1"
-        width = _read_config(folder / "unet").get("cross_attention_dim")
+        width = read_config(folder / "unet").get("cross_attention_dim")
         if width in (768, 1024):
             return "sd1" if width == 768 else "sd2"
     raise InvalidInput(
@@ -103,8 +103,8 @@ def family_of_tensors(tensors: Mapping[str, Sequence[int]]) -> Family:
 
 def resolution_of_folder(folder: Path, family: Family) -> int:
     """Native picture size in pixels: the denoiser's sample size times the VAE's factor; else the family's usual one."""
-    denoiser = _read_config(folder / "unet") or _read_config(folder / "transformer")
-    sample, blocks = denoiser.get("sample_size"), _read_config(folder / "vae").get("block_out_channels")
+    denoiser = read_config(folder / "unet") or read_config(folder / "transformer")
+    sample, blocks = denoiser.get("sample_size"), read_config(folder / "vae").get("block_out_channels")
     if isinstance(sample, int) and isinstance(blocks, list) and blocks and 0 < sample <= 4096:
         return int(sample * 2 ** (len(blocks) - 1))
     return usual_resolution(family)
@@ -122,7 +122,8 @@ def _class_name(index: Mapping[str, object], component: str) -> str:
     return ""
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """A part's `config.json`; empty where there is none that can be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.devices import choose_device, choose_dtype, precision_note
 from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
+from tiregistry.bases.fitting import misfit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.errors import DeviceError, InvalidInput
@@ -83,6 +84,9 @@ def load_base(
     import torch
 
     try:
+        unfit = misfit(folder, identity.family)
+        if unfit:
+            raise ValueError(unfit)
         return _load_parts(folder, base, target, dtype)
     except torch.OutOfMemoryError:
         raise DeviceError(

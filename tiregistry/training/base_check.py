@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
 from tiregistry.bases.fingerprints import weight_files
+from tiregistry.bases.fitting import misfit
 from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.bases.vocabulary import check_initializer
@@ -68,6 +69,15 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     parts += ["transformer" if family in FLOW_FAMILIES else "unet", "vae"]
     for part in parts:
         _check_part(folder, part, name)
+    unfit = misfit(folder, family)
+    if unfit:
+        raise InvalidInput(f"the parts of {name} are of different models: {unfit}", "copy the model again")
+    taken, latents = _read(folder / "unet").get("in_channels"), _read(folder / "vae").get("latent_channels")
+    if isinstance(taken, int) and isinstance(latents, int) and taken != latents:
+        raise InvalidInput(
+            f"{name} makes pictures from more than a text: its unet takes {taken} channels, its latents have {latents}",
+            "learn the word on a text-to-image model of the same family",
+        )
     config = request.config
     if config.recipe == "quick":
         absent = [part for part in VISION_PARTS if not (folder / part).is_file()]

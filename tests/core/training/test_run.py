@@ -159,9 +159,10 @@ def test_continuing_on_a_base_of_another_width_is_refused_before_it_is_read(
     finished(train(registry, request_for()))
     wider = tmp_path / "wider"
     shutil.copytree(tiny("sd1"), wider)
-    path = wider / "text_encoder" / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"hidden_size": config["hidden_size"] + 8}))
+    for part, name in (("text_encoder", "hidden_size"), ("unet", "cross_attention_dim")):
+        path = wider / part / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps(config | {name: config[name] + 8}))
     monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
     with pytest.raises(WrongBaseModel, match=r"pot@1 has vectors of width \d+ for clip_l, and .* needs width"):
         list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=wider)))

@@ -21,12 +21,12 @@ FAMILIES = [("sd1", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon"), ("
 
 def passed(base: Any, layout: torch.memory_format = torch.contiguous_format) -> tuple[torch.Tensor, torch.Tensor, int]:
     """A denoiser's prediction, the gradient of the states it is told, and bytes kept between the two."""
-    generator = torch.Generator().manual_seed(3)
+    generator, made = torch.Generator().manual_seed(3), {"device": base.device, "dtype": base.dtype}
     with torch.no_grad():
         told = base.encode({tower.role: torch.tensor([tower.framed([5, 6])] * 2) for tower in base.towers})
     states = told.states.clone().requires_grad_(True)
     side = base.resolution // base.vae_factor
-    noised = torch.randn(2, base.latent_channels, side, side, generator=generator).to(memory_format=layout)
+    noised = torch.randn(2, base.latent_channels, side, side, generator=generator).to(**made, memory_format=layout)
     weights = {parameter.untyped_storage().data_ptr() for parameter in base.denoiser.parameters()}
     kept: Counter[int] = Counter()
 
@@ -37,7 +37,8 @@ def passed(base: Any, layout: torch.memory_format = torch.contiguous_format) -> 
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        predicted = base.predict(noised, torch.tensor([10, 600]), Conditioning(states, told.pooled))
+        timesteps = torch.tensor([10, 600], device=base.device)
+        predicted = base.predict(noised, timesteps, Conditioning(states, told.pooled))
     torch.autograd.backward(predicted.square().mean())
     assert states.grad is not None
     return predicted.detach(), states.grad, kept.total()

@@ -110,6 +110,40 @@ def test_layers_that_keep_less_lower_the_peak_and_learn_the_same(
     torch.testing.assert_close(learned[0], learned[1], rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_lean_layers_change_no_bit(tiny: Callable[..., Path], family: str) -> None:
+    from tests.core.training.test_frozen_layers import passed
+    from tiregistry.bases.frozen_layers import streamline
+    from tiregistry.bases.loading import load_base
+
+    prediction = "v_prediction" if family == "sd2" else "epsilon"
+    base = load_base(str(tiny(family, prediction)), device="cuda", precision="bf16")
+    base.denoiser.to(memory_format=torch.channels_last)
+    predicted, gradient, kept = passed(base, torch.channels_last)
+    for spare in (False, True):
+        streamline(base.denoiser, spare_memory=spare)
+        now, same, less = passed(base, torch.channels_last)
+        assert torch.equal(now, predicted)
+        torch.testing.assert_close(same, gradient)
+        assert less < 0.7 * kept if spare else less <= kept
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_the_lean_text_encoder_says_what_transformers_says(tiny: Callable[..., Path], precision: str) -> None:
+    from tiregistry.bases.loading import load_base
+    from tiregistry.training.frozen_encoder import FrozenEncoder
+
+    base = load_base(str(tiny("sdxl")), device="cuda", precision=precision)
+    for tower in base.towers:
+        frozen = FrozenEncoder.of(tower, pooled=True)
+        assert frozen is not None
+        ids = torch.tensor([tower.framed([5, 6])], device="cuda")
+        told, said = frozen.encode(ids), tower.encode(ids)
+        tolerance = {"fp32": 1e-3, "bf16": 5e-2, "fp16": 1e-2}[precision]
+        torch.testing.assert_close(told.states, said.states, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(told.pooled, said.pooled, rtol=tolerance, atol=tolerance)
+
+
 def test_what_has_no_work_leaves_the_gpu(loaded: Callable[..., Any], make_word: Callable[..., Any]) -> None:
     from tiregistry.bases.loading import load_base
     from tiregistry.training.dataset import encode_pictures

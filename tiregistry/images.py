@@ -26,6 +26,7 @@ MIN_SIDE = 16
 """Smallest side, in pixels, that a picture may have."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo"})
+_NOT_READ = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,21 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
             )
         found.update(dict.fromkeys(sorted(inside, key=lambda p: _natural(p.name))))
     return list(found)
+
+
+def passed_over(paths: Iterable[Path]) -> list[str]:
+    """A note for each folder among `paths` that also holds pictures of kinds that are not read, as phones make them."""
+    notes = []
+    for path in (Path(path).expanduser() for path in paths):
+        if not path.is_dir():
+            continue
+        names = [p.name for p in path.iterdir() if p.suffix.lower() in _NOT_READ and p.name[0] not in "._~"]
+        if names:
+            first = min(names, key=_natural)
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            kind = first.rpartition(".")[2].upper()
+            notes.append(f"{safe(first, limit=100)}{more} passed over: {kind} is not read, save as JPEG or PNG")
+    return notes
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
@@ -210,7 +226,8 @@ def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]
     """
     pictures: dict[str, SourcePicture] = {}
     first: dict[str, Path] = {}
-    notes: list[str] = []
+    paths = list(paths)
+    notes = passed_over(paths)
     for path, picture in read_each(find_images(paths)):
         if picture.digest in pictures:
             notes.append(repeated(path, first[picture.digest]))

@@ -183,3 +183,12 @@ def test_a_hostile_file_name_is_made_safe() -> None:
     data = io.BytesIO()
     picture().save(data, format="PNG")
     assert "\x1b" not in images.decode_picture(data.getvalue(), "evil\x1b]0;x\x07.png").filename
+
+
+def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
+    for name in ("IMG_10.HEIC", "IMG_9.heic", "._IMG_8.heic", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    pictures, notes = images.read_pictures([tmp_path])
+    assert len(pictures) == 1
+    assert notes == ["IMG_9.heic and 1 more passed over: HEIC is not read, save as JPEG or PNG"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiregistry.captions import read_captions
 from tiregistry.errors import InvalidImage
-from tiregistry.images import SourcePicture, find_images, find_masks, read_each, read_picture, repeated
+from tiregistry.images import SourcePicture, find_images, find_masks, passed_over, read_each, read_picture, repeated
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def gather(
     mask_files = find_masks(files, masks) if masks is not None else [None] * len(files)
     found: dict[str, tuple[SourcePicture, str, SourcePicture | None]] = {}
     first: dict[str, Path] = {}
-    notes: list[str] = []
+    notes = passed_over(paths)
     for (file, picture), text, mask_file in zip(read_each(files), texts, mask_files, strict=True):
         if picture.digest in found:
             notes.append(repeated(file, first[picture.digest]))
@@ -61,10 +61,6 @@ def gather(
                 f"the mask {mask.filename} is {mask.size[0]}x{mask.size[1]}, "
                 f"its picture {picture.size[0]}x{picture.size[1]}",
                 "a mask has its picture's proportions",
-            )
-        if mask is not None and _is_coloured(mask):
-            notes.append(
-                f"the mask of {picture.filename} is a coloured picture: how bright it is, is how much is learned"
             )
         found[picture.digest] = (picture, text, mask)
         first[picture.digest] = file

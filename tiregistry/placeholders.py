@@ -11,6 +11,11 @@ MAX_LENGTH = 64
 _PLACEHOLDER = re.compile(r"<[^\W_][\w.\-]*>", re.UNICODE)
 
 
+def placeholders_in(text: str) -> list[str]:
+    """What is written like a word's token in a text, in order: `<gnome>`."""
+    return _PLACEHOLDER.findall(text)
+
+
 def placeholder_for(name: str) -> str:
     """The default placeholder token of a concept: its name in angle brackets."""
     return f"<{name}>"

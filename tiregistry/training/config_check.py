@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from tiregistry.captions import templates_for
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig
+from tiregistry.placeholders import placeholders_in
 from tiregistry.training.config import LR_SCHEDULERS, MAX_VECTORS, RECIPES, STOPPING, TrainingConfig
 
 _MANY = 1_000_000
@@ -89,6 +90,12 @@ def check(config: TrainingConfig) -> None:
     for prompt in config.preview_prompts:
         if prompt.count("{}") != 1:
             raise InvalidConfig(f"preview prompt {prompt!r} must contain {{}} exactly once", "it marks the word")
+        others = placeholders_in(prompt)
+        if others:
+            raise InvalidConfig(
+                f"preview prompt {prompt!r} names {others[0]}: previews know only the word that is being learned",
+                "write it as {}",
+            )
     # Which base model it is for is not known here: what a longer course allows is not refused yet.
     _check_together(config.resolved(embedded=False))
 

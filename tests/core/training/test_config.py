@@ -93,6 +93,7 @@ def test_every_setting_is_explained_under_its_name() -> None:
         ({"use_alpha": True, "masks": ("sha256:0",)}, "not from both"),
         ({"caption_templates": ("a photo",)}, "must contain {} exactly once"),
         ({"preview_prompts": ("a photo",)}, "must contain {} exactly once"),
+        ({"preview_prompts": ("a {} and <gnome>",)}, "names <gnome>: previews know only the word"),
     ],
 )
 def test_what_cannot_work_is_named(settings: dict[str, Any], said: str) -> None:

@@ -131,8 +131,10 @@ class BlobStore:
             os.utime(target)
         except FileNotFoundError:
             return False
-        except PermissionError:
-            return True  # a read-only registry: what is there is there
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
+                return True  # a read-only registry: what is there is there
+            raise
         return True
 
     def _write(self, chunks: Iterable[bytes | memoryview]) -> str:

@@ -105,7 +105,9 @@ def ended_before_its_first_step(registry: Registry, runs: Sequence[Run]) -> Iter
 
 
 def close(registry: Registry, run: Run, status: RunStatus, message: str) -> None:
-    registry.update_run(run.id, status=status, pid=None, message=message[:500], finished_at=time.time())
+    """Record how a run ended; where even that fails, what it failed of is said, not this."""
+    with contextlib.suppress(TiregError):
+        registry.update_run(run.id, status=status, pid=None, message=message[:500], finished_at=time.time())
 
 
 def device_name(device: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,7 @@ class ModelPass:
                 reason = " ".join(line.strip() for line in lines)[:120] or "none is left"
             # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
             _clear(words)
+            gc.collect()  # what the exception's frames held
             if failed_to_compile:
                 self._denoiser = self.base.denoiser
                 self.notices.append(f"compile does not work here, training goes on without: {reason}")
@@ -112,9 +114,12 @@ class ModelPass:
                 )
                 continue
             if size <= 1:
+                # What was tried is said here: notices are not heard where a step fails.
+                tried = " even with spare_memory and gradient checkpointing" if scale else ""
                 raise DeviceError(
-                    f"{self.base.device} has too little memory for one sample ({reason})",
-                    "use a smaller --resolution" + (", or --device cpu" if self.base.device.type != "cpu" else ""),
+                    f"{self.base.device} has too little memory for one sample{tried} ({reason})",
+                    "use a smaller --resolution, or begin with --batch-size 1"
+                    + (", or use --device cpu" if self.base.device.type != "cpu" else ""),
                 )
             self._micro_batch = (size + 1) // 2
             self.notices.append(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tiregistry.errors import Conflict
+from tiregistry.errors import Conflict, RegistryReadOnly
 
 _FILE = "lock"
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""What systems say of a folder that cannot be written."""
 
 
 class RunLock:
@@ -20,7 +23,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._lock = FileLock(folder / _FILE)
 
     def acquire(self, patience: float = 10.0) -> bool:
@@ -29,11 +32,19 @@ class RunLock:
         Args:
             patience: seconds to try for. Who only looks whether it is held takes it for a moment, on a busy machine for
                 longer, which must not keep a run from being carried out.
+
+        Raises:
+            RegistryReadOnly: the folder cannot be written.
         """
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=patience, poll_interval=0.02)
         except Timeout:
             return False
+        except OSError as error:
+            if error.errno in NOT_WRITABLE:
+                raise RegistryReadOnly(f"{self._folder} cannot be written", "check the folder's rights") from None
+            raise
         return True
 
     def release(self) -> None:
@@ -46,10 +57,13 @@ def is_carried_out(folder: Path) -> bool:
     if not (folder / _FILE).exists():
         return False
     lock = RunLock(folder)
-    if lock.acquire(patience=0):
-        lock.release()
-        return False
-    return True
+    try:
+        if not lock.acquire(patience=0):
+            return True
+    except RegistryReadOnly:
+        return False  # nor could anybody else write down what a run learns
+    lock.release()
+    return False
 
 
 @contextmanager

@@ -120,7 +120,8 @@ def run(argv: list[str] | None = None) -> int:
     """Run `tireg` and return the exit code; never raises for an error a user can meet."""
     try:
         result = cli.main(args=argv, prog_name="tireg", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller: `>&-`
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -21,7 +21,9 @@ def color_allowed(stream: object) -> bool:
 
 
 def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
+    # Talk that nobody hears (`2>&1 | head`, a terminal that is gone, a full disk) stops no work.
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 _write: Callable[[str], None] = _to_stderr
@@ -84,7 +86,7 @@ def fail(error: BaseException) -> int:
     else:
         line = f"unexpected {type(error).__name__}: {safe(error, limit=500)} · TIREG_DEBUG=1 shows where it happened"
         code = int(ExitCode.FAILED)
-    click.echo(f"{label} {line}", err=True)
+    _to_stderr(f"{label} {line}")
     return code
 
 

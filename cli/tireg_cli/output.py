@@ -23,7 +23,8 @@ def emit_json(data: Any) -> None:
 def emit_json_line(data: Any) -> None:
     """One JSON document on one line, flushed at once so that a reading script sees it."""
     click.echo(json.dumps(data, ensure_ascii=True, default=str))
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def emit(text: str = "") -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tireg_cli.main import run
 from tiregistry.bases.locating import EMBEDDED
 from tiregistry.registry.registry import Registry
+from tiregistry.runs.liveness import LOG
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import Preparing, Started, StepDone
 from tiregistry.training.journal import Journal
@@ -137,6 +139,58 @@ def test_a_dead_run_is_called_dead(capsys: pytest.CaptureFixture[str], registry:
     assert f"tireg runs resume {broken.id}" in captured.err
     assert run(["runs", "watch", "--last"]) == 1
     assert "is dead" in capsys.readouterr().err
+
+
+def test_a_dead_run_says_what_its_worker_could_not_record(
+    capsys: pytest.CaptureFixture[str], registry: Registry
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    broken = queued(registry)
+    registry.update_run(broken.id, status="running", pid=process.pid, step=3)
+    log = run_folder(registry, broken.id) / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        f"2026-01-01 10:00:00 [7] {broken.id}: taken from the queue\n2026-01-01 10:01:00 [7] error: no space\n"
+    )
+    assert run(["runs", "show", "--last"]) == 0
+    assert "no space" in capsys.readouterr().out
+    assert run(["runs", "watch", "--last"]) == 1
+    assert f"run {broken.id} is dead: no space" in capsys.readouterr().err
+    with open(log, "a") as file:  # taken up again since: that was not the end
+        file.write(f"2026-01-01 10:02:00 [8] {broken.id}: taken from the queue\n")
+    assert run(["runs", "show", "--last"]) == 0
+    assert "no space" not in capsys.readouterr().out
+
+
+def test_json_before_the_subcommand(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    waiting = queued(registry)
+    assert run(["runs", "--json", "list"]) == 0
+    assert [entry["id"] for entry in json.loads(capsys.readouterr().out)] == [waiting.id]
+    assert run(["runs", "--json", "cancel", "--last"]) == 2
+    assert "cancel has no --json" in capsys.readouterr().err
+    assert registry.run(waiting.id).status == "queued"
+    assert run(["settings", "--json", "list"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_what_has_learned_nothing_is_not_kept(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    waiting = queued(registry)
+    assert run(["runs", "cancel", "--last", "--keep"]) == 4
+    assert "learned nothing to keep" in capsys.readouterr().err
+    assert registry.run(waiting.id).status == "queued"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("broken", ["2>/dev/full", "2>&-", ">&-"])
+def test_streams_that_cannot_be_written_stop_no_work(registry: Registry, broken: str) -> None:
+    """Where nobody hears the talk, the work is done all the same."""
+    queued(registry)
+    command = (
+        f"{sys.executable} -c 'from tireg_cli.main import run; raise SystemExit(run())' runs cancel --last {broken}"
+    )
+    assert subprocess.run(["sh", "-c", command], check=False, capture_output=True).returncode == 0
+    assert registry.runs()[0].status == "cancelled"
 
 
 def test_watching_a_run_that_has_ended(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:

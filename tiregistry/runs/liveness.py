@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tiregistry.concepts import Run
     from tiregistry.registry.registry import Registry
 
+LOG = "log.txt"
+"""Name of the file in a run's folder that holds what its worker printed."""
 SILENT_SECONDS = 30.0
 """A heartbeat older than this, with nobody holding the run's lock, means that its process is gone."""
 
@@ -30,6 +32,22 @@ def is_dead(registry: Registry, run: Run) -> bool:
     if not _process_exists(run.pid):
         return True
     return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
+
+
+def last_error(registry: Registry, run: Run) -> str:
+    """What the worker of a dead run wrote into its log when it failed and could record nothing, as on a full disk."""
+    try:
+        lines = (run_folder(registry, run.id) / LOG).read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    found = ""
+    for line in lines:
+        said = line.partition("] ")[2]
+        if said.endswith("taken from the queue"):
+            found = ""
+        elif said.startswith("error: "):
+            found = said.removeprefix("error: ")
+    return found
 
 
 def adopt_dead_runs(registry: Registry) -> list[str]:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from tiregistry.concepts import Run
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
-from tiregistry.runs.liveness import adopt_dead_runs
+from tiregistry.runs.liveness import LOG, adopt_dead_runs
 from tiregistry.runs.priority import NICENESS, give_way
 from tiregistry.settings import Settings
 from tiregistry.training.events import StepDone, in_words
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """Seconds a second worker of the same device waits for the first to go. The first looks into the queue once more
 before it goes, so a run that was queued before the second started is always seen by one of them."""
-LOG = "log.txt"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

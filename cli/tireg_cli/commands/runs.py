@@ -9,6 +9,7 @@ import click
 
 from tireg_cli import forms
 from tireg_cli.interrupts import polite_stop
+from tireg_cli.json_option import hand_json_on
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tiregistry.concepts import Run, RunStatus
@@ -36,6 +37,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
       tireg runs watch --last
       tireg runs resume 261123-174512-k3q
     """
+    hand_json_on(ctx, as_json)
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_runs, as_json=as_json)
 
@@ -113,7 +115,7 @@ def show_run(run_id: str, last: bool, as_json: bool) -> None:
                 "steps": f"{run.step}/{run.max_steps}",
                 "last loss": "" if run.loss is None else f"{run.loss:.4f}, of the samples of step {run.step} only",
                 "result": _result(registry, run),
-                "why": run.message,
+                "why": _why(registry, run, seen),
                 "base": run.config.get("base", {}).get("name", ""),
                 "device": run.device or "any",
                 "process": run.pid,
@@ -157,8 +159,8 @@ def watch_run(run_id: str, last: bool) -> int:
 @command.command("cancel")
 @_RUN
 @_LAST
-@click.option("--keep", is_flag=True, help="Register what was learned so far.")
-def cancel_run(run_id: str, last: bool, keep: bool) -> None:
+@click.option("--keep", is_flag=True, help="Register what was learned so far, also of a run that is over.")
+def cancel_run(run_id: str, last: bool, keep: bool) -> int:
     """Take a run out of the queue, or stop it after its step; its checkpoint stays.
 
     \b
@@ -166,12 +168,20 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> None:
       tireg runs cancel k3q
       tireg runs cancel --last --keep
     """
-    from tiregistry.runs.control import cancel
+    from tireg_cli.commands.train import KEEPING, report
+    from tireg_cli.progress import follow_all
+    from tiregistry.runs.control import cancel, keep_checkpoint
 
     with Registry.open() as registry:
         run = _find(registry, run_id, last)
+        if keep and (run.pid is None or _status(registry, run) == "dead"):
+            # Nobody is at work who could register it.
+            with polite_stop(KEEPING) as stop:
+                report(registry, follow_all(keep_checkpoint(registry, run), stop), False)
+            return 0
         done = cancel(registry, run, keep=keep)
     emit(f"{run.id} {done}")
+    return 0
 
 
 @command.command("resume")
@@ -371,7 +381,7 @@ def _data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> dic
         "loss": run.loss,
         "device": run.device,
         "pid": run.pid,
-        "message": run.message,
+        "message": _why(registry, run, seen),
         "result": _result(registry, run) or None,
         "created_at": forms.moment(run.created_at),
         "started_at": forms.moment(run.started_at),
@@ -381,13 +391,21 @@ def _data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> dic
     return data | ({"config": run.config, "folder": str(registry.home / "runs" / run.id)} if full else {})
 
 
+def _why(registry: Registry, run: Run, seen: str) -> str:
+    """How a run came to its end; of a dead one what its worker said last."""
+    from tiregistry.runs.liveness import last_error
+
+    return (last_error(registry, run) if seen == "dead" else "") or run.message
+
+
 def _conclude(registry: Registry, run: Run, seen: str) -> int:
     """Say how a watched run ended; returns the exit code."""
     result = _result(registry, run)
     if seen == "finished":
         emit(result)
         return 0
-    what = f"run {run.id} is {seen}" + (f": {run.message}" if run.message else "")
+    why = _why(registry, run, seen)
+    what = f"run {run.id} is {seen}" + (f": {why}" if why else "")
     warn(what)
     if result:
         emit(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tireg_cli.json_option import hand_json_on
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
 from tiregistry.errors import InvalidConfig
@@ -25,6 +26,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
       tireg settings set keys.library.filter f
       tireg settings unset images
     """
+    hand_json_on(ctx, as_json)
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_settings, as_json=as_json)
 

@@ -179,6 +179,8 @@ def _material(name: str, mask: str | None, captions: Path | None, no_captions: b
         with Registry.open() as registry:
             return material_of(registry, name)
     except ConceptNotFound:
+        if "@" in name:  # which no new word can be called
+            raise
         raise click.UsageError(f"Missing argument 'IMAGES...': {safe(name)} is a new word") from None
 
 

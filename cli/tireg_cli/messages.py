@@ -77,6 +77,8 @@ def fail(error: BaseException) -> int:
         code = int(error.exit_code)
     elif isinstance(error, KeyboardInterrupt):
         line, code = "interrupted", int(ExitCode.INTERRUPTED)
+    elif isinstance(error, MemoryError):
+        line, code = "there is too little memory · close other programs, or ask for less at once", int(ExitCode.FAILED)
     elif isinstance(error, OSError) and error.errno in _FULL:
         where = f" at {safe(error.filename)}" if error.filename else ""
         line, code = f"no space left on the disk{where}; nothing was lost · free some space and try again", 1

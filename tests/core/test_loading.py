@@ -12,7 +12,7 @@ import pytest
 from tests.flow_models import tiny_flow
 from tests.models import tiny_sd
 from tiregistry.bases.fitting import misfit
-from tiregistry.errors import InvalidInput
+from tiregistry.errors import DeviceError, InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,16 @@ def test_a_tensor_that_is_missing_is_named(tmp_path: Path) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InvalidInput, match=r"lack conv_in\.weight .copy the model again"):
         load_base(str(file.parents[1]), device="cpu")
+
+
+def test_memory_that_does_not_suffice_is_not_called_a_bad_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiregistry.bases import loading
+
+    def no_memory(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(loading, "_frozen", no_memory)
+    folder = tiny_sd(tmp_path / "tiny")
+    with pytest.raises(DeviceError, match="does not fit the memory of cpu") as caught:
+        loading.load_base(str(folder), device="cpu")
+    assert caught.value.hint == "close other programs"

@@ -15,6 +15,7 @@ from tiregistry.bases.devices import choose_device, choose_dtype, precision_note
 from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
 from tiregistry.bases.fitting import misfit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
+from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.errors import DeviceError, InvalidInput
 from tiregistry.text import safe
@@ -81,18 +82,16 @@ def load_base(
     identity = (fingerprint or fingerprint_folder)(folder)
     default = EMBEDDED if source == EMBEDDED else folder.name
     base = BaseModel(name=name or default, source=source, fingerprint=identity, revision=revision)
-    import torch
 
     try:
         unfit = misfit(folder, identity.family)
         if unfit:
             raise ValueError(unfit)
         return _load_parts(folder, base, target, dtype)
-    except torch.OutOfMemoryError:
-        raise DeviceError(
-            f"{safe(source)} does not fit the memory of {target}", "try --precision bf16, or --device cpu"
-        ) from None
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
+        if is_out_of_memory(error) or (error.__cause__ is not None and is_out_of_memory(error.__cause__)):
+            advice = "close other programs" if target.type == "cpu" else "try --precision bf16, or --device cpu"
+            raise DeviceError(f"{safe(source)} does not fit the memory of {target}", advice) from None
         raise InvalidInput(
             f"{safe(source)} cannot be loaded as a base model: {_reason(error)}", "copy the model again"
         ) from error

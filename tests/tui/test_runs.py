@@ -154,6 +154,21 @@ def test_stopping_asks_how(home: Path, run_id: str) -> None:
     drive(home, story)
 
 
+def test_keeping_what_a_dead_run_learned_is_the_command_lines(home: Path, run_id: str) -> None:
+    with Registry.open(home) as registry:
+        registry.update_run(run_id, heartbeat_at=time.time() - 3600)
+
+    async def story(pilot: Pilot[None]) -> str:
+        await watching(pilot)
+        await pilot.press("X")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await settle(pilot)
+        return notices(pilot)
+
+    assert f"tireg runs cancel {run_id} --keep" in drive(home, story)
+
+
 def test_a_dead_run_is_resumed(home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Registry.open(home) as registry:
         registry.update_run(run_id, heartbeat_at=time.time() - 3600)

@@ -261,12 +261,20 @@ class Runs(Place):
 
         def answered(answer: Answer | None) -> None:
             if answer is not None:
-                self.tireg.change(lambda: cancel(registry, run, keep=answer == "keep"), self._say_stopped)
+                keep = answer == "keep"
+                self.tireg.change(
+                    lambda: cancel(registry, run, keep=keep), lambda how: self._say_stopped(run.id, how, keep)
+                )
 
         ask_how(self.tireg, run, answered)
 
-    def _say_stopped(self, how: str) -> None:
-        self.tireg.say("It stops after its step" if how == "stopping" else "Cancelled")
+    def _say_stopped(self, run_id: str, how: str, keep: bool) -> None:
+        if how == "stopping":
+            self.tireg.say("It stops after its step")
+        elif keep:  # registering it takes the base model, which this process does not load
+            self.tireg.say(f"Its process was gone. tireg runs cancel {run_id} --keep registers its checkpoint")
+        else:
+            self.tireg.say("Cancelled")
 
     def action_resume(self) -> None:
         """Take the run up at its checkpoint, in the background."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,6 +47,7 @@ class ModelPass:
         compiled = any(word.config.compile for word in words)
         self._spares = compiled or base.is_flow or any(word.config.spare_memory for word in words)
         self._recomputes = any(word.config.gradient_checkpointing for word in words)
+        self._uses_onednn = True
         self._denoiser = _prepared_denoiser(base, words)
 
     def gradients(self, words: Sequence[Word], draws: Sequence[Draw]) -> list[float]:
@@ -72,13 +74,11 @@ class ModelPass:
     def _retrying(
         self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float
     ) -> tuple[list[float], list[bool]]:
-        """`_run`, in less and less memory until it suffices.
-
-        First the denoiser's layers keep less, then the micro-batch is halved, in the end activations are recomputed.
-        """
+        """`_run`, without what does not work here and in less and less memory, until it succeeds."""
         while True:
             try:
-                return self._run(words, draws, scale)
+                with contextlib.nullcontext() if self._uses_onednn else _without_onednn():
+                    return self._run(words, draws, scale)
             except (RuntimeError, MemoryError) as error:
                 failed_to_compile = self._denoiser is not self.base.denoiser and _is_of_compiler(error)
                 if not failed_to_compile and not is_out_of_memory(error):
@@ -87,45 +87,62 @@ class ModelPass:
                 reason = " ".join(line.strip() for line in lines)[:120] or "none is left"
             # Outside the handler: the exception holds the frames, and with them the tensors, of the failed pass.
             _clear(words)
-            gc.collect()  # what the exception's frames held
+            gc.collect()
             if failed_to_compile:
                 self._denoiser = self.base.denoiser
                 self.notices.append(f"compile does not work here, training goes on without: {reason}")
                 continue
             if self.base.device.type == "cuda":
                 torch.cuda.empty_cache()
-            if scale and not self._spares:
-                self._spares = True
-                streamline(self.base.denoiser, spare_memory=True)
-                self.notices.append(
-                    f"out of memory on {self.base.device}: from now on the denoiser keeps less on the way to the loss "
-                    "(spare_memory), a few percent slower; the result is the same"
-                )
-                continue
             total = sum(len(draw) for draw in draws if draw is not None)
-            size = min(self._micro_batch or total, total)
-            if size <= 1 and scale and not self._recomputes:
-                self._recomputes = True
-                checkpoint_activations(self.base)
-                self._captions.recompute()
-                self.notices.append(
-                    f"out of memory on {self.base.device} with one sample: from now on activations are recomputed "
-                    "(gradient checkpointing), about a third slower; the result is the same"
-                )
-                continue
-            if size <= 1:
-                # What was tried is said here: notices are not heard where a step fails.
-                tried = " even with spare_memory and gradient checkpointing" if scale else ""
-                raise DeviceError(
-                    f"{self.base.device} has too little memory for one sample{tried} ({reason})",
-                    "use a smaller --resolution, or begin with --batch-size 1"
-                    + (", or use --device cpu" if self.base.device.type != "cpu" else ""),
-                )
+            self.notices.append(self._make_do(total, reason, needs_gradients=bool(scale)))
+
+    def _make_do(self, total: int, reason: str, *, needs_gradients: bool) -> str:
+        """Need less memory from now on, in the next of several ways; returns what the user should know of it.
+
+        First the denoiser's layers keep less, then the micro-batch is halved, in the end activations are recomputed.
+
+        Args:
+            total: samples of the pass that failed.
+            reason: what it failed with.
+
+        Raises:
+            DeviceError: there is nothing left to do without.
+        """
+        device = self.base.device
+        if "create a primitive" in reason and self._uses_onednn:
+            # Once it has had no memory it gets none any more, however small the batch.
+            self._uses_onednn = False
+            return f"oneDNN gets no memory on {device}: from now on without it, slower; the result is the same"
+        if needs_gradients and not self._spares:
+            self._spares = True
+            streamline(self.base.denoiser, spare_memory=True)
+            return (
+                f"out of memory on {device}: from now on the denoiser keeps less on the way to the loss "
+                "(spare_memory), a few percent slower; the result is the same"
+            )
+        size = min(self._micro_batch or total, total)
+        if size > 1:
             self._micro_batch = (size + 1) // 2
-            self.notices.append(
-                f"out of memory on {self.base.device}: from now on {self._micro_batch} of {total} samples at once; "
+            return (
+                f"out of memory on {device}: from now on {self._micro_batch} of {total} samples at once; "
                 "the result is the same"
             )
+        if needs_gradients and not self._recomputes:
+            self._recomputes = True
+            checkpoint_activations(self.base)
+            self._captions.recompute()
+            return (
+                f"out of memory on {device} with one sample: from now on activations are recomputed "
+                "(gradient checkpointing), about a third slower; the result is the same"
+            )
+        # What was tried is said here: notices are not heard where a step fails.
+        tried = " even with spare_memory and gradient checkpointing" if needs_gradients else ""
+        raise DeviceError(
+            f"{device} has too little memory for one sample{tried} ({reason})",
+            "use a smaller --resolution, or begin with --batch-size 1"
+            + (", or use --device cpu" if device.type != "cpu" else ""),
+        )
 
     def _run(self, words: Sequence[Word], draws: Sequence[Draw | None], scale: float) -> tuple[list[float], list[bool]]:
         """Forward over all words' samples in micro-batches, and backward where `scale` is not zero.
@@ -183,6 +200,16 @@ def _prepared_denoiser(base: LoadedBase, words: Sequence[Word]) -> Any:
         checkpoint_activations(base)
     streamline(denoiser, spare_memory=any(word.config.spare_memory for word in words))
     return torch.compile(denoiser) if any(word.config.compile for word in words) else denoiser
+
+
+@contextlib.contextmanager
+def _without_onednn() -> Iterator[None]:
+    # Not torch's own context manager, which also sets what it is not asked to, and warns of it.
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = True
 
 
 def _is_of_compiler(error: Exception) -> bool:

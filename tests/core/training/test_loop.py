@@ -140,6 +140,27 @@ def test_out_of_memory_with_one_sample_is_answered_by_recomputing(
     assert ["activations are recomputed" in text for text in notices] == [False, True]
 
 
+def test_a_library_that_gets_no_memory_is_done_without(
+    tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = load_base(str(tiny()), device="cpu")
+    whole = make_word(batch_size=2)
+    run(base, whole)
+    denoise = ModelPass._denoise
+
+    def starved(self: Any, *rest: Any) -> torch.Tensor:
+        if torch.backends.mkldnn.enabled:  # type: ignore[attr-defined]
+            raise RuntimeError("could not create a primitive")
+        return denoise(self, *rest)
+
+    monkeypatch.setattr(ModelPass, "_denoise", starved)
+    cramped = make_word(batch_size=2)
+    results = run(base, cramped)
+    close(whole, cramped)
+    assert [text.split(":")[0] for result in results for text in result.notices] == ["oneDNN gets no memory on cpu"]
+    assert torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
+
+
 def test_memory_for_not_even_one_sample(
     tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

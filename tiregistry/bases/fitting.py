@@ -12,6 +12,18 @@ from typing import Any
 
 from tiregistry.bases.families import encoder_parts, read_config
 from tiregistry.concepts import Family
+from tiregistry.errors import InvalidInput
+
+
+def check_fit(folder: Path, family: Family, name: str) -> None:
+    """Refuse a folder whose parts do not fit each other.
+
+    Raises:
+        InvalidInput: calls the model `name`, and says what does not fit.
+    """
+    unfit = misfit(folder, family)
+    if unfit:
+        raise InvalidInput(f"the parts of {name} are of different models: {unfit}", "copy the model again")
 
 
 def misfit(folder: Path, family: Family) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.devices import choose_device, choose_dtype, precision_note
 from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
-from tiregistry.bases.fitting import misfit
+from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.concepts import BaseModel, Family
@@ -83,10 +83,8 @@ def load_base(
     default = EMBEDDED if source == EMBEDDED else folder.name
     base = BaseModel(name=name or default, source=source, fingerprint=identity, revision=revision)
 
+    check_fit(folder, identity.family, safe(source))
     try:
-        unfit = misfit(folder, identity.family)
-        if unfit:
-            raise ValueError(unfit)
         return _load_parts(folder, base, target, dtype)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
         if is_out_of_memory(error) or (error.__cause__ is not None and is_out_of_memory(error.__cause__)):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tiregistry.errors import Damaged, DiskFull, FileMissing, RegistryReadOnly
-from tiregistry.registry.filesystem import make_folder, sync_folder
-from tiregistry.registry.sqlite_errors import FULL_DISK
+from tiregistry.errors import Damaged, FileMissing
+from tiregistry.registry.filesystem import NOT_WRITABLE, make_folder, sync_folder, writing
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -132,7 +129,7 @@ class BlobStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
+            if error.errno in NOT_WRITABLE:
                 return True  # a read-only registry: what is there is there
             raise
         return True
@@ -140,7 +137,7 @@ class BlobStore:
     def _write(self, chunks: Iterable[bytes | memoryview]) -> str:
         """Keep the bytes of all chunks together, unless they are there; return their digest."""
         hasher, size = hashlib.sha256(), 0
-        with _writing(self.folder):
+        with writing(self.folder):
             handle, temporary = self._new_temporary()
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -193,16 +190,3 @@ def _seal(file: BinaryIO) -> None:
 
 def _missing(digest: str) -> Damaged:
     return Damaged(f"the file {digest[:19]}… is missing from the registry", MEND)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn the disk's refusals into ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL_DISK:
-            raise DiskFull(f"no space left in {folder}", kept="nothing was lost") from error
-        if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
-            raise RegistryReadOnly(f"{folder} cannot be written: {error.strerror}", "check its rights") from error
-        raise

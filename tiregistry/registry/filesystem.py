@@ -1,7 +1,8 @@
-"""What the registry must know about the disk it lives on: durable writes, and whether it is a network mount."""
+"""What the registry must know about the disk it lives on: durable writes, refusals, whether it is a network mount."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiregistry.errors import Busy
+from tiregistry.errors import Busy, DiskFull, RegistryReadOnly
+from tiregistry.registry.sqlite_errors import FULL_DISK
+
+NOT_WRITABLE = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
+"""What systems say of a folder that cannot be written."""
 
 # Write-ahead logging needs memory shared by all processes, which these cannot give across machines.
 # fmt: off
@@ -122,3 +127,20 @@ def is_running(pid: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the disk's refusals into ours, which name the folder.
+
+    Raises:
+        DiskFull, RegistryReadOnly: instead of what the system raised within the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise DiskFull(f"no space left in {folder}", kept="nothing was lost") from error
+        if error.errno in NOT_WRITABLE:
+            raise RegistryReadOnly(f"{folder} cannot be written: {error.strerror}", "check its rights") from error
+        raise

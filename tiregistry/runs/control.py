@@ -91,15 +91,19 @@ def keep_checkpoint(registry: Registry, run: Run) -> Iterator[Event]:
     from tiregistry.training.run import take_up
 
     folder = run_folder(registry, run.id)
-    if run.version_id is not None and run.status not in OPEN:
-        raise Conflict(f"run {run.id} has registered what it learned already", "tireg runs show tells as what")
-    if is_carried_out(folder):
-        raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
-    checkpoint = load_checkpoint(folder / FILE)
-    if checkpoint is None or not checkpoint.step:
-        raise Conflict(f"run {run.id} has no checkpoint: it has learned nothing to keep", "cancel it without --keep")
+    with registry.database.write():
+        current = registry.run(run.id)
+        if current.version_id is not None and current.status not in OPEN:
+            raise Conflict(f"run {run.id} has registered what it learned already", "tireg runs show tells as what")
+        if is_carried_out(folder) or (current.pid is not None and not is_dead(registry, current)):
+            raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
+        checkpoint = load_checkpoint(folder / FILE)
+        if checkpoint is None or not checkpoint.step:
+            raise Conflict(
+                f"run {run.id} has no checkpoint: it has learned nothing to keep", "cancel it without --keep"
+            )
+        registry.update_run(run.id, status="interrupted", pid=None)  # so that no worker takes it from the queue
     forget_wish(folder)
-    registry.update_run(run.id, status="interrupted", pid=None)  # so that no worker takes it from the queue
     for event in take_up(registry, [registry.run(run.id)]):
         if isinstance(event, Started):
             (folder / STOP_FILE).write_text("keep", encoding="ascii")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
 from tiregistry.bases.fingerprints import weight_files
-from tiregistry.bases.fitting import misfit
+from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.bases.vocabulary import check_initializer
@@ -69,9 +69,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     parts += ["transformer" if family in FLOW_FAMILIES else "unet", "vae"]
     for part in parts:
         _check_part(folder, part, name)
-    unfit = misfit(folder, family)
-    if unfit:
-        raise InvalidInput(f"the parts of {name} are of different models: {unfit}", "copy the model again")
+    check_fit(folder, family, name)
     taken, latents = _read(folder / "unet").get("in_channels"), _read(folder / "vae").get("latent_channels")
     if isinstance(taken, int) and isinstance(latents, int) and taken != latents:
         raise InvalidInput(

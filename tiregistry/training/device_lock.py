@@ -11,8 +11,8 @@ from pathlib import Path
 # Already there with huggingface_hub; covers POSIX and Windows, and a killed process leaves no lock behind.
 from filelock import FileLock, Timeout
 
-from tiregistry.errors import Interrupted, RegistryReadOnly
-from tiregistry.training.run_lock import NOT_WRITABLE
+from tiregistry.errors import Interrupted
+from tiregistry.registry.filesystem import writing
 
 
 class DeviceLock:
@@ -53,16 +53,12 @@ def device_lock(home: Path, device: str) -> Iterator[DeviceLock]:
     """The lock of `device` within this registry, tried once; the block may `wait` for it.
 
     Raises:
-        RegistryReadOnly: the registry's folder cannot be written.
+        RegistryReadOnly, DiskFull: the registry's folder cannot be written.
     """
     folder = home / "locks"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = DeviceLock(folder / f"device-{re.sub(r'[^a-z0-9]+', '-', device.lower())}.lock")
-    except OSError as error:
-        if error.errno in NOT_WRITABLE:
-            raise RegistryReadOnly(f"{folder} cannot be written", "check the folder's rights") from None
-        raise
     try:
         yield lock
     finally:

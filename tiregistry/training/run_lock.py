@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tiregistry.errors import Conflict, RegistryReadOnly
+from tiregistry.registry.filesystem import writing
 
 _FILE = "lock"
-NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-"""What systems say of a folder that cannot be written."""
 
 
 class RunLock:
@@ -34,17 +32,14 @@ class RunLock:
                 longer, which must not keep a run from being carried out.
 
         Raises:
-            RegistryReadOnly: the folder cannot be written.
+            RegistryReadOnly, DiskFull: the folder cannot be written.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=patience, poll_interval=0.02)
+            with writing(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._lock.acquire(timeout=patience, poll_interval=0.02)
         except Timeout:
             return False
-        except OSError as error:
-            if error.errno in NOT_WRITABLE:
-                raise RegistryReadOnly(f"{self._folder} cannot be written", "check the folder's rights") from None
-            raise
         return True
 
     def release(self) -> None:

@@ -97,67 +97,49 @@ def test_out_of_memory_is_answered_by_keeping_less(
     assert ["spare_memory" in text for text in notices] == [True]
 
 
-def test_out_of_memory_is_answered_by_a_smaller_micro_batch(
+@pytest.fixture
+def notices_when(
     tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = load_base(str(tiny()), device="cpu")
-    whole = make_word(batch_size=4)
-    run(base, whole)
-    denoise = ModelPass._denoise
+) -> Callable[..., list[str]]:
+    """What is said when passes fail with an error under a condition; what is learned is what it was without."""
 
-    def small(self: Any, told: Any, *rest: Any) -> torch.Tensor:
-        if len(told.states) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return denoise(self, told, *rest)
+    def learned_twice(error: Exception, fails: Callable[[ModelPass, Any], bool], batch_size: int) -> list[str]:
+        base = load_base(str(tiny()), device="cpu")  # of its own: it will be changed
+        whole, cramped = make_word(batch_size=batch_size), make_word(batch_size=batch_size)
+        run(base, whole)
+        denoise = ModelPass._denoise
 
-    monkeypatch.setattr(ModelPass, "_denoise", small)
-    cramped = make_word(batch_size=4)
-    results = run(base, cramped)
-    close(whole, cramped)
-    notices = [text for result in results for text in result.notices]
+        def failing(self: Any, told: Any, *rest: Any) -> torch.Tensor:
+            if fails(self, told):
+                raise error
+            return denoise(self, told, *rest)
+
+        monkeypatch.setattr(ModelPass, "_denoise", failing)
+        results = run(base, cramped)
+        close(whole, cramped)
+        return [text for result in results for text in result.notices]
+
+    return learned_twice
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_out_of_memory_is_answered_by_a_smaller_micro_batch(notices_when: Callable[..., list[str]]) -> None:
+    notices = notices_when(FULL, lambda _, told: len(told.states) > 1, batch_size=4)
     assert [text.split(":")[0] for text in notices] == ["out of memory on cpu"] * 3
     assert "1 of 4 samples" in notices[-1]
 
 
-def test_out_of_memory_with_one_sample_is_answered_by_recomputing(
-    tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = load_base(str(tiny()), device="cpu")  # of its own: it will recompute from here on
-    whole = make_word(batch_size=1)
-    run(base, whole)
-    denoise = ModelPass._denoise
-
-    def small(self: Any, *rest: Any) -> torch.Tensor:
-        if not self.base.denoiser.is_gradient_checkpointing:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return denoise(self, *rest)
-
-    monkeypatch.setattr(ModelPass, "_denoise", small)
-    cramped = make_word(batch_size=1)
-    results = run(base, cramped)
-    close(whole, cramped)
-    notices = [text for result in results for text in result.notices]
+def test_out_of_memory_with_one_sample_is_answered_by_recomputing(notices_when: Callable[..., list[str]]) -> None:
+    notices = notices_when(FULL, lambda model, _: not model.base.denoiser.is_gradient_checkpointing, batch_size=1)
     assert ["activations are recomputed" in text for text in notices] == [False, True]
 
 
-def test_a_library_that_gets_no_memory_is_done_without(
-    tiny: Callable[..., Any], make_word: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = load_base(str(tiny()), device="cpu")
-    whole = make_word(batch_size=2)
-    run(base, whole)
-    denoise = ModelPass._denoise
-
-    def starved(self: Any, *rest: Any) -> torch.Tensor:
-        if torch.backends.mkldnn.enabled:  # type: ignore[attr-defined]
-            raise RuntimeError("could not create a primitive")
-        return denoise(self, *rest)
-
-    monkeypatch.setattr(ModelPass, "_denoise", starved)
-    cramped = make_word(batch_size=2)
-    results = run(base, cramped)
-    close(whole, cramped)
-    assert [text.split(":")[0] for result in results for text in result.notices] == ["oneDNN gets no memory on cpu"]
+def test_a_library_that_gets_no_memory_is_done_without(notices_when: Callable[..., list[str]]) -> None:
+    starved = RuntimeError("could not create a primitive")
+    notices = notices_when(starved, lambda *_: torch.backends.mkldnn.enabled, batch_size=2)  # type: ignore[attr-defined]
+    assert [text.split(":")[0] for text in notices] == ["oneDNN gets no memory on cpu"]
     assert torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
 
 

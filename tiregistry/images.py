@@ -227,8 +227,9 @@ def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]
     pictures: dict[str, SourcePicture] = {}
     first: dict[str, Path] = {}
     paths = list(paths)
+    files = find_images(paths)
     notes = passed_over(paths)
-    for path, picture in read_each(find_images(paths)):
+    for path, picture in read_each(files):
         if picture.digest in pictures:
             notes.append(repeated(path, first[picture.digest]))
             continue

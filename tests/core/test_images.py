@@ -192,3 +192,8 @@ def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
     pictures, notes = images.read_pictures([tmp_path])
     assert len(pictures) == 1
     assert notes == ["IMG_9.heic and 1 more passed over: HEIC is not read, save as JPEG or PNG"]
+
+
+def test_a_path_that_no_system_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="check the path"):
+        images.read_pictures([tmp_path / ("x" * 300)])

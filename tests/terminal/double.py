@@ -74,19 +74,26 @@ class TerminalDouble:
         self._closed = False
         self._answered_to = 0
         self._due: list[tuple[float, bytes]] = []
+        is_sized, tell_sized = os.pipe()
         self.pid, self._handle = pty.fork()
         if self.pid == 0:  # pragma: no cover (the child)
             try:
+                os.close(tell_sized)
+                os.read(is_sized, 1)  # however late the size is set, the program finds it there
+                os.close(is_sized)
                 for name in _NOT_INHERITED:
                     os.environ.pop(name, None)
                 os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **self.environment})
                 signal.signal(signal.SIGHUP, signal.SIG_IGN if self.ignores_hangups else signal.SIG_DFL)
-                time.sleep(0.05)  # until the size is set
                 # With an environment of our own: readline, which pytest imports, sets COLUMNS behind os.environ's back.
                 os.execvpe(self.command[0], list(self.command), dict(os.environ))
             finally:
                 os._exit(127)  # or a second pytest would go on from here
-        self.resize(self.columns, self.rows)
+        os.close(is_sized)
+        try:
+            self.resize(self.columns, self.rows)
+        finally:
+            os.close(tell_sized)
 
     def __enter__(self) -> TerminalDouble:
         return self

@@ -32,7 +32,7 @@ sys.exit(run())
 """
 # However busy the machine is, the words are waited for.
 PATIENT = START.replace("import sys", "import sys, tireg_tui.launch\ntireg_tui.launch._FIRST_PAINT_SECONDS = 60")
-END_OF_FRAME = b"\x1b[?2026l"
+BEGIN_OF_FRAME, END_OF_FRAME = b"\x1b[?2026h", b"\x1b[?2026l"
 LOOK = FirstLook((Piece(0, 0, "\x1b[1mtireg\x1b[0m"),), Box(0, 2, 40, 3), Box(0, 5, 40, 1), False, ("", "", "", "", ""))
 
 
@@ -48,7 +48,7 @@ def words(folder: Path, count: int) -> Path:
 
 def look_taken(home: Path) -> Path:
     """The same registry, after the library was opened once on such a terminal."""
-    with launched(home, double.PLAIN) as terminal:
+    with launched(home, double.PLAIN, code=PATIENT) as terminal:
         assert await_that(terminal, (home / "tui-look.json").is_file)
         terminal.type("q")  # a process that is killed may leave a registry that the next must recover first
         assert terminal.wait(60) == 0
@@ -61,6 +61,16 @@ def before_the_app(terminal: TerminalDouble) -> Screen:
     screen = Screen(terminal.columns, terminal.rows, terminal.cell)
     screen.feed(terminal.received[: terminal.received.index(TAKEN_OVER)])
     return screen
+
+
+def diagnosis(home: Path, terminal: TerminalDouble) -> str:
+    """What a first paint depends on, for when there was none."""
+    looks = json.loads((home / "tui-look.json").read_text(encoding="utf-8"))
+    scrolls = {key: look["scrolls"] for key, look in looks.items()}
+    with Registry.open(home) as registry:
+        readonly = registry.readonly
+    size = os.get_terminal_size(terminal._handle)
+    return f"looks {scrolls}, read-only {readonly}, size {size}, files {sorted(os.listdir(home))}"
 
 
 def left_of_the_detail(screen: Screen) -> list[list[tuple[str, str, str]]]:
@@ -118,12 +128,13 @@ def test_a_signal_amid_the_first_words_gives_the_screen_back(tmp_path: Path, num
         received = b""
         while b"<word-00>" not in received:
             received += os.read(terminal._handle, 256)
+        assert BEGIN_OF_FRAME in received, f"Textual drew them: {diagnosis(home, terminal)}"
         os.kill(terminal.pid, number)
         terminal.receive(received)
         assert terminal.pump(60, until=b"never") is False
         assert terminal.ended
         assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.index(b"\x1b[?1049h")
-        assert terminal.received.rindex(b"\x1b[?2026l") > terminal.received.index(b"\x1b[?2026h")
+        assert terminal.received.rindex(END_OF_FRAME) > terminal.received.index(BEGIN_OF_FRAME)
         assert b"\x1b[?25h" in terminal.received
 
 

@@ -111,6 +111,7 @@ class TiregApp(PaintedApp):
         Binding("comma", "go('settings')", "Settings", show=False, id="app.comma"),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help"),
         Binding("ctrl+p", "command_palette", "Commands", id="app.commands", show=True),
+        Binding("ctrl+z", "suspend_process", "Back to the shell (fg returns)", show=False, id="app.suspend"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", key_display="q"),
     ]
 

@@ -61,7 +61,7 @@ class FirstPaint:
             if self._look is not None and self._look.scrolls == (len(page.concepts) > self._look.rows.height):
                 text = f"{_BEGIN}{_ENTER}{painted(self._look, page)}{_END}"
                 self._is_shown = True  # from the first byte on: a signal may come between two
-                _write(stream.fileno(), text.encode())
+                write_all(stream.fileno(), text.encode())
         except OSError:  # Textual will tell of a terminal that is gone
             return
 
@@ -78,7 +78,7 @@ class FirstPaint:
         """Give the screen back, where no app has taken it over."""
         if self._is_there_no_longer() and sys.__stderr__ is not None:
             with contextlib.suppress(OSError):
-                _write(sys.__stderr__.fileno(), _LEAVE.encode())
+                write_all(sys.__stderr__.fileno(), _LEAVE.encode())
 
     def keep(self, home: Path, columns: int, rows: int, look: FirstLook) -> None:
         """Keep how the library really looks on a screen of this size, where that is news."""
@@ -121,7 +121,7 @@ def _row(concept: Concept, columns: list[Column], width: int, styles: tuple[str,
     return "".join(f"{style}{text}{_PLAIN}" for style, text in runs)
 
 
-def _write(terminal: int, data: bytes) -> None:
+def write_all(terminal: int, data: bytes) -> None:
     """Write all of it; mostly in one call, which the kernel does not mix with what another thread asks the terminal."""
     while data:
         data = data[os.write(terminal, data) :]

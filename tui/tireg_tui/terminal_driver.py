@@ -6,13 +6,14 @@ import codecs
 import os
 import re
 import selectors
+from contextlib import suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from textual._xterm_parser import XTermParser
-from textual.drivers.linux_driver import LinuxDriver
 
-from tireg_tui.first_paint import ENTER_SCREEN
+from tireg_tui.first_paint import ENTER_SCREEN, write_all
+from tireg_tui.job_control import JobControl
 from tireg_tui.messages import TerminalSaid
 from tireg_tui.terminal_replies import ReplyFilter
 
@@ -31,16 +32,19 @@ def _as_kitty_says(found: re.Match[str]) -> str:
 
 
 class _Forgiving:
-    """A stream that drops what can no longer be written: the terminal's window may have been closed."""
+    """A stream that drops what can no longer be written: the terminal's window may have been closed.
 
-    def __init__(self, file: IO[str]) -> None:
+    What is written goes to the terminal itself: with PYTHONUNBUFFERED Python's stream loses the rest of what a signal
+    has interrupted.
+    """
+
+    def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        try:
-            return self._file.write(text)
-        except (OSError, ValueError):
-            return len(text)
+        with suppress(OSError, ValueError):
+            write_all(self._file.fileno(), text.encode(self._file.encoding, self._file.errors or "replace"))
+        return len(text)
 
     def flush(self) -> None:
         try:
@@ -52,14 +56,14 @@ class _Forgiving:
         return getattr(self._file, name)
 
 
-class TerminalDriver(LinuxDriver):
+class TerminalDriver(JobControl):
     """Reads keys and only keys, leaves no picture behind, and ends the app when its terminal is gone."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._is_in_alternate_screen = False
         # The thread that writes would die of an error, and its queue then block the app for ever.
-        self._file = cast("Any", _Forgiving(cast("IO[str]", self._file)))
+        self._file = cast("Any", _Forgiving(cast("TextIO", self._file)))
         # Otherwise Rich is asked for the first frame's size, and it believes the environment too.
         self._size = self._size or self._get_terminal_size()
 

@@ -68,10 +68,28 @@ def test_another_initializer_has_as_many_vectors_as_it_has(
     assert run(["train", "gnome", str(photos), "--base", base, "--init", "old gnome", *SHORT]) == 0
     capsys.readouterr()
     assert run(["train", "gnome", *SHORT]) == 0
-    assert "gnome@1 was exactly that already" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "gnome@1 was exactly that already" in told
+    assert told.index("gnome@1 was learned from the same pictures with the same settings") < told.index("step 1/2")
     assert run(["train", "gnome", "--seed", "1", *SHORT]) == 0
     assert run(["train", "gnome", "--init", "cat", *SHORT]) == 0
     assert [version.num_vectors for version in registry.versions("gnome")] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("way", ["--dry-run", "--detach"])
+def test_what_would_come_out_the_same_is_said_before(
+    way: str, capsys: pytest.CaptureFixture[str], base: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiregistry.runs.control.start", lambda *_: None)  # it need not be trained
+    assert run(["train", "gnome", str(photos), "--base", base, *SHORT]) == 0
+    assert "with the same settings" not in capsys.readouterr().err
+    assert run(["train", "gnome", str(photos), "--base", base, way, *SHORT]) == 0
+    assert "gnome@1 was learned from the same pictures with the same settings" in capsys.readouterr().err
+    (photos / "1.txt").write_text("another {}")
+    others = (["--seed", "1", str(photos)], ["--no-captions", str(photos)], ["--lr", "0.3", str(photos)], [str(photos)])
+    for other in others:
+        assert run(["train", "gnome", *other, "--base", base, way, *SHORT]) == 0
+    assert "with the same settings" not in capsys.readouterr().err
 
 
 def test_a_version_is_named_and_the_estimate_knows_its_pictures(

@@ -221,16 +221,6 @@ def namesake(registry: Registry, config: TrainingConfig) -> str:
         return ""
 
 
-def namesake_notes(registry: Registry, requests: Sequence[TrainingRequest]) -> list[str]:
-    """What a user should know where a phrase could have meant a word of the registry, one line each."""
-    names = dict.fromkeys(namesake(registry, request.config) for request in requests)
-    return [
-        f"starting from the vocabulary's word {name}; --init {name}@latest goes on from your own"
-        for name in names
-        if name
-    ]
-
-
 def _initializer_version(registry: Registry, initializer: str) -> Version | None:
     """The version that `gnome@2`, `<gnome>`, `<gnome@best>` or a digest names; None for a phrase."""
     if initializer.startswith("sha256:"):

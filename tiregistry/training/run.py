@@ -34,13 +34,13 @@ from tiregistry.training.beginning import (
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
 from tiregistry.training.journal import Journal
+from tiregistry.training.notes import notes_before
 from tiregistry.training.one_pass import check_one_pass, check_requests
 from tiregistry.training.preparing import make_word
 from tiregistry.training.request import (
     TrainingRequest,
     check_names,
     check_request,
-    namesake_notes,
     request_of,
 )
 from tiregistry.training.run_lock import RunLock, hold_run, is_carried_out
@@ -82,7 +82,7 @@ def train_many(
     """
     checked = check_requests(registry, requests)
     names = [check_base(registry, request) for request in checked]
-    for note in namesake_notes(registry, checked):
+    for note in notes_before(registry, checked):
         yield Notice(note)
     kind = choose_device(checked[0].device)
     choose_dtype(checked[0].config.precision, kind)

@@ -66,6 +66,7 @@ async def _look(wanted: str, home: Path) -> Device:
 def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple[list[str], list[str]]:
     """What a checked request needs and what speaks against it, one line each. Reads files; to be called in a thread."""
     from tiregistry.training.estimate import estimate_training
+    from tiregistry.training.notes import learned_like_this
 
     try:
         found = estimate_training(registry, request, device)
@@ -80,4 +81,6 @@ def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple
         lines.append(f"about {shown.duration(found.seconds)}{whole} ({found.basis})")
     else:
         lines.append("its time is not known before the first steps")
-    return lines, list(found.problems)
+    like = learned_like_this(registry, request)
+    known = [f"{like.reference} was learned just like this; another seed makes another"] if like else []
+    return lines, [*found.problems, *known]

@@ -188,8 +188,8 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
     from tiregistry.bases.device_facts import look_at_device
     from tiregistry.training.base_check import check_base
     from tiregistry.training.estimate import Estimate, estimate_pass, estimate_training
+    from tiregistry.training.notes import notes_before
     from tiregistry.training.one_pass import check_requests
-    from tiregistry.training.request import namesake_notes
 
     def needs(found: Estimate, at_most: str = "about") -> dict[str, object]:
         whole = " for all steps" if found.may_stop_earlier else ""
@@ -218,7 +218,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "pictures": len(request.pictures),
             }
         )
-        for problem in [*(found.problems if len(checked) == 1 else ()), *namesake_notes(registry, [request])]:
+        for problem in [*(found.problems if len(checked) == 1 else ()), *notes_before(registry, [request])]:
             warn(problem)
     together = estimate_pass(registry, checked, device) if len(checked) > 1 else None
     if as_json:
@@ -234,10 +234,12 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
 def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
     from tiregistry.runs.control import start
     from tiregistry.runs.queue import enqueue
-    from tiregistry.training.request import namesake_notes
+    from tiregistry.training.notes import notes_before
+    from tiregistry.training.one_pass import check_requests
 
-    runs = enqueue(registry, requests)
-    for note in namesake_notes(registry, requests):
+    checked = check_requests(registry, requests)
+    runs = enqueue(registry, checked)
+    for note in notes_before(registry, checked):
         warn(note)
     start(registry, runs)
     if as_json:

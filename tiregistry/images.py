@@ -76,7 +76,8 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         if not is_folder:
             found[path] = None
             continue
-        inside = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~" and p.is_file()]
+        inside = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~"]
+        inside = [p for p in inside if p.is_file() or not p.exists()]  # a link that leads nowhere is named, not missed
         if not inside:
             deeper = any(inner.is_dir() for inner in path.iterdir() if inner.name[0] not in "._~")
             raise InvalidInput(
@@ -133,6 +134,8 @@ def read_picture(path: Path) -> SourcePicture:
                 )
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise InvalidImage(f"{shown} links to a file that is gone", "remove the link, or copy the picture") from None
         raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures") from None
     except OSError as error:
         raise InvalidImage(f"{shown} cannot be read: {error.strerror}", "check its permissions") from None

@@ -116,7 +116,7 @@ def test_a_plan(capsys: pytest.CaptureFixture[str], base: str, photos: Path) -> 
         (["gnome", "PHOTOS", "--set", "seed"], "has no value"),
         (["gnome", "PHOTOS", "--num-vectors", "80"], "num_vectors 80 is out of range"),
         (["gnome", "PHOTOS", "--mask", "nowhere"], "nowhere is not a folder"),
-        (["gnome", "PHOTOS", "--mask", "alpha"], "no picture has transparency"),
+        (["gnome", "PHOTOS", "--mask", "alpha"], "no picture of gnome has transparency"),
         (["gnome", "PHOTOS", "--captions", "PHOTOS"], "has no caption for any of the pictures"),
         (["gnome", "PHOTOS", "--recipe", "quick", "--base", "BASE"], "needs a vision tower"),
         (["gnome", "PHOTOS", "--init", "other@1"], "no concept is named 'other'"),

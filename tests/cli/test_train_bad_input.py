@@ -57,10 +57,11 @@ def test_damaged_pictures_among_good_ones_are_all_named(capsys: pytest.CaptureFi
     (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
     (pictures / "zero.png").write_bytes(b"")
     (pictures / "zone.png").write_bytes(b"text")
+    (pictures / "zoo.png").symlink_to("nowhere.png")
     code, line = refused(capsys, "gnome", str(pictures))
     assert code == 2
     assert "broken.jpg is damaged" in line
-    assert "; nor can zero.png, zone.png be used" in line
+    assert "; nor can zero.png, zone.png, zoo.png be used" in line
     assert nothing_was_registered()
 
 
@@ -93,6 +94,14 @@ def test_damaged_pictures_among_good_ones_are_all_named(capsys: pytest.CaptureFi
         (["--set", "max_steps"], 2, "write --set max_steps=VALUE"),
         (["--seed", "-1"], 2, "from 0 to 9,223,372,036,854,775,807"),
         (["--init", "toy", "--set", "progressive_steps=10"], 2, "progressive_steps needs more than one vector"),
+        (["--preview-every", "5"], 2, "preview_every is about previews, and there are none"),
+        (["--set", "preview_seed=5"], 2, "preview_seed is about previews, and there are none"),
+        (
+            ["--init", "gnome@1", "--set", "magnitude=9"],
+            2,
+            "magnitude 9 has no effect: a word that goes on from a version",
+        ),
+        (["--preview", f"{'very ' * 80}old {{}}", "--dry-run"], 2, "need 82 tokens, 30 fit embedded"),
     ],
 )
 def test_bad_options(
@@ -183,6 +192,17 @@ def test_parts_of_several_models(
     assert code == 2
     assert says in line
     assert nothing_was_registered()
+
+
+def test_a_vocabulary_in_another_file(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:
+    base = tiny_sd(tmp_path / "newer")
+    folder = base / "tokenizer"
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary}}))
+    (folder / "vocab.json").unlink()
+    code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), "--init", "tepot", "--dry-run")
+    assert code == 2
+    assert "'tepot' is not a word of the base model's vocabulary" in line
 
 
 def test_a_base_model_without_a_tokenizer(capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path) -> None:

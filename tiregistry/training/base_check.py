@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
-from tiregistry.bases.fingerprints import weight_files
+from tiregistry.bases.fingerprints import fingerprint_folder, weight_files
 from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import VISION_PARTS, locate_base
 from tiregistry.bases.tensor_files import read_tensors
@@ -46,7 +46,10 @@ def check_base(registry: Registry, request: TrainingRequest) -> str:
     known = next((base for base in registry.bases() if base.name == name), None)
     version = continued_version(registry, request.config)
     family = family_of_folder(folder)
-    check_continued(version, known.fingerprint if known else None, name, family, _widths(folder, family))
+    fingerprint = known.fingerprint if known else None
+    if version is not None and fingerprint is None:
+        fingerprint = fingerprint_folder(folder, cache=registry.file_hashes)  # read whole once, and then known
+    check_continued(version, fingerprint, name, family, _widths(folder, family))
     return name
 
 
@@ -100,7 +103,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
         raise InvalidConfig(
             f"max_timestep {config.max_timestep} is beyond the {schedule} timesteps of {name}", f"at most {schedule}"
         )
-    vocabulary = _read(folder / "tokenizer", "vocab.json")
+    vocabulary = _vocabulary(folder / "tokenizer")
     check_free(request.placeholder_token, request.concept, {}, vocabulary)
     if vocabulary and config.initializer and not config.initializer.startswith("sha256:"):
         check_initializer(config.initializer, vocabulary, namesake)
@@ -113,6 +116,13 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     for role, suffix in encoders:
         if role != "t5":  # its window is several times longer than the others'
             _check_window(folder, f"text_encoder{suffix}", f"tokenizer{suffix}", name, request)
+
+
+def _vocabulary(folder: Path) -> dict[str, Any]:
+    """Token strings of a CLIP tokenizer, from either of the files that may hold them."""
+    whole = _read(folder, "tokenizer.json").get("model")
+    known = whole.get("vocab") if isinstance(whole, dict) else None
+    return _read(folder, "vocab.json") or (known if isinstance(known, dict) else {})
 
 
 def _check_part(folder: Path, part: str, name: str) -> None:
@@ -146,13 +156,17 @@ def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: T
     phrase = "" if request.config.initializer.startswith("sha256:") else request.config.initializer
     vectors = request.config.num_vectors or len(phrase.split()) or 1
     wording = Wording.build(request.config, request.all_captions, request.placeholder_token, request.filenames)
-    for caption, text in enumerate(wording.texts):
+    texts = [(wording.name(caption), text, "captions") for caption, text in enumerate(wording.texts)]
+    texts += [
+        (f"the preview prompt {safe(text, limit=60)!r}", text, "prompts") for text in request.config.preview_prompts
+    ]
+    for told, text, kind in texts:
         needed = len(text.split()) - 1 + vectors
         if needed > room:
             many = "vectors" if vectors > 1 else "vector"
             raise InvalidConfig(
-                f"{vectors} {many} and {wording.name(caption)} need {needed} tokens, {room} fit {name}",
-                "use fewer vectors, or shorter captions" if vectors > 1 else "use shorter captions",
+                f"{vectors} {many} and {told} need {needed} tokens, {room} fit {name}",
+                f"use fewer vectors, or shorter {kind}" if vectors > 1 else f"use shorter {kind}",
             )
 
 

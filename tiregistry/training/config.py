@@ -119,8 +119,8 @@ class TrainingConfig:
     """What the vectors start from: vocabulary words such as `cat` or `old teapot`, or a version to continue, such as
     `gnome@2` (kept as its digest). Empty: `object` or `style` itself is tried, then the mean of the vocabulary."""
     num_vectors: int | None = None
-    """How many vectors the word has, 1 to 64. None: as many as the initializer has (1 without initializer).
-    One is the most editable (Gal et al. 2022, section 5)."""
+    """How many vectors the word has, 1 to 64. None: as many as the initializer has (1 without initializer); where it
+    has more, its last ones are taken. One is the most editable (Gal et al. 2022, section 5)."""
     encoders: tuple[str, ...] = ()
     """Text encoders whose vectors are learned, e.g. `clip_l` and `clip_g`; empty: all that the base model has. Another
     encoder reads the initializer in the word's place, encodes each caption once, and then leaves the device: with FLUX
@@ -151,7 +151,7 @@ class TrainingConfig:
     off."""
     magnitude: float | None = None
     """All but `classic`: length of the vectors, in mean lengths of the vocabulary's. None: 1, and 52 for a thing on
-    the embedded base model. T5's are always 1. A continued word keeps its own."""
+    the embedded base model. T5's are always 1. A word that goes on from a version keeps its own."""
     preconditioning: bool | None = None
     """All but `classic`: bend each step by what the last 48 gradients say of the loss (GGT, Agarwal et al. 2019):
     longer where they were small, shorter where they were large. None: `thorough` does, and the others for a thing on
@@ -241,6 +241,8 @@ class TrainingConfig:
         defaults = _EVERYWHERE | _RECIPE_DEFAULTS[self.recipe]
         defaults |= _OF_STYLES.get(self.recipe, {}) if self.concept_type == "style" else {}
         defaults |= {} if embedded else _ON_OTHERS.get(self.recipe, {})
+        if self.continues_version:
+            del defaults["magnitude"]
         return replace(self, **{key: value for key, value in defaults.items() if getattr(self, key) is None})
 
     def check(self) -> None:
@@ -252,6 +254,12 @@ class TrainingConfig:
         from tiregistry.training.config_check import check
 
         check(self)
+
+    @property
+    def continues_version(self) -> bool:
+        """Whether the initializer names a version (`gnome@2`, `<gnome>`, a digest), whose magnitude the word keeps."""
+        text = self.initializer.strip()
+        return "@" in text or text.startswith("sha256:") or (text.startswith("<") and text.endswith(">"))
 
     @property
     def samples_per_step(self) -> int:

@@ -106,9 +106,18 @@ def refuse_unread(given: Iterable[str], config: TrainingConfig) -> None:
     Raises:
         InvalidConfig: names the first.
     """
+    given = list(given)
     unread = next((name for name in given if name.startswith("stop_")), "")
     if unread and config.resolved().stopping != "dvar":
         raise InvalidConfig(f"{unread} says when to stop, and stopping is none", "add stopping=dvar")
+    unread = next((name for name in given if name in ("preview_every", "preview_seed")), "")
+    if unread and not config.preview_prompts:
+        raise InvalidConfig(f"{unread} is about previews, and there are none", 'add --preview "a photo of {}"')
+    if "magnitude" in given and config.magnitude is not None and config.continues_version:
+        raise InvalidConfig(
+            f"magnitude {config.magnitude:g} has no effect: a word that goes on from a version keeps its magnitude",
+            "leave it out, or start from a phrase",
+        )
 
 
 def without_unread(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def without_unread(recorded: Mapping[str, Any]) -> dict[str, Any]:
 def _check_together(config: TrainingConfig) -> None:
     assert config.max_steps is not None
     for name, (recipes, unset, why) in _ONLY.items():
-        if config.recipe not in recipes and getattr(config, name) != unset:
+        if config.recipe not in recipes and getattr(config, name) not in (unset, None):
             told = " or ".join(recipes)
             raise InvalidConfig(f"{name} only works with the recipe {told}, not {config.recipe}", why)
     if config.gradient_accumulation > config.max_steps:

@@ -27,6 +27,11 @@ def notes_before(registry: Registry, requests: Sequence[TrainingRequest]) -> lis
         if name
     ]
     for request in requests:
+        words, room = request.config.initializer.split(), request.config.num_vectors
+        if room is not None and len(words) > room and not request.config.continues_version:
+            many = "1 vector has" if room == 1 else f"{room} vectors have"
+            start = " ".join(words[-room:])
+            notes.append(f"{request.concept}: {many} no room for all of {' '.join(words)!r}: starting from {start!r}")
         version = learned_like_this(registry, request)
         if version is not None:
             notes.append(

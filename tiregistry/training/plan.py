@@ -87,6 +87,10 @@ def _concept(table: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, 
     if not isinstance(images, list) or not images or not all(isinstance(item, str) for item in images):
         raise InvalidConfig(f"{concept} in {plan} names no images", 'add images = ["folder"]')
     captions, masks = _text(table, "captions", plan), _text(table, "masks", plan)
+    for table_of_both in (shared, table):
+        for key, long in _SYNONYMS.items():
+            if key in table_of_both and long in table_of_both:
+                raise InvalidConfig(f"{concept} in {plan}: {key} and {long} are the same setting", "write one of them")
     settings = {_long(key): value for key, value in shared.items()}
     settings |= {_long(key): value for key, value in table.items() if key not in _CONCEPT - {"type", "init"}}
     if masks == "alpha":  # as `--mask alpha`
@@ -106,8 +110,11 @@ def _concept(table: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, 
     )
 
 
+_SYNONYMS = {"type": "concept_type", "init": "initializer"}
+
+
 def _long(key: str) -> str:
-    return {"type": "concept_type", "init": "initializer"}.get(key, key)
+    return _SYNONYMS.get(key, key)
 
 
 def _path(folder: Path, text: str) -> Path:

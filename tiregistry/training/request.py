@@ -104,7 +104,9 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
     if config.use_alpha and request.masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
-        raise InvalidInput("no picture has transparency that could serve as a mask", "leave --mask alpha out")
+        raise InvalidInput(
+            f"no picture of {concept} has transparency that could serve as a mask", "leave --mask alpha out"
+        )
     for picture, mask in zip(request.pictures, request.mask_images(), strict=False):
         if mask is not None and is_all_black(mask):
             raise InvalidImage(
@@ -292,6 +294,7 @@ def request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[Sour
         entries = record["images"]
         pictures = [decode_picture(registry.blobs.read(entry["digest"]), entry["filename"]) for entry in entries]
         config = TrainingConfig.from_mapping(without_unread(record["training"]))
+        config = config.resolved(embedded=record["base"]["name"] == EMBEDDED)  # what was left out is as usual again
         request = TrainingRequest(
             concept=record["concept"],
             pictures=pictures,

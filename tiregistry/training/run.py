@@ -121,12 +121,14 @@ def resume(registry: Registry, run: Run, *, stop: Callable[[], bool] = never) ->
 def resume_many(registry: Registry, runs: Sequence[Run], *, stop: Callable[[], bool] = never) -> Iterator[Event]:
     """Take several runs up in one pass over their base model, each at its own checkpoint, and bring them to their ends.
 
+    They go on in the order in which they began: another order of the samples in a batch would change last digits.
     Each learns what it would alone, up to rounding, whether or not they began together.
 
     Raises:
         InvalidInput: they cannot share a pass.
         As `resume`.
     """
+    runs = sorted(runs, key=lambda run: run.created_at)
     for run in runs:
         if run.status == "finished":
             raise Conflict(f"run {run.id} is finished", "tireg train starts a new one")
@@ -213,7 +215,7 @@ def _loaded(
         word = make_word(registry, base, request, fresh=checkpoint is None)
         states.append(RunState(registry, run, word, request, images, lock))
         if run.step and not word.step:
-            yield Notice(f"run {run.id} ended before its first checkpoint: it begins again at its first step")
+            yield Notice(f"run {run.id} ended before it came to a checkpoint: it begins again at its first step")
     return base, states, threads
 
 

@@ -75,7 +75,9 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
     dead = [run for run, seen in found if seen == "dead"]
     if dead:
         group = dead[0].config.get("group")
-        ids = " ".join(run.id for run in dead if run is dead[0] or (group and run.config.get("group") == group))
+        ids = " ".join(
+            run.id for run in reversed(dead) if run is dead[0] or (group and run.config.get("group") == group)
+        )
         hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} takes it up again")
     waiting = [run for run, seen in found if seen == "queued" and time.time() - run.created_at > _PATIENCE]
     if waiting and not any(seen == "running" for _, seen in found) and not status and not concept:
@@ -368,7 +370,7 @@ def _changed(run: Run) -> dict[str, Any]:
     kind = settings.get("concept_type", "object")
     bare = TrainingConfig(recipe=recipe, concept_type=kind).resolved(embedded=embedded).as_dict()
     usual = bare | {"recipe": None, "concept_type": TrainingConfig().concept_type}
-    return {key: value for key, value in settings.items() if usual.get(key) != value}
+    return {key: value for key, value in settings.items() if value is not None and usual.get(key) != value}
 
 
 def _data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> dict[str, Any]:

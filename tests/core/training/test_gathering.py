@@ -91,6 +91,14 @@ def test_a_plan_may_take_transparency_as_mask(tmp_path: Path) -> None:
         ("[[concepts]]\nname = 'a'\nimages = [1]", "a in plan.toml names no images"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\nmax_step = 3", "a in plan.toml: unknown training setting 'max_step'"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\ntoken = 3", "token in plan.toml is not text"),
+        (
+            "[[concepts]]\nname = 'a'\nimages = 'x'\ninit = 'cat'\ninitializer = 'dog'",
+            "a in plan.toml: init and initializer",
+        ),
+        (
+            "[training]\ntype = 'style'\nconcept_type = 'object'\n[[concepts]]\nname = 'a'\nimages = 'x'",
+            "type and concept_type",
+        ),
         ("[training]\nmax_steps = 0\n[[concepts]]\nname = 'a'\nimages = 'x'", "max_steps 0 is out of range"),
     ],
 )

@@ -23,7 +23,7 @@ from tiregistry.errors import (
 )
 from tiregistry.runs.control import relabel
 from tiregistry.runs.queue import enqueue
-from tiregistry.training.events import CheckpointSaved, Notice, Preparing, Shortened, StepDone
+from tiregistry.training.events import CheckpointSaved, Notice, Preparing, Shortened, Started, StepDone
 from tiregistry.training.journal import JournalReader
 from tiregistry.training.run import resume, resume_many, take_up, train
 from tiregistry.training.run_state import STOP_FILE, RunState, run_folder
@@ -63,7 +63,9 @@ def test_runs_stopped_apart_go_on_in_one_pass(registry: Any, request_for: Build)
         list(train(registry, part, stop=lambda stops=stops: next(stops)))
         runs.append(registry.last_run())
     assert [run.step for run in runs] == [1, 2]
-    events = list(resume_many(registry, runs))
+    events = list(resume_many(registry, runs[::-1]))
+    begun = [event.run_id for event in events if isinstance(event, Started)]
+    assert begun == [run.id for run in runs]  # the order of the samples in a batch decides last digits
     assert len([event for event in events if isinstance(event, Preparing)]) == 1  # the base model is loaded once
     assert [registry.run(run.id).status for run in runs] == ["finished", "finished"]
     for request in whole:

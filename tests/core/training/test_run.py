@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.core.training.conftest import Build, finished
 from tiregistry.errors import (
@@ -23,10 +24,11 @@ from tiregistry.errors import (
     WrongBaseModel,
 )
 from tiregistry.images import read_pictures
+from tiregistry.runs.queue import enqueue
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade
 from tiregistry.training.gathering import gather
-from tiregistry.training.run import TrainingRequest, check_request, train, train_many
+from tiregistry.training.run import TrainingRequest, check_request, take_up, train, train_many
 
 
 def test_other_base_models_than_the_embedded_one_take_a_longer_and_gentler_course(
@@ -166,6 +168,46 @@ def test_continuing_on_a_base_of_another_width_is_refused_before_it_is_read(
     monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
     with pytest.raises(WrongBaseModel, match=r"pot@1 has vectors of width \d+ for clip_l, and .* needs width"):
         list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=wider)))
+
+
+def test_continuing_on_a_base_of_another_vocabulary_is_refused_before_it_is_read(
+    registry: Any, request_for: Build, tiny: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(train(registry, request_for()))
+    other = tmp_path / "other"
+    shutil.copytree(tiny("sd1"), other)
+    weights = other / "text_encoder" / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({name: tensor + (0.1 if "token_embedding" in name else 0.0) for name, tensor in tensors.items()}, weights)
+    monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
+    with pytest.raises(WrongBaseModel, match=r"pot@1 was learned on .*, not on other"):
+        list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=other)))
+
+
+def test_a_word_that_goes_on_from_a_version_records_no_magnitude(registry: Any, request_for: Build) -> None:
+    finished(train(registry, request_for(recipe="direction", magnitude=3.0)))
+    for recipe in ("direction", "classic"):
+        request = request_for(f"{recipe}-more", initializer="pot@1", num_vectors=None, recipe=recipe)
+        version = registry.version(finished(train(registry, request)).reference)
+        assert (version.manifest["training"]["magnitude"], version.num_vectors) == (None, 1)
+
+
+@pytest.mark.parametrize("recipe", ["direction", "thorough", "classic"])
+def test_whether_at_once_or_from_the_queue_it_is_the_same_version(
+    registry: Any, request_for: Build, recipe: Any
+) -> None:
+    request = request_for("pot", recipe=recipe, max_steps=2)
+    now = finished(train(registry, request))
+    (run,) = enqueue(registry, [request])
+    later = finished(take_up(registry, [run]))
+    assert later.reference == now.reference == "pot@1"
+    assert len(registry.versions("pot")) == 1
+
+
+def test_a_phrase_that_is_longer_than_the_word_is_told(registry: Any, request_for: Build) -> None:
+    events = list(train(registry, request_for("pot", initializer="old teapot", num_vectors=1, max_steps=1)))
+    said = [event.what for event in events if isinstance(event, Notice)]
+    assert "pot: 1 vector has no room for all of 'old teapot': starting from 'teapot'" in said
 
 
 def test_a_phrase_that_is_also_a_word_of_the_registry_is_told(registry: Any, request_for: Build) -> None:

@@ -135,7 +135,9 @@ def read_picture(path: Path) -> SourcePicture:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if path.is_symlink():
-            raise InvalidImage(f"{shown} links to a file that is gone", "remove the link, or copy the picture") from None
+            raise InvalidImage(
+                f"{shown} links to a file that is gone", "remove the link, or copy the picture"
+            ) from None
         raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures") from None
     except OSError as error:
         raise InvalidImage(f"{shown} cannot be read: {error.strerror}", "check its permissions") from None

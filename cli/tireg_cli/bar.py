@@ -7,7 +7,7 @@ import sys
 import time
 from types import TracebackType
 
-from tireg_cli.messages import color_allowed
+from tireg_cli.messages import Talk, color_allowed
 
 
 class CountingBar:
@@ -27,6 +27,7 @@ class CountingBar:
         self._shown = False
         self._widest = 0
         self._live = sys.stderr.isatty()
+        self._talk = Talk()
 
     def __enter__(self) -> CountingBar:
         return self
@@ -39,8 +40,8 @@ class CountingBar:
         if not self._live:
             # Work that ends soon needs no line.
             if self._next:
-                sys.stderr.write(f"{self._label} {what} {done:,}/{total:,}\n")
-                sys.stderr.flush()
+                self._talk.write(f"{self._label} {what} {done:,}/{total:,}\n")
+                self._talk.flush()
             self._next = now + self._lines_every
             return
         self._next = now + 0.1
@@ -56,8 +57,8 @@ class CountingBar:
         line = line[:room]
         self._widest = max(self._widest, len(line))
         dim, plain = ("\x1b[2m", "\x1b[0m") if color_allowed(sys.stderr) else ("", "")
-        sys.stderr.write(f"\r{dim}{line}{plain}\x1b[K" if dim else f"\r{line:<{self._widest}}")
-        sys.stderr.flush()
+        self._talk.write(f"\r{dim}{line}{plain}\x1b[K" if dim else f"\r{line:<{self._widest}}")
+        self._talk.flush()
         self._shown = True
 
     def __exit__(
@@ -69,5 +70,5 @@ class CountingBar:
         """Take the bar off the terminal, so that something else can be printed; the next call shows it again."""
         if self._shown:
             self._shown = False
-            sys.stderr.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * self._widest + "\r")
-            sys.stderr.flush()
+            self._talk.write("\r\x1b[K" if color_allowed(sys.stderr) else "\r" + " " * self._widest + "\r")
+            self._talk.flush()

@@ -19,7 +19,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise InvalidInput(f"{question} cannot be asked without a terminal", "add --yes to agree beforehand")
     if not click.confirm(safe(question), default=False, err=True):
         raise Interrupted("nothing was changed")

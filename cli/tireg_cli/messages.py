@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 
@@ -20,8 +21,26 @@ def color_allowed(stream: object) -> bool:
     return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+class Talk:
+    """stderr, for which it is no error that nobody hears: `2>&1 | head`, a terminal that is gone, a full disk."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _to_stderr(line: str) -> None:
-    # Talk that nobody hears (`2>&1 | head`, a terminal that is gone, a full disk) stops no work.
     with suppress(OSError):
         click.echo(line, err=True)
 

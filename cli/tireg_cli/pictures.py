@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def this_terminal() -> Terminal:
-    """How this terminal shows pictures; asked once, when the first picture is shown."""
+    """How this terminal shows pictures; asked once, best before long work, while nobody types the next command yet."""
     from tiregistry.graphics.detection import detect
 
     return detect()

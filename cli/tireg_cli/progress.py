@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
-from tireg_cli.messages import color_allowed, hint, lines_through, say, warn
+from tireg_cli.messages import Talk, color_allowed, hint, lines_through, say, warn
 from tireg_cli.output import fit
 from tiregistry.errors import Interrupted
 from tiregistry.text import safe
@@ -75,7 +75,7 @@ def _stopped_at_once(runs: Sequence[Course]) -> BaseException:
     if len(runs) > 1:
         return Interrupted("stopped at once", f"tireg runs resume {' '.join(r.run_id for r in runs)} goes on")
     run = runs[0]
-    then = f"goes on from step {run.saved}" if run.saved else "begins again, there is no checkpoint yet"
+    then = f"goes on from step {run.saved}" if run.saved else "begins again at its first step"
     return Interrupted(f"stopped at once, at step {run.step}", f"tireg runs resume {run.run_id} {then}")
 
 
@@ -252,7 +252,7 @@ def _bars() -> Any:
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
-    console = Console(stderr=True, no_color=not color_allowed(sys.stderr))
+    console = Console(file=cast("Any", Talk()), no_color=not color_allowed(sys.stderr))
 
     class Wide(ProgressColumn):
         """A column that is empty where the terminal has not so many cells."""

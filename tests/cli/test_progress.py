@@ -72,7 +72,7 @@ def test_many_words_are_told_together(capsys: pytest.CaptureFixture[str]) -> Non
     ("names", "saved", "said"),
     [
         (["pot"], 1, "stopped at once, at step 2 · tireg runs resume run-pot goes on from step 1"),
-        (["pot"], 0, "stopped at once, at step 2 · tireg runs resume run-pot begins again, there is no checkpoint yet"),
+        (["pot"], 0, "stopped at once, at step 2 · tireg runs resume run-pot begins again at its first step"),
         (["pot", "jug"], 1, "stopped at once · tireg runs resume run-pot run-jug goes on"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +17,12 @@ import pytest
 from tireg_cli.main import run
 from tiregistry.bases.locating import EMBEDDED
 from tiregistry.registry.registry import Registry
+from tiregistry.runs.control import watch
 from tiregistry.runs.liveness import LOG
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import Preparing, Started, StepDone
+from tiregistry.training.events import Notice, Preparing, Started, StepDone
 from tiregistry.training.journal import Journal
+from tiregistry.training.run_lock import RunLock
 from tiregistry.training.run_state import run_folder
 
 
@@ -79,7 +83,41 @@ def test_a_run_that_nobody_takes_up_is_named(capsys: pytest.CaptureFixture[str],
     assert "nothing is at work" not in capsys.readouterr().err  # its worker may be on its way
     registry.database.connection.execute("UPDATE runs SET created_at = created_at - 60")
     assert run(["runs"]) == 0
-    assert f"gnome waits and nothing is at work · tireg runs resume {run_id} --detach" in capsys.readouterr().err
+    said = f"gnome waits and nothing is at work · tireg runs resume {run_id} --detach"
+    assert said in capsys.readouterr().err
+    assert run(["runs", "queue"]) == 0
+    assert said in capsys.readouterr().err
+    registry.create_run("other", {}, 100, "cpu", pid=os.getpid())
+    other = registry.last_run()
+    lock = RunLock(run_folder(registry, other.id))
+    lock.acquire()
+    registry.update_run(other.id, status="running")
+    assert run(["runs", "queue"]) == 0
+    assert said not in capsys.readouterr().err
+    lock.release()
+
+
+def test_a_run_that_is_watched_and_taken_up_by_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = queued(registry)
+    registry.database.connection.execute("UPDATE runs SET created_at = created_at - 60")
+    monkeypatch.setattr("tiregistry.runs.control.PATIENCE_SECONDS", 0.05)
+    looks = iter(range(40))
+    events = list(watch(registry, waiting.id, poll=0.01, over=lambda: next(looks) == 39))
+    assert [event.what for event in events if isinstance(event, Notice)] == [
+        f"nothing is at work that could take the run up: tireg runs resume {waiting.id} --detach starts it"
+    ]
+
+
+def test_a_run_that_died_on_a_full_disk_says_so(
+    registry: Registry, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    registry.create_run("gnome", {}, 100, "cpu", pid=child.pid)
+    full = shutil.disk_usage(registry.home)._replace(free=0)
+    monkeypatch.setattr("tiregistry.runs.liveness.shutil.disk_usage", lambda _: full)
+    assert run(["runs", "show", "--last"]) == 0
+    assert "there is no space left in" in capsys.readouterr().out
 
 
 def test_a_words_name_is_no_run_but_leads_to_its_runs(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:

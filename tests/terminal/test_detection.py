@@ -49,6 +49,29 @@ def probe(
     return tuple(result)
 
 
+TYPED_AHEAD = PROBE.replace("before = ", "os.read(0, 3)\nbefore = ", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "wish", "protocol"),
+    [
+        ("xterm-kitty", "", "kitty"),
+        ("xterm-256color", "", "halfblocks"),
+        ("xterm-256color", "sixel", "sixel"),
+    ],
+)
+def test_what_was_typed_for_the_next_program_stays(name: str, wish: str, protocol: str) -> None:
+    command = [sys.executable, "-c", TYPED_AHEAD, json.dumps([p for p in sys.path if p]), "0.3"]
+    environment = {"TERM": name} | ({"TIREG_IMAGES": wish} if wish else {})
+    with TerminalDouble(command, double.KITTY, environment=environment) as terminal:
+        terminal.type("go\necho SAFE rm")  # the line is not whole yet
+        terminal.pump(120, until=b"END")
+        text = terminal.text().decode()
+        assert b"\x1b[c" not in terminal.received
+    result = json.loads(text[text.index("RESULT") + 6 : text.index("END")])
+    assert (result[0], result[-1]) == (protocol, "echo SAFE rm")
+
+
 @pytest.mark.parametrize(
     ("brand", "protocol"),
     [

@@ -49,6 +49,12 @@ def ask(environment: Mapping[str, str], seconds: float) -> tuple[Answers, Answer
         return here, outer, here.attributes_seen > 0
 
 
+def keys_wait() -> bool:
+    """Whether something was typed that nobody has read yet; it stays where it is."""
+    with _raw_terminal() as terminal:  # else only whole lines could be seen
+        return terminal is not None and bool(select.select([terminal], [], [], 0)[0])
+
+
 @contextmanager
 def _raw_terminal() -> Iterator[int | None]:
     """The controlling terminal in raw mode, or None where there is none to talk to."""

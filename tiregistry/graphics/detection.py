@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tiregistry.graphics import tmux
-from tiregistry.graphics.asking import ask, cell_size, patience
+from tiregistry.graphics.asking import ask, cell_size, keys_wait, patience
+from tiregistry.graphics.halfblocks import Colors
 from tiregistry.graphics.queries import Answers
 from tiregistry.graphics.terminal import DEFAULT_CELL, Protocol, Terminal, colors_of, parse_protocol
 from tiregistry.settings import Settings
 
 # They accept kitty's pictures but draw placeholders as characters.
 _NO_PLACEHOLDERS = frozenset({"konsole", "wezterm", "warp"})
+_KITTIES = frozenset({"xterm-kitty", "xterm-ghostty"})
+"""Values of TERM that only terminals with kitty's placeholders have."""
 _SIXEL_BRANDS = frozenset({"xterm", "foot", "mlterm", "konsole", "wezterm", "contour", "mintty", "iterm2", "blackbox"})
 
 
@@ -42,7 +45,8 @@ def detect(
     """Find out how this process's terminal (on stderr) can show pictures.
 
     Takes a few milliseconds where the terminal answers, at most half a second (one second over ssh)
-    where it does not. Without a terminal nothing is asked and nothing is written.
+    where it does not. Without a terminal nothing is asked and nothing is written; nor is where keys wait to be read,
+    unless by the UI.
 
     Args:
         option: what the user gave as `--images`; wins over `TIREG_IMAGES` and the settings.
@@ -62,6 +66,9 @@ def detect(
         return Terminal(wanted or "off", colors, reason=f"asked for by {source}" if wanted else "no terminal")
     if environment.get("TERM", "dumb") in ("dumb", "", "unknown") and wanted is None:
         return Terminal("ascii", "none", reason="a dumb terminal")
+    # The answers come where the keys do: who asks must read them all, what was typed for the next program included.
+    if not in_ui and keys_wait():
+        return _unasked(wanted, source, colors, environment)
     limit = patience(environment) if seconds is None else seconds
     here, outer, answered = ask(environment, limit)
     cell = cell_size() or here.cell or DEFAULT_CELL
@@ -83,6 +90,20 @@ def detect(
     # Inside tmux two terminals answer on one line; tmux itself is near, and is not awaited for longer.
     awaited = None if answered or in_tmux else here
     return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, awaited, typed)
+
+
+def _unasked(wanted: Protocol | None, source: str, colors: Colors, environment: Mapping[str, str]) -> Terminal:
+    """The choice for a terminal that cannot be asked at the moment."""
+    in_tmux, cell = tmux.inside(environment), cell_size() or DEFAULT_CELL
+    if wanted is not None:
+        protocol, reason = _possible(wanted, f"asked for by {source}", in_tmux, False)
+        return Terminal(protocol, colors, cell, reason, in_tmux=in_tmux)
+    why = "something was typed meanwhile, so the terminal was not asked"
+    if colors == "none":
+        return Terminal("ascii", colors, cell, why, in_tmux=in_tmux)
+    if environment.get("TERM") in _KITTIES and not in_tmux:
+        return Terminal("kitty", "truecolor", cell, why)
+    return Terminal("halfblocks", colors, cell, why, in_tmux=in_tmux)
 
 
 def decide_again(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tiregistry.concepts import Run
 from tiregistry.errors import Conflict, Damaged
 from tiregistry.runs.executor import Executor, LocalWorkers
-from tiregistry.runs.liveness import is_dead
-from tiregistry.training.events import Event, Started
+from tiregistry.runs.liveness import PATIENCE_SECONDS, is_dead, waits_in_vain
+from tiregistry.training.events import Event, Notice, Started
 from tiregistry.training.journal import JournalReader, newest_start
 from tiregistry.training.request import check_names
 from tiregistry.training.run_lock import is_carried_out
@@ -34,6 +34,8 @@ def watch(
 ) -> Iterator[Event]:
     """The events of a run since it was last taken up, then as they come, until it is over or its process is dead.
 
+    That nobody is there who would take up a run that waits is said once.
+
     Args:
         poll: seconds between two looks.
         over: asked between looks; True ends the watching, not the run.
@@ -43,8 +45,14 @@ def watch(
     run = registry.run(run_id)
     waits = run.status == "queued" and run.pid is None  # to be taken up again: what was before is over
     yield from before[len(before) if waits else newest_start(before) :]
+    told, began = False, time.monotonic()
     while not over():
         run = registry.run(run_id)
+        if not told and time.monotonic() - began >= PATIENCE_SECONDS and waits_in_vain(registry, run):
+            told = True
+            yield Notice(
+                f"nothing is at work that could take the run up: tireg runs resume {run_id} --detach starts it"
+            )
         # Looked at before reading, so that nothing written in between is missed.
         ended = run.status not in OPEN or is_dead(registry, run)
         yield from reader.new()

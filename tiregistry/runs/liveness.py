@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING
 
+from tiregistry.text import safe
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder, wish_of
 
@@ -15,8 +18,13 @@ if TYPE_CHECKING:
 
 LOG = "log.txt"
 """Name of the file in a run's folder that holds what its worker printed."""
+_LITTLE = 1 << 16
+"""Bytes that a log's first lines and the database need, and more."""
 SILENT_SECONDS = 30.0
 """A heartbeat older than this, with nobody holding the run's lock, means that its process is gone."""
+
+PATIENCE_SECONDS = 20.0
+"""Within this time a queued run is taken up by a worker that has nothing else to do."""
 
 
 def is_dead(registry: Registry, run: Run) -> bool:
@@ -34,12 +42,22 @@ def is_dead(registry: Registry, run: Run) -> bool:
     return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
 
 
+def waits_in_vain(registry: Registry, run: Run) -> bool:
+    """Whether a run waits, and has waited for longer than a worker needs to take it up, and none is at work."""
+    if run.status != "queued" or run.pid is not None or run.held or time.time() - run.created_at < PATIENCE_SECONDS:
+        return False
+    return not any(not is_dead(registry, other) for other in registry.runs(status="running"))
+
+
 def last_error(registry: Registry, run: Run) -> str:
-    """What the worker of a dead run wrote into its log when it failed and could record nothing, as on a full disk."""
+    """What the worker of a dead run wrote into its log when it failed and could record nothing, as on a full disk.
+
+    Where not even the log could be written, the disk itself is looked at.
+    """
     try:
         lines = (run_folder(registry, run.id) / LOG).read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
     except OSError:
-        return ""
+        return _lack_of_space(registry)
     found = ""
     for line in lines:
         said = line.partition("] ")[2]
@@ -47,7 +65,14 @@ def last_error(registry: Registry, run: Run) -> str:
             found = ""
         elif said.startswith("error: "):
             found = said.removeprefix("error: ")
-    return found
+    return found or (_lack_of_space(registry) if not lines else "")
+
+
+def _lack_of_space(registry: Registry) -> str:
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(registry.home).free < _LITTLE:
+            return f"there is no space left in {safe(registry.home)}"
+    return ""
 
 
 def adopt_dead_runs(registry: Registry) -> list[str]:

@@ -36,6 +36,8 @@ def command(reference: str, text: str | None, append: bool, clear: bool, field: 
     if append and text is None:
         raise InvalidInput("--append adds a line: which?", f"tireg note {reference} TEXT --append")
     if text == "-":
+        if sys.stdin is None:
+            raise InvalidInput("stdin is closed, so there is no note to read", f"tireg note {reference} TEXT")
         text = sys.stdin.read().rstrip("\n")
     if clear:
         text = ""

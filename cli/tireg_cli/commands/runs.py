@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, get_args
 
 import click
@@ -56,6 +55,8 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
       tireg runs list --concept gnome
       tireg runs list --limit 5 --json
     """
+    from tiregistry.runs.liveness import waits_in_vain
+
     with Registry.open() as registry:
         runs = registry.runs(concept=concept, limit=None if status else limit)
         found = [(run, _status(registry, run)) for run in runs]
@@ -67,6 +68,7 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
             (run.id, run.concept, seen, f"{run.step}/{run.max_steps}", run.device or "any", _result(registry, run))
             for run, seen in found
         ]
+        waiting = [run for run, _ in found if waits_in_vain(registry, run)]
     if not rows:
         which = f"no run of {concept}" if concept else "no run"
         hint(f"{which} is {status or 'here'}" if status or concept else "no runs yet · tireg train NAME IMAGES…")
@@ -79,14 +81,12 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
             run.id for run in reversed(dead) if run is dead[0] or (group and run.config.get("group") == group)
         )
         hint(f"the process of {dead[0].concept} is gone · tireg runs resume {ids} takes it up again")
-    waiting = [run for run, seen in found if seen == "queued" and time.time() - run.created_at > _PATIENCE]
-    if waiting and not any(seen == "running" for _, seen in found) and not status and not concept:
-        first = waiting[-1]
-        hint(f"{first.concept} waits and nothing is at work · tireg runs resume {first.id} --detach starts it")
+    if waiting and not status and not concept:
+        _tell_of_waiting(waiting[-1])
 
 
-_PATIENCE = 20.0
-"""Seconds within which a queued run is taken up by a worker that has nothing else to do."""
+def _tell_of_waiting(run: Run) -> None:
+    hint(f"{run.concept} waits and nothing is at work · tireg runs resume {run.id} --detach starts it")
 
 
 @command.command("show")
@@ -245,11 +245,14 @@ def list_queue(as_json: bool) -> None:
       tireg runs queue
       tireg runs queue --json
     """
+    from tiregistry.runs.liveness import waits_in_vain
+
     with Registry.open() as registry:
         queue = registry.queue()
         if as_json:
             emit_json([_data(registry, run, _status(registry, run)) for run in queue])
             return
+        waiting = [run for run in queue if waits_in_vain(registry, run)]
     if not queue:
         hint("nothing waits · tireg train NAME IMAGES… --detach")
         return
@@ -260,6 +263,8 @@ def list_queue(as_json: bool) -> None:
             for place, run in enumerate(queue, 1)
         ],
     )
+    if waiting:
+        _tell_of_waiting(waiting[0])
 
 
 @command.command("move")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,7 +45,7 @@ def run_lines(
         TiregError: of a kind that the next line would meet too: no memory, no space.
     """
     good, bad = 0, 0
-    if source == "-" and sys.stdin.isatty():
+    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
         hint("reading prompts, one per line; Ctrl-D ends")
     with _open(source) as file:
         for number, line in _numbered(file):
@@ -78,7 +79,7 @@ def run_lines(
 @contextmanager
 def _open(source: str) -> Iterator[BinaryIO]:
     if source == "-":
-        yield sys.stdin.buffer
+        yield sys.stdin.buffer if sys.stdin is not None else BytesIO()  # as if closed stdin were empty
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115 (closed by the with statement below)

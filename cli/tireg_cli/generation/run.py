@@ -33,6 +33,7 @@ def run_prompts(
     Raises:
         TiregError: a prompt, an option or the base model cannot be used.
     """
+    _look_at_terminal(options)
     plain = options.request()
     words = _words(registry, options)
     requests = [replace(plain, prompt=prompt) for prompt in prompts]
@@ -59,6 +60,7 @@ def run_source(
     Raises:
         TiregError: an option or the base model cannot be used.
     """
+    _look_at_terminal(options)
     defaults = options.request(has_start=True)
     if options.base:
         identify_base(registry, options.base)
@@ -79,6 +81,7 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
     """
     from tireg_cli.generation.repeating import Like
 
+    _look_at_terminal(options)
     like = Like(registry, path, options)
     session = Session(registry, like.as_it_was(options), keep=keep, base=like.base)
     assert options.out is not None
@@ -93,6 +96,14 @@ def run_like(registry: Registry, path: Path, options: Options, keep: bool, resul
             collected.append(made)
     _finish(collected, options, results)
     return 0
+
+
+def _look_at_terminal(options: Options) -> None:
+    """Ask the terminal now: the keys for the next command may be typed while the pictures are made."""
+    if options.show:
+        from tireg_cli.pictures import this_terminal
+
+        this_terminal()
 
 
 def _words(registry: Registry, options: Options) -> list[str]:

@@ -186,3 +186,14 @@ class Interrupted(TiregError):
     """The user stopped the work; what was done so far is kept."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def interruption_in(error: BaseException) -> BaseException | None:
+    """The exception of a signal that another one was made from, if any.
+
+    Python 3.11 wraps whatever is raised amid the making of a class, as while a library is imported, in a RuntimeError.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt | SystemExit):
+        cause = cause.__cause__
+    return cause

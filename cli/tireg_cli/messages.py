@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tiregistry.errors import Conflict, ExitCode, TiregError
+from tiregistry.errors import Conflict, ExitCode, Interrupted, TiregError, interruption_in
 from tiregistry.text import safe
 
 
@@ -81,6 +81,10 @@ def fail(error: BaseException) -> int:
 
     One line; a conflict of which both sides are known has one more for each. `TIREG_DEBUG=1` adds the traceback.
     """
+    if not isinstance(error, Interrupted):
+        error = interruption_in(error) or error
+    if isinstance(error, SystemExit):
+        return int(error.code or 0)
     if os.environ.get("TIREG_DEBUG") == "1":
         trace = "".join(traceback.format_exception(error))
         click.echo(safe(trace, limit=100_000, multiline=True), err=True, nl=False)

@@ -118,3 +118,13 @@ def test_results_come_in_the_order_of_the_request(capsys: pytest.CaptureFixture[
     stop = StopRequest("")
     assert [end.reference for end in follow_all([started("pot"), started("jug"), *ends], stop)] == ["pot@1", "jug@1"]
     assert stop.armed
+
+
+@pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_that_python_wrapped_is_still_one(
+    capsys: pytest.CaptureFixture[str], signal: BaseException, code: int
+) -> None:
+    wrapped = RuntimeError("Error calling __set_name__ on 'Field' instance")
+    wrapped.__cause__ = signal
+    assert fail(wrapped) == code
+    assert "unexpected" not in capsys.readouterr().err

@@ -35,6 +35,24 @@ def test_weights_of_another_shape(tmp_path: Path, part: str, setting: str, value
     assert caught.value.hint == "copy the model again"
 
 
+def test_a_signal_while_a_library_makes_a_class_is_no_fault_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiregistry.bases import loading
+
+    class Interrupting:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def load(*_: object) -> None:
+        with loading._naming("unet"):
+            type("Made", (), {"field": Interrupting()})  # wrapped in a RuntimeError by Python 3.11
+
+    monkeypatch.setattr(loading, "_load_parts", load)
+    with pytest.raises(KeyboardInterrupt):
+        loading.load_base(str(tiny_sd(tmp_path / "tiny")), device="cpu")
+
+
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_a_text_encoder_of_another_model(tmp_path: Path, family: str) -> None:
     """The weights fit their configuration, and yet nothing could be made of them together."""

@@ -17,7 +17,7 @@ from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.concepts import BaseModel, Family
-from tiregistry.errors import DeviceError, InvalidInput
+from tiregistry.errors import DeviceError, InvalidInput, interruption_in
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def load_base(
     try:
         return _load_parts(folder, base, target, dtype)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
+        if (interruption := interruption_in(error)) is not None:
+            raise interruption from None
         if is_out_of_memory(error) or (error.__cause__ is not None and is_out_of_memory(error.__cause__)):
             advice = "close other programs" if target.type == "cpu" else "try --precision bf16, or --device cpu"
             raise DeviceError(f"{safe(source)} does not fit the memory of {target}", advice) from None
@@ -112,6 +114,8 @@ def load_clip_towers(folder: Path, family: Family) -> list[TextTower]:
                 if role != "t5"
             ]
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        if (interruption := interruption_in(error)) is not None:
+            raise interruption from None
         raise InvalidInput(f"{safe(folder)}: its text encoders cannot be loaded: {_reason(error)}") from error
 
 

@@ -169,6 +169,8 @@ class TerminalDouble:
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
                 self._status = os.waitstatus_to_exitcode(status)
+                if self._handle >= 0:
+                    self.pump(0.5)  # its last words may have come after the last look
         return self._status
 
     def close(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -22,19 +23,28 @@ def shows_all(terminal: TerminalDouble) -> bool:
     return "<gnome>" in terminal.screen.text() and "q Quit" in terminal.screen.text() and bool(terminal.screen.shown())
 
 
-def test_a_job_of_a_shell(tmp_path: Path) -> None:
+def shell(folder: Path, brand: double.Brand) -> TerminalDouble:
+    """An interactive shell whose registry is the folder's `home`, at its prompt."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("needs bash")
-    home = one_word(tmp_path / "home")
-    script = tmp_path / "start.py"
+    environment = {"TIREG_HOME": str(folder / "home"), "PS1": "shell> "}
+    terminal = TerminalDouble([bash, "--norc", "--noprofile", "-i"], brand, environment=environment)
+    assert terminal.pump(60, until=b"shell> ")
+    return terminal
+
+
+def start_of(folder: Path) -> str:
+    """The line that starts the UI in a shell."""
+    script = folder / "start.py"
     script.write_text(LAUNCH, encoding="utf-8")
-    paths = "[" + ", ".join(f'"{path}"' for path in sys.path if path) + "]"
-    start = shlex.join([sys.executable, str(script), paths])
-    shell = [bash, "--norc", "--noprofile", "-i"]
-    with TerminalDouble(shell, double.KITTY, environment={"TIREG_HOME": str(home), "PS1": "shell> "}) as terminal:
-        assert terminal.pump(60, until=b"shell> ")
-        terminal.type(f"{start}; echo left with $?\r")
+    return shlex.join([sys.executable, str(script), json.dumps([path for path in sys.path if path])])
+
+
+def test_a_job_of_a_shell(tmp_path: Path) -> None:
+    one_word(tmp_path / "home")
+    with shell(tmp_path, double.KITTY) as terminal:
+        terminal.type(f"{start_of(tmp_path)}\r")
         assert await_that(terminal, lambda: shows_all(terminal))
         terminal.type(CTRL_Z)
         assert await_that(terminal, lambda: "Stopped" in terminal.screen.text())
@@ -46,6 +56,26 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         assert not terminal.screen.in_alternate, "it took the terminal from the shell"
         terminal.type("fg\r")
         assert await_that(terminal, lambda: terminal.screen.in_alternate and shows_all(terminal))
+        terminal.type("q")
+        assert await_that(terminal, lambda: not terminal.screen.in_alternate)
+        terminal.type("exit\r")
+        assert terminal.wait(60) is not None
+
+
+def test_begun_in_the_background_it_draws_once_it_is_in_front(tmp_path: Path) -> None:
+    home = one_word(tmp_path / "home")
+    with launched(home, double.PLAIN) as terminal:  # from now on its look is known, and painted early
+        assert await_that(terminal, (home / "tui-look.json").is_file)
+        terminal.type("q")
+        assert terminal.wait(60) == 0
+    with shell(tmp_path, double.PLAIN) as terminal:
+        terminal.type(f"{start_of(tmp_path)} &\r")
+        while "Stopped" not in terminal.screen.text():
+            terminal.type("jobs\r")
+            terminal.pump(0.5)
+        assert b"\x1b[?1049h" not in terminal.received
+        terminal.type("fg\r")
+        assert await_that(terminal, lambda: "<gnome>" in terminal.screen.text() and "q Quit" in terminal.screen.text())
         terminal.type("q")
         assert await_that(terminal, lambda: not terminal.screen.in_alternate)
         terminal.type("exit\r")

@@ -17,6 +17,7 @@ from tireg_tui.concept_cells import Column, cells_of, columns_within
 from tireg_tui.first_look import FirstLook, keep_look, key_of, read_look
 from tireg_tui.first_page import FirstPage, status_text
 from tireg_tui.fitted import fitted, in_column
+from tireg_tui.foreground import is_in_front
 from tireg_tui.silent_typing import SilentTyping
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class FirstPaint:
         """Paint the words, where it is known how the library looks on this terminal."""
         stream = sys.__stderr__
         if stream is None or not stream.isatty() or page is None or not page.concepts:
+            return
+        if not is_in_front(stream.fileno()):
             return
         if stream.encoding.lower() not in ("utf-8", "utf8") or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
             return

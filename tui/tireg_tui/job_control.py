@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.drivers.linux_driver import LinuxDriver
 
 from tireg_tui.first_paint import ENTER_SCREEN
+from tireg_tui.foreground import is_in_front
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -28,16 +29,26 @@ class JobControl(LinuxDriver):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._is_put_away = False
+        self._is_put_away = self._is_starting = False
         self._mode: list[Any] | None = None
         """The terminal's mode while the app draws on it; None while it does not."""
 
     def start_application_mode(self) -> None:
-        cast("Any", super()).start_application_mode()
-        if self._key_thread is not None and self._key_thread.is_alive():  # not in the background
-            self._is_put_away = False
-            with contextlib.suppress(termios.error):
-                self._mode = termios.tcgetattr(self.fileno)
+        self._is_put_away = True
+        if self._is_starting:  # continued amid this
+            return
+        self._is_starting = True
+        try:
+            while self._is_put_away:
+                cast("Any", super()).start_application_mode()
+                if self._key_thread is not None and self._key_thread.is_alive():
+                    self._is_put_away = False
+                    with contextlib.suppress(termios.error):
+                        self._mode = termios.tcgetattr(self.fileno)
+                elif not is_in_front(self.fileno):  # it comes here again when it is
+                    return
+        finally:
+            self._is_starting = False
 
     def stop_application_mode(self) -> None:
         self._mode = None
@@ -66,7 +77,8 @@ class JobControl(LinuxDriver):
         """Take the terminal again; from the background the process stops instead, and comes here once more."""
         if self._is_put_away:
             self.resume_application_mode()
-            self._app.call_later(self._app.refresh, layout=True)
+            if not self._is_put_away:
+                self._app.call_later(self._app.refresh, layout=True)
 
     def _show_again(self) -> None:
         """Draw everything anew: stopped without a word, nobody knows what stands on the terminal by now."""

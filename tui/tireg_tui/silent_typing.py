@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
+
+from tireg_tui.foreground import is_in_front
 
 
 class SilentTyping:
@@ -21,7 +22,7 @@ class SilentTyping:
         with suppress(OSError, ValueError, termios.error):
             terminal = sys.__stdin__.fileno()
             # Changing the terminal's mode from the background would stop the process.
-            if os.tcgetpgrp(terminal) != os.getpgrp():
+            if not is_in_front(terminal):
                 return
             mode = termios.tcgetattr(terminal)
             silent = [*mode]

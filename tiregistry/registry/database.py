@@ -205,13 +205,21 @@ class Database:
 
     def _version(self) -> int:
         """`user_version` of the file, after checking that it is a registry that this program knows."""
-        application, version = self.connection.execute(
-            "SELECT a.application_id, u.user_version FROM pragma_application_id a, pragma_user_version u"
-        ).fetchone()
+        application, version = self._marks()
+        if application == 0 and not self._is_empty():
+            # Between the two looks another process may have made it, marks and tables at once.
+            application, version = self._marks()
         if application != APPLICATION_ID and not (application == 0 and self._is_empty()):
             raise Damaged(f"{self.path} is not a tiregistry database", "move it away, or set TIREG_HOME elsewhere")
         self._refuse_newer(version)
-        return int(version)
+        return version
+
+    def _marks(self) -> tuple[int, int]:
+        """`application_id` and `user_version`."""
+        application, version = self.connection.execute(
+            "SELECT a.application_id, u.user_version FROM pragma_application_id a, pragma_user_version u"
+        ).fetchone()
+        return int(application), int(version)
 
     def _header(self) -> tuple[int, bool]:
         """`user_version`, and whether it uses a write-ahead log, as the file's first page has it.

@@ -19,6 +19,7 @@ import pytest
 from tests.core.registry.making import add_version, pragma
 from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry import database
+from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import on_network
 from tiregistry.registry.registry import Registry
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -112,6 +113,26 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     with pytest.raises(Damaged):
         Registry.open()
     assert (home / "registry.db").read_bytes() == content
+
+
+def test_a_registry_that_another_process_makes_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(os.environ["TIREG_HOME"])
+    home.mkdir()
+    with closing(sqlite3.connect(home / "registry.db")) as connection:  # as one that begins leaves it for a moment
+        connection.execute("PRAGMA journal_mode = WAL")
+    is_empty, asked = Database._is_empty, 0
+
+    def is_empty_after_the_other(database: Database) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            Registry.open().close()
+        return is_empty(database)
+
+    monkeypatch.setattr(Database, "_is_empty", is_empty_after_the_other)
+    with Registry.open() as registry:
+        assert registry.concepts() == []
+    assert asked > 1
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:

@@ -35,17 +35,21 @@ _NAMED = 4
 
 def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
     """Consume the events of one run, showing where it stands, and return its last one."""
-    return follow_all(events, stop, quiet=quiet)[-1]
+    finished: list[Finished] = []
+    follow_all(events, stop, finished, quiet=quiet)
+    return finished[-1]
 
 
-def follow_all(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> list[Finished]:
-    """Consume the events of one or several runs, showing where they stand; return the last event of each, in the order
-    in which they began.
+def follow_all(events: Iterable[Event], stop: StopRequest, finished: list[Finished], *, quiet: bool = False) -> None:
+    """Consume the events of one or several runs, showing where they stand.
+
+    Args:
+        finished: gets the last event of each, in the order in which they began; also of those that ended before
+            something was raised.
 
     Raises:
         Interrupted: Ctrl-C while steps were taken; names the runs that can be taken up again.
     """
-    finished = []
     with TrainingProgress(quiet=quiet) as progress:
         try:
             for event in events:
@@ -59,9 +63,9 @@ def follow_all(events: Iterable[Event], stop: StopRequest, *, quiet: bool = Fals
             raise _stopped_at_once(progress.running()) from None
         finally:
             _close(events)  # whatever went wrong here, its runs are no longer carried out
+            finished.sort(key=lambda event: progress.place(event.run_id))
     if not finished:
         raise RuntimeError("the run ended without saying so")
-    return sorted(finished, key=lambda event: progress.place(event.run_id))
 
 
 def _close(events: Iterable[Event]) -> None:

@@ -93,7 +93,7 @@ def test_a_second_ctrl_c_says_how_to_go_on(
             closed.append(True)
 
     with pytest.raises(Interrupted) as caught:
-        follow_all(events(), StopRequest(""))
+        follow_all(events(), StopRequest(""), [])
     assert closed
     capsys.readouterr()
     assert fail(caught.value) == 130
@@ -115,8 +115,9 @@ def test_lines_go_above_the_bars_while_they_are_drawn(capsys: pytest.CaptureFixt
 
 def test_results_come_in_the_order_of_the_request(capsys: pytest.CaptureFixture[str]) -> None:
     ends = [Finished(f"{name}@1", 3, "finished", 1.0, f"run-{name}") for name in ("jug", "pot")]
-    stop = StopRequest("")
-    assert [end.reference for end in follow_all([started("pot"), started("jug"), *ends], stop)] == ["pot@1", "jug@1"]
+    stop, finished = StopRequest(""), []
+    follow_all([started("pot"), started("jug"), *ends], stop, finished)
+    assert [end.reference for end in finished] == ["pot@1", "jug@1"]
     assert stop.armed
 
 

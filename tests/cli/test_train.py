@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.registry.registry import Registry
+from tiregistry.runs.control import cancel
 
 SHORT = ["--max-steps", "2", "--batch-size", "1", "--no-stop", "--device", "cpu"]
 
@@ -101,6 +103,35 @@ def test_a_plan(capsys: pytest.CaptureFixture[str], base: str, photos: Path) -> 
         ("gnome@1", 2, "<gnome>"),
         ("wash@1", 3, "<w>"),
     ]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_pass_has_learned_is_printed_also_when_another_word_of_it_is_cancelled(
+    capsys: pytest.CaptureFixture[str], base: str, photos: Path, as_json: bool
+) -> None:
+    plan = photos.parent / "plan.toml"
+    plan.write_text(
+        f"base = '{base}'\ndevice = 'cpu'\n[training]\nmax_steps = 2\nbatch_size = 1\nstopping = 'none'\n"
+        "[[concepts]]\nname = 'gnome'\nimages = ['photos/gnome']\n"
+        "[[concepts]]\nname = 'mug'\nimages = ['photos/mug']\nmax_steps = 100000\n"
+    )
+
+    def cancel_mug() -> None:
+        with Registry.open() as registry:
+            while not registry.runs(concept="gnome", status="finished"):
+                time.sleep(0.05)
+            cancel(registry, registry.runs(concept="mug")[0])
+
+    helper = threading.Thread(target=cancel_mug)
+    helper.start()
+    assert run(["train", "--from", str(plan), *(["--json"] if as_json else [])]) == 130
+    helper.join()
+    captured = capsys.readouterr()
+    assert "was cancelled" in captured.err
+    if as_json:
+        assert [each["reference"] for each in json.loads(captured.out)] == ["gnome@1"]
+    else:
+        assert captured.out == "gnome@1\n"
 
 
 @pytest.mark.parametrize(

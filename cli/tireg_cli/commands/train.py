@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tireg_cli import forms
-from tireg_cli.interrupts import polite_stop
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
 from tireg_cli.paths import PathParam
@@ -21,7 +20,6 @@ from tiregistry.training.config import LR_SCHEDULERS, RECIPES
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
     from tiregistry.training.again import Material
-    from tiregistry.training.events import Finished
     from tiregistry.training.request import TrainingRequest
 
 # Settings whose option has another name.
@@ -32,7 +30,6 @@ _OPTIONS = {
     "preview_prompts": "preview",
     "stopping": "no-stop",
 }
-KEEPING = "stopping after this step, keeping what was learned (Ctrl-C again stops at once)"
 
 
 @click.command("train")
@@ -156,7 +153,12 @@ def command(
             return _estimate(registry, requests, as_json)
         if detach:
             return _detach(registry, requests, as_json)
-        return _train_here(registry, requests, as_json)
+        from tireg_cli.learning import learn_here
+        from tiregistry.training.run import train_many
+
+        return learn_here(
+            registry, lambda stop: train_many(registry, requests, stop=stop), count=len(requests), as_json=as_json
+        )
 
 
 def _check_usage(name: str, each: bool, plan: Path | None) -> None:
@@ -249,54 +251,4 @@ def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) 
         for run in runs:
             emit(run.id)
     hint(f"training in the background · tireg runs watch {runs[-1].id} · tireg runs cancel {runs[-1].id}")
-    return 0
-
-
-def _train_here(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
-    from tireg_cli.progress import follow_all
-    from tiregistry.training.run import train_many
-
-    with polite_stop(KEEPING) as stop:
-        finished = follow_all(train_many(registry, requests, stop=stop), stop)
-    return report(registry, finished, as_json)
-
-
-def report(registry: Registry, finished: list[Finished], as_json: bool) -> int:
-    """Print what was learned; returns the exit code."""
-    versions = [registry.version(event.reference) for event in finished]
-    if as_json:
-        data = [
-            {
-                "reference": version.reference,
-                "digest": version.digest,
-                "placeholder_token": version.placeholder_token,
-                "steps": event.step,
-                "reason": event.reason,
-                "message": event.message,
-                "seconds": round(event.seconds, 3),
-                "run": event.run_id,
-            }
-            for version, event in zip(versions, finished, strict=True)
-        ]
-        emit_json(data if len(data) > 1 else data[0])
-    else:
-        for version in versions:
-            emit(version.reference)
-    stopped = [(v, event) for v, event in zip(versions, finished, strict=True) if event.reason == "interrupted"]
-    if stopped:
-        told = [f"stopped after {forms.count(e.step, 'step')}; what was learned is {v.reference}" for v, e in stopped]
-        for line in told[:-1]:
-            hint(line)
-        hint(f"{told[-1]} · tireg runs resume {' '.join(event.run_id for _, event in stopped)} goes on")
-        return 130
-    version, event = versions[-1], finished[-1]
-    base_option = "" if version.base_name == registry.default_base else f" --base {version.base_name}"
-    for old, done in zip(versions, finished, strict=True):
-        if old.run_id != done.run_id:
-            hint(f"{old.reference} was exactly that already: no new version · another --seed or --recipe makes one")
-    what = forms.count(event.step, "step") if len(versions) == 1 else forms.count(len(versions), "word")
-    hint(
-        f"{what} in {max(each.seconds for each in finished):.0f} s"
-        f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
-    )
     return 0

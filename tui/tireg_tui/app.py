@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -22,8 +21,8 @@ from tireg_tui import window_title
 from tireg_tui.changes import Changes
 from tireg_tui.jobs import Job, Jobs
 from tireg_tui.messages import JobsChanged, RegistryChanged, WatchTold
-from tireg_tui.painted import PaintedApp
-from tireg_tui.places import PLACES, screen_of
+from tireg_tui.places import PLACES
+from tireg_tui.places_app import PlacesApp
 from tireg_tui.preferences import Preferences
 from tireg_tui.registry_follower import RegistryFollower
 from tireg_tui.remembered import Remembered
@@ -71,7 +70,7 @@ def _themes() -> type[Provider]:
     return ThemesAmongAll
 
 
-class TiregApp(PaintedApp):
+class TiregApp(PlacesApp):
     """The terminal UI.
 
     Args:
@@ -84,7 +83,6 @@ class TiregApp(PaintedApp):
 
     TITLE = "tireg"
     CSS_PATH = "styles.tcss"
-    LATER_STYLES = Path(__file__).with_name("later.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
         *App.COMMANDS,
@@ -203,17 +201,6 @@ class TiregApp(PaintedApp):
             gc.freeze()  # what the start has made stays for good and need not be looked at
             gc.enable()
 
-    def read_later_styles(self) -> None:
-        """Know the look of every screen, not only of the library, whose first frame does not wait for this."""
-        if not self.stylesheet.has_source(str(self.LATER_STYLES)):
-            self.stylesheet.read(self.LATER_STYLES)
-            self.stylesheet.parse()
-
-    def push_screen(self, *args: Any, **options: Any) -> Any:
-        """As Textual's."""
-        self.read_later_styles()
-        return super().push_screen(*args, **options)
-
     def action_open_registry(self) -> None:
         """Open the registry, or show what keeps it from opening."""
         self._follower.open()
@@ -309,94 +296,7 @@ class TiregApp(PaintedApp):
         """Bring the line above the footer and the window's title in line with what is under way."""
         self._under_way.show()
 
-    # -- places --------------------------------------------------------------------------------------------------
-
-    def action_go(self, place: str) -> None:
-        """Go to one of the places, or to the library where there is no such place.
-
-        What lies open there stays open; going there once more, from there, leaves it.
-        """
-        if self.registry is None:
-            return
-        place = place if place in {known.id for known in PLACES} else PLACES[0].id
-        if place not in self._modes:
-            self.add_mode(place, partial(screen_of, place))
-        self.remembered.set("place", place)
-        if place != PLACES[0].id:
-            self.read_later_styles()
-        if place == self.current_mode:
-            self._leave_words()
-        self.switch_mode(place)
-
-    def _leave_words(self) -> None:
-        """Close the words that lie open on top of a place; not what is being filled in."""
-        from tireg_tui.screens.concept import ConceptScreen
-
-        while isinstance(self.screen, ConceptScreen):
-            self.pop_screen()
-
-    @on(TopBar.Clicked)
-    def go_where_clicked(self, event: TopBar.Clicked) -> None:
-        self.action_go(event.place)
-
-    @on(JobLine.Clicked)
-    def go_to_queue(self) -> None:
-        self.action_go("queue")
-
-    def action_train(self, concept: str = "") -> None:
-        """Open the form for a new training."""
-        from tireg_tui.screens.train import TrainForm
-
-        if self.registry is not None and not isinstance(self.screen, TrainForm) and not self.refuses_changes():
-            self.push_screen(TrainForm(concept))
-
-    def open_concept(self, name: str, neighbours: list[str] | None = None) -> None:
-        """Show a word in full, on top of where one is; its neighbours are those in the library where none are given."""
-        from tireg_tui.screens.concept import ConceptScreen
-
-        if self.registry is not None:
-            listed = self._listed() if neighbours is None else neighbours
-            self.push_screen(ConceptScreen(name, listed if name in listed else None))
-
-    def _listed(self) -> list[str]:
-        """The words that the library lists now, in its order; none where nobody has been there yet."""
-        from tireg_tui.screens.library import Library
-
-        places = [screen for stack in self._screen_stacks.values() for screen in stack[:1]]
-        return next((place.table.names for place in places if isinstance(place, Library)), [])
-
-    def push_word(self, reference: str) -> None:
-        """Show what pushing a word would send, and push it from there."""
-        from tireg_tui.screens.push import PushPage
-
-        if self.registry is not None:
-            self.push_screen(PushPage(reference))
-
-    def show_run(self, run_id: str) -> None:
-        """Go to the runs, with the cursor on this one."""
-        from tireg_tui.screens.runs import Runs
-
-        self.remembered.set("run", run_id)
-        self.action_go("runs")
-
-        def put() -> None:
-            self._leave_words()
-            if isinstance(self.screen, Runs):
-                self.screen.put_cursor(run_id)
-
-        self.call_after_refresh(put)
-
-    def compose_prompt(self, prompt: str) -> None:
-        """Go to the composer with this prompt."""
-        self.remembered.set("prompt", prompt)
-        self.action_go("compose")
-        self.call_after_refresh(self._hand_over, prompt)
-
-    def _hand_over(self, prompt: str) -> None:
-        from tireg_tui.screens.compose import Compose
-
-        if isinstance(self.screen, Compose):
-            self.screen.take_prompt(prompt)
+    # -- what every screen offers -------------------------------------------------------------------------------
 
     def action_help(self) -> None:
         """All keys that work here, searchable."""

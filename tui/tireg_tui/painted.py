@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from textual import on
 from textual.app import App
@@ -30,6 +32,8 @@ class PaintedApp(App[None]):
         terminal: how pictures are shown.
         driver_class: how Textual reaches the terminal; its own choice by default.
     """
+
+    LATER_STYLES = Path(__file__).with_name("later.tcss")
 
     def __init__(self, terminal: Terminal, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)
@@ -65,6 +69,17 @@ class PaintedApp(App[None]):
             if screen._css_update_count != self._css_update_count:
                 self.stylesheet.update(screen, animate=animate)
                 screen._css_update_count = self._css_update_count
+
+    def read_later_styles(self) -> None:
+        """Know the look of every screen, not only of the library, whose first frame does not wait for this."""
+        if not self.stylesheet.has_source(str(self.LATER_STYLES)):
+            self.stylesheet.read(self.LATER_STYLES)
+            self.stylesheet.parse()
+
+    def push_screen(self, *args: Any, **options: Any) -> Any:
+        """As Textual's."""
+        self.read_later_styles()
+        return super().push_screen(*args, **options)
 
     def _display(self, screen: Screen[object], renderable: object) -> None:
         self.pixels.frame(renderable)

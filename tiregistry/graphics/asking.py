@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from tiregistry.graphics import queries, tmux
+from tiregistry.graphics.foreground import is_in_front
 from tiregistry.graphics.queries import Answers
 
 LOCAL_SECONDS = 0.5
@@ -73,7 +74,7 @@ def _raw_terminal() -> Iterator[int | None]:
         before = None
         with suppress(OSError, termios.error):
             # Changing the terminal's mode from the background would stop the process.
-            if os.tcgetpgrp(handle) == os.getpgrp():
+            if is_in_front(handle):
                 before = termios.tcgetattr(handle)
                 tty.setraw(handle, termios.TCSANOW)
         if before is None:

@@ -120,7 +120,7 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
             "masks cannot be set, it is filled in from the masks themselves",
             "use --mask FOLDER, or masks = FOLDER of a plan's concept",
         )
-    initial = _initializer_version(registry, config.initializer)
+    initial = _initializer_version(registry, config)
     if initial is not None:
         config = replace(config, initializer=initial.digest)
         if config.cross_initialization:
@@ -223,16 +223,18 @@ def namesake(registry: Registry, config: TrainingConfig) -> str:
         return ""
 
 
-def _initializer_version(registry: Registry, initializer: str) -> Version | None:
-    """The version that `gnome@2`, `<gnome>`, `<gnome@best>` or a digest names; None for a phrase."""
-    if initializer.startswith("sha256:"):
-        return continued_version(registry, TrainingConfig(initializer=initializer))
-    text = initializer.strip()
-    if text.startswith("<") and text.endswith(">"):
-        name, _, selector = text[1:-1].partition("@")
-        owner = registry.placeholders().get(f"<{name}>", name)
-        return registry.version(f"{owner}@{selector}" if selector else owner)
-    return registry.version(text) if "@" in text else None
+def _initializer_version(registry: Registry, config: TrainingConfig) -> Version | None:
+    """The version that an initializer names, if `TrainingConfig.continues_version` says that it names one."""
+    if not config.continues_version:
+        return None
+    text = config.initializer.strip()
+    if text.startswith("sha256:"):
+        return continued_version(registry, replace(config, initializer=text))
+    if not (text.startswith("<") and text.endswith(">")):
+        return registry.version(text)
+    name, _, selector = text[1:-1].partition("@")
+    owner = registry.placeholders().get(f"<{name}>", name)
+    return registry.version(f"{owner}@{selector}" if selector else owner)
 
 
 # -- a run's record --------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from tireg_tui.concept_cells import Column, cells_of, columns_within
 from tireg_tui.first_look import FirstLook, keep_look, key_of, read_look
 from tireg_tui.first_page import FirstPage, status_text
 from tireg_tui.fitted import fitted, in_column
-from tireg_tui.foreground import is_in_front
 from tireg_tui.silent_typing import SilentTyping
+from tiregistry.graphics.foreground import is_in_front
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Concept

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.drivers.linux_driver import LinuxDriver
 
 from tireg_tui.first_paint import ENTER_SCREEN
-from tireg_tui.foreground import is_in_front
+from tiregistry.graphics.foreground import is_in_front
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp

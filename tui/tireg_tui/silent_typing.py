@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from tireg_tui.foreground import is_in_front
+from tiregistry.graphics.foreground import is_in_front
 
 
 class SilentTyping:

@@ -57,6 +57,7 @@ STORAGES = {
     "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8",
     "BoolStorage": "BOOL",
 }  # fmt: skip
+_KEY_LIMIT = 1 << 31
 _NUMPY = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u1": "U8"}
 _TORCH_NAMES = {
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
@@ -223,10 +224,16 @@ def module_items(module: Module) -> dict[Any, Any]:
 
 
 def plain_key(key: Any) -> Any:
-    """`key` when it is text or a number: hashing anything deeper could take for ever."""
-    if isinstance(key, (str, bytes, int, float, bool)) or key is None or isinstance(key, Global):
+    """`key` when it is text or a small number.
+
+    Hashing anything deeper could take for ever, and so could filling a mapping with numbers of one hash, such as the
+    multiples of 2^61 - 1; text has a secret in its hash.
+    """
+    if isinstance(key, (str, bytes, Global)) or key is None:
         return key
-    raise damaged("a mapping has a key that is neither text nor a number")
+    if isinstance(key, (int, float)) and abs(key) < _KEY_LIMIT:
+        return key
+    raise damaged("a mapping has a key that is neither text nor a small number")
 
 
 def is_storage(wanted: Any) -> bool:

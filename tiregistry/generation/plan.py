@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -103,20 +103,21 @@ class Cell:
     image: Image
 
 
-def arrange(
-    cells: Sequence[Cell], *, words_across: bool = False
-) -> tuple[list[list[Image | None]], list[str], list[str]]:
+def arrange(cells: Sequence[Cell], *, is_blend: bool = False) -> tuple[list[list[Image | None]], list[str], list[str]]:
     """Rows of pictures with row and column labels: what varies first goes down, the rest across.
 
-    Prompts go before words, words before seeds; with `words_across` seeds go before words, so that a blend is read
-    from left to right.
+    Prompts go before words, words before seeds.
+
+    Args:
+        is_blend: the words are those of `blend_words`: seeds go before them, so that they are read from left to right,
+            and they are labelled by how far they are.
     """
     keys = [
         [cell.template for cell in cells],
         [cell.word for cell in cells],
         [f"seed {cell.seed}" for cell in cells],
     ]
-    if words_across:
+    if is_blend:
         keys[1], keys[2] = keys[2], keys[1]
     axes = [list(dict.fromkeys(key)) for key in keys]
     down = next((i for i in range(2) if len(axes[i]) > 1 and any(len(a) > 1 for a in axes[i + 1 :])), None)
@@ -126,14 +127,16 @@ def arrange(
     columns = list(product(*(axes[i] for i in across)))
     place = {(keys[down][n], tuple(keys[i][n] for i in across)): cell.image for n, cell in enumerate(cells)}
     rows = [[place.get((row, column)) for column in columns] for row in axes[down]]
-    row_labels = list(map(_label, axes[down])) if len(axes[down]) > 1 or not across else []
-    return rows, row_labels, [" · ".join(map(_label, column)) for column in columns] if across else []
+    label: Sequence[Callable[[str], str]] = (str, str, _frame if is_blend else str)
+    row_labels = list(map(label[down], axes[down])) if len(axes[down]) > 1 or not across else []
+    named = [" · ".join(label[i](key) for i, key in zip(across, column, strict=True)) for column in columns]
+    return rows, row_labels, named if across else []
 
 
-def _label(key: str) -> str:
-    """As it is, but the frames of a blend by how far they are: `gnome`, `20 % imp`, …, `imp`."""
-    parts = key.split("~")
+def _frame(word: str) -> str:
+    """A frame of a blend: `gnome`, `20 % imp`, …, `imp`."""
+    parts = word.split("~")
     if len(parts) != 3:
-        return key
+        return word
     first, second, at = parts
     return {"0": first, "1": second}.get(at, f"{100 * float(at):.4g} % {second}")

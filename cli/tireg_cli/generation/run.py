@@ -134,7 +134,7 @@ def _finish(collected: list[Made] | None, options: Options, results: Results) ->
             Cell(m.job.variant.template, m.job.variant.word, m.picture.recipe["seed"], m.picture.image)
             for m in collected
         ]
-        rows, row_labels, column_labels = arrange(cells, words_across=bool(options.blend))
+        rows, row_labels, column_labels = arrange(cells, is_blend=bool(options.blend))
         largest = max(max(image.size) for image in images)
         side = max(128, largest) if largest <= 256 else 256
         # A picture may have come to lie there in the meantime.

@@ -23,6 +23,7 @@ from tiregistry.embeddings.pickle_reader import read_pickle
 from tiregistry.embeddings.reading import read_embedding
 from tiregistry.errors import TiregError, UnreadableEmbedding
 
+SMALL = st.integers(-(2**31) + 1, 2**31 - 1)
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -32,9 +33,9 @@ PLAIN = st.recursive(
     | st.binary(max_size=300),
     lambda inner: (
         st.lists(inner, max_size=5)
-        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=5)
+        | st.dictionaries(st.text(max_size=5) | SMALL, inner, max_size=5)
         | st.tuples(inner, inner)
-        | st.sets(st.integers() | st.text(max_size=3), max_size=5)
+        | st.sets(SMALL | st.text(max_size=3), max_size=5)
     ),
     max_leaves=20,
 )
@@ -173,6 +174,14 @@ def test_keys_whose_hash_would_take_for_ever_are_refused():
     doubling = b"\x80\x02N\x85" + b"2\x86" * 60
     with pytest.raises(UnreadableEmbedding, match="key"):
         read_pickle(b"\x80\x02}" + doubling[2:] + b"Ns.")
+
+
+@pytest.mark.parametrize("form", [dict.fromkeys, set])
+def test_keys_that_all_have_the_same_hash_are_refused(form):
+    modulus = 2**61 - 1  # of Python's hashes of numbers
+    for keys in ([modulus, 2 * modulus], [-modulus, 0], [float(2**61), 1], [float("inf")]):
+        with pytest.raises(UnreadableEmbedding, match="neither text nor a small number"):
+            read_pickle(pickle.dumps(form(keys), 4))
 
 
 def test_opcodes_memo_and_copies_are_counted():

@@ -55,6 +55,11 @@ def cells(prompts: list[str], words: list[str], seeds: list[int]) -> list[Cell]:
         ((["p"], [""], [1, 2]), [], ["seed 1", "seed 2"]),
         ((["p", "q"], [""], [1]), ["p", "q"], []),
         ((["p"], [""], [1]), ["p"], []),
+        (
+            (["a ~soft~ p", "<x~y~0.3> at dawn"], ["x~y~0.5", "z"], [1]),
+            ["a ~soft~ p", "<x~y~0.3> at dawn"],
+            ["x~y~0.5", "z"],
+        ),
     ],
 )
 def test_what_varies_first_goes_down(
@@ -67,5 +72,7 @@ def test_what_varies_first_goes_down(
 
 
 def test_a_blend_reads_from_left_to_right() -> None:
-    _, rows, columns = arrange(cells(["p"], blend_words("robot", "imp@2", 4), [1, 2]), words_across=True)
+    _, rows, columns = arrange(cells(["p"], blend_words("robot", "imp@2", 4), [1, 2]), is_blend=True)
     assert (rows, columns) == (["seed 1", "seed 2"], ["robot", "33.33 % imp@2", "66.67 % imp@2", "imp@2"])
+    _, _, columns = arrange(cells(["a ~soft~ p"], blend_words("imp", "imp", 3), [1]), is_blend=True)
+    assert columns == ["imp", "50 % imp", "imp"]

@@ -221,6 +221,20 @@ class Version:
         return {measurement.label: measurement.value for measurement in self.measurements}
 
     @property
+    def training(self) -> Mapping[str, Any]:
+        """The settings it was learned with, as its manifest states them; empty where it states none.
+
+        They may come from another's registry: a value need not have the type that `TrainingConfig` gives it.
+        """
+        said = self.manifest.get("training")
+        return said if isinstance(said, Mapping) else {}
+
+    def training_list(self, name: str) -> list[Any]:
+        """A setting that is a list; empty where it is not said, or is none."""
+        said = self.training.get(name)
+        return list(said) if isinstance(said, (list, tuple)) else []
+
+    @property
     def reference(self) -> str:
         """`name@number`, as typed on the command line."""
         return f"{self.concept}@{self.number}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiregistry.bases.locating import EMBEDDED, locate_base, looks_like_hub_id
 from tiregistry.concepts import BaseModel
 from tiregistry.errors import BaseModelNotFound
-from tiregistry.references import check_name
+from tiregistry.references import check_name, name_key
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
@@ -25,9 +25,9 @@ def identify_base(registry: Registry, wanted: str = "", revision: str = "") -> t
     Raises:
         BaseModelNotFound, InvalidInput, HubError: it is not there, or is no base model.
     """
-    wanted = wanted or registry.default_base
-    if wanted == EMBEDDED:
+    if is_embedded(registry, wanted):
         return EMBEDDED, EMBEDDED, ""
+    wanted = wanted or registry.default_base
     try:
         known = registry.base(wanted)
     except BaseModelNotFound:
@@ -42,6 +42,11 @@ def identify_base(registry: Registry, wanted: str = "", revision: str = "") -> t
         if base.source == source:
             return base.name, source, revision or base.revision
     return _new_name(registry, source), source, revision
+
+
+def is_embedded(registry: Registry, wanted: str = "") -> bool:
+    """Whether `wanted`, or where it is empty the registry's default, is the base model that ships with tiregistry."""
+    return name_key(wanted or registry.default_base) == EMBEDDED
 
 
 def open_base(

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Mapping
 
 from tiregistry.errors import InvalidPlaceholder, PlaceholderTaken
+from tiregistry.references import MAX_NAME, name_key
 
-MAX_LENGTH = 64
-_PLACEHOLDER = re.compile(r"<[^\W_][\w.\-]*>", re.UNICODE)
+MAX_LENGTH = MAX_NAME + 2
+_CANDIDATE = re.compile(r"<[^\W_][^<>\s]*>")
+_INNER = re.compile(r"[\w.\-]")
 
 
 def placeholders_in(text: str) -> list[str]:
     """What is written like a word's token in a text, in order: `<gnome>`."""
-    return _PLACEHOLDER.findall(text)
+    return [found for found in _CANDIDATE.findall(text) if _is_placeholder(found)]
+
+
+def _is_placeholder(text: str) -> bool:
+    # Marks (category M) belong to letters in many scripts, and are no part of `\w`.
+    return bool(_CANDIDATE.fullmatch(text)) and all(
+        _INNER.match(character) or unicodedata.category(character)[0] == "M" for character in text[1:-1]
+    )
 
 
 def placeholder_for(name: str) -> str:
@@ -22,15 +32,16 @@ def placeholder_for(name: str) -> str:
 
 
 def check_placeholder(token: str) -> str:
-    """Return `token` when it may be a placeholder token.
+    """Return `token` in NFC when it may be a placeholder token.
 
-    A placeholder is `<` + a letter or digit + letters, digits, `_`, `-`, `.` + `>`, at most 64 characters. The
+    A placeholder is `<` + a letter or digit + letters, digits, `_`, `-`, `.` + `>`, at most 66 characters. The
     brackets keep it apart from ordinary words, so that a prompt says what it means; `@` is reserved for versions.
 
     Raises:
         InvalidPlaceholder: the rule is broken; the message proposes a token that works.
     """
-    if _PLACEHOLDER.fullmatch(token) and len(token) <= MAX_LENGTH:
+    token = unicodedata.normalize("NFC", token)
+    if _is_placeholder(token) and len(token) <= MAX_LENGTH:
         return token
     inner = re.sub(r"[^\w.\-]+", "-", token.strip("<> ").strip()).strip("-_.")[: MAX_LENGTH - 2]
     advice = f'try "<{inner}>"' if inner else 'for example "<gnome>"'
@@ -54,8 +65,8 @@ def check_free(token: str, concept: str, taken: Mapping[str, str], vocabulary: C
         PlaceholderTaken: it is a single word of the vocabulary, or another concept's placeholder.
     """
     # CLIP's tokenizers know no case, so neither do names and tokens.
-    owner = next((name for known, name in taken.items() if known.casefold() == token.casefold()), None)
-    if owner is not None and owner.casefold() != concept.casefold():
+    owner = next((name for known, name in taken.items() if name_key(known) == name_key(token)), None)
+    if owner is not None and name_key(owner) != name_key(concept):
         raise PlaceholderTaken(f"{token} is already the placeholder token of {owner}", "choose another with --token")
     if token in vocabulary or f"{token.lower()}</w>" in vocabulary:
         raise PlaceholderTaken(

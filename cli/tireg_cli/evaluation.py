@@ -11,7 +11,7 @@ from tireg_cli.output import emit_table
 from tiregistry.errors import InvalidInput
 from tiregistry.evaluation.evaluating import Evaluation, differences
 from tiregistry.evaluation.kinds import KindsFound, variety_difference
-from tiregistry.generation.metadata import FORMATS, save_image, save_picture
+from tiregistry.generation.metadata import FORMATS, save_image
 from tiregistry.generation.replacing import check_replaceable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Album:
     def add(self, subject: Subject, shot: Shot, picture: Picture) -> None:
         """One picture."""
         if self._target is not None:
-            save_picture(picture, self._target.next(f"{subject.label} {shot.template}", shot.seed))
+            self._target.save(picture, f"{subject.label} {shot.template}")
         row = self._rows.setdefault((subject.label, shot.template), [])
         if len(row) < COLUMNS:
             row.append(picture.image)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.core.registry.making import add_version
 from tests.models import tiny_sd
 from tireg_cli.main import run
+from tiregistry.concepts import NewVersion, SourceImage
+from tiregistry.embeddings.embedding import Embedding
+from tiregistry.errors import Damaged
+from tiregistry.generation.contact_sheet import preview_labels
 from tiregistry.registry.registry import Registry
 from tiregistry.training.again import material_of
 
@@ -118,3 +125,19 @@ def test_what_has_no_pictures_says_so(registry: Registry, capsys: pytest.Capture
         assert run(["train", *arguments]) == code
         [line] = capsys.readouterr().err.splitlines()
         assert said in line
+
+
+@pytest.mark.parametrize("training", [{"masks": 5}, {"preview_prompts": 5}, {"masks": [5]}])
+def test_a_record_from_elsewhere_whose_values_are_none(training: dict[str, Any]) -> None:
+    with Registry.open() as registry:
+        shown = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(shown, "PNG")
+        image = SourceImage(registry.blobs.add(shown.getvalue()), "a.png", 64, 64)
+        new = NewVersion("jar", "<jar>", "object", "pulled", images=(image,), training=training)
+        version = registry.add_version(new, Embedding({"clip_l": np.ones((1, 8), np.float32)}))
+        assert preview_labels(version, [1]) == ["preview 1"]
+        if training.get("masks") == [5]:
+            with pytest.raises(Damaged, match="training record of jar@1"):
+                material_of(registry, "jar")
+        else:
+            assert len(material_of(registry, "jar").pictures) == 1

@@ -14,9 +14,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tiregistry.bases import fingerprints
-from tiregistry.bases.families import family_of_folder, resolution_of_folder
+from tiregistry.bases.families import family_of_folder, native_resolution, resolution_of_folder
 from tiregistry.bases.fingerprints import fingerprint_file, fingerprint_folder, fingerprint_of
 from tiregistry.bases.identify import identify, name_from
+from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.errors import BaseModelNotFound, FileMissing, InvalidInput
 from tiregistry.registry.registry import Registry
 
@@ -319,3 +320,26 @@ def test_the_path_in_the_cache_may_hold_any_bytes(tmp_path: Path) -> None:
     with Registry.open() as registry:
         first = fingerprint_folder(folder, cache=registry.file_hashes)
         assert fingerprint_folder(folder, cache=registry.file_hashes) == first
+
+
+def test_two_tensors_that_older_files_call_the_same_are_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"text_model.a": np.zeros(1), "a": np.ones(1)}, path)
+    assert fingerprints.hash_tensors(read_tensors(path)).startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,Infinity]}}', b'{"a":{}}', b"[1]"]
+)
+def test_headers_that_are_none(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(InvalidInput, match="is damaged"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("sample_size", "pixels"), [(64, 512), ([64, 96], 768), ([], 512), ("64", 512), (None, 512), (-1, 512)]
+)
+def test_native_resolutions_as_configurations_write_them(sample_size: object, pixels: int) -> None:
+    assert native_resolution(sample_size, 8, "sd1") == pixels

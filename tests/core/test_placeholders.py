@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tiregistry.errors import InvalidPlaceholder, PlaceholderTaken
-from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
+from tiregistry.placeholders import check_free, check_placeholder, placeholder_for, placeholders_in
+from tiregistry.references import check_name
 
 
-@pytest.mark.parametrize("token", ["<gnome>", "<my-gnome.v2>", "<Größe>", "<3d_cat>"])
+@pytest.mark.parametrize("token", ["<gnome>", "<my-gnome.v2>", "<Größe>", "<3d_cat>", "<हिन्दी>", "<กิ่ง>"])
 def test_valid_tokens_pass(token: str) -> None:
     assert check_placeholder(token) == token
 
@@ -21,8 +22,8 @@ def test_others_are_refused_with_a_proposal(token: str) -> None:
 
 
 def test_an_overlong_token_is_refused() -> None:
-    with pytest.raises(InvalidPlaceholder, match="longer than 64"):
-        check_placeholder("<" + "a" * 64 + ">")
+    with pytest.raises(InvalidPlaceholder, match="longer than 66"):
+        check_placeholder("<" + "a" * 65 + ">")
 
 
 def test_the_proposal_is_itself_valid() -> None:
@@ -45,5 +46,14 @@ def test_a_vocabulary_word_is_taken(vocabulary: set[str]) -> None:
         check_free("<Cat>".lower(), "cat", {}, vocabulary)
 
 
-def test_the_default_is_the_name_in_brackets() -> None:
-    assert placeholder_for("gnome") == "<gnome>"
+@pytest.mark.parametrize("name", ["gnome", "हिन्दी", "a" * 64, "e\u0301lan"])
+def test_every_name_makes_a_token(name: str) -> None:
+    token = check_placeholder(placeholder_for(check_name(name)))
+    assert token == f"<{check_name(name)}>"
+    assert placeholders_in(f"a photo of {token}, in the rain <1 < 2>") == [token]
+
+
+def test_tokens_are_composed_and_case_does_not_tell_them_apart() -> None:
+    assert check_placeholder("<e\u0301lan>") == "<élan>"
+    with pytest.raises(PlaceholderTaken, match="élan"):
+        check_free("<Élan>", "verve", {"<élan>": "élan"}, frozenset())

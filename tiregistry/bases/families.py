@@ -41,13 +41,13 @@ def family_of_folder(folder: Path) -> Family:
         InvalidInput: the folder is no diffusers model, or of no family known here.
     """
     index = read_model_index(folder)
-    denoiser = _class_name(index, "transformer") or _class_name(index, "unet")
+    denoiser = class_name(index, "transformer") or class_name(index, "unet")
     if denoiser.startswith("Flux"):
         return "flux"
     if denoiser.startswith("SD3"):
         return "sd3"
     if denoiser.startswith("UNet2DCondition"):
-        if _class_name(index, "text_encoder_2"):
+        if class_name(index, "text_encoder_2"):
             return "sdxl"
         encoder = read_config(folder / "text_encoder")
         if encoder:
@@ -69,7 +69,7 @@ def encoder_parts(folder: Path, family: Family) -> list[tuple[str, str]]:
     """
     index = read_model_index(folder)
     parts = list(zip(ENCODER_ROLES[family], ("", "_2", "_3"), strict=False))
-    return [(r, s) for r, s in parts if family != "sd3" or r != "t5" or _class_name(index, f"text_encoder{s}")]
+    return [(r, s) for r, s in parts if family != "sd3" or r != "t5" or class_name(index, f"text_encoder{s}")]
 
 
 def family_of_tensors(tensors: Mapping[str, Sequence[int]]) -> Family:
@@ -102,12 +102,28 @@ def family_of_tensors(tensors: Mapping[str, Sequence[int]]) -> Family:
 
 
 def resolution_of_folder(folder: Path, family: Family) -> int:
-    """Native picture size in pixels: the denoiser's sample size times the VAE's factor; else the family's usual one."""
+    """Native picture size in pixels, from the configurations of a diffusers folder."""
     denoiser = read_config(folder / "unet") or read_config(folder / "transformer")
-    sample, blocks = denoiser.get("sample_size"), read_config(folder / "vae").get("block_out_channels")
-    if isinstance(sample, int) and isinstance(blocks, list) and blocks and 0 < sample <= 4096:
-        return int(sample * 2 ** (len(blocks) - 1))
+    return native_resolution(denoiser.get("sample_size"), vae_factor_of_folder(folder), family)
+
+
+def native_resolution(sample_size: object, vae_factor: int, family: Family) -> int:
+    """Native picture size in pixels: the denoiser's sample size times the VAE's factor; else the family's usual one.
+
+    Args:
+        sample_size: as a denoiser's configuration has it: one number of latent cells, or height and width.
+        vae_factor: pixels per latent cell along one side.
+    """
+    sizes = sample_size if isinstance(sample_size, (list, tuple)) else [sample_size]
+    if sizes and all(isinstance(size, int) and 0 < size <= 4096 for size in sizes):
+        return int(max(sizes) * vae_factor)
     return usual_resolution(family)
+
+
+def vae_factor_of_folder(folder: Path) -> int:
+    """Pixels per latent cell along one side, from the VAE's configuration; 8 where it does not say."""
+    blocks = read_config(folder / "vae").get("block_out_channels")
+    return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and 0 < len(blocks) <= 8 else 8
 
 
 def usual_resolution(family: Family) -> int:
@@ -115,17 +131,18 @@ def usual_resolution(family: Family) -> int:
     return _USUAL_RESOLUTION[family]
 
 
-def _class_name(index: Mapping[str, object], component: str) -> str:
+def class_name(index: Mapping[str, object], component: str) -> str:
+    """The class that a `model_index.json` names for a component; empty where it names none."""
     entry = index.get(component)
     if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str):
         return entry[1]
     return ""
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """A part's `config.json`; empty where there is none that can be read."""
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """A configuration of a model's part; empty where there is none that can be read."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}

@@ -202,7 +202,8 @@ def _shards(index: Path) -> list[Path]:
 def hash_tensors(tensors: Iterable[StoredTensor]) -> str:
     """`sha256:<hex>` over tensors sorted by name, each as a line of name, dtype and shape followed by its bytes."""
     hasher = hashlib.sha256(b"tireg-component/1\n")
-    for name, tensor in sorted((_stable_name(tensor.name), tensor) for tensor in tensors):
+    named = [(_stable_name(tensor.name), tensor) for tensor in tensors]
+    for name, tensor in sorted(named, key=lambda pair: (pair[0], pair[1].name)):
         if name.endswith("position_ids"):
             continue
         line = json.dumps([name, tensor.dtype, list(tensor.shape)], separators=(",", ":"))

@@ -12,7 +12,7 @@ import torch
 
 from tiregistry.bases import denoisers
 from tiregistry.bases.denoisers import Conditioning
-from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, usual_resolution
+from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, native_resolution
 from tiregistry.bases.towers import Encoded, TextTower
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.embeddings.embedding import Embedding
@@ -55,8 +55,7 @@ class LoadedBase:
     @property
     def resolution(self) -> int:
         """Native picture size in pixels."""
-        sample = getattr(self.denoiser.config, "sample_size", None)
-        return int(sample) * self.vae_factor if sample else usual_resolution(self.family)
+        return native_resolution(getattr(self.denoiser.config, "sample_size", None), self.vae_factor, self.family)
 
     @property
     def vae_factor(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.devices import choose_device, choose_dtype, precision_note
-from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, encoder_parts
+from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, class_name, encoder_parts
 from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.bases.memory import is_out_of_memory
@@ -143,7 +143,7 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
                 folder, subfolder="vae", dtype=dtype, variant=_variant(folder, "vae")
             )
         usual = diffusers.FlowMatchEulerDiscreteScheduler if base.family in FLOW_FAMILIES else diffusers.DDIMScheduler
-        scheduler_class = getattr(diffusers, _class_of(index, "scheduler"), None) or usual
+        scheduler_class = getattr(diffusers, class_name(index, "scheduler"), None) or usual
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
     loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
     loaded.identity = replace(base, resolution=loaded.resolution)
@@ -161,12 +161,12 @@ def _load_tower(
     from tiregistry.bases.word_rows import WordRows
 
     part = f"text_encoder{suffix}"
-    class_name = _class_of(index, part) or "CLIPTextModel"
+    named = class_name(index, part) or "CLIPTextModel"
     allowed = ("T5EncoderModel",) if role == "t5" else ("CLIPTextModel", "CLIPTextModelWithProjection")
-    if class_name not in allowed:
-        raise ValueError(f"its {part} is a {class_name}, not a {' or '.join(allowed)}")
+    if named not in allowed:
+        raise ValueError(f"its {part} is a {named}, not a {' or '.join(allowed)}")
     with _naming(part):
-        model = getattr(transformers, class_name).from_pretrained(
+        model = getattr(transformers, named).from_pretrained(
             folder,
             subfolder=part,
             dtype=dtype,
@@ -232,11 +232,6 @@ def _variant(folder: Path, part: str) -> str | None:
 
     files = weight_files(folder / part)
     return "fp16" if files and ".fp16" in files[0].name else None
-
-
-def _class_of(index: dict[str, object], part: str) -> str:
-    entry = index.get(part)
-    return entry[1] if isinstance(entry, list) and len(entry) > 1 and isinstance(entry[1], str) else ""
 
 
 def _frozen(module: Any, device: torch.device) -> Any:

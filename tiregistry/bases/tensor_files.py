@@ -54,7 +54,7 @@ def read_tensors(path: Path) -> list[StoredTensor]:
     """The tensors of a safetensors file, sorted by name; only the header is read.
 
     Raises:
-        InvalidInput: the file is damaged, truncated, or no safetensors file.
+        InvalidInput: the file cannot be read, is damaged, truncated, or no safetensors file.
     """
     try:
         size = path.stat().st_size
@@ -68,7 +68,9 @@ def read_tensors(path: Path) -> list[StoredTensor]:
             raise ValueError("its header is no mapping")
         header.pop("__metadata__", None)
         found = [_stored(name, entry, path, 8 + length, size) for name, entry in header.items()]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except OSError as error:  # also a link that leads nowhere, as a pruned Hub cache leaves it
+        raise InvalidInput(f"{safe(path)} cannot be read: {error.strerror}", "copy the model again") from None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"{safe(path)} is damaged: {safe(error, limit=200)}", "copy the model again") from None
     return sorted(found, key=lambda tensor: tensor.name)
 

@@ -198,4 +198,5 @@ def concept_images(path: Path) -> list[Path]:
         return []
     suffixes = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif")
     names = sorted((n for n in os.listdir(folder) if n.lower().endswith(suffixes) and n[0] not in "._"), key=natural)
-    return [folder / name for name in names[:64] if (folder / name).stat().st_size <= MAX_FILE]
+    files = [folder / name for name in names[:64]]
+    return [file for file in files if file.is_file() and file.stat().st_size <= MAX_FILE]

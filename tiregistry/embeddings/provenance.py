@@ -80,8 +80,7 @@ class Provenance:
             steps: optimiser steps that it was trained for, when known; the settings only say how many at most.
             created_at: when it was made, in UNIX seconds, when known.
         """
-        training = version.manifest.get("training")
-        training = training if isinstance(training, Mapping) else {}
+        training = version.training
         return cls(
             embedding=embedding.digest,
             version=version.digest,

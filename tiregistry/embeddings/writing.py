@@ -14,10 +14,11 @@ from tiregistry.embeddings.containers.safetensors_file import write_safetensors
 from tiregistry.embeddings.containers.torch_writer import MAX_COMMENT, write_torch
 from tiregistry.embeddings.embedding import Embedding, Matrix
 from tiregistry.embeddings.families import USUAL
-from tiregistry.embeddings.placing import place_files, place_folder
+from tiregistry.embeddings.placing import place_folder
 from tiregistry.embeddings.provenance import KEY, PARTS, Provenance
 from tiregistry.errors import AlreadyExists, FileMissing, InvalidInput
 from tiregistry.text import safe
+from tiregistry.whole_files import write_all_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -126,7 +127,7 @@ def write_embedding(word: Word, format_id: str, path: Path, *, force: bool = Fal
     for existing in paths:
         if existing.exists() and not force:
             raise AlreadyExists(f"{safe(existing)} exists", "choose another path, or add --force to replace it")
-    place_files(dict(zip(paths, files.values(), strict=True)))
+    write_all_whole(dict(zip(paths, files.values(), strict=True)))
     return paths
 
 

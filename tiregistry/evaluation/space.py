@@ -109,7 +109,7 @@ def analyse(
 
         encoded, note = nearest_outputs(registry, version, embedding, count, progress)
         notes += [note] if note else []
-    training = version.manifest.get("training") or {}
+    training = version.training
     # Without an initializer a word starts from the name of its type.
     phrase = str(training.get("initializer") or (version.concept_type if training else ""))
     start = _initializer(registry, phrase)

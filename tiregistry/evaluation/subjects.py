@@ -67,7 +67,7 @@ def initializer_of(registry: Registry, version: Version) -> Subject:
         InvalidInput: it was not trained here, or from no words.
         VersionNotFound: the version it continued is gone.
     """
-    training = version.manifest.get("training") or {}
+    training = version.training
     text = str(training.get("initializer") or "")
     if text.startswith("sha256:"):
         found = registry.versions_with(digest=text)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
 from tiregistry.embeddings.folders import natural
-from tiregistry.embeddings.placing import place_files, write_bytes
+from tiregistry.embeddings.placing import write_bytes
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, TiregError
 from tiregistry.images import decode_picture
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
+from tiregistry.whole_files import write_all_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -149,7 +150,7 @@ def _export_original(registry: Registry, version: Version, path: Path, force: bo
     there = [target for target in contents if target.exists()]
     if there and not force:
         raise AlreadyExists(f"{safe(there[0])} exists", "choose another path, or add --force to replace it")
-    place_files(contents)
+    write_all_whole(contents)
     return list(contents)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiregistry.concepts import Version
 from tiregistry.errors import NotFound
@@ -53,7 +53,6 @@ def contact_sheet(registry: Registry, version: Version) -> Image:
 
 def preview_labels(version: Version, numbers: list[int]) -> list[str]:
     """The preview prompts of these numbers, from 1, with the word in them, where the configuration says them."""
-    training: Any = version.manifest.get("training") or {}
-    prompts = training.get("preview_prompts") or []
+    prompts = version.training_list("preview_prompts")
     told = [str(prompt).replace("{}", version.placeholder_token) for prompt in prompts]
     return [told[n - 1] if n <= len(told) else f"preview {n}" for n in numbers]

@@ -105,10 +105,10 @@ class Generator:
         self.registry = Registry.open() if registry is None else registry
         try:
             self.base = self._load(base, device, precision) if isinstance(base, str) else base
+            self.tiny_decoder = self._open_taesd(taesd) if taesd else None
         except BaseException:
             self.close()
             raise
-        self.tiny_decoder = self._open_taesd(taesd) if taesd else None
         self.allow_compatible = allow_compatible
         self.warnings: list[str] = []
         """What `prepare` found worth saying about words, each line once."""

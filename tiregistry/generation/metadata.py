@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import secrets
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.errors import FileMissing, InvalidInput
 from tiregistry.text import safe
+from tiregistry.whole_files import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -96,17 +95,18 @@ def picture_bytes(picture: Picture, suffix: str = ".png") -> bytes:
     return out.getvalue()
 
 
-def save_picture(picture: Picture, path: Path) -> bytes:
+def save_picture(picture: Picture, path: Path, *, overwrite: bool = True) -> bytes:
     """Write a picture with its recipe in the format of the path's ending; return the file's bytes.
 
     The file appears whole or not at all.
 
     Raises:
         InvalidInput: as `picture_bytes`.
+        FileExistsError: there is one, and `overwrite` is False.
         OSError: the folder cannot be written, or the disk is full.
     """
     data = picture_bytes(picture, path.suffix)
-    write_whole(path, data)
+    write_whole(path, data, overwrite=overwrite)
     return data
 
 
@@ -148,24 +148,6 @@ def is_marked(path: Path) -> bool:
     except (*_UNREADABLE, Image.DecompressionBombError):
         return False
     return said == CHUNK
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside its place, then rename it: it is there completely or not at all."""
-    temporary = path.with_name(f".tireg-{secrets.token_hex(6)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        # Nobody asked for the temporary name.
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from tiregistry.concepts import Version
 from tiregistry.errors import ConceptNotFound, InvalidInput, NotFound
 from tiregistry.generation.processor import described, processor_of, recorded_threads
 from tiregistry.generation.prompts import names_in, parse_prompt
-from tiregistry.generation.settings import MAX_BATCH, GenerationSettings
+from tiregistry.generation.settings import MAX_BATCH, MAX_SEED, GenerationSettings
 from tiregistry.generation.words import resolve_words
 from tiregistry.text import safe
 
@@ -124,6 +125,8 @@ def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
         ConceptNotFound, VersionNotFound: a word is not here at all.
     """
     prompt, seed = _value(recipe, "prompt", str), _value(recipe, "seed", int)
+    if not 0 <= seed < MAX_SEED:
+        raise InvalidInput(f"the picture's recipe has the seed {safe(seed, limit=40)}", "it was changed")
     settings = _settings(recipe)
     settings.check()
     pinned: dict[str, Version] = {}
@@ -246,7 +249,8 @@ def _settings(recipe: Mapping[str, Any]) -> GenerationSettings:
 def _value(recipe: Mapping[str, Any], key: str, kind: type) -> Any:
     value = recipe.get(key)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InvalidInput(f"the picture's recipe has no usable {key}", "it was changed, or made by another program")
     return value
@@ -261,7 +265,7 @@ def _start(recipe: Mapping[str, Any]) -> RecordedStart | None:
         return RecordedStart(
             str(picture["digest"]), str(picture["name"]), str(mask["digest"]), str(mask["name"]), float(raw["strength"])
         )
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
         raise InvalidInput("the picture's recipe has no usable start picture", "it was changed") from None
 
 

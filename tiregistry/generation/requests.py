@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tiregistry.errors import InvalidInput, InvalidPrompt
-from tiregistry.generation.settings import GenerationSettings
+from tiregistry.generation.settings import MAX_SEED, GenerationSettings
 from tiregistry.text import safe
 
 MAX_PICTURES = 10_000
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +162,10 @@ def _from_json(raw: dict[str, Any], defaults: PictureRequest) -> PictureRequest:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if (kind is float and not is_number) or (kind is not float and type(value) is not kind):
             raise InvalidInput(f"{key} must be {called}, not {safe(json.dumps(value), limit=60)}")
-        values[key] = float(value) if kind is float else value
+        try:
+            values[key] = float(value) if kind is float else value
+        except OverflowError:
+            raise InvalidInput(f"{key} {safe(value, limit=20)} is out of range") from None
     if "prompt" not in values:
         raise InvalidPrompt("the line has no prompt", '{"prompt": "a photo of <gnome>", "seed": 7}')
     settings: dict[str, Any] = {}

@@ -53,6 +53,19 @@ class Target:
                 f"{safe(out)} cannot be made: a part of it is a file", "name another with --out"
             ) from None
 
+    def save(self, picture: Picture, prompt: str) -> tuple[Path, bytes]:
+        """Write a picture, named after `prompt` and its seed; returns where it is and the file's bytes.
+
+        Raises:
+            InvalidInput, AlreadyExists, OSError: it cannot be saved.
+        """
+        while True:
+            path = self.next(prompt, picture.recipe["seed"])
+            try:
+                return path, save_picture(picture, path, overwrite=path == self._file)
+            except FileExistsError:  # another process took the name meanwhile
+                continue
+
     def next(self, prompt: str, seed: int) -> Path:
         """A free path for the next picture, or a single picture's own.
 
@@ -78,17 +91,20 @@ class Target:
         return folder / f"{stem}-step{step:03}.png"
 
 
-def save_and_log(registry: Registry, item: Prepared, picture: Picture, path: Path, *, keep: bool = False) -> int | None:
-    """Save a picture and remember it in the registry; return its number there (None in a read-only registry).
+def log_picture(
+    registry: Registry, item: Prepared, picture: Picture, path: Path, data: bytes, *, keep: bool = False
+) -> int | None:
+    """Remember a saved picture in the registry; return its number there (None in a read-only registry).
 
     Args:
+        path: where it was saved.
+        data: the file's bytes.
         keep: also keep the file's bytes in the registry, and those of a start picture and mask, so that the picture
             can be found and made again when its file is gone.
 
     Raises:
-        InvalidInput, OSError, DiskFull: it cannot be saved.
+        DiskFull: there is no space for it.
     """
-    data = save_picture(picture, path)
     if registry.readonly:
         return None
     kept: list[str] = []

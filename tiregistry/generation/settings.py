@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.concepts import Family
 
+MAX_SEED = 2**63 - 1
 MAX_BATCH = 256
 """Pictures that are made at a time."""
 MAX_SIDE = 8192

@@ -12,6 +12,7 @@ from tiregistry.embeddings.families import why_no_word
 from tiregistry.errors import ConceptNotFound, InvalidReference, NotFound, WrongBaseModel
 from tiregistry.generation.grammar import WordName
 from tiregistry.generation.prompts import names_in, parse_prompt
+from tiregistry.references import name_key
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
@@ -25,7 +26,7 @@ def resolve_words(
 ) -> dict[WordName, Version]:
     """The version of every word used.
 
-    A word is looked up by its placeholder token first, then by its concept's name.
+    A word is looked up by its placeholder token first, then by its concept's name; upper and lower case are the same.
 
     Args:
         names: words with their positions in the prompt.
@@ -42,13 +43,15 @@ def resolve_words(
         return {name: pinned[name.text] for name, _ in names}
     owners = registry.placeholders()
     concepts = set(owners.values())
+    by_token = {name_key(token): concept for token, concept in owners.items()}
+    by_name = {name_key(concept): concept for concept in concepts}
     found: dict[WordName, Version] = {}
     for name, position in names:
         if name.text in pinned:
             found[name] = pinned[name.text]
         elif name not in found:
             token = f"<{name.name}>"
-            concept = owners.get(token) or (name.name if name.name in concepts else None)
+            concept = owners.get(token) or by_token.get(name_key(token)) or by_name.get(name_key(name.name))
             if concept is None:
                 close = get_close_matches(token, {*owners, *(f"<{c}>" for c in concepts)}, n=3, cutoff=0.5)
                 advice = f"did you mean {' or '.join(close)}?" if close else "tireg list shows the words you have"

@@ -82,7 +82,7 @@ class RegisteredVersion(Version):
 
     def started_from(self) -> str:
         """What its vectors started from: words of the vocabulary, or the version that it goes on from (`gnome@1`)."""
-        start = str((self.manifest.get("training") or {}).get("initializer", ""))
+        start = str(self.training.get("initializer", ""))
         return self._registry.reference_of(start) if start.startswith("sha256:") else start
 
     def ancestors(self) -> list[Ancestor]:

@@ -99,13 +99,13 @@ def keep_checkpoint(registry: Registry, run: Run) -> Iterator[Event]:
     from tiregistry.training.run import take_up
 
     folder = run_folder(registry, run.id)
+    checkpoint = load_checkpoint(folder / FILE)  # imports torch: nothing that others should wait for
     with registry.database.write():
         current = registry.run(run.id)
         if current.version_id is not None and current.status not in OPEN:
             raise Conflict(f"run {run.id} has registered what it learned already", "tireg runs show tells as what")
         if is_carried_out(folder) or (current.pid is not None and not is_dead(registry, current)):
             raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
-        checkpoint = load_checkpoint(folder / FILE)
         if checkpoint is None or not checkpoint.step:
             raise Conflict(
                 f"run {run.id} has no checkpoint: it has learned nothing to keep", "cancel it without --keep"

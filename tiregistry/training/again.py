@@ -57,10 +57,10 @@ def material_of(registry: Registry, reference: str) -> Material:
         raise InvalidInput(
             f"the registry has no pictures that {reference} was learned from", "give picture files or a folder"
         )
-    record: Mapping[str, Any] = version.manifest.get("training") or {}
+    record: Mapping[str, Any] = version.training
     usual = TrainingConfig().as_dict()
     settings = {key: record[key] for key in _DESCRIBING if key in record and record[key] != usual[key]}
-    masks = list(record.get("masks") or [])
+    masks = version.training_list("masks")
     try:
         return Material(
             version,

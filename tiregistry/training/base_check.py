@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.bases.families import FLOW_FAMILIES, encoder_parts, family_of_folder
+from tiregistry.bases.families import (
+    FLOW_FAMILIES,
+    encoder_parts,
+    family_of_folder,
+    read_config,
+    vae_factor_of_folder,
+)
 from tiregistry.bases.fingerprints import fingerprint_folder, weight_files
 from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import VISION_PARTS, locate_base
@@ -17,6 +23,7 @@ from tiregistry.errors import BaseModelNotFound, InvalidConfig, InvalidInput
 from tiregistry.opening import identify_base
 from tiregistry.placeholders import check_free
 from tiregistry.text import safe
+from tiregistry.training.config import TrainingConfig
 from tiregistry.training.request import TrainingRequest, check_continued, continued_version, namesake
 from tiregistry.training.wording import Wording
 
@@ -59,6 +66,30 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     Args:
         namesake: see `request.namesake`.
     """
+    family = _check_parts(folder, name)
+    _check_inputs(folder, name)
+    config = request.config
+    if config.recipe == "quick":
+        absent = [part for part in VISION_PARTS if not (folder / part).is_file()]
+        if absent:
+            raise InvalidInput(
+                f"the recipe quick needs a vision tower, and {name} has no {absent[0]}", "use --recipe direction"
+            )
+    _check_resolution(folder, family, name, config)
+    _check_schedule(folder, name, config)
+    _check_words(folder, request, namesake)
+    encoders = encoder_parts(folder, family)
+    roles = [role for role, _ in encoders]
+    unknown = sorted(set(config.encoders) - set(roles))
+    if unknown:
+        raise InvalidConfig(f"{name} has no text encoder {safe(unknown[0])!r}", f"it has {', '.join(roles)}")
+    for role, suffix in encoders:
+        if role != "t5":  # its window is several times longer than the others'
+            _check_window(folder, f"text_encoder{suffix}", f"tokenizer{suffix}", name, request)
+
+
+def _check_parts(folder: Path, name: str) -> Family:
+    """Everything is there that is needed, and its parts belong together; returns its family."""
     for part in ("text_encoder", "unet", "transformer"):
         if (folder / part).is_dir():
             _check_json(folder / part / "config.json", name)
@@ -73,20 +104,21 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
     for part in parts:
         _check_part(folder, part, name)
     check_fit(folder, family, name)
-    taken, latents = _read(folder / "unet").get("in_channels"), _read(folder / "vae").get("latent_channels")
+    return family
+
+
+def _check_inputs(folder: Path, name: str) -> None:
+    """It makes pictures from texts alone, unlike models for inpainting or depth."""
+    taken, latents = read_config(folder / "unet").get("in_channels"), read_config(folder / "vae").get("latent_channels")
     if isinstance(taken, int) and isinstance(latents, int) and taken != latents:
         raise InvalidInput(
             f"{name} makes pictures from more than a text: its unet takes {taken} channels, its latents have {latents}",
             "learn the word on a text-to-image model of the same family",
         )
-    config = request.config
-    if config.recipe == "quick":
-        absent = [part for part in VISION_PARTS if not (folder / part).is_file()]
-        if absent:
-            raise InvalidInput(
-                f"the recipe quick needs a vision tower, and {name} has no {absent[0]}", "use --recipe direction"
-            )
-    factor = 2 ** (len(_read(folder / "vae").get("block_out_channels") or [0] * 4) - 1)
+
+
+def _check_resolution(folder: Path, family: Family, name: str, config: TrainingConfig) -> None:
+    factor = vae_factor_of_folder(folder)
     if family in FLOW_FAMILIES:
         factor *= 2  # their transformers see squares of two by two latent cells
     if config.resolution is not None and config.resolution % factor:
@@ -94,7 +126,15 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {max(1, round(config.resolution / factor)) * factor}",
         )
-    schedule = int(_read(folder / "scheduler", "scheduler_config.json").get("num_train_timesteps") or 1000)
+
+
+def _check_schedule(folder: Path, name: str, config: TrainingConfig) -> None:
+    """The timesteps to learn from are those of the noise schedule."""
+    schedule = read_config(folder / "scheduler", "scheduler_config.json").get("num_train_timesteps", 1000)
+    if not isinstance(schedule, int) or schedule < 1:
+        raise InvalidInput(
+            f"{name} has no number of timesteps in its scheduler/scheduler_config.json", "copy the model again"
+        )
     if config.min_timestep >= schedule:
         raise InvalidConfig(
             f"min_timestep {config.min_timestep} is beyond the {schedule} timesteps of {name}", f"below {schedule}"
@@ -103,26 +143,24 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
         raise InvalidConfig(
             f"max_timestep {config.max_timestep} is beyond the {schedule} timesteps of {name}", f"at most {schedule}"
         )
+
+
+def _check_words(folder: Path, request: TrainingRequest, namesake: str) -> None:
+    """The placeholder token is no word of the vocabulary, and the initializer's words are."""
+    config = request.config
     vocabulary = _vocabulary(folder / "tokenizer")
     check_free(request.placeholder_token, request.concept, {}, vocabulary)
     if vocabulary and config.initializer and not config.initializer.startswith("sha256:"):
         check_initializer(config.initializer, vocabulary, namesake)
         if config.progressive_steps and config.num_vectors is None and " " not in config.initializer.strip():
             raise InvalidConfig("progressive_steps needs more than one vector", "add --num-vectors 2 or more")
-    roles = [role for role, _ in encoders]
-    unknown = sorted(set(config.encoders) - set(roles))
-    if unknown:
-        raise InvalidConfig(f"{name} has no text encoder {safe(unknown[0])!r}", f"it has {', '.join(roles)}")
-    for role, suffix in encoders:
-        if role != "t5":  # its window is several times longer than the others'
-            _check_window(folder, f"text_encoder{suffix}", f"tokenizer{suffix}", name, request)
 
 
 def _vocabulary(folder: Path) -> dict[str, Any]:
     """Token strings of a CLIP tokenizer, from either of the files that may hold them."""
-    whole = _read(folder, "tokenizer.json").get("model")
+    whole = read_config(folder, "tokenizer.json").get("model")
     known = whole.get("vocab") if isinstance(whole, dict) else None
-    return _read(folder, "vocab.json") or (known if isinstance(known, dict) else {})
+    return read_config(folder, "vocab.json") or (known if isinstance(known, dict) else {})
 
 
 def _check_part(folder: Path, part: str, name: str) -> None:
@@ -147,8 +185,8 @@ def _check_json(file: Path, name: str) -> None:
 
 def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:
     """A lower bound: every word of a caption has at least one token. The tokenizer says the rest, once it is loaded."""
-    places = _read(folder / part).get("max_position_embeddings")
-    longest = _read(folder / tokenizer, "tokenizer_config.json").get("model_max_length")
+    places = read_config(folder / part).get("max_position_embeddings")
+    longest = read_config(folder / tokenizer, "tokenizer_config.json").get("model_max_length")
     limits = [int(limit) for limit in (places, longest) if isinstance(limit, (int, float)) and limit < 100_000]
     if not limits:
         return
@@ -174,7 +212,7 @@ def _widths(folder: Path, family: Family) -> dict[str, int]:
     """Encoder role to the width of its token embeddings, of the encoders whose configuration says it."""
     widths = {}
     for role, suffix in encoder_parts(folder, family):
-        config = _read(folder / f"text_encoder{suffix}")
+        config = read_config(folder / f"text_encoder{suffix}")
         width = config.get("d_model" if role == "t5" else "hidden_size")
         if isinstance(width, int):
             widths[role] = width
@@ -192,11 +230,3 @@ def vision_folder(registry: Registry, wanted: str) -> Path:
     if not (folder / VISION_PARTS[0]).is_file():
         raise BaseModelNotFound(f"{safe(wanted)} has no vision tower any more", "use --recipe direction")
     return folder
-
-
-def _read(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    try:
-        data = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -14,7 +14,7 @@ from tiregistry.errors import Interrupted, TiregError
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Notice, Preparing
 from tiregistry.training.request import TrainingRequest, keep_pictures, run_config
-from tiregistry.training.run_lock import RunLock
+from tiregistry.training.run_lock import RunLock, hold_run
 from tiregistry.training.run_state import run_folder
 
 if TYPE_CHECKING:
@@ -70,23 +70,21 @@ def preparations(requests: Sequence[TrainingRequest]) -> Iterator[Event]:
 
 
 def record(
-    registry: Registry, base: LoadedBase, requests: Sequence[TrainingRequest]
+    registry: Registry, base: LoadedBase, requests: Sequence[TrainingRequest], held: contextlib.ExitStack
 ) -> tuple[list[Run], list[list[SourceImage]], list[RunLock]]:
-    """A run for each request, held by this process, with its pictures in the registry."""
+    """A run for each request, held by this process until `held` ends, with its pictures in the registry."""
     group = f"{time.time_ns():x}" if len(requests) > 1 else ""
+    kept = [keep_pictures(registry, request) for request in requests]
     runs: list[Run] = []
-    kept, locks = [], []
-    for request in requests:
-        images = keep_pictures(registry, request)
-        config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
-        steps = request.config.max_steps or 0
-        run = registry.create_run(request.concept, config, steps, device_name(str(base.device)), pid=os.getpid())
-        lock = RunLock(run_folder(registry, run.id))
-        lock.acquire()
-        registry.update_run(run.id, status="running", started_at=time.time(), heartbeat_at=time.time())
-        runs.append(registry.run(run.id))
-        kept.append(images)
-        locks.append(lock)
+    locks = []
+    with ended_before_its_first_step(registry, runs):
+        for request, images in zip(requests, kept, strict=True):
+            config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
+            steps = request.config.max_steps or 0
+            run = registry.create_run(request.concept, config, steps, device_name(str(base.device)), pid=os.getpid())
+            locks.append(held.enter_context(hold_run(run_folder(registry, run.id), run.id)))
+            registry.update_run(run.id, status="running", started_at=time.time(), heartbeat_at=time.time())
+            runs.append(registry.run(run.id))
     return runs, kept, locks
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import Damaged
 from tiregistry.text import safe
+from tiregistry.whole_files import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -49,16 +49,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     told["seconds"] = f"{checkpoint.seconds:.3f}"
     data = save(tensors, metadata=told)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

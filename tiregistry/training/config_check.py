@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
@@ -11,6 +10,7 @@ from tiregistry.captions import templates_for
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig
 from tiregistry.placeholders import placeholders_in
+from tiregistry.text import safe
 from tiregistry.training.config import LR_SCHEDULERS, MAX_VECTORS, RECIPES, STOPPING, TrainingConfig
 
 _MANY = 1_000_000
@@ -194,8 +194,9 @@ def _check_type(name: str, value: object, hint: Any) -> None:
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not math.isfinite(value) or not low <= value <= high:
-        raise InvalidConfig(f"{name} {value} is out of range", f"from {_number(low)} to {_number(high)}")
+    if not low <= value <= high:  # nor is NaN
+        shown = safe(value, limit=40)
+        raise InvalidConfig(f"{name} {shown} is out of range", f"from {_number(low)} to {_number(high)}")
 
 
 def _number(value: float) -> str:

@@ -5,7 +5,6 @@ Only headers of weight files and small JSON files are read. The numbers are roug
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiregistry.bases.device_facts import Device
+from tiregistry.bases.families import family_of_folder, read_config, resolution_of_folder, vae_factor_of_folder
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.locating import locate_base
 from tiregistry.bases.tensor_files import StoredTensor, read_tensors
@@ -81,8 +81,8 @@ def estimate_training(registry: Registry, request: TrainingRequest, device: Devi
     Raises:
         BaseModelNotFound, InvalidInput, HubError: it is not there; a Hub model that is not in the cache is fetched.
     """
-    _, source, revision = identify_base(registry, request.base, request.revision)
-    return estimate(registry, request, locate_base(source, revision), device)
+    name, source, revision = identify_base(registry, request.base, request.revision)
+    return estimate(registry, replace(request, base=name), locate_base(source, revision), device)
 
 
 def estimate_pass(registry: Registry, requests: Sequence[TrainingRequest], device: Device) -> Estimate:
@@ -118,17 +118,16 @@ def estimate(registry: Registry, request: TrainingRequest, folder: Path, device:
     """Estimate a checked request on a base model's folder.
 
     Args:
-        request: as `check_request` returns it: its recipe's values are filled in.
+        request: as `check_request` returns it, with its recipe's values; its base model is named as runs name it.
         folder: the base model, as `locate_base` finds it.
         device: where it would run.
     """
     config = request.config
     assert config.batch_size is not None
     assert config.max_steps is not None
-    unet = _read(folder / "unet")
-    factor = 2 ** (len(_read(folder / "vae").get("block_out_channels") or [0] * 4) - 1)
-    resolution = config.resolution or int(unet.get("sample_size") or 64) * factor
-    side = resolution // factor
+    unet = read_config(folder / "unet")
+    resolution = config.resolution or resolution_of_folder(folder, family_of_folder(folder))
+    side = resolution // vae_factor_of_folder(folder)
     denoiser = _tensors(folder / "unet")
     encoders = [tensor for part in ("text_encoder", "text_encoder_2") for tensor in _tensors(folder / part)]
     parameters = sum(_count(tensor) for tensor in [*denoiser, *encoders])
@@ -157,9 +156,8 @@ def _from_earlier(
 ) -> tuple[float | None, str]:
     """From the newest trainings on the same base model and kind of device, scaled by samples and pixels."""
     rates = []
-    base = request.base or registry.default_base
     for run in registry.runs(status="finished", limit=60):
-        if run.config.get("base", {}).get("name") != base or run.version_id is None:
+        if run.config.get("base", {}).get("name") != request.base or run.version_id is None:
             continue
         try:
             record = registry.version_by_id(run.version_id).record()
@@ -243,14 +241,6 @@ def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int
         text = ".attn2.to_k." in tensor.name or ".attn2.to_v." in tensor.name or "time_emb" in tensor.name
         total += 2 * _count(tensor) * (77 if text else (side / 2**level) ** 2)
     return total
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _gigabytes(count: int) -> str:

@@ -20,8 +20,9 @@ from tiregistry.errors import (
     WrongBaseModel,
 )
 from tiregistry.images import SourcePicture, alpha_of, decode_picture, is_all_black
+from tiregistry.opening import is_embedded
 from tiregistry.placeholders import check_free, check_placeholder, placeholder_for
-from tiregistry.references import check_name
+from tiregistry.references import check_name, name_key
 from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import without_unread
@@ -44,7 +45,6 @@ class TrainingRequest:
         pictures: source images as `read_pictures` gives them, one or more.
         placeholder_token: empty means the concept's own, or `<name>` for a new one.
         base: a registered base model, `embedded`, a folder or a Hub id; empty means the default.
-        precision: `auto` means what the configuration says.
         captions: nothing, or one per picture, empty for a picture that the templates describe.
         masks: nothing, or one per picture (white is learned), None for a picture that is learned whole.
     """
@@ -56,7 +56,6 @@ class TrainingRequest:
     base: str = ""
     revision: str = ""
     device: str = "auto"
-    precision: str = "auto"
     captions: Sequence[str] = ()
     masks: Sequence[SourcePicture | None] = ()
 
@@ -91,16 +90,16 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
         ConceptNotFound, VersionNotFound: the initializer names a version that does not exist.
     """
     request.config.check()
-    precision = request.config.precision if request.precision in ("", "auto") else request.precision
-    refuse_device(request.device, precision)
+    refuse_device(request.device, request.config.precision)
     if not request.pictures:
         raise InvalidInput("no pictures to learn from", "give picture files or a folder")
     for what, given in (("captions", request.captions), ("masks", request.masks)):
         if given and len(given) != len(request.pictures):
             raise InvalidInput(f"{len(given)} {what} for {len(request.pictures)} pictures", "give one for each")
     concept, token = check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
-    embedded = (request.base or registry.default_base) == EMBEDDED
-    config = replace(request.config.resolved(embedded=embedded), precision=precision)
+    embedded = is_embedded(registry, request.base)
+    base = EMBEDDED if embedded else request.base
+    config = request.config.resolved(embedded=embedded)
     if config.use_alpha and request.masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
@@ -132,7 +131,7 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
             )
     Wording.build(config, request.all_captions, token, request.filenames)
     config.check()
-    return replace(request, concept=concept, placeholder_token=token, config=config, precision=config.precision)
+    return replace(request, concept=concept, placeholder_token=token, config=config, base=base)
 
 
 def check_names(registry: Registry, concept: str, token: str, concept_type: ConceptType) -> tuple[str, str]:
@@ -146,14 +145,15 @@ def check_names(registry: Registry, concept: str, token: str, concept_type: Conc
         InvalidReference, InvalidPlaceholder: they break the rules.
         PlaceholderTaken, Conflict: they, or the type, clash with what is registered.
     """
+    concept = check_name(concept)
     try:
-        known = registry.concept(check_name(concept))  # also by a name it had before
+        known = registry.concept(concept)  # also by a name it had before
     except ConceptNotFound:
         token = check_placeholder(token or placeholder_for(concept))
         check_free(token, concept, registry.placeholders(), frozenset())
         return concept, token
     wanted = check_placeholder(token) if token else known.placeholder_token
-    if wanted != known.placeholder_token:
+    if name_key(wanted) != name_key(known.placeholder_token):
         check_free(wanted, known.name, registry.placeholders(), frozenset())
         raise Conflict(
             f"{known.name} has the placeholder token {known.placeholder_token}, not {wanted}",
@@ -163,7 +163,7 @@ def check_names(registry: Registry, concept: str, token: str, concept_type: Conc
         raise Conflict(
             f"{known.name} is of type {known.concept_type}", f"add --type {known.concept_type}, or use another name"
         )
-    return known.name, wanted
+    return known.name, known.placeholder_token
 
 
 def continued_version(registry: Registry, config: TrainingConfig) -> Version | None:
@@ -304,7 +304,6 @@ def request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[Sour
             placeholder_token=record["placeholder_token"],
             base=record["base"]["name"],
             device=record["device"],
-            precision=config.precision,
             captions=[entry.get("caption", "") for entry in entries],
             masks=[decode_picture(registry.blobs.read(m), "mask") if m else None for m in config.masks],
         )

@@ -98,7 +98,7 @@ def train_many(
         for request in checked:
             check_free(request.placeholder_token, request.concept, taken, vocabulary)
         threads = yield from take_threads(base, 0, watch, held)
-        runs, images, locks = record(registry, base, checked)
+        runs, images, locks = record(registry, base, checked, held)
         with ended_before_its_first_step(registry, runs):
             yield from preparations(checked)
             states = [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tiregistry.whole_files import write_whole
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
@@ -45,14 +46,8 @@ def keep_point(folder: Path, step: int, embedding: Embedding) -> None:
     """
     inside = folder / FOLDER
     inside.mkdir(parents=True, exist_ok=True)
-    target = inside / f"{step:06d}.safetensors"
-    temporary = inside / f".{target.name}.{os.getpid()}.part"
-    try:
-        temporary.write_bytes(embedding.to_bytes())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    # A point that a power failure takes costs a measurement, no training: not worth a wait at every checkpoint.
+    write_whole(inside / f"{step:06d}.safetensors", embedding.to_bytes(), durable=False)
 
 
 def trail(folder: Path) -> list[TrailPoint]:

@@ -15,9 +15,9 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from tireg_tui.remembered import replace_text
 from tiregistry import __version__
 from tiregistry.settings import FILE as SETTINGS_FILE
+from tiregistry.whole_files import write_whole
 
 _FILE = "tui-look.json"
 _MOST = 6
@@ -116,7 +116,7 @@ def keep_look(home: Path, key: str, look: FirstLook) -> None:
     looks[key] = record
     kept = dict(list(looks.items())[-_MOST:])
     with contextlib.suppress(OSError):
-        replace_text(home / _FILE, json.dumps(kept))
+        write_whole(home / _FILE, json.dumps(kept).encode(), durable=False)
 
 
 def _read(home: Path) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from tiregistry.whole_files import write_whole
 
 _FILE = "tui.json"
 
@@ -34,20 +35,4 @@ class Remembered:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         with contextlib.suppress(OSError):
-            replace_text(self._path, json.dumps(self._values, indent=1))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what has been begun is removed.
-
-    Raises:
-        OSError: it could not be written; a file of before stays.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            write_whole(self._path, json.dumps(self._values, indent=1).encode(), durable=False)

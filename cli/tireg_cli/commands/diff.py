@@ -43,7 +43,7 @@ def command(a: str, b: str, as_json: bool) -> None:
         }
     if difference.same_version:
         hint(f"{difference.a.reference} and {difference.b.reference} are the same version")
-    settings = [forms.settings_line(each.manifest.get("training")) for each in (difference.a, difference.b)]
+    settings = [forms.settings_line(each.training) for each in (difference.a, difference.b)]
     # Where only one was trained here, its whole configuration differs: one line says as much as forty.
     changes = [c for c in difference.changes if all(settings) or not c.what.startswith("training.")]
     rows: list[list[object]] = [

@@ -135,7 +135,7 @@ def save(number: int, path: Path) -> None:
     Example:
       tireg gallery save 12 gnome.png
     """
-    from tiregistry.generation.metadata import write_whole
+    from tiregistry.whole_files import write_whole
 
     with Registry.open() as registry:
         picture = registry.picture(number)
@@ -146,9 +146,10 @@ def save(number: int, path: Path) -> None:
             f"it was {picture.path} · tireg gen makes it again",
         )
     target = path / Path(picture.path).name if path.is_dir() else path
-    if target.exists():
-        raise InvalidInput(f"{target} exists already", "give another name")
-    write_whole(target, data)
+    try:
+        write_whole(target, data, overwrite=False)
+    except FileExistsError:
+        raise InvalidInput(f"{target} exists already", "give another name") from None
     emit(str(target))
 
 

@@ -111,7 +111,7 @@ def _version_fields(
         **_imported(record),
         "base model": (version.base_name or "not recorded") + family,
         "images": "; ".join(images[:8]) + (f"; and {len(images) - 8} more" if len(images) > 8 else ""),
-        "training": forms.settings_line(forms.told_settings(registry, version.manifest.get("training"))),
+        "training": forms.settings_line(forms.told_settings(registry, version.training)),
         "loss": f"{forms.sparkline(loss)}  {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) > 1 else "",
         "took": f"{record['seconds']:.0f} s" if isinstance(record.get("seconds"), (int, float)) else "",
         "scores": " · ".join(f"{m.label} {forms.value_text(m)}" for m in version.measurements),

@@ -14,7 +14,7 @@ from tiregistry.concepts import Version
 from tiregistry.generation.metadata import save_image
 from tiregistry.generation.plan import Variant
 from tiregistry.generation.requests import PictureRequest
-from tiregistry.generation.saving import Target, save_and_log
+from tiregistry.generation.saving import Target, log_picture
 from tiregistry.generation.settings import USUAL_STEPS
 from tiregistry.generation.start import USUAL_STRENGTH, StartPicture, read_start
 from tiregistry.generation.words import base_of_words
@@ -166,9 +166,9 @@ class Session:
                 fill=among > 0,
                 on_step=on_step,
             )
-            for (job, seed), picture in zip(work, pictures, strict=True):
-                path = target.next(job.variant.prompt, seed)
-                number = save_and_log(self.registry, job.item, picture, path, keep=self._keep)
+            for (job, _), picture in zip(work, pictures, strict=True):
+                path, data = target.save(picture, job.variant.prompt)
+                number = log_picture(self.registry, job.item, picture, path, data, keep=self._keep)
                 bar.clear()
                 yield Made(path, number, job, picture)
 

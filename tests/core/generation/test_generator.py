@@ -28,9 +28,10 @@ from tiregistry.generation import as_alone
 from tiregistry.generation.as_alone import AsAlone
 from tiregistry.generation.conditioning import PromptEncoder, mix
 from tiregistry.generation.generator import Generator
-from tiregistry.generation.prompts import parse_prompt
+from tiregistry.generation.prompts import names_in, parse_prompt
 from tiregistry.generation.settings import SCHEDULERS
 from tiregistry.generation.start import read_start
+from tiregistry.generation.words import resolve_words
 from tiregistry.registry.registry import Registry
 
 
@@ -198,6 +199,14 @@ def test_encoded_chunks_are_remembered(generator: Generator, monkeypatch: pytest
 def test_what_is_wrong_is_said(generator: Generator, prompt: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         generator.prepare(prompt, QUICK)
+
+
+def test_words_are_found_however_they_are_written(generator: Generator) -> None:
+    registry = generator.registry
+    register_word(registry, generator.base, "élan")
+    for written in ("<élan>", "<e\u0301lan>", "<Élan>", "<ÉLAN@1>"):
+        [version] = resolve_words(registry, names_in(parse_prompt(f"a {written}"))).values()
+        assert version.concept == "élan"
 
 
 def test_the_closest_words_are_named(generator: Generator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tiregistry.generation import as_alone
 from tiregistry.generation.generator import Generator, Picture
 from tiregistry.generation.metadata import parameters_text, picture_bytes, read_recipe, save_image, save_picture
 from tiregistry.generation.recipe import base_for, differences, find_base, read_repeat
-from tiregistry.generation.saving import Target, save_and_log
+from tiregistry.generation.saving import Target, log_picture
 
 
 @pytest.fixture
@@ -126,6 +127,10 @@ def test_what_differs_is_said(generator: Generator, picture: Picture) -> None:
         {"prompt": 5},
         {"seed": "7"},
         {"seed": True},
+        {"seed": 2**70},
+        {"seed": -1},
+        {"guidance_scale": 10**400},
+        {"start": {"picture": {"digest": "a", "name": "b"}, "strength": 10**400}},
         {"width": None},
         {"num_inference_steps": -1},
         {"words": {}},
@@ -167,11 +172,24 @@ def test_names_say_what_and_overwrite_nothing(tmp_path: Path) -> None:
         Target(tmp_path / "one.gif", 1)
 
 
+def test_two_processes_never_take_the_same_name(tmp_path: Path, picture: Picture) -> None:
+    one, other = Target(tmp_path, None), Target(tmp_path, None)
+    taken = one.next("cat", picture.recipe["seed"])
+    other.save(picture, "cat")
+    assert taken.exists()
+    with pytest.raises(FileExistsError):
+        save_picture(picture, taken, overwrite=False)
+    with ThreadPoolExecutor(8) as pool:
+        paths = [path for path, _ in pool.map(lambda target: target.save(picture, "cat"), [one, other] * 20)]
+    assert len(set(paths)) == len(paths) == 40
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_the_log_keeps_paths_or_bytes(generator: Generator, picture: Picture, tmp_path: Path) -> None:
     registry = generator.registry
     item = generator.prepare(picture.recipe["prompt"], QUICK)
-    number = save_and_log(registry, item, picture, tmp_path / "a.png")
-    kept = save_and_log(registry, item, picture, tmp_path / "b.webp", keep=True)
+    number = log_picture(registry, item, picture, *Target(tmp_path / "a.png", 1).save(picture, ""))
+    kept = log_picture(registry, item, picture, *Target(tmp_path / "b.webp", 1).save(picture, ""), keep=True)
     assert number is not None
     assert kept is not None
     assert [p.id for p in registry.pictures(registry.version("gnome@1"))] == [kept, number]

@@ -58,6 +58,7 @@ def test_a_json_line_says_everything() -> None:
         ('{"prompt": "a", "n": 0}', "0 pictures per prompt"),
         ('{"prompt": "a", "steps": 0}', "0 denoising steps"),
         ('{"prompt": "a", "size": "big"}', "'big' is not a size"),
+        ('{"prompt": "a", "guidance": 1' + "0" * 400 + "}", "guidance 10000000000000000"),
         ('{"prompt": "a", "guidance": NaN}', "guidance nan"),
         ('{"prompt": "a", "mask": "m.png"}', "a mask needs a picture"),
         ('{"prompt": 5}', "prompt must be a string"),

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from tests.core.training.conftest import Build, finished
-from tiregistry.errors import Interrupted, InvalidInput
-from tiregistry.training import vision_start
+from tiregistry.errors import DiskFull, Interrupted, InvalidInput
+from tiregistry.runs.control import remove
+from tiregistry.training import beginning, vision_start
 from tiregistry.training.checkpoint import FILE, load_checkpoint
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Preparing, Started, StepDone
-from tiregistry.training.run import resume, train
+from tiregistry.training.run import resume, train, train_many
 from tiregistry.training.run_state import run_folder
 
 
@@ -63,11 +64,30 @@ def test_a_run_that_fails_before_its_first_step_says_why(
         raise InvalidInput("the vision tower does not fit", "use --recipe direction")
 
     monkeypatch.setattr(vision_start, "warm_start", misfit)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         list(train(registry, quick))
     [run] = registry.runs()
     assert (run.status, run.step) == ("failed", 0)
     assert "does not fit" in run.message
+    assert caught.value.__traceback__ is not None  # which keeps the training's frames alive
+    remove(registry, run)  # nobody holds it any more
+
+
+def test_a_pass_whose_pictures_cannot_be_kept_leaves_no_run_that_calls_itself_running(
+    registry: Any, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = beginning.keep_pictures
+
+    def full(registry: Any, request: Any) -> Any:
+        if request.concept == "second":
+            raise DiskFull("no space left", "free some")
+        return kept(registry, request)
+
+    monkeypatch.setattr(beginning, "keep_pictures", full)
+    second = replace(quick, concept="second", placeholder_token="<second>")
+    with pytest.raises(DiskFull):
+        list(train_many(registry, [quick, second]))
+    assert not registry.runs(status="running")
 
 
 def test_who_waits_for_the_device_loads_nothing_and_can_be_stopped(registry: Any, quick: Any) -> None:

@@ -69,6 +69,7 @@ def test_every_setting_is_explained_under_its_name() -> None:
         ({"num_vectors": True}, "num_vectors cannot be True"),
         ({"resolution": 100}, "resolution 100 is not a multiple of 8"),
         ({"learning_rate": float("nan")}, "learning_rate nan is out of range"),
+        ({"learning_rate": 10**400}, "learning_rate 1000000000"),
         ({"seed": 1.5}, "seed cannot be 1.5"),
         ({"flip": "yes"}, "flip cannot be 'yes'"),
         ({"compile": True, "spare_memory": True}, "do not go together"),

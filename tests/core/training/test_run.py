@@ -37,9 +37,9 @@ def test_other_base_models_than_the_embedded_one_take_a_longer_and_gentler_cours
     left_open = request_for(max_steps=None, stopping=None)
     elsewhere = check_request(registry, left_open).config
     assert (elsewhere.max_steps, elsewhere.learning_rate) == (400, 0.1)
-    for named in ("embedded", ""):  # the default is the embedded one
-        here = check_request(registry, replace(left_open, base=named)).config
-        assert (here.max_steps, here.learning_rate) == (100, 0.4)
+    for named in ("embedded", "Embedded", ""):  # names know no case, and the default is the embedded one
+        here = check_request(registry, replace(left_open, base=named))
+        assert (here.base, here.config.max_steps, here.config.learning_rate) == ("embedded", 100, 0.4)
     assert check_request(registry, request_for(max_steps=7, learning_rate=0.2)).config.max_steps == 7
 
 
@@ -317,6 +317,13 @@ def test_the_base_model_is_looked_at_before_it_is_loaded(
     (other / "model_index.json").write_text(
         json.dumps({"_class_name": "PixArtAlphaPipeline", "transformer": ["diffusers", "PixArtTransformer2DModel"]})
     )
+    endless = tmp_path / "endless"
+    shutil.copytree(tiny(), endless)
+    (endless / "scheduler" / "scheduler_config.json").write_text('{"num_train_timesteps": "many"}')
+    pruned = tmp_path / "pruned"
+    shutil.copytree(tiny(), pruned)
+    (pruned / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    (pruned / "vae" / "diffusion_pytorch_model.safetensors").symlink_to(tmp_path / "gone")
     long = ("a photo of the very very very very very very very very very very very very very very {}",)
     cases: list[tuple[TrainingRequest, type[TiregError], str]] = [
         (request_for(num_vectors=64, caption_templates=long), InvalidConfig, "need 82 tokens, 75 fit"),
@@ -327,6 +334,8 @@ def test_the_base_model_is_looked_at_before_it_is_loaded(
         ),
         (request_for(base=other), InvalidInput, "no family known here"),
         (request_for(base=broken), InvalidInput, "no weights in its folder unet"),
+        (request_for(base=endless), InvalidInput, "no number of timesteps"),
+        (request_for(base=pruned), InvalidInput, "no weights in its folder vae|cannot be read"),
         (replace(request_for(base=named), placeholder_token="<cat>"), PlaceholderTaken, "vocabulary"),
     ]
     for request, error, said in cases:

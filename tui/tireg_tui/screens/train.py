@@ -131,7 +131,7 @@ class TrainForm(Place):
         try:
             concept = self.registry.concept(self._concept)
             self.query_one("#type", Select).value = concept.concept_type
-            training = concept.latest.manifest.get("training") or {}
+            training = concept.latest.training
         except NotFound:
             return
         self.query_one("#init", Input).value = str(training.get("initializer", ""))

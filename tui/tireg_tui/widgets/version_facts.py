@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object]:
     """What a version's page says."""
     record = version.record()
-    training = version.manifest.get("training") or {}
+    training = version.training
     seconds = record.get("seconds")
     return {
         "reference": version.reference,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import FileMissing, InvalidImage, InvalidInput
-from tiregistry.text import safe
+from tiregistry.text import natural_key, safe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,7 +86,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
                 if deeper
                 else "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF files are read",
             )
-        found.update(dict.fromkeys(sorted(inside, key=lambda p: _natural(p.name))))
+        found.update(dict.fromkeys(sorted(inside, key=lambda p: natural_key(p.name))))
     return list(found)
 
 
@@ -98,18 +98,11 @@ def passed_over(paths: Iterable[Path]) -> list[str]:
             continue
         names = [p.name for p in path.iterdir() if p.suffix.lower() in _NOT_READ and p.name[0] not in "._~"]
         if names:
-            first = min(names, key=_natural)
+            first = min(names, key=natural_key)
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             kind = first.rpartition(".")[2].upper()
             notes.append(f"{safe(first, limit=100)}{more} passed over: {kind} is not read, save as JPEG or PNG")
     return notes
-
-
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """Sort key that puts `10.png` after `9.png`."""
-    import re
-
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
 
 
 def read_picture(path: Path) -> SourcePicture:

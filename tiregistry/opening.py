@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,8 +82,9 @@ def _is_known(registry: Registry, base: BaseModel) -> bool:
 
 def _new_name(registry: Registry, source: str) -> str:
     """A free name made from the last part of a path or Hub id."""
-    stem = re.sub(r"[^\w.\-]+", "-", source.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]).strip("-_.")[:50]
-    stem = stem if stem and not stem.isdecimal() else f"base-{stem or 'model'}"
+    from tiregistry.bases.identify import name_from
+
+    stem = name_from(source)[:50].strip("-_.")
     taken = {base.name.casefold() for base in registry.bases()} | {EMBEDDED}
     name, count = stem, 2
     while name.casefold() in taken:

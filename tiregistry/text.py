@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Controls (C0, C1, DEL), format marks (bidirectional overrides and isolates, invisible joiners), lone surrogates,
@@ -33,6 +34,15 @@ def safe(text: object, *, limit: int = 2000, multiline: bool = False) -> str:
         return raw
     kept = "\n\t" if multiline else ""
     return raw.translate({ord(c): _visible(c) for c in set(raw) if is_unsafe(c) and c not in kept})
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts `x-10` after `x-9`, and does not tell upper from lower case."""
+    return [
+        (0, int(part[:18]), "") if part.isdecimal() and part.isascii() else (1, 0, part)
+        for part in re.split(r"(\d+)", name.casefold())
+        if part
+    ]
 
 
 def is_unsafe(character: str) -> bool:

@@ -10,6 +10,7 @@ import click
 
 from tireg_cli.messages import fail
 from tiregistry import __version__
+from tiregistry.bases.quiet import be_quiet
 from tiregistry.text import safe
 
 # Command name to (module, one-line help). The help stands here too so that `tireg --help` imports no command.
@@ -118,6 +119,7 @@ def cli(ctx: click.Context) -> int | None:
 
 def run(argv: list[str] | None = None) -> int:
     """Run `tireg` and return the exit code; never raises for an error a user can meet."""
+    be_quiet()
     try:
         result = cli.main(args=argv, prog_name="tireg", standalone_mode=False)
         if sys.stdout is not None:  # closed by the caller: `>&-`

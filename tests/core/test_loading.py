@@ -110,3 +110,22 @@ def test_memory_that_does_not_suffice_is_not_called_a_bad_copy(tmp_path: Path, m
     with pytest.raises(DeviceError, match="does not fit the memory of cpu") as caught:
         loading.load_base(str(folder), device="cpu")
     assert caught.value.hint == "close other programs"
+
+
+def test_the_libraries_are_as_loud_after_loading_as_before(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from tiregistry.bases.loading import load_base
+
+    def loudness() -> list[object]:
+        libraries = (diffusers_logging, transformers_logging)
+        return [each for library in libraries for each in (library.get_verbosity(), library.is_progress_bar_enabled())]
+
+    before = loudness()
+    folder = tiny_sd(tmp_path / "tiny")
+    capfd.readouterr()
+    load_base(str(folder), device="cpu")
+    assert loudness() == before
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""

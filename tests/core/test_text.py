@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import HOSTILE, acts_on_a_terminal
-from tiregistry.text import safe
+from tiregistry.text import natural_key, safe
 
 
 @given(st.text() | st.sampled_from(HOSTILE) | st.binary())
@@ -43,3 +43,8 @@ def test_long_text_is_cut_with_a_mark() -> None:
 @given(st.text())
 def test_making_safe_twice_changes_nothing_more(text: str) -> None:
     assert safe(safe(text, limit=10**6), limit=10**6) == safe(text, limit=10**6)
+
+
+def test_natural_order() -> None:
+    assert sorted(["a10", "a9", "A1", "b"], key=natural_key) == ["A1", "a9", "a10", "b"]
+    assert sorted(["²", "1" * 5000, "٣", ""], key=natural_key)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +14,7 @@ from tiregistry.bases.families import FLOW_FAMILIES, T5_TOKENS, class_name, enco
 from tiregistry.bases.fitting import check_fit
 from tiregistry.bases.locating import EMBEDDED, locate_base, read_model_index
 from tiregistry.bases.memory import is_out_of_memory
+from tiregistry.bases.quiet import quiet_libraries
 from tiregistry.concepts import BaseModel, Family
 from tiregistry.errors import DeviceError, InvalidInput, interruption_in
 from tiregistry.text import safe
@@ -33,22 +32,6 @@ _DENOISERS: dict[Family, str] = {
     "sd3": "SD3Transformer2DModel",
     "flux": "FluxTransformer2DModel",
 }
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep progress bars and advice of diffusers and transformers off the terminal while a model loads."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    # What it says of a file that does not load is said in our own line.
-    diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    yield
 
 
 def load_base(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.limits import MAX_FILE
 from tiregistry.embeddings.neighbours import is_mapper, is_second_half, read_path, small_json
 from tiregistry.errors import FileMissing, TiregError, UnreadableEmbedding
-from tiregistry.text import safe
+from tiregistry.text import natural_key, safe
 
 _MAX_ENTRIES = 100_000
 """Most files and folders that are looked at below one."""
@@ -104,13 +103,13 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         if seen > _MAX_ENTRIES:
             yield folder, _TOO_MUCH
             return
-        for name in sorted(folders, key=natural):
+        for name in sorted(folders, key=natural_key):
             if other := _other_folder(here / name, components) or _DEEP * is_deep:
                 yield here / name, other
             elif name != "concept_images":
                 entered.append(name)
         folders[:] = entered
-        for name in sorted(names, key=natural):
+        for name in sorted(names, key=natural_key):
             seen += 1
             if seen > _MAX_ENTRIES:
                 yield folder, _TOO_MUCH
@@ -159,15 +158,6 @@ def _other_file(path: Path) -> str:
     return "" if _may_hold(path) else "file of another kind"
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts `x-10` after `x-9`."""
-    return [
-        (0, int(part[:18]), "") if part.isdecimal() and part.isascii() else (1, 0, part)
-        for part in re.split(r"(\d+)", name.casefold())
-        if part
-    ]
-
-
 def _may_hold(path: Path) -> bool:
     """Whether the first bytes are those of a container that embeddings come in."""
     suffix = path.suffix.lower()
@@ -197,6 +187,8 @@ def concept_images(path: Path) -> list[Path]:
     if not path.with_name("token_identifier.txt").is_file() or not folder.is_dir():
         return []
     suffixes = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif")
-    names = sorted((n for n in os.listdir(folder) if n.lower().endswith(suffixes) and n[0] not in "._"), key=natural)
+    names = sorted(
+        (n for n in os.listdir(folder) if n.lower().endswith(suffixes) and n[0] not in "._"), key=natural_key
+    )
     files = [folder / name for name in names[:64]]
     return [file for file in files if file.is_file() and file.stat().st_size <= MAX_FILE]

@@ -87,7 +87,7 @@ def _opened(
 ) -> Opened:
     from safetensors import SafetensorError
 
-    from tiregistry.bases.loading import quiet_libraries
+    from tiregistry.bases.quiet import quiet_libraries
 
     with quiet_libraries():
         try:

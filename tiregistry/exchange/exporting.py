@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
-from tiregistry.embeddings.folders import natural
 from tiregistry.embeddings.placing import write_bytes
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, TiregError
 from tiregistry.images import decode_picture
 from tiregistry.registry.registry import Registry
-from tiregistry.text import safe
+from tiregistry.text import natural_key, safe
 from tiregistry.whole_files import write_all_whole
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def _created_at(version: Version, record: Mapping[str, Any]) -> float:
 
 def _preview(registry: Registry, version: Version) -> Image | None:
     """A picture of the word: its last preview, else nothing (source pictures stay private)."""
-    roles = sorted((role for role in registry.attachments(version) if role.startswith("preview")), key=natural)
+    roles = sorted((role for role in registry.attachments(version) if role.startswith("preview")), key=natural_key)
     for role in reversed(roles):
         try:
             return decode_picture(registry.blobs.read(registry.attachments(version)[role]), safe(role)).image

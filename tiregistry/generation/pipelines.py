@@ -72,7 +72,7 @@ class Pipelines:
                 f"scheduler {scheduler} cannot be used with {name}, a {self._base.family} model",
                 f"one of: {', '.join(known)}",
             )
-        from tiregistry.bases.loading import quiet_libraries
+        from tiregistry.bases.quiet import quiet_libraries
 
         with quiet_libraries():
             import diffusers

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tiregistry.bases.autoencoder import pictures_of, unscaled, vae_at_work
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -80,21 +82,7 @@ def decode(base: LoadedBase, latents: torch.Tensor, tiny: TinyDecoder | None = N
     Args:
         tiny: decodes them instead of the base model's own VAE.
     """
-    pixels = tiny.decode(latents) if tiny is not None else _own_decoder(base, latents)
-    from PIL import Image as Pillow
-
-    values = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to("cpu", torch.uint8)
-    return [Pillow.fromarray(one.permute(1, 2, 0).numpy()) for one in values]
-
-
-def _own_decoder(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:
-    vae, config = base.vae, base.vae.config
-    scaled = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
-    # SDXL's first VAE overflows in fp16; the pipeline decodes in fp32 there as well.
-    overflows = base.dtype == torch.float16 and bool(getattr(config, "force_upcast", False))
-    if overflows:
-        vae.to(torch.float32)
-    pixels: torch.Tensor = vae.decode(scaled.to(vae.dtype)).sample
-    if overflows:
-        vae.to(base.dtype)
-    return pixels
+    if tiny is not None:
+        return pictures_of(tiny.decode(latents))
+    with vae_at_work(base) as dtype:
+        return pictures_of(base.vae.decode(unscaled(base, latents).to(dtype)).sample)

@@ -39,7 +39,7 @@ class TinyDecoder:
     """
 
     def __init__(self, source: str, base: LoadedBase) -> None:
-        from tiregistry.bases.loading import quiet_libraries
+        from tiregistry.bases.quiet import quiet_libraries
 
         self.source = source
         with quiet_libraries():

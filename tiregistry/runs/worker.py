@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from tiregistry.bases.quiet import be_quiet
 from tiregistry.concepts import Run
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     wanted = parser.parse_args(argv).device
     give_way(_niceness())
+    be_quiet()
     from tiregistry.bases.devices import choose_device
     from tiregistry.training.beginning import device_name
 

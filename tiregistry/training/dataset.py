@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tiregistry.bases.autoencoder import scaled, vae_at_work
 from tiregistry.errors import InvalidImage
 from tiregistry.images import crop_square
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.previews import vae_on_device
 from tiregistry.training.timesteps import Timesteps
 from tiregistry.training.wording import PER_IMAGE_PROBABILITY, Wording
 
@@ -66,16 +66,14 @@ def encode_pictures(
     means: list[torch.Tensor] = []
     stds: list[torch.Tensor] = []
     weights: list[torch.Tensor] = []
-    scale = float(base.vae.config.scaling_factor)
-    shift = float(getattr(base.vae.config, "shift_factor", None) or 0.0)
-    with vae_on_device(base) as dtype:
+    with vae_at_work(base, leaves=True) as dtype:
         for index, picture in enumerate(pictures):
             pixels = torch.from_numpy(np.array(crop_square(picture, resolution), dtype=np.float32)) / 127.5 - 1.0
             pixels = pixels.permute(2, 0, 1)
             for view in (pixels, pixels.flip(-1)) if flip else (pixels,):
                 posterior = base.vae.encode(view[None].to(base.device, dtype)).latent_dist
-                means.append(((posterior.mean.float() - shift) * scale).cpu())
-                stds.append((posterior.std.float() * scale).cpu())
+                means.append(scaled(base, posterior.mean.float()).cpu())
+                stds.append((posterior.std.float() * float(base.vae.config.scaling_factor)).cpu())
             if any(mask is not None for mask in masks):
                 weight = _latent_mask(masks[index], resolution, tuple(means[-1].shape[-2:]), f"picture {index + 1}")
                 weights.extend((weight, weight.flip(-1)) if flip else (weight,))

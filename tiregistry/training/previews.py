@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from tiregistry.bases.autoencoder import pictures_of, unscaled, vae_at_work
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,31 +106,8 @@ def _guided(both: torch.Tensor) -> torch.Tensor:
 
 
 def _decode(base: LoadedBase, latents: torch.Tensor) -> list[Image]:
-    from PIL import Image as Pillow
-
-    scale = float(base.vae.config.scaling_factor)
-    shift = float(getattr(base.vae.config, "shift_factor", None) or 0.0)
-    decoded = []
-    with vae_on_device(base) as dtype:
-        for one in latents:
-            pixels = base.vae.decode((one[None] / scale + shift).to(dtype)).sample[0].float().cpu()
-            array = ((pixels.permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
-            decoded.append(Pillow.fromarray(array))
+    decoded: list[Image] = []
+    with vae_at_work(base, leaves=True) as dtype:
+        for one in latents:  # one by one: a preview must not need more memory than a step
+            decoded += pictures_of(base.vae.decode(unscaled(base, one[None]).to(dtype)).sample)
     return decoded
-
-
-@contextmanager
-def vae_on_device(base: LoadedBase) -> Iterator[torch.dtype]:
-    """Within the block the autoencoder is on the device, in the type it can work in; then it leaves again.
-
-    SDXL's autoencoder overflows in fp16, as its configuration says; bf16 has float32's range.
-    """
-    before = next(base.vae.parameters()).dtype
-    dtype = torch.float32 if before == torch.float16 and base.vae.config.force_upcast else before
-    base.vae.to(base.device, dtype)
-    try:
-        yield dtype
-    finally:
-        base.vae.to("cpu", before)
-        if base.device.type == "cuda":
-            torch.cuda.empty_cache()

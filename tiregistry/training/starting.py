@@ -22,6 +22,7 @@ def start_vectors(
     """A word's trainable vectors at their start.
 
     Args:
+        config: resolved.
         continued: the embedding of the version that the initializer names.
         num_pictures: pictures that get a vector of their own, behind those of the word.
 

@@ -44,10 +44,10 @@ def make_vectors(base: LoadedBase, start: Rows, config: TrainingConfig, norms: R
     """The recipe's kind of trainable vectors, on the base model's device.
 
     Args:
+        config: resolved.
         norms: magnitudes `[num_vectors, 1]` for the direction recipes; None means `config.magnitude` times the
             vocabulary's mean norm.
     """
-    config = config.resolved()
     if config.recipe == "classic":
         return FreeVectors(start, base.device, config)
     if norms is None:

@@ -23,7 +23,7 @@ from tests.core.embeddings.samples import (
 )
 from tiregistry.embeddings import folders
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.embeddings.folders import concept_images, natural, read_folder
+from tiregistry.embeddings.folders import concept_images, read_folder
 from tiregistry.embeddings.neighbours import read_path
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.errors import UnreadableEmbedding
@@ -262,11 +262,6 @@ def test_whatever_lies_beside_a_file_does_no_harm(tmp_path_factory, content, sid
     lay(folder, **{"learned_embeds.bin": torch_zip({"<g>": Tensor(L)})})
     for result in read_folder(folder):
         assert result.error is None or result.path.name == sidecar
-
-
-def test_natural_order():
-    assert sorted(["a10", "a9", "A1", "b"], key=natural) == ["A1", "a9", "a10", "b"]
-    assert sorted(["²", "1" * 500, "٣", ""], key=natural)
 
 
 def test_tireg_json_beside_a_file(tmp_path):

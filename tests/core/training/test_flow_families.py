@@ -40,7 +40,7 @@ def test_a_magnitude_leaves_the_words_of_t5_as_long_as_they_are(loaded: Callable
     from tiregistry.training.starting import start_vectors
 
     base = loaded("sd3")
-    vectors, _ = start_vectors(base, TrainingConfig(recipe="thorough", magnitude=9.0))
+    vectors, _ = start_vectors(base, TrainingConfig(recipe="thorough", magnitude=9.0).resolved())
     lengths = {role: float(rows.detach().norm()) for role, rows in vectors.rows().items()}
     times = {"clip_l": 9.0, "clip_g": 9.0, "t5": 1.0}
     assert lengths == pytest.approx({t.role: times[t.role] * t.mean_norm() for t in base.towers}, rel=1e-4)

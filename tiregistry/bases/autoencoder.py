@@ -1,0 +1,57 @@
+"""The base model's autoencoder at work: where it is, in which type, and how its latents are scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tiregistry.bases.loaded import LoadedBase
+
+
+@contextmanager
+def vae_at_work(base: LoadedBase, *, leaves: bool = False) -> Iterator[torch.dtype]:
+    """Within the block the autoencoder is on the device, in the type it can work in, which is yielded.
+
+    SDXL's autoencoder overflows in fp16, as its configuration says; bf16 has float32's range.
+
+    Args:
+        leaves: it leaves the device afterwards, so that its memory is free for other things.
+    """
+    before = next(base.vae.parameters()).dtype
+    overflows = before == torch.float16 and bool(getattr(base.vae.config, "force_upcast", False))
+    dtype = torch.float32 if overflows else before
+    base.vae.to(base.device, dtype)
+    try:
+        yield dtype
+    finally:
+        base.vae.to("cpu" if leaves else base.device, before)
+        if leaves and base.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def scaled(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:
+    """Latents as the denoiser knows them, of those that the autoencoder puts out."""
+    return (latents - _shift(base)) * float(base.vae.config.scaling_factor)
+
+
+def unscaled(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:
+    """Latents as the autoencoder knows them; the inverse of `scaled`."""
+    return latents / float(base.vae.config.scaling_factor) + _shift(base)
+
+
+def pictures_of(pixels: torch.Tensor) -> list[Image]:
+    """RGB pictures of decoded pixels `[b, 3, h, w]` from -1 to 1."""
+    from PIL import Image as Pillow
+
+    values = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+    return [Pillow.fromarray(one.permute(1, 2, 0).numpy()) for one in values]
+
+
+def _shift(base: LoadedBase) -> float:
+    return float(getattr(base.vae.config, "shift_factor", None) or 0.0)

@@ -15,10 +15,10 @@ from safetensors.numpy import save_file
 
 from tiregistry.bases import fingerprints
 from tiregistry.bases.families import family_of_folder, native_resolution, resolution_of_folder
-from tiregistry.bases.fingerprints import fingerprint_file, fingerprint_folder, fingerprint_of
+from tiregistry.bases.fingerprints import fingerprint_file, fingerprint_folder
 from tiregistry.bases.identify import identify, name_from
 from tiregistry.bases.tensor_files import read_tensors
-from tiregistry.errors import BaseModelNotFound, FileMissing, InvalidInput
+from tiregistry.errors import BaseModelNotFound, InvalidInput
 from tiregistry.registry.registry import Registry
 
 REAL_CONFIGS = Path(__file__).parents[3] / "shared" / "data" / "configs"
@@ -215,9 +215,7 @@ def test_a_single_file_is_compatible_with_the_folder_it_was_made_from(tmp_path: 
         fingerprint_file(tmp_path / "model.ckpt")
     (tmp_path / "not.safetensors").write_bytes(b"hello")
     with pytest.raises(InvalidInput, match="not a safetensors file"):
-        fingerprint_of(tmp_path / "not.safetensors")
-    with pytest.raises(FileMissing):
-        fingerprint_of(tmp_path / "none")
+        fingerprint_file(tmp_path / "not.safetensors")
 
 
 @pytest.mark.parametrize(

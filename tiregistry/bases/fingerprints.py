@@ -11,7 +11,7 @@ from typing import Protocol
 from tiregistry.bases.families import ENCODER_ROLES, family_of_folder, family_of_tensors
 from tiregistry.bases.tensor_files import StoredTensor, read_tensors
 from tiregistry.concepts import Family, Fingerprint
-from tiregistry.errors import FileMissing, InvalidInput
+from tiregistry.errors import InvalidInput
 from tiregistry.text import safe
 
 ENCODER_FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
@@ -26,18 +26,6 @@ class HashCache(Protocol):
 
     def put(self, path: Path, role: str, digest: str) -> None:
         """Remember a hash of the file as it is now."""
-
-
-def fingerprint_of(path: Path, *, cache: HashCache | None = None) -> Fingerprint:
-    """The fingerprint of a diffusers folder or of a single-file checkpoint.
-
-    Raises:
-        FileMissing: nothing is there.
-        InvalidInput: it is no base model, or a damaged one.
-    """
-    if not path.exists():
-        raise FileMissing(f"{safe(path)} does not exist", "check the path")
-    return fingerprint_folder(path, cache=cache) if path.is_dir() else fingerprint_file(path, cache=cache)
 
 
 def fingerprint_folder(folder: Path, *, cache: HashCache | None = None) -> Fingerprint:

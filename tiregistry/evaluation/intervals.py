@@ -67,7 +67,7 @@ def student(degrees: int) -> float:
     """Student's t: how many standard errors a 95 % interval reaches to each side, for degrees of freedom from 1.
 
     Exact for 1 and 2, from 3 on Fisher's expansion about the normal quantile (Fisher and Cornish 1960; Abramowitz and
-    Stegun 26.7.5), which is within 0.003 of the exact value.
+    Stegun 26.7.5), which is within 0.004 of the exact value.
     """
     z = NormalDist().inv_cdf((1 + COVERAGE) / 2)
     if degrees == 1:

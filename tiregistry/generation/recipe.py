@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Version
@@ -239,11 +239,14 @@ def find_base(registry: Registry, recipe: Mapping[str, Any]) -> str:
 
 
 def _settings(recipe: Mapping[str, Any]) -> GenerationSettings:
-    types: dict[str, type] = {"int": int, "float": float, "str": str}
-    values: dict[str, Any] = {
-        f.name: _value(recipe, f.name, types[str(f.type).partition(" ")[0]]) for f in fields(GenerationSettings)
-    }
-    return GenerationSettings(**values)
+    return GenerationSettings(
+        num_inference_steps=_value(recipe, "num_inference_steps", int),
+        guidance_scale=_value(recipe, "guidance_scale", float),
+        negative_prompt=_value(recipe, "negative_prompt", str),
+        width=_value(recipe, "width", int),
+        height=_value(recipe, "height", int),
+        scheduler=_value(recipe, "scheduler", str),
+    )
 
 
 def _value(recipe: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,10 @@ from tireg_cli.output import emit_json, emit_table
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
 from tiregistry.registry.search import no_filter_hint
+
+if TYPE_CHECKING:
+    from tiregistry.concepts import BaseModel
+    from tiregistry.registry.handles import RegisteredConcept
 
 ON_A_TERMINAL = 50
 SPARE = ("ORIGIN", "TYPE", "TAGS", "BASE", "UPDATED", "VERSIONS", "TOKEN")
@@ -74,29 +80,7 @@ def command(
         if as_json:
             emit_json([forms.concept_data(c, registry.best_fit(c, base.fingerprint) if base else None) for c in found])
         elif found:
-            headers = ["NAME", "TOKEN", "TYPE", "VERSIONS", "BASE", "ORIGIN", "UPDATED", "TAGS"]
-            rows = [
-                [
-                    c.name,
-                    c.placeholder_token,
-                    c.concept_type,
-                    c.num_versions,
-                    c.base_name,
-                    c.origin or "",
-                    forms.day(c.updated_at),
-                    " ".join(c.tags),
-                ]
-                for c in found
-            ]
-            if sort == "score":
-                headers.append("SCORE")
-                rows = [
-                    [*row, "–" if c.score is None else f"{c.score:.4g}"] for row, c in zip(rows, found, strict=True)
-                ]
-            if base:
-                headers.append("FIT")
-                rows = [[*row, registry.best_fit(c, base.fingerprint)] for row, c in zip(rows, found, strict=True)]
-            emit_table(headers, rows, spare=SPARE)
+            _show_table(registry, found, base, with_score=sort == "score")
         if more:
             hint(f"… and more: tireg list --offset {offset + limit}, or --limit 0 for all")
         elif not found:
@@ -107,6 +91,23 @@ def command(
                 hint(f"no words, but {which} of some: tireg verify says what may have happened")
             else:
                 hint("no words yet · learn one: tireg train NAME IMAGES… · or see it happen: tireg demo")
+
+
+def _show_table(
+    registry: Registry, found: Sequence[RegisteredConcept], base: BaseModel | None, *, with_score: bool
+) -> None:
+    headers = ["NAME", "TOKEN", "TYPE", "VERSIONS", "BASE", "ORIGIN", "UPDATED", "TAGS"]
+    headers += ["SCORE"] * with_score + ["FIT"] * (base is not None)
+    rows = []
+    for each in found:
+        row = [each.name, each.placeholder_token, each.concept_type, each.num_versions, each.base_name]
+        row += [each.origin or "", forms.day(each.updated_at), " ".join(each.tags)]
+        if with_score:
+            row.append("–" if each.score is None else f"{each.score:.4g}")
+        if base is not None:
+            row.append(registry.best_fit(each, base.fingerprint))
+        rows.append(row)
+    emit_table(headers, rows, spare=SPARE)
 
 
 def _show_trash(registry: Registry, query: str, limit: int | None, *, as_json: bool) -> None:

@@ -66,6 +66,21 @@ def test_a_theme_is_seen_while_it_is_chosen_and_kept(home: Path) -> None:
     drive(home, again)
 
 
+def test_every_theme_can_be_chosen(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        names = sorted(pilot.app.available_themes)
+        assert len(names) > 20
+        for place in ("library", "runs", "compose", "queue", "settings"):
+            pilot.app.action_go(place)
+            await settle(pilot)
+            for name in names:
+                pilot.app.theme = name
+                await pilot.pause()
+                assert "Library" in screen_text(pilot), name
+
+    drive(home, story, size=(100, 30))
+
+
 def test_texts_choices_and_the_base_model_are_kept(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await at_settings(pilot)

@@ -118,11 +118,26 @@ def ink(app: App[Any], color: str = "", *, on: str = "", bold: bool = False, str
         on: the same, for the background.
     """
     variables = app.theme_variables
-    front = _rich(variables[color]) if color else None
-    back = _rich(variables[on]) if on else None
+    behind = variables[on or "background"]
+    front = _rich(variables[color], behind) if color else None
+    back = _rich(behind, variables["background"]) if on else None
     return Style(color=front, bgcolor=back, bold=bold or None, strike=strike or None)
 
 
 @lru_cache(maxsize=128)
-def _rich(color: str) -> RichColor:
-    return Color.parse(color).rich_color
+def _rich(color: str, behind: str) -> RichColor:
+    """A theme's colour as it is seen on the colour behind it.
+
+    Beside plain colours themes have some that CSS understands and no parser of colours: `auto 87%`, whichever of black
+    and white can be read there, and `#81a1c1 35%`, which lets through what is behind.
+    """
+    name, _, share = color.partition(" ")
+    opacity = float(share.removesuffix("%")) / 100 if share else 1.0
+    if name == "auto":
+        base = Color.parse(behind)
+        return (base + base.get_contrast_text(opacity)).rich_color
+    found = Color.parse(name)
+    if found.ansi is not None:
+        return found.rich_color
+    found = found.multiply_alpha(opacity)
+    return found.rich_color if found.a == 1 else (Color.parse(behind) + found).rich_color

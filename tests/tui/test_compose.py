@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import BASE, app_of, drive, notices, screen_text, settle, until
 from tireg_tui import picture_maker
+from tireg_tui.drawing_requests import pictures_folder
+from tireg_tui.pasted import in_one_line
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
 from tireg_tui.widgets.captioned import Captioned
@@ -278,3 +281,53 @@ def test_an_earlier_picture_is_repeated(home: Path, tmp_path: Path) -> None:
         assert screen.query_one("#negative", Input).value == "fog"
 
     drive(home, story)
+
+
+def test_alternatives_are_drawn_one_by_one(home: Path) -> None:
+    (home / "wildcards").mkdir()
+    (home / "wildcards" / "place.txt").write_text("sea\nmoon\n")
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "a {red|blue} <gnome> at __place__")
+        screen.query_one("#count", Input).value = "2"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: app_of(pilot).jobs.all and not app_of(pilot).jobs.at_work)
+        captions = [source.caption for source in screen.strip.sources]
+        assert len(captions) == 8
+        assert captions[0] == "a red <gnome> at sea · seed 0"
+        assert captions[-1] == "a blue <gnome> at moon · seed 1"
+        screen.query_one("#count", Input).value = "20"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: any("more than 64 pictures" in said for said in app_of(pilot).said))
+        screen.take_prompt("a {red|blue")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: any("not closed" in said for said in app_of(pilot).said))
+
+    drive(home, story)
+
+
+def test_what_is_pasted_in_several_lines_is_one_prompt(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await composing(pilot, "")
+        pilot.app.post_message(Paste("a photo of\n<gnome>\r\n\r\non the beach\n"))
+        await settle(pilot)
+        assert screen.prompt.value == "a photo of <gnome> on the beach"
+
+    drive(home, story)
+
+
+def test_pasted_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my photo.png").touch()
+    monkeypatch.chdir(tmp_path)
+    assert in_one_line("my photo.png\nb.png\n", as_paths=True) == "'my photo.png' b.png"
+    assert in_one_line("a.png c d.png", as_paths=True) == "a.png c d.png"  # typed as two
+
+
+def test_a_registry_that_can_only_be_read_is_drawn_with(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = home.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with Registry.open(home, readonly=True) as registry:
+        assert pictures_folder(registry) == elsewhere / "pictures"
+    with Registry.open(home) as registry:
+        assert pictures_folder(registry) == home / "pictures"

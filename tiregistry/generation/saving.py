@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ class Target:
             raise InvalidInput(
                 f"{safe(out)} cannot be made: a part of it is a file", "name another with --out"
             ) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):  # said before a model is loaded
+            raise InvalidInput(f"{safe(self._folder)} cannot be written", "name another folder with --out")
 
     def save(self, picture: Picture, prompt: str) -> tuple[Path, bytes]:
         """Write a picture, named after `prompt` and its seed; returns where it is and the file's bytes.

@@ -16,6 +16,7 @@ from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tireg_tui import window_title
 from tireg_tui.changes import Changes
@@ -248,6 +249,11 @@ class TiregApp(PlacesApp):
 
     async def send_typed(self, event: Key | Paste) -> None:
         """Send what was typed to whoever has the focus now."""
+        if isinstance(event, Paste) and isinstance(self.focused, Input):
+            from tireg_tui.pasted import in_one_line
+            from tireg_tui.widgets.path_input import PathInput
+
+            event = Paste(in_one_line(event.text, as_paths=isinstance(self.focused, PathInput)))
         await super().on_event(event)
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:

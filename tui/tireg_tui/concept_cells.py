@@ -17,7 +17,7 @@ class Column(NamedTuple):
     Attributes:
         key: what it is.
         label: its heading.
-        cells: its width, without the blank on both sides.
+        cells: its width, without the blank on both sides; of the word the least that stays readable.
         is_dim: it is of less weight than the others.
     """
 
@@ -27,10 +27,12 @@ class Column(NamedTuple):
     is_dim: bool = False
 
 
+_WORD_CELLS = 26
+"""What the word gets where there is room."""
 # In the order in which they give way when the table becomes narrow: the last first.
 _COLUMNS = (
     Column("mark", " ", 1),
-    Column("token", "Word", 26),
+    Column("token", "Word", 18),
     Column("type", "Type", 6, is_dim=True),
     Column("updated", "Changed", 10, is_dim=True),
     Column("versions", "Ver", 3),
@@ -42,13 +44,15 @@ _COLUMNS = (
 def columns_within(width: int) -> list[Column]:
     """The columns that there is room for in so many cells; at least the mark and the word."""
     chosen: list[Column] = []
-    used = 2
+    left = width - 2
     for column in _COLUMNS:
-        used += column.cells + 2
-        if used <= width or len(chosen) < 2:
-            is_word = column.key == "token"
-            chosen.append(column._replace(cells=min(column.cells, max(8, width - 8))) if is_word else column)
-    return chosen
+        left -= column.cells + 2
+        if left < 0 and len(chosen) >= 2:
+            left += column.cells + 2
+            break
+        chosen.append(column)
+    mark, word, *others = chosen
+    return [mark, word._replace(cells=max(8, min(_WORD_CELLS, word.cells + left))), *others]
 
 
 def cells_of(concept: Concept, columns: list[Column], *, is_marked: bool = False) -> list[tuple[str, bool]]:

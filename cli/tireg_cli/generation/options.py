@@ -8,7 +8,8 @@ from pathlib import Path
 from tiregistry.errors import FileMissing, InvalidConfig
 from tiregistry.generation.requests import PictureRequest, parse_size
 from tiregistry.generation.settings import GenerationSettings
-from tiregistry.settings import Settings, home
+from tiregistry.generation.templates import usual_folders
+from tiregistry.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +100,7 @@ def with_settings(options: Options) -> tuple[Options, bool]:
     if settings.pictures not in ("paths", "files"):
         raise InvalidConfig(f"settings.toml: pictures is {settings.pictures!r}", 'write "paths" or "files"')
     out = options.out or Path(settings.output or ".").expanduser()
-    folders = [*options.wildcards, Path("wildcards"), home() / "wildcards"]
-    if settings.wildcards:
-        folders.insert(len(options.wildcards), Path(settings.wildcards).expanduser())
+    folders = usual_folders(settings, options.wildcards)
     device = settings.device if options.device == "auto" else options.device
     keep = settings.pictures == "files" if options.keep is None else options.keep
-    return replace(options, out=out, wildcards=tuple(folders), device=device), keep
+    return replace(options, out=out, wildcards=folders, device=device), keep

@@ -9,7 +9,6 @@ import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -20,6 +19,7 @@ from textual.events import DescendantFocus
 from textual.widgets import DataTable, Input, Label, Select, Static
 
 from tireg_tui import shown
+from tireg_tui.drawing_requests import each_picture, pictures_folder
 from tireg_tui.jobs import Job
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.picture_maker import Made, PictureMaker, Refused
@@ -32,7 +32,6 @@ from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
-from tiregistry.settings import Settings
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
@@ -199,8 +198,7 @@ class Compose(Place):
         """Make the pictures of the prompt."""
         request = self._request()
         if request is not None:
-            seed, count = request["seed"], self.fields.count
-            self._make([request | {"seed": seed + number} for number in range(count)], pairs=False)
+            self._make(each_picture(request, self.fields.count, self.registry.home), pairs=False)
 
     def _request(self) -> dict[str, Any] | None:
         """What is asked for, as `tireg gen -` reads it; None where that has been answered with a message."""
@@ -228,14 +226,15 @@ class Compose(Place):
         made: list[PictureSource] = []
         refused: Refused | None = None
         try:
+            folder = pictures_folder(self.registry)
             texts = [text for request in requests for text in (request["prompt"], request.get("negative", ""))]
             base = await asyncio.to_thread(self._base_of, texts)
             if self._maker is None:
-                self._maker = PictureMaker(self.registry.home, self._folder)
+                self._maker = PictureMaker(self.registry.home, folder)
             self._say_doing("drawing …" if self._maker.is_warm else "loading the model …")
             async for result in self._maker.make(base, requests):
                 if isinstance(result, Refused):
-                    line.update("")
+                    line.update(safe(" · ".join(filter(None, (result.message, result.hint)))))
                     if result != refused:  # once, for as many pictures as were asked for
                         self.tireg.report(TiregError(result.message, result.hint))
                     refused = result
@@ -249,13 +248,13 @@ class Compose(Place):
                 self.tireg.jobs_changed()
                 self._say_doing(f"{len(made)} of {len(requests)}")
             if made:
-                line.update(safe(f"{shown.count(len(made), 'picture')} in {self._folder}"))
-                job.end("done", str(self._folder))
+                line.update(safe(f"{shown.count(len(made), 'picture')} in {folder}"))
+                job.end("done", str(folder))
         except asyncio.CancelledError:
             job.end("cancelled")
             raise
         except (TiregError, OSError) as error:
-            line.update("")
+            line.update(safe(error, limit=300))
             job.end("failed", str(error))
             self.tireg.report(error)
         finally:
@@ -279,12 +278,6 @@ class Compose(Place):
         """Stop what is being made."""
         self.workers.cancel_group(self, "make")
         self.query_one("#compose-line", Static).update("stopped")
-
-    @property
-    def _folder(self) -> Path:
-        """Where pictures are saved."""
-        output = Settings.load(self.registry.home).output
-        return Path(output).expanduser() if output else self.registry.home / "pictures"
 
     def _base_of(self, prompts: list[str]) -> str:
         """The base model that the words were learned on; the default where there are none."""
@@ -336,9 +329,15 @@ class Compose(Place):
             request = self._request() if choice is not None else None
             if request is None:
                 return
-            both = [request["prompt"].replace(f"<{words[0]}>", f"<{name}@{number}>") for number in (now, choice)]
-            seeds = range(request["seed"], request["seed"] + min(self.fields.count, 16))
-            self._make([request | {"prompt": prompt, "seed": seed} for seed in seeds for prompt in both], pairs=True)
+            both = [
+                each_picture(
+                    request | {"prompt": request["prompt"].replace(f"<{words[0]}>", f"<{name}@{number}>")},
+                    min(self.fields.count, 16),
+                    self.registry.home,
+                )
+                for number in (now, choice)
+            ]
+            self._make([picture for pair in zip(*both, strict=True) for picture in pair], pairs=True)
 
         before = max((number for number in others if number < now), default=others[0])
         if len(others) == 1:

@@ -38,7 +38,7 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or str(error).startswith("no such table"):
         return Damaged(
             f"{path} is damaged: {error}", f"move {path.parent} away and read a backup: tireg restore --from FILE"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,9 @@ class Upkeep(RegistryFolder):
         from tiregistry.registry.copies import open_copy
         from tiregistry.registry.verify import verify
 
-        opened = [open_copy(path) for path in copies] if repair else None
-        return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
+        with ExitStack() as stack:
+            opened = [stack.enter_context(open_copy(path)) for path in copies] if repair else None
+            return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
     def strays(self) -> list[str]:
         """Digests of the files that belong to no word, run or picture known here, and are older than a minute."""

@@ -44,6 +44,7 @@ class Upkeep(RegistryFolder):
             ConceptNotFound, VersionNotFound: it is not in the trash.
             AlreadyExists, PlaceholderTaken: a living concept has its name or its token.
             InvalidInput: a new name or token for a single version, or one that breaks the rules.
+            InvalidReference: a digest prefix fits several versions in the trash.
         """
         return trash.restore(self.database, _parsed(reference), new_name=new_name, new_token=new_token)
 
@@ -61,6 +62,7 @@ class Upkeep(RegistryFolder):
 
         Raises:
             ConceptNotFound, VersionNotFound: a reference names nothing in the trash.
+            InvalidReference: a digest prefix fits several versions there. Nothing is deleted then.
         """
         chosen = None if references is None else [_parsed(reference) for reference in references]
         return trash.purge(self.database, chosen, older_than=older_than)

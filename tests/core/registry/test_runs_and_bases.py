@@ -35,6 +35,18 @@ def test_a_run_from_queued_to_finished(registry: Registry) -> None:
     assert registry.version("dwarf").run_id == run.id
 
 
+def test_a_rename_leaves_the_runs_of_a_namesake_in_the_trash_alone(registry: Registry) -> None:
+    old_run = registry.create_run("gnome", {}, 1)
+    old = add_version(registry, seed=1)
+    registry.update_run(old_run.id, status="finished", version_id=old.id)
+    registry.remove("gnome")
+    add_version(registry, seed=2)
+    failed = registry.create_run("gnome", {}, 1)
+    registry.rename("gnome", "dwarf")
+    assert registry.run(old_run.id).concept == "gnome"
+    assert registry.run(failed.id).concept == "dwarf"
+
+
 def test_runs_are_named_and_changed_with_care(registry: Registry) -> None:
     ids = [registry.create_run("gnome", {}, 1).id for _ in range(30)]
     assert len(set(ids)) == 30

@@ -382,6 +382,8 @@ def test_on_a_full_disk_everything_can_be_read(mounted: Path, tmp_path: Path) ->
             registry.tag("gnome", add=["new"])
         with pytest.raises(DiskFull):
             add_version(registry, seed=9)
+        registry.file_hashes.put(filler, "weights", "sha256:" + "1" * 64)  # remembered where there is space, or not
+        assert registry.file_hashes.get(filler, "weights") is None
     (home / "blobs" / "tmp" / "1-ab").write_bytes(b"")  # as a killed writer leaves it
     filler.write_bytes(b"x" * (filler.stat().st_size - 200_000))
     (home / "blobs" / "tmp" / "1-ab").write_bytes(b"x" * 190_000)

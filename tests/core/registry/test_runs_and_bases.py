@@ -106,6 +106,20 @@ def test_base_models_have_names_and_a_default(registry: Registry) -> None:
     registry.set_default_base("embedded")
 
 
+def test_a_hash_that_cannot_be_remembered_now_stops_nothing(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights").write_bytes(b"weights")
+    monkeypatch.setattr("tiregistry.registry.database.BUSY_SECONDS", 0.1)
+    with Registry.open() as other, other.transaction():
+        registry.file_hashes.put(tmp_path / "weights", "file", "sha256:" + "1" * 64)
+    assert registry.file_hashes.get(tmp_path / "weights", "file") is None
+    registry.database.connection.execute(f"PRAGMA max_page_count = {registry.database.value('PRAGMA page_count')}")
+    for number in range(100):  # until the last page is used up
+        registry.file_hashes.put(tmp_path / "weights", f"file {number}" * 100, "sha256:" + "1" * 64)
+    assert registry.file_hashes.get(tmp_path / "weights", "file 99" * 100) is None
+
+
 def test_pushes_and_pulls_are_remembered(registry: Registry) -> None:
     version = add_version(registry)
     for n, direction in enumerate(("push", "pull")):

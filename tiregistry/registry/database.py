@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry.connections import ThreadConnections
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
-from tiregistry.registry.sqlite_errors import FULL_DISK, translated
+from tiregistry.registry.sqlite_errors import translated
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiregistry.errors import Busy, DiskFull, RegistryReadOnly
-from tiregistry.registry.sqlite_errors import FULL_DISK
+from tiregistry.errors import FULL_DISK, Busy, DiskFull, RegistryReadOnly
 
 NOT_WRITABLE = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 """What systems say of a folder that cannot be written."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiregistry.errors import Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
-
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""`errno` of a disk or a quota that is used up."""
+from tiregistry.errors import FULL_DISK, Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
 
 
 @contextmanager

@@ -106,6 +106,7 @@ class Database:
                     check_same_thread=False,
                 )
             connection.row_factory = sqlite3.Row
+            connection.create_function("casefold", 1, str.casefold, deterministic=True)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             if not self.readonly:

@@ -133,6 +133,30 @@ def test_pushes_and_pulls_are_remembered(registry: Registry) -> None:
     assert registry.remotes(repo_id="you/other") == []
 
 
+def test_pictures_are_searched_without_regard_to_case_in_every_script(registry: Registry) -> None:
+    gnome = add_version(registry, "Größe", placeholder_token="<gnome>")
+    first = registry.add_picture("/Ärger/a.png", "ÜBER 100% of the Wald", {})
+    second = registry.add_picture("/b.png", "лес", {}, words=[gnome.digest], base_name="Embedded")
+    for query, found in {
+        "über": [first], "Über WALD": [first], "ärger": [first], "100%": [first], "1%0": [], "ЛЕС": [second],
+        "größe@1 embedded": [second], "GRÖSSE": [second], "%ü": [],
+    }.items():  # fmt: skip
+        assert [picture.id for picture in registry.pictures(query=query)] == found, query
+
+
+def test_where_the_bytes_of_a_picture_were_is_remembered(registry: Registry) -> None:
+    digest, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    both = {"picture": {"digest": other, "path": "/c.png"}, "mask": {"digest": digest, "path": "/mask.png"}}
+    registry.add_picture("/a.png", "made", {"seed": 1}, digest=digest)
+    registry.add_picture("/b.png", "begun", {"start": {"picture": {"digest": digest, "path": "/start.png"}}})
+    registry.add_picture("/b2.png", "begun", {"start": {"picture": {"digest": digest, "name": "nowhere"}}})
+    registry.add_picture("/b3.png", "begun", {"start": both}, digest=other)
+    registry.add_picture("/d.png", "about it", {"start": None, "note": digest})
+    registry.add_picture("/a2.png", "made", {"start": "x"}, digest=digest)
+    assert registry.paths_of_picture(digest) == ["/start.png", "/mask.png", "/a2.png", "/a.png"]
+    assert registry.paths_of_picture("sha256:" + "3" * 64) == []
+
+
 def test_pictures_are_found_by_the_words_they_were_made_with(registry: Registry) -> None:
     gnome, inky = add_version(registry, "gnome", 1), add_version(registry, "inky", 2)
     first = registry.add_picture("/a.png", "a <gnome>", {"seed": 1}, words=[gnome.digest])

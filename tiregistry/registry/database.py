@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -385,6 +385,11 @@ class Database:
                 raise
             finally:
                 self._nesting.depth = 0
+
+
+def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
+    """`ids` in parts that fit as parameters into one statement, of which SQLite takes 32,766 at most."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 class _Nesting(threading.local):

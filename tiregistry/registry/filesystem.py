@@ -113,17 +113,20 @@ def folder_lock(folder: Path, *, exclusive: bool) -> Iterator[None]:
         os.close(handle)  # gives the lock back, as does the end of the process however it comes
 
 
-def is_running(pid: str) -> bool:
-    """Whether the process that named a file it is writing may still be at work."""
-    if not pid.isdecimal():
+def process_exists(pid: int | str) -> bool:
+    """Whether a process of this machine may have this id, e.g. the one that named a file it is writing by it.
+
+    Where asking for a process may end it (Windows), every number may; age or heartbeat decide there.
+    """
+    if isinstance(pid, str) and not pid.isdecimal():
         return False
-    if os.name != "posix":  # elsewhere asking for a process may end it; age decides alone
+    if os.name != "posix":
         return True
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
+    except OSError:  # it is another user's
         return True
     return True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tiregistry.errors import Damaged
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, is_running, make_folder
+from tiregistry.registry.filesystem import folder_lock, make_folder, process_exists
 from tiregistry.registry.sharing import blobs_of_pictures
 from tiregistry.registry.strays import is_blank, strays
 
@@ -184,7 +184,7 @@ def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, in
         for entry in os.scandir(blobs.temporary):
             status = entry.stat(follow_symlinks=False)
             age = now - status.st_mtime
-            is_left_behind = age >= GRACE_SECONDS or not is_running(entry.name.partition("-")[0])
+            is_left_behind = age >= GRACE_SECONDS or not process_exists(entry.name.partition("-")[0])
             if age >= grace and is_left_behind and entry.is_file(follow_symlinks=False):
                 found.append((entry.name, status.st_size))
     except FileNotFoundError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import RunNotFound
+from tiregistry.registry.filesystem import process_exists
 from tiregistry.text import safe
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder, wish_of
@@ -38,7 +38,7 @@ def is_dead(registry: Registry, run: Run) -> bool:
         return False
     if is_carried_out(run_folder(registry, run.id)):
         return False
-    if not _process_exists(run.pid):
+    if not process_exists(run.pid):
         return True
     return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
 
@@ -117,16 +117,3 @@ def _adopt(registry: Registry, run_id: str) -> str:
         else:
             registry.update_run(run.id, status="queued", pid=None, message=message)
     return message
-
-
-def _process_exists(pid: int) -> bool:
-    """Whether a process of this machine has this id."""
-    if os.name == "nt":
-        return True  # os.kill(pid, 0) would end it; the heartbeat decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""`errno` of a disk or a quota that is used up."""
 
 
 class ExitCode(IntEnum):

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from tiregistry.errors import DiskFull, InvalidConfig, RegistryReadOnly
+from tiregistry.errors import FULL_DISK, DiskFull, InvalidConfig, RegistryReadOnly
 from tiregistry.settings import FILE, Settings, check_key, find_setting, home
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]*?)\s*\]\s*(?:#.*)?$")
@@ -52,7 +52,7 @@ def _change(name: str, value: str | None, folder: Path) -> Settings:
         (folder / "locks").mkdir(parents=True, exist_ok=True)
         # Reading and writing are one act: two processes that change two settings must not lose one of them.
         with FileLock(folder / "locks" / "settings.lock", timeout=10):
-            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            before = path.read_text(encoding="utf-8-sig") if path.exists() else ""
             after = edited(before, name, value)
             settings = Settings.parse(after, str(path))
             if after != before:
@@ -63,7 +63,7 @@ def _change(name: str, value: str | None, folder: Path) -> Settings:
     except PermissionError as error:
         raise RegistryReadOnly(f"{path} cannot be written: {error.strerror}", "check who owns the folder") from None
     except OSError as error:
-        kind = DiskFull if error.errno == 28 else RegistryReadOnly
+        kind = DiskFull if error.errno in FULL_DISK else RegistryReadOnly
         raise kind(f"{path} cannot be written: {error.strerror or error}", "nothing was changed") from None
 
 
@@ -77,12 +77,12 @@ def edited(text: str, name: str, value: str | None) -> str:
     wanted.pop(name, None)
     if value is not None and value != Settings().get(name):
         wanted[name] = value
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []  # what else str.splitlines takes for ends is text
     section, key = (_KEYS, name.removeprefix(f"{_KEYS}.")) if name.startswith(f"{_KEYS}.") else ("", name)
     first, last = _section(lines, section)
     entry = re.compile(rf"\s*(?:\"{re.escape(key)}\"|'{re.escape(key)}'|{re.escape(key)})\s*=")
     at = next((number for number in range(first, last) if entry.match(lines[number])), None)
-    line = f'"{key}" = {json.dumps(value)}' if section else f"{key} = {json.dumps(value)}"
+    line = (f'"{key}"' if section else key) + f" = {_quoted(value or '', name)}"
     if at is not None and value is None:
         del lines[at]
         if section and not any(line.strip() for line in lines[first : last - 1]):
@@ -104,6 +104,20 @@ def edited(text: str, name: str, value: str | None) -> str:
     if not sound:
         raise InvalidConfig(f"{name} stands in {FILE} in a form that is not changed from here", "edit the file by hand")
     return result
+
+
+def _quoted(value: str, name: str) -> str:
+    """A value as a TOML string.
+
+    Raises:
+        InvalidConfig: it holds lone surrogates, as the path of a file whose name is not valid UTF-8 does.
+    """
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidConfig(f"{name}: {value[:60]!a} is not valid text", "choose another name") from None
+    # JSON's escapes are TOML's, but for surrogate pairs, which TOML forbids, and DEL, which it wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _values(settings: Settings) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tiregistry.errors import Conflict, ExitCode, Interrupted, TiregError, interruption_in
+from tiregistry.errors import FULL_DISK, Conflict, ExitCode, Interrupted, TiregError, interruption_in
 from tiregistry.text import safe
 
 
@@ -102,7 +102,7 @@ def fail(error: BaseException) -> int:
         line, code = "interrupted", int(ExitCode.INTERRUPTED)
     elif isinstance(error, MemoryError):
         line, code = "there is too little memory · close other programs, or ask for less at once", int(ExitCode.FAILED)
-    elif isinstance(error, OSError) and error.errno in _FULL:
+    elif isinstance(error, OSError) and error.errno in FULL_DISK:
         where = f" at {safe(error.filename)}" if error.filename else ""
         line, code = f"no space left on the disk{where}; nothing was lost · free some space and try again", 1
     elif isinstance(error, OSError):
@@ -113,6 +113,3 @@ def fail(error: BaseException) -> int:
         code = int(ExitCode.FAILED)
     _to_stderr(f"{label} {line}")
     return code
-
-
-_FULL = frozenset({28, 122})  # ENOSPC, EDQUOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tiregistry.errors import InvalidConfig, RegistryReadOnly
+from tiregistry.errors import DiskFull, InvalidConfig, RegistryReadOnly
 from tiregistry.settings import FILE, SETTINGS, Settings
 from tiregistry.settings_file import edited, set_setting, unset_setting
 
@@ -49,10 +50,50 @@ def test_comments_and_order_stay(tmp_path: Path) -> None:
     assert (tmp_path / FILE).read_text() == '# mine\n# device = "cpu"\n\n[keys]\n# the filter\n'
 
 
-@pytest.mark.parametrize("value", ["", 'a "quoted" \\ path', "snow ☃", "x" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        'a "quoted" \\ path',
+        "snow ☃",
+        "/pictures/\U0001f600",
+        "x" * 5000,
+        "".join(map(chr, range(0xA1))),
+        "a\u2028b\u2029c\ufeff",
+    ],
+)
 def test_any_text_comes_back(value: str, tmp_path: Path) -> None:
     assert set_setting("output", value, tmp_path).output == value
     assert Settings.load(tmp_path).output == value
+    set_setting("theme", "light", tmp_path)
+    assert set_setting("output", value, tmp_path) == Settings(output=value, theme="light")
+    assert unset_setting("output", tmp_path) == Settings(theme="light")
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="not valid text"):
+        set_setting("output", "/pictures/\udcff", tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_mark_before_the_text_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b'\xef\xbb\xbftheme = "light"\r\n')
+    assert Settings.load(tmp_path).theme == "light"
+    assert set_setting("images", "off", tmp_path) == Settings(theme="light", images="off")
+    assert Settings.load(tmp_path).images == "off"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_or_quota_is_said(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    set_setting("theme", "light", tmp_path)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DiskFull):
+        set_setting("images", "off", tmp_path)
+    assert Settings.load(tmp_path) == Settings(theme="light")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["locks", FILE]
 
 
 def test_the_last_key_takes_its_header_along() -> None:

@@ -17,7 +17,7 @@ from tiregistry.errors import AlreadyExists, DiskFull, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, is_running, sync_folder
+from tiregistry.registry.filesystem import folder_lock, process_exists, sync_folder
 from tiregistry.registry.schema import SCHEMA_VERSION
 from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.sqlite_errors import translated
@@ -103,7 +103,7 @@ def _sweep(target: Path) -> None:
         match = ours.fullmatch(file.name)
         with suppress(OSError):
             is_old = time.time() - file.stat().st_mtime >= _ABANDONED
-            if match and is_old and not is_running(match[1]) and file.is_file() and not file.is_symlink():
+            if match and is_old and not process_exists(match[1]) and file.is_file() and not file.is_symlink():
                 file.unlink()
 
 

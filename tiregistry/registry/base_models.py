@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tiregistry.concepts import BaseModel, Fingerprint
-from tiregistry.errors import AlreadyExists, BaseModelNotFound, RegistryReadOnly
+from tiregistry.errors import AlreadyExists, BaseModelNotFound, Busy, DiskFull, RegistryReadOnly
 from tiregistry.references import check_name, name_key
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.texts import check_text
@@ -107,7 +107,8 @@ def _base(row: Row) -> BaseModel:
 class FileHashes:
     """Hashes of big files, remembered until size, time or inode of the file changes.
 
-    It is the `HashCache` that `tiregistry.bases.fingerprints` asks; in a registry that cannot be written it only reads.
+    It is the `HashCache` that `tiregistry.bases.fingerprints` asks; in a registry that cannot be written (now, on a
+    full disk, or beside one who holds it) it only reads: what it would remember can be computed again.
     """
 
     def __init__(self, db: Database) -> None:
@@ -135,7 +136,7 @@ class FileHashes:
                     "INSERT OR REPLACE INTO file_hashes VALUES (?, ?, ?, ?, ?, ?)",
                     (_key(path), role, status.st_size, status.st_mtime_ns, _inode(status.st_ino), digest),
                 )
-        except RegistryReadOnly:
+        except (RegistryReadOnly, DiskFull, Busy):
             return
 
 

@@ -6,16 +6,15 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tiregistry.errors import Damaged, FileMissing
+from tiregistry.errors import Damaged
 from tiregistry.registry.filesystem import NOT_WRITABLE, make_folder, sync_folder, writing
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 1 << 20
 MEND = "tireg verify names what needs it; a copy brings it back: tireg verify --repair --from BACKUP-OR-FOLDER"
 
 
@@ -69,22 +68,9 @@ class BlobStore:
             RegistryReadOnly: the folder cannot be written.
         """
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        return digest if self._touch(self.path(digest), len(data)) else self._write([data])
-
-    def add_file(self, path: Path) -> str:
-        """Keep a copy of the file at `path` (read in chunks); return its digest.
-
-        Raises:
-            FileMissing: there is no such file.
-            DiskFull: no space is left.
-            RegistryReadOnly: the folder cannot be written.
-        """
-        try:
-            source = open(path, "rb")  # noqa: SIM115 (closed by the with statement below)
-        except FileNotFoundError:
-            raise FileMissing(f"{path} does not exist", "check the path") from None
-        with source:
-            return self._write(iter(lambda: source.read(_CHUNK), b""))
+        if not self._touch(self.path(digest), len(data)):
+            self._write(data, self.path(digest))
+        return digest
 
     def read(self, digest: str) -> bytes:
         """The bytes of a blob, checked against the digest.
@@ -134,27 +120,17 @@ class BlobStore:
             raise
         return True
 
-    def _write(self, chunks: Iterable[bytes | memoryview]) -> str:
-        """Keep the bytes of all chunks together, unless they are there; return their digest."""
-        hasher, size = hashlib.sha256(), 0
+    def _write(self, data: bytes | memoryview, target: Path) -> None:
         with writing(self.folder):
             handle, temporary = self._new_temporary()
             try:
                 with os.fdopen(handle, "wb") as file:
-                    for chunk in chunks:
-                        hasher.update(chunk)
-                        file.write(chunk)
-                        size += len(chunk)
-                    digest = "sha256:" + hasher.hexdigest()
-                    if self._touch(self.path(digest), size):
-                        temporary.unlink()
-                        return digest
+                    file.write(data)
                     _seal(file)
-                self._place(temporary, self.path(digest))
+                self._place(temporary, target)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        return digest
 
     def _new_temporary(self) -> tuple[int, Path]:
         path = self.temporary / f"{os.getpid()}-{secrets.token_hex(8)}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tiregistry.concepts import Fingerprint, Fit
 from tiregistry.errors import ConceptNotFound, Damaged, InvalidInput
 from tiregistry.references import name_key
-from tiregistry.registry.database import Database, Row
+from tiregistry.registry.database import Database, Row, portions
 from tiregistry.registry.search import LIKELY_FAMILY, OF_LATEST, Query, conditions
 
 _LATEST = (
@@ -124,7 +124,7 @@ def select(
         page = db.rows(f"SELECT c.id {_FROM} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", *values)
         ids = [row["id"] for row in page]
         found: dict[int, Row] = {}
-        for portion in _portions(ids):
+        for portion in portions(ids):
             rows = db.rows(f"{_SELECT} WHERE c.id IN ({','.join('?' * len(portion))})", *portion)
             found.update((row["id"], row) for row in rows)
         return _with_labels(db, [found[concept_id] for concept_id in ids])
@@ -169,7 +169,7 @@ def _with_labels(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows of `_SELECT` as the fields of `Concept`, with tags and aliases fetched for all of them at once."""
     tags: dict[int, list[str]] = {}
     aliases: dict[int, dict[str, int]] = {}
-    for ids in _portions([row["id"] for row in rows]):
+    for ids in portions([row["id"] for row in rows]):
         marks = ",".join("?" * len(ids))
         for concept_id, tag in db.rows(
             f"SELECT concept_id, tag FROM tags WHERE concept_id IN ({marks}) ORDER BY tag", *ids
@@ -219,10 +219,6 @@ def _num_vectors(row: Row) -> int:
         return max((int(shape[1]) for shape in json.loads(row["encoders"])), default=0)
     except (ValueError, TypeError, LookupError):
         raise Damaged(f"the shapes of {row['name']!r} are damaged", "run: tireg verify --repair") from None
-
-
-def _portions(ids: list[int], size: int = 5000) -> Iterable[list[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def best_fit(db: Database, concept_id: int, base: Fingerprint) -> Fit:

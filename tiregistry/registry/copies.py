@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import tempfile
+import struct
 import zipfile
 import zlib
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from tiregistry.errors import Damaged, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore, hash_file
+from tiregistry.registry.scratch import scratch_folder
 
 BACKUP_FORMAT = "tireg-backup/1"
+_CHUNK = 1 << 20
+# What zipfile says of a member that is missing, damaged, encrypted or packed in an unknown way, and of bad headers.
+_UNREADABLE = (KeyError, OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Copy(Protocol):
@@ -50,29 +55,31 @@ class RegistryCopy:
 
 
 class BackupCopy:
-    """A file written by `tireg backup`."""
+    """A file written by `tireg backup`.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: how it is called.
+        archive: the opened file.
+        folder: an empty folder for its database, which is unpacked when the first manifest is asked for.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
         self.name = str(path)
-        self._path = path
-        self._zip = open_backup(path)
+        self._zip = archive
+        self._folder = folder
+        self._database: Path | None = None
 
     def blob(self, digest: str, size: int | None) -> bytes | None:
-        try:
-            if size is not None and self._zip.getinfo(blob_member(digest)).file_size != size:
-                return None  # not unpacked: it could be of any size
-            data = self._zip.read(blob_member(digest))
-        except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
-            return None
-        return data if hashlib.sha256(data).hexdigest() == digest[7:] else None
+        return packed_blob(self._zip, digest, size)
 
     def manifest(self, digest: str) -> str | None:
-        with tempfile.TemporaryDirectory(prefix="tireg-") as folder:
+        if self._database is None:
+            self._database = self._folder / "registry.db"
             try:
-                database = Path(self._zip.extract("registry.db", folder))
-            except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
-                return None
-            return _manifest_in(database, digest)
+                unpack(self._zip, "registry.db", self._database)
+            except Damaged:
+                self._database.unlink(missing_ok=True)
+        return _manifest_in(self._database, digest)
 
 
 class FolderCopy:
@@ -103,18 +110,21 @@ class FolderCopy:
         return None
 
 
-def open_copy(path: Path) -> Copy:
-    """The copy at `path`: a backup file, a registry's folder, or any folder.
+@contextmanager
+def open_copy(path: Path) -> Iterator[Copy]:
+    """The copy at `path`: a backup file (closed at the end of the block), a registry's folder, or any folder.
 
     Raises:
         FileMissing: nothing is there.
-        InvalidInput: it is a file but no backup.
+        InvalidInput, Damaged: it is a file but no backup that can be read.
     """
     if not path.exists():
         raise FileMissing(f"{path} does not exist", "check the path")
     if path.is_dir():
-        return RegistryCopy(path) if (path / "blobs").is_dir() else FolderCopy(path)
-    return BackupCopy(path)
+        yield RegistryCopy(path) if (path / "blobs").is_dir() else FolderCopy(path)
+        return
+    with open_backup(path) as archive, scratch_folder() as folder:
+        yield BackupCopy(path, archive, folder)
 
 
 def open_backup(path: Path) -> zipfile.ZipFile:
@@ -123,7 +133,7 @@ def open_backup(path: Path) -> zipfile.ZipFile:
     Raises:
         FileMissing: there is no such file.
         InvalidInput: it is a folder, no backup, or one of a later format.
-        Damaged: it is truncated or damaged.
+        Damaged: it is truncated or damaged, or encrypted.
     """
     if path.is_dir():
         raise InvalidInput(
@@ -133,20 +143,68 @@ def open_backup(path: Path) -> zipfile.ZipFile:
         raise FileMissing(f"{path} does not exist", "check the path")
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError):
+    except _UNREADABLE:
         raise Damaged(f"{path} is not a backup, or is truncated", "use a file written by: tireg backup") from None
     try:
-        about = json.loads(archive.read("backup.json"))
-        kind = about["format"]
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        _check_format(archive, path)
+    except BaseException:
         archive.close()
-        raise InvalidInput(f"{path} is not a backup of a registry", "use a file written by: tireg backup") from None
+        raise
+    return archive
+
+
+def _check_format(archive: zipfile.ZipFile, path: Path) -> None:
+    foreign = InvalidInput(f"{path} is not a backup of a registry", "use a file written by: tireg backup")
+    if "backup.json" not in archive.namelist():
+        raise foreign
+    try:
+        kind = json.loads(b"".join(member(archive, "backup.json")))["format"]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        raise foreign from None
     if kind != BACKUP_FORMAT:
-        archive.close()
         raise InvalidInput(
             f"{path} is a backup of an unknown format ({kind})", "update with: pip install --upgrade tiregistry"
         )
-    return archive
+
+
+def member(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """The bytes of a file inside a backup, in parts.
+
+    Raises:
+        Damaged: it is not there, damaged, or packed as no backup is (encrypted, compressed in another way).
+    """
+    try:
+        if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise NotImplementedError("it is compressed in another way than backups are")
+        with archive.open(name) as packed:
+            while part := packed.read(_CHUNK):
+                yield part
+    except _UNREADABLE as error:
+        raise Damaged(f"{name} in {archive.filename} cannot be read: {error}", "use another backup") from None
+
+
+def unpack(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    """Write a file inside a backup to `target`.
+
+    Raises:
+        Damaged: as `member`.
+        OSError: `target` cannot be written.
+    """
+    with open(target, "wb") as file:
+        for part in member(archive, name):
+            file.write(part)
+
+
+def packed_blob(archive: zipfile.ZipFile, digest: str, size: int | None) -> bytes | None:
+    """The bytes of a blob in a backup, checked; None when it is not there, damaged, or not `size` bytes long."""
+    name = blob_member(digest)
+    try:
+        if size is not None and archive.getinfo(name).file_size != size:  # not unpacked: it could be of any size
+            return None
+        data = b"".join(member(archive, name))
+    except (KeyError, Damaged):
+        return None
+    return data if hashlib.sha256(data).hexdigest() == digest[7:] else None
 
 
 def blob_member(digest: str) -> str:

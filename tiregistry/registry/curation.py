@@ -118,9 +118,10 @@ def rename(db: Database, name: str, new_name: str) -> int:
             "UPDATE concepts SET name = ?, name_key = ? WHERE id = ?", (new_name, name_key(new_name), concept_id)
         )
         connection.execute(
-            "UPDATE runs SET concept = ? WHERE concept = ? OR version_id IN "
-            "(SELECT id FROM versions WHERE concept_id = ?)",
-            (new_name, old_name, concept_id),
+            # A run that made a version is its concept's; a word in the trash may have had the same name.
+            "UPDATE runs SET concept = ? WHERE version_id IN (SELECT id FROM versions WHERE concept_id = ?) "
+            "OR (version_id IS NULL AND concept = ?)",
+            (new_name, concept_id, old_name),
         )
         touch(connection, concept_id)
         reindex(connection, concept_id)

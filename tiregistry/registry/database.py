@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import shutil
@@ -10,15 +9,16 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.registry.connections import ThreadConnections
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
-from tiregistry.registry.sqlite_errors import FULL_DISK, translated
+from tiregistry.registry.sqlite_errors import translated
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
@@ -50,9 +50,8 @@ class Database:
         self._anew = anew
         self._is_full = False
         self._full_path: Path | None = None
-        self._local = threading.local()
-        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
-        self._lock = threading.Lock()
+        self._connections = ThreadConnections(self._connect)
+        self._nesting = _Nesting()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
         with translated(path):
@@ -75,60 +74,45 @@ class Database:
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection; opened on first use."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            with translated(self.path):
-                connection = self._connect()
-            self._local.connection = connection
-            self._local.depth = 0
-            with self._lock:
-                self._connections.append((threading.current_thread(), connection))
-        return connection
+        return self._connections.mine()
 
     def close(self) -> None:
         """Close the connections of all threads; the object cannot be used afterwards.
 
-        A connection that is closed while its thread reads takes the process down: those of other threads are let go
-        instead, and close with the last reading that holds them.
+        Readings that go on in other threads are not disturbed.
         """
-        with self._lock:
-            connections, self._connections = self._connections, []
-        self._local = threading.local()
-        others = False
-        while connections:
-            thread, connection = connections.pop()
-            if thread is threading.current_thread() or not thread.is_alive():
-                connection.close()
-            else:
-                others = True
-            del connection
-        if others:
-            gc.collect()  # a connection and its cache of statements hold each other
+        self._connections.close()
         if self._snapshot is not None:
             self._snapshot.cleanup()
             self._snapshot = None
 
     def _connect(self) -> sqlite3.Connection:
-        if not self.readonly:
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-        else:
-            options = "mode=ro&immutable=1" if self._immutable else "mode=ro"
-            connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?{options}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if not self.readonly:
-            # FULL: a committed row survives power loss, as the blobs it points at do.
-            connection.execute("PRAGMA synchronous = FULL")
-        return connection
+        with translated(self.path):
+            if not self.readonly:
+                connection = sqlite3.connect(
+                    self.path,
+                    timeout=BUSY_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    cached_statements=256,
+                )
+            else:
+                options = "mode=ro&immutable=1" if self._immutable else "mode=ro"
+                connection = sqlite3.connect(
+                    f"{self.path.absolute().as_uri()}?{options}",
+                    uri=True,
+                    timeout=BUSY_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+            connection.row_factory = sqlite3.Row
+            connection.create_function("casefold", 1, str.casefold, deterministic=True)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            if not self.readonly:
+                # FULL: a committed row survives power loss, as the blobs it points at do.
+                connection.execute("PRAGMA synchronous = FULL")
+            return connection
 
     def _prepare_folder(self) -> bool:
         """Create the folder if need be; return whether the database can be written."""
@@ -167,7 +151,7 @@ class Database:
         """Open for writing again, if by now there is space for it; other threads' readings go on undisturbed."""
         assert self._full_path is not None
         self.path, self._immutable = self._full_path, False
-        self._local = threading.local()
+        self._connections.begin_anew()
         self.readonly = self._is_full = False
         self._open()
 
@@ -364,7 +348,10 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction that holds the write lock from its beginning; nested calls join the outer one.
 
+        It cannot begin inside `read()`: what was read there could have been changed by others since.
+
         Raises:
+            RuntimeError: it is called inside `read()`.
             RegistryReadOnly: the registry cannot be written.
             DiskFull: no space is left; the transaction is rolled back.
             Busy: others have held the lock for `BUSY_SECONDS`.
@@ -377,16 +364,18 @@ class Database:
         if self.readonly:
             raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
         connection = self.connection
-        if self._local.depth:
-            self._local.depth += 1
+        if self._nesting.depth:
+            self._nesting.depth += 1
             try:
                 yield connection
             finally:
-                self._local.depth -= 1
+                self._nesting.depth -= 1
             return
+        if connection.in_transaction:
+            raise RuntimeError("Database.write() inside read(): begin with write(), inside which reading is free")
         with translated(self.path):
             _begin(connection)
-            self._local.depth = 1
+            self._nesting.depth = 1
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -395,7 +384,18 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             finally:
-                self._local.depth = 0
+                self._nesting.depth = 0
+
+
+def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
+    """`ids` in parts that fit as parameters into one statement, of which SQLite takes 32,766 at most."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+class _Nesting(threading.local):
+    """How deep this thread is in blocks of `write`."""
+
+    depth = 0
 
 
 def _size(path: Path) -> int:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiregistry.errors import Busy, DiskFull, RegistryReadOnly
-from tiregistry.registry.sqlite_errors import FULL_DISK
+from tiregistry.errors import FULL_DISK, Busy, DiskFull, RegistryReadOnly
 
 NOT_WRITABLE = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 """What systems say of a folder that cannot be written."""
@@ -114,17 +113,20 @@ def folder_lock(folder: Path, *, exclusive: bool) -> Iterator[None]:
         os.close(handle)  # gives the lock back, as does the end of the process however it comes
 
 
-def is_running(pid: str) -> bool:
-    """Whether the process that named a file it is writing may still be at work."""
-    if not pid.isdecimal():
+def process_exists(pid: int | str) -> bool:
+    """Whether a process of this machine may have this id, e.g. the one that named a file it is writing by it.
+
+    Where asking for a process may end it (Windows), every number may; age or heartbeat decide there.
+    """
+    if isinstance(pid, str) and not pid.isdecimal():
         return False
-    if os.name != "posix":  # elsewhere asking for a process may end it; age decides alone
+    if os.name != "posix":
         return True
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
+    except OSError:  # it is another user's
         return True
     return True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tiregistry.errors import Damaged
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, is_running, make_folder
+from tiregistry.registry.filesystem import folder_lock, make_folder, process_exists
 from tiregistry.registry.sharing import blobs_of_pictures
 from tiregistry.registry.strays import is_blank, strays
 
@@ -60,7 +60,8 @@ def collect(
         Damaged: files are there, but the database has never known any: it is not the one they belong to.
     """
     now = time.time() if now is None else now
-    referenced = _referenced(db)
+    references = _References(db)
+    referenced = references.now()
     orphans, young = [], 0
     for digest in blobs:
         if digest in referenced:
@@ -94,8 +95,37 @@ def collect(
             shutil.rmtree(db.path.parent / STAGING / name, ignore_errors=True)
         removed = []
         for start in range(0, len(orphans), _BATCH):
-            removed += _remove(db, blobs, orphans[start : start + _BATCH], grace, now)
+            removed += _remove(db, blobs, references, orphans[start : start + _BATCH], grace, now)
     return GcReport(tuple(removed), (*temporary, *staged), young + len(orphans) - len(removed), True, never_named)
+
+
+class _References:
+    """Digests of the files that rows refer to.
+
+    Reading them takes long where many pictures are remembered: it is done again only when somebody has written
+    something since.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._state: tuple[int, int] | None = None
+        self._found: set[str] = set()
+
+    def now(self) -> set[str]:
+        """The digests at this moment, or at that of the transaction around."""
+        with self._db.read():
+            if self._state != (state := self._look()):
+                self._found, self._state = _referenced(self._db), state
+        return self._found
+
+    def drop_rows(self, digests: list[str]) -> None:
+        """Delete the rows of files that nothing refers to, inside a transaction that `now` was asked in."""
+        self._db.connection.executemany("DELETE FROM blobs WHERE digest = ?", [(digest,) for digest in digests])
+        self._state = self._look()
+
+    def _look(self) -> tuple[int, int]:
+        """What changes with each commit of other connections, and with each change over this one."""
+        return int(self._db.value("PRAGMA data_version")), self._db.connection.total_changes
 
 
 def _referenced(db: Database) -> set[str]:
@@ -115,15 +145,21 @@ def _referenced(db: Database) -> set[str]:
 
 
 def _remove(
-    db: Database, blobs: BlobStore, batch: list[tuple[str, int]], grace: float, now: float
+    db: Database,
+    blobs: BlobStore,
+    references: _References,
+    batch: list[tuple[str, int]],
+    grace: float,
+    now: float,
 ) -> list[tuple[str, int]]:
     """Take a batch of files away; return those that were really removed."""
-    with db.write() as connection:
+    references.now()  # so that within the lock, for which other writers wait, there is seldom something to read
+    with db.write():
         # First the rows, committed; only then the files: a crash in between leaves files without rows, never the
         # other way round.
-        still = _referenced(db)
+        still = references.now()
         batch = [(digest, size) for digest, size in batch if digest not in still]
-        connection.executemany("DELETE FROM blobs WHERE digest = ?", [(digest,) for digest, _ in batch])
+        references.drop_rows([digest for digest, _ in batch])
     make_folder(blobs.temporary)
     removed, moved = [], []
     with db.write():
@@ -148,7 +184,7 @@ def _temporary(blobs: BlobStore, grace: float, now: float) -> list[tuple[str, in
         for entry in os.scandir(blobs.temporary):
             status = entry.stat(follow_symlinks=False)
             age = now - status.st_mtime
-            is_left_behind = age >= GRACE_SECONDS or not is_running(entry.name.partition("-")[0])
+            is_left_behind = age >= GRACE_SECONDS or not process_exists(entry.name.partition("-")[0])
             if age >= grace and is_left_behind and entry.is_file(follow_symlinks=False):
                 found.append((entry.name, status.st_size))
     except FileNotFoundError:

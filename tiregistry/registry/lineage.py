@@ -41,16 +41,43 @@ def tree(db: Database, versions: list[Version], aliases: dict[str, int]) -> list
     if versions:
         labels.setdefault(versions[-1].number, []).append("latest")
     known = references(db, {parent.digest for version in versions for parent in version.parents})
-    nodes: dict[str, LineageNode] = {}
+    nodes = {
+        version.digest: LineageNode(
+            version, tuple(sorted(labels.get(version.number, ()))), tuple(_ancestors(version, known))
+        )
+        for version in versions
+    }
+    # Numbers do not order them: a child that was imported or pulled first has a smaller number than its parent.
+    above = _parents(nodes)
     roots: list[LineageNode] = []
-    for version in versions:
-        parents = tuple(_ancestors(version, known))
-        node = LineageNode(version, tuple(sorted(labels.get(version.number, ()))), parents)
-        # Parents come before children: a digest contains its parents' digests, so no circle can exist.
-        above = next((nodes[a.digest] for a in parents if a.digest in nodes), None)
-        (above.children if above else roots).append(node)
-        nodes[version.digest] = node
+    for digest, node in nodes.items():
+        parent = above[digest]
+        (roots if parent is None else nodes[parent].children).append(node)
     return roots
+
+
+def _parents(nodes: dict[str, LineageNode]) -> dict[str, str | None]:
+    """By digest of a node: that of its first parent among them.
+
+    A digest contains its parents' digests, so that only damaged rows can make a circle; it is cut open, or nothing of
+    it would hang under a root.
+    """
+    above = {
+        digest: next((each.digest for each in node.ancestors if each.digest in nodes), None)
+        for digest, node in nodes.items()
+    }
+    settled: set[str] = set()
+    for start in nodes:
+        path: set[str] = set()
+        digest: str | None = start
+        while digest is not None and digest not in settled:
+            if digest in path:
+                above[digest] = None
+                break
+            path.add(digest)
+            digest = above[digest]
+        settled |= path
+    return above
 
 
 def ancestors(db: Database, version: Version) -> list[Ancestor]:

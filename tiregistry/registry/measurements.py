@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from tiregistry.concepts import Measurement
 from tiregistry.errors import InvalidInput
-from tiregistry.registry.database import Database, Row
+from tiregistry.registry.database import Database, Row, portions
 from tiregistry.registry.texts import check_text
 
 
@@ -52,8 +52,7 @@ def every(db: Database, version_id: int) -> list[Measurement]:
 def newest(db: Database, version_ids: Sequence[int]) -> dict[int, list[Measurement]]:
     """By version: the newest measurement of each label, in the order they were first measured, without details."""
     found: dict[int, dict[str, Measurement]] = {}
-    for start in range(0, len(version_ids), 5000):
-        ids = version_ids[start : start + 5000]
+    for ids in portions(version_ids):
         for row in db.rows(
             "SELECT version_id, measure, protocol, judge, value, low, high, measured_at FROM measurements "
             f"WHERE version_id IN ({','.join('?' * len(ids))}) ORDER BY version_id, measured_at, id",

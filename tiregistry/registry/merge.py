@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import sqlite3
 import zipfile
-import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiregistry.errors import Damaged
+from tiregistry.errors import Damaged, NewerRegistry
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.copies import blob_member, open_backup
+from tiregistry.registry.copies import blob_member, open_backup, packed_blob, unpack
 from tiregistry.registry.curation import DESCRIBABLE
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
@@ -27,6 +24,10 @@ from tiregistry.registry.verify import rows_problem
 
 Progress = Callable[[int, int, str], None]
 _WRITERS = 8  # files written at once
+_COLUMNS = (
+    'SELECT t.name, t.strict, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c '
+    "WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '!_%' ESCAPE '!'"
+)
 
 
 @dataclass(slots=True)
@@ -62,12 +63,8 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
     """
     report = MergeReport()
     with open_backup(path) as archive, scratch_folder() as folder:
-        try:
-            with archive.open("registry.db") as packed, open(folder / "registry.db", "wb") as file:
-                shutil.copyfileobj(packed, file)
-        except (KeyError, zipfile.BadZipFile, OSError) as error:
-            raise Damaged(f"the database in {path} cannot be read: {error}", "use another backup") from None
-        source = Database(folder / "registry.db")  # brings an old backup up to date, in the copy
+        unpack(archive, "registry.db", folder / "registry.db")
+        source = _opened(folder / "registry.db", db, path)
         try:
             with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
                 _add_files(source, archive, blobs, report, progress)
@@ -80,6 +77,30 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
     return report
 
 
+def _opened(database: Path, db: Database, backup: Path) -> Database:
+    """The unpacked database of a backup, an old one brought up to date (in this copy).
+
+    Raises:
+        Damaged: it is corrupt, or lacks a table or column (of the same type) that `db` has.
+        NewerRegistry: it was written by a newer tiregistry.
+    """
+    try:
+        source = Database(database)
+        try:
+            lacking = {tuple(row) for row in db.rows(_COLUMNS)} - {tuple(row) for row in source.rows(_COLUMNS)}
+            if lacking:
+                raise Damaged(f"a registry has other tables: {', '.join(sorted({row[0] for row in lacking}))}")
+        except BaseException:
+            source.close()
+            raise
+    except NewerRegistry:
+        raise
+    except (Damaged, sqlite3.Error) as error:
+        said = str(error.message if isinstance(error, Damaged) else error).replace(str(database), "it")
+        raise Damaged(f"the database in {backup} cannot be used: {said}", "use another backup") from None
+    return source
+
+
 def _add_files(
     source: Database, archive: zipfile.ZipFile, blobs: BlobStore, report: MergeReport, progress: Progress | None
 ) -> None:
@@ -90,8 +111,8 @@ def _add_files(
         writing: deque[Future[str]] = deque()
         for done, (digest, size) in enumerate(files, 1):
             if digest not in blobs:
-                data = _member(archive, digest, size)
-                if hashlib.sha256(data).hexdigest() == digest[7:]:
+                data = packed_blob(archive, digest, size)
+                if data is not None:
                     writing.append(pool.submit(blobs.add, data))
                     report.files += 1
                 elif blob_member(digest) in members:
@@ -104,16 +125,6 @@ def _add_files(
                 progress(done, len(files), "files")
         for each in writing:
             each.result()
-
-
-def _member(archive: zipfile.ZipFile, digest: str, size: int) -> bytes:
-    """The bytes of a blob in a backup; empty when it is not there, damaged, or not as long as it should be."""
-    try:
-        if archive.getinfo(blob_member(digest)).file_size != size:  # not unpacked: it could be of any size
-            return b""
-        return archive.read(blob_member(digest))
-    except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
-        return b""
 
 
 class _Merge:

@@ -17,6 +17,7 @@ from tiregistry.registry.file_rows import keep_blob, note_absent
 from tiregistry.registry.manifest import build, canonical, digest_of
 from tiregistry.registry.search import covers, reindex
 from tiregistry.registry.texts import check_text
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
@@ -165,7 +166,11 @@ def _insert(
         connection.execute("INSERT INTO records VALUES (?, ?)", (version_id, record))
     connection.executemany(
         "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(version_id, n, i.digest, i.filename, i.width, i.height, i.caption) for n, i in enumerate(new.images)],
+        # A file's name may hold undecodable bytes, which SQLite cannot keep.
+        [
+            (version_id, n, i.digest, safe(i.filename, limit=200), i.width, i.height, i.caption)
+            for n, i in enumerate(new.images)
+        ],
     )
     connection.executemany(
         "INSERT INTO attachments VALUES (?, ?, ?)", [(version_id, role, d) for role, d in new.attachments.items()]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tiregistry.registry.filesystem import is_running
+from tiregistry.registry.filesystem import process_exists
 
 _ABANDONED = 3600.0  # seconds; a process of this number may be another machine's
 _OURS = re.compile(r"tireg-scratch-(\d+)-\w+")
@@ -33,5 +33,5 @@ def _sweep(place: Path) -> None:
             about = folder.lstat()
             is_mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
             is_old = time.time() - about.st_mtime >= _ABANDONED
-            if match and is_mine and is_old and not is_running(match[1]) and not folder.is_symlink():
+            if match and is_mine and is_old and not process_exists(match[1]) and not folder.is_symlink():
                 shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import get_args
 
 from tiregistry.concepts import CONCEPT_TYPES, Family, Origin
@@ -169,20 +169,25 @@ def _beginning(key: str, value: str, known: Sequence[str]) -> list[str]:
 def since(text: str, now: datetime | None = None) -> float:
     """UNIX seconds of `2026-01-31`, `2026-01`, `2026`, `today`, `yesterday`, or `12h`, `7d`, `2w`, `3m`, `1y` ago.
 
+    A day begins at this machine's midnight, by the offset that holds on that day, be it summer or winter.
+
+    Args:
+        now: what counts as now, with a time zone or (naive) in local time.
+
     Raises:
         InvalidInput: none of these.
     """
-    now = now or datetime.now().astimezone()
+    now = (now or datetime.now()).astimezone()
     lowered = text.lower()
     if lowered in ("today", "yesterday"):
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         return (midnight - timedelta(days=lowered == "yesterday")).timestamp()
     if match := _AGO.fullmatch(lowered):
         return now.timestamp() - float(match.group(1)) * _DAYS[match.group(2)] * 86400
     for pattern in ("%Y-%m-%d", "%Y-%m", "%Y"):
         try:
-            return datetime.strptime(text, pattern).replace(tzinfo=now.tzinfo or UTC).timestamp()
-        except ValueError:
+            return datetime.strptime(text, pattern).timestamp()
+        except (ValueError, OverflowError, OSError):  # also a year that the system's clock does not know
             continue
     raise InvalidInput(f"since:{text} is no date", "write since:2026-01-31, since:yesterday or since:7d")
 

@@ -92,6 +92,13 @@ _PICTURES = (
 )
 
 
+_TEXT = (
+    "(p.prompt || ' ' || p.path || ' ' || p.base_name || ' ' || coalesce((SELECT group_concat(c.name || '@' || "
+    "v.number, ' ') FROM picture_words w JOIN versions v ON v.digest = w.version_digest JOIN concepts c "
+    "ON c.id = v.concept_id WHERE w.picture_id = p.id), ''))"
+)
+
+
 def pictures(
     db: Database,
     *,
@@ -105,7 +112,7 @@ def pictures(
     Args:
         version_digest: only those made with this version.
         query: words, each of which must occur in the prompt, the file's path, the base model's name or the names of
-            the versions used; upper and lower case are the same.
+            the versions used; upper and lower case are the same, in every script.
     """
     conditions, values = (
         ["(? IS NULL OR p.id IN (SELECT picture_id FROM picture_words WHERE version_digest = ?))"],
@@ -115,12 +122,13 @@ def pictures(
         ],
     )
     for word in query.split():
-        conditions.append(
-            "(p.prompt || ' ' || p.path || ' ' || p.base_name || ' ' || coalesce((SELECT group_concat(c.name || '@' || "
-            "v.number, ' ') FROM picture_words w JOIN versions v ON v.digest = w.version_digest JOIN concepts c "
-            "ON c.id = v.concept_id WHERE w.picture_id = p.id), '')) LIKE ? ESCAPE '!'"
-        )
-        values.append("%" + re.sub(r"([%_!])", r"!\1", word) + "%")
+        if word.isascii():
+            conditions.append(f"{_TEXT} LIKE ? ESCAPE '!'")
+            values.append("%" + re.sub(r"([%_!])", r"!\1", word) + "%")
+        else:
+            # LIKE knows the case of ASCII letters only; a call into Python for each picture takes longer.
+            conditions.append(f"instr(casefold({_TEXT}), ?)")
+            values.append(word.casefold())
     rows = db.rows(
         f"{_PICTURES} WHERE {' AND '.join(conditions)} ORDER BY p.id DESC LIMIT ? OFFSET ?",
         *values,
@@ -150,16 +158,26 @@ def forget_pictures(db: Database, ids: Iterable[int]) -> None:
 
 def paths_of_picture(db: Database, digest: str) -> list[str]:
     """Where files of these bytes were: what generated pictures started from, and such pictures themselves."""
+    # One pass over the table, which reads a recipe as JSON only where the digest stands in it.
+    rows = db.rows(
+        "SELECT digest = ?1 AS is_made, path, iif(instr(recipe, ?1), recipe, '{}') AS recipe FROM pictures "
+        "WHERE digest = ?1 OR instr(recipe, ?1) ORDER BY id DESC",
+        digest,
+    )
+    recipes = [json.loads(row["recipe"]) for row in rows]
     found: list[str] = []
     for role in ("picture", "mask"):
-        rows = db.rows(
-            f"SELECT json_extract(recipe, '$.start.{role}.path') FROM pictures WHERE json_type(recipe, '$.start') = "
-            f"'object' AND json_extract(recipe, '$.start.{role}.digest') = ? ORDER BY id DESC",
-            digest,
-        )
-        found += [str(row[0]) for row in rows if row[0]]
-    found += [row[0] for row in db.rows("SELECT path FROM pictures WHERE digest = ? ORDER BY id DESC", digest)]
+        parts = [_part(recipe, "start", role) for recipe in recipes]
+        found += [str(part["path"]) for part in parts if part.get("digest") == digest and part.get("path")]
+    found += [row["path"] for row in rows if row["is_made"]]
     return list(dict.fromkeys(found))
+
+
+def _part(data: Any, *keys: str) -> Mapping[str, Any]:
+    """An object inside JSON data; empty where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
 
 
 def blobs_of_pictures(db: Database) -> set[str]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiregistry.errors import Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
-
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""`errno` of a disk or a quota that is used up."""
+from tiregistry.errors import FULL_DISK, Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
 
 
 @contextmanager
@@ -38,7 +34,7 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or str(error).startswith("no such table"):
         return Damaged(
             f"{path} is damaged: {error}", f"move {path.parent} away and read a backup: tireg restore --from FILE"
         )

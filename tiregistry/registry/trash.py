@@ -6,7 +6,14 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
-from tiregistry.errors import AlreadyExists, ConceptNotFound, InvalidInput, PlaceholderTaken, VersionNotFound
+from tiregistry.errors import (
+    AlreadyExists,
+    ConceptNotFound,
+    InvalidInput,
+    InvalidReference,
+    PlaceholderTaken,
+    VersionNotFound,
+)
 from tiregistry.placeholders import check_placeholder
 from tiregistry.references import Reference, check_name, name_key
 from tiregistry.registry import catalogue, curation, versions
@@ -79,6 +86,7 @@ def restore(db: Database, reference: Reference, *, new_name: str = "", new_token
         AlreadyExists: a living concept has its name.
         PlaceholderTaken: a living concept has its placeholder token.
         InvalidInput: a new name or token for a single version, or one that breaks the rules.
+        InvalidReference: a digest prefix fits several versions in the trash.
     """
     if (new_name or new_token) and not reference.selects_latest:
         raise InvalidInput(
@@ -133,6 +141,7 @@ def purge(db: Database, references: list[Reference] | None = None, *, older_than
 
     Raises:
         ConceptNotFound, VersionNotFound: a reference names nothing in the trash.
+        InvalidReference: a digest prefix fits several versions there. Nothing is deleted then.
     """
     with db.write() as connection:
         if references is None:
@@ -182,15 +191,19 @@ def _concept_in_trash(db: Database, name: str) -> Row:
 
 def _version_in_trash(db: Database, reference: Reference) -> Row:
     concept_id = catalogue.resolve(db, reference.name)
-    row = db.row(
+    found = db.rows(
         "SELECT v.*, c.name AS concept FROM versions v JOIN concepts c ON c.id = v.concept_id WHERE v.concept_id = ? "
         "AND v.deleted_at IS NOT NULL AND (v.number = ? OR v.digest LIKE ? OR v.id = "
-        "(SELECT version_id FROM aliases WHERE concept_id = v.concept_id AND alias = ?)) ORDER BY v.number LIMIT 1",
+        "(SELECT version_id FROM aliases WHERE concept_id = v.concept_id AND alias = ?))",
         concept_id,
         reference.number,
         f"sha256:{reference.digest}%" if reference.digest else None,
         reference.alias,
     )
-    if row is None:
+    if not found:
         raise VersionNotFound(f"{reference} is not in the trash", "tireg list --trash shows what is")
-    return row
+    if len(found) > 1:
+        raise InvalidReference(
+            f"{reference} fits {len(found)} versions in the trash", "write more digits of the digest"
+        )
+    return found[0]

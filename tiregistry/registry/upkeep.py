@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Upkeep(RegistryFolder):
             ConceptNotFound, VersionNotFound: it is not in the trash.
             AlreadyExists, PlaceholderTaken: a living concept has its name or its token.
             InvalidInput: a new name or token for a single version, or one that breaks the rules.
+            InvalidReference: a digest prefix fits several versions in the trash.
         """
         return trash.restore(self.database, _parsed(reference), new_name=new_name, new_token=new_token)
 
@@ -60,6 +62,7 @@ class Upkeep(RegistryFolder):
 
         Raises:
             ConceptNotFound, VersionNotFound: a reference names nothing in the trash.
+            InvalidReference: a digest prefix fits several versions there. Nothing is deleted then.
         """
         chosen = None if references is None else [_parsed(reference) for reference in references]
         return trash.purge(self.database, chosen, older_than=older_than)
@@ -87,8 +90,9 @@ class Upkeep(RegistryFolder):
         from tiregistry.registry.copies import open_copy
         from tiregistry.registry.verify import verify
 
-        opened = [open_copy(path) for path in copies] if repair else None
-        return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
+        with ExitStack() as stack:
+            opened = [stack.enter_context(open_copy(path)) for path in copies] if repair else None
+            return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
     def strays(self) -> list[str]:
         """Digests of the files that belong to no word, run or picture known here, and are older than a minute."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import EncoderShape, Fingerprint, Measurement, Parent, SourceImage
@@ -11,7 +11,7 @@ from tiregistry.errors import Damaged, InvalidReference, VersionNotFound
 from tiregistry.references import Reference
 from tiregistry.registry import catalogue, curation, measurements
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.database import Database, Row
+from tiregistry.registry.database import Database, Row, portions
 from tiregistry.registry.file_rows import keep_blob
 from tiregistry.registry.search import reindex
 from tiregistry.registry.texts import check_text
@@ -106,7 +106,7 @@ def hydrate(db: Database, rows: Sequence[Row]) -> list[dict[str, Any]]:
     parents: dict[int, list[Parent]] = {}
     all_ids = [row["id"] for row in rows]
     measured = measurements.newest(db, all_ids)
-    for ids in _portions(all_ids):
+    for ids in portions(all_ids):
         marks = ",".join("?" * len(ids))
         for row in db.rows(f"SELECT * FROM images WHERE version_id IN ({marks}) ORDER BY version_id, position", *ids):
             images.setdefault(row["version_id"], []).append(
@@ -150,10 +150,6 @@ def _fields(
         "created_at": row["created_at"],
         "deleted_at": row["deleted_at"],
     }
-
-
-def _portions(ids: list[int], size: int = 5000) -> Iterable[list[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 # -- what belongs to a version ---------------------------------------------------------------------------------------

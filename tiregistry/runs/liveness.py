@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from typing import TYPE_CHECKING
 
+from tiregistry.errors import RunNotFound
+from tiregistry.registry.filesystem import process_exists
 from tiregistry.text import safe
 from tiregistry.training.run_lock import is_carried_out
 from tiregistry.training.run_state import run_folder, wish_of
@@ -37,7 +38,7 @@ def is_dead(registry: Registry, run: Run) -> bool:
         return False
     if is_carried_out(run_folder(registry, run.id)):
         return False
-    if not _process_exists(run.pid):
+    if not process_exists(run.pid):
         return True
     return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
 
@@ -86,31 +87,33 @@ def adopt_dead_runs(registry: Registry) -> list[str]:
     lines = []
     for status in ("running", "queued"):
         for run in registry.runs(status=status):
-            if not is_dead(registry, run):
-                continue
-            if not run.config.get("background"):
-                message = f"its process died at step {run.step}"
-                registry.update_run(run.id, status="interrupted", pid=None, message=message)
-            elif wish_of(run_folder(registry, run.id)) == "cancel":
-                message = f"cancelled at step {run.step}"
-                registry.update_run(run.id, status="cancelled", pid=None, message=message, finished_at=time.time())
-            elif run.message == (message := f"taken up at step {run.step} after its worker died"):
-                message = f"its worker died twice at step {run.step}"
-                registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
-            else:
-                registry.update_run(run.id, status="queued", pid=None, message=message)
-            lines.append(f"{run.id}: {message}")
+            if is_dead(registry, run) and (message := _adopt(registry, run.id)):
+                lines.append(f"{run.id}: {message}")
     return lines
 
 
-def _process_exists(pid: int) -> bool:
-    """Whether a process of this machine has this id."""
-    if os.name == "nt":
-        return True  # os.kill(pid, 0) would end it; the heartbeat decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+def _adopt(registry: Registry, run_id: str) -> str:
+    """What became of a run that looked dead; empty when it is not.
+
+    The look that counts and the change are one transaction: another worker may have adopted the run since the first
+    look, and carry it out already.
+    """
+    with registry.database.write():
+        try:
+            run = registry.run(run_id)
+        except RunNotFound:
+            return ""
+        if not is_dead(registry, run):
+            return ""
+        if not run.config.get("background"):
+            message = f"its process died at step {run.step}"
+            registry.update_run(run.id, status="interrupted", pid=None, message=message)
+        elif wish_of(run_folder(registry, run.id)) == "cancel":
+            message = f"cancelled at step {run.step}"
+            registry.update_run(run.id, status="cancelled", pid=None, message=message, finished_at=time.time())
+        elif run.message == (message := f"taken up at step {run.step} after its worker died"):
+            message = f"its worker died twice at step {run.step}"
+            registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
+        else:
+            registry.update_run(run.id, status="queued", pid=None, message=message)
+    return message

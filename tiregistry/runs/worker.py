@@ -127,8 +127,11 @@ def _carry_out(registry: Registry, runs: Sequence[Run], stop: Callable[[], bool]
     for run in runs:
         # What fails before the first step, such as a base model that is gone, has not been recorded yet.
         # One that another process took first is that process's business.
-        if registry.run(run.id).status == "running" and not is_carried_out(run_folder(registry, run.id)):
-            registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
+        with registry.database.write():
+            now = registry.run(run.id)
+            is_ours = now.status == "running" and now.pid == os.getpid()
+            if is_ours and not is_carried_out(run_folder(registry, run.id)):
+                registry.update_run(run.id, status="failed", pid=None, message=message, finished_at=time.time())
     return sound
 
 

@@ -56,7 +56,7 @@ def read_plan(path: Path) -> Plan:
     """
     name = safe(path.name)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark before the text
     except FileNotFoundError:
         raise FileMissing(f"{safe(path)} does not exist", "docs/training.md shows a plan") from None
     except OSError as error:

@@ -43,6 +43,6 @@ def edited(app: App[Any], text: str, suffix: str) -> str | None:
         try:
             with app.suspend(), _deaf_to_interrupts():
                 done = subprocess.run([*shlex.split(editor), str(path)], check=False)
-            return path.read_text(encoding="utf-8") if done.returncode == 0 else None
+            return path.read_text(encoding="utf-8-sig") if done.returncode == 0 else None
         except (SuspendNotSupported, ValueError, FileNotFoundError, PermissionError, UnicodeDecodeError) as error:
             raise InvalidInput(f"the editor {editor!r} could not be used: {error}", "set VISUAL or EDITOR") from None

@@ -18,6 +18,7 @@ from tests.core.registry.making import add_version, make_embedding
 from tests.core.registry.upkeep import damage_file, everything
 from tiregistry.errors import AlreadyExists, Damaged, FileMissing, InvalidInput, NewerRegistry
 from tiregistry.registry.registry import Registry
+from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 
 
 def test_a_damaged_registry_can_be_backed_up_and_the_backup_says_what_it_lacks(
@@ -137,6 +138,60 @@ def test_what_is_no_backup_is_refused(registry: Registry, tmp_path: Path) -> Non
         with pytest.raises(error):
             registry.merge_backup(tmp_path / name)
     assert everything(registry) == before
+
+
+def test_wherever_the_database_in_a_backup_is_damaged_it_is_said(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry)
+    good = registry.backup(tmp_path / "good.zip").path
+    with zipfile.ZipFile(good) as archive:
+        packed = archive.getinfo("registry.db")
+    first = packed.header_offset + 30 + len("registry.db")
+    data = good.read_bytes()
+    bad = tmp_path / "bad.zip"
+    before = everything(registry)
+    for at in range(first, first + packed.compress_size, packed.compress_size // 40):
+        bad.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        with pytest.raises(Damaged, match=r"registry\.db in .* cannot be read") as caught:
+            registry.merge_backup(bad)
+        assert caught.value.hint == "use another backup"
+    assert everything(registry) == before
+
+
+@pytest.mark.parametrize("name", ["backup.json", "registry.db"])
+def test_an_encrypted_backup_is_refused(registry: Registry, tmp_path: Path, name: str) -> None:
+    add_version(registry)
+    path = registry.backup(tmp_path / "b.zip").path
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        data[archive.getinfo(name).header_offset + 6] |= 1  # the flag that says so, in both places
+        entry = data.index(name.encode(), archive.start_dir) - 46
+        data[entry + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(Damaged, match="encrypted"):
+        registry.merge_backup(path)
+
+
+@pytest.mark.parametrize(
+    ("sql", "version"),
+    [
+        ("CREATE TABLE x (y)", SCHEMA_VERSION),
+        ("CREATE TABLE blobs (digest, size)", SCHEMA_VERSION),
+        ("CREATE VIEW blobs AS SELECT 1 AS digest", SCHEMA_VERSION),
+        ("CREATE TABLE blobs (digest, size)", 1),
+    ],
+)
+def test_a_database_with_a_registrys_marks_but_other_tables_is_refused(
+    registry: Registry, tmp_path: Path, sql: str, version: int
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        connection.execute(sql)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("backup.json", json.dumps({"format": "tireg-backup/1"}))
+        archive.write(tmp_path / "x.db", "registry.db")
+    with pytest.raises(Damaged, match=r"the database in .*b\.zip cannot be used"):
+        registry.merge_backup(tmp_path / "b.zip")
 
 
 def test_a_backup_taken_beside_a_writer_is_one_moment(registry: Registry, tmp_path: Path) -> None:

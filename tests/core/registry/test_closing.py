@@ -74,5 +74,32 @@ def test_connections_of_other_threads_are_closed_too(tmp_path: Path) -> None:
     assert not [path for path in held if path.startswith(str(tmp_path))]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_threads_that_have_ended_hold_nothing_open(registry: Registry) -> None:
+    add_version(registry)
+    going, end = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    def stay() -> None:
+        connection = registry.database.connection
+        going.set()
+        end.wait(60)
+        assert registry.database.connection is connection
+        found.extend(concept.name for concept in registry.concepts())
+
+    staying = threading.Thread(target=stay)
+    staying.start()
+    assert going.wait(60)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        thread = threading.Thread(target=registry.concepts)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) <= before + 3  # those of the last one
+    end.set()
+    staying.join()
+    assert found == ["gnome"]
+
+
 def _is_link(descriptor: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{descriptor}")

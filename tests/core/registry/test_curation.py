@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.registry.making import add_version
+from tests.core.registry.making import add_version, make_embedding
+from tiregistry.concepts import NewVersion
 from tiregistry.errors import (
     AlreadyExists,
     ConceptNotFound,
@@ -15,6 +16,7 @@ from tiregistry.errors import (
     PlaceholderTaken,
     VersionNotFound,
 )
+from tiregistry.registry.manifest import build, canonical, digest_of
 from tiregistry.registry.registry import Registry
 
 # -- aliases ---------------------------------------------------------------------------------------------------------
@@ -294,3 +296,25 @@ def test_purging_deletes_only_what_is_named_and_only_from_the_trash(registry: Re
     assert registry.trash() == []
     assert [version.number for version in registry.versions("gnome")] == [3]
     assert registry.verify().damages == []
+
+
+def test_a_digest_that_fits_several_versions_in_the_trash_deletes_and_restores_none(registry: Registry) -> None:
+    seen: dict[str, int] = {}
+    for seed in range(3000):  # two whose digests begin with the same four digits
+        prefix = digest_of(canonical(build(NewVersion("gnome", "<gnome>", "object", "trained"), make_embedding(seed))))
+        if (other := seen.setdefault(prefix[:11], seed)) != seed:
+            break
+    new = NewVersion("gnome", "<gnome>", "object", "trained")
+    first, second = (registry.add_version(new, make_embedding(each)) for each in (other, seed))
+    add_version(registry, seed=1)
+    short = f"gnome@{first.digest[:11]}"
+    with pytest.raises(InvalidReference, match="fits 2 versions"):
+        registry.version(short)
+    registry.remove("gnome@1")
+    registry.remove("gnome@2")
+    for act in (lambda: registry.purge(["gnome@1", short]), lambda: registry.restore(short)):
+        with pytest.raises(InvalidReference, match="fits 2 versions in the trash"):
+            act()
+    assert sorted(item.reference for item in registry.trash()) == ["gnome@1", "gnome@2"]
+    assert registry.purge([f"gnome@{second.digest}"]) == ["gnome@2"]
+    assert registry.restore(short) == "gnome@1"

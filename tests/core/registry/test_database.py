@@ -88,6 +88,18 @@ def test_threads_get_their_own_connections(registry: Registry) -> None:
     assert len(registry.concept("gnome").tags) == 8
 
 
+def test_a_transaction_that_reads_cannot_become_one_that_writes(registry: Registry) -> None:
+    def write_in_read() -> None:
+        with registry.database.read(), registry.database.write():
+            pass
+
+    with pytest.raises(RuntimeError, match="begin with write"):
+        write_in_read()
+    with registry.database.write(), registry.database.read(), registry.database.write():
+        registry.create_concept("gnome", "<gnome>", "object")
+    assert registry.concept("gnome").name == "gnome"
+
+
 # -- what is not ours ------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +156,13 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Damaged, match="not a tiregistry database"):
         Registry.open()
     assert (home / "registry.db").read_bytes() == before
+
+
+def test_a_registry_that_has_lost_a_table_is_damaged(registry: Registry) -> None:
+    registry.database.connection.execute("DROP TABLE picture_words")
+    with pytest.raises(Damaged, match="no such table: picture_words") as caught:
+        registry.pictures()
+    assert "tireg restore --from" in caught.value.hint
 
 
 # -- places that cannot be written -----------------------------------------------------------------------------------
@@ -363,6 +382,8 @@ def test_on_a_full_disk_everything_can_be_read(mounted: Path, tmp_path: Path) ->
             registry.tag("gnome", add=["new"])
         with pytest.raises(DiskFull):
             add_version(registry, seed=9)
+        registry.file_hashes.put(filler, "weights", "sha256:" + "1" * 64)  # remembered where there is space, or not
+        assert registry.file_hashes.get(filler, "weights") is None
     (home / "blobs" / "tmp" / "1-ab").write_bytes(b"")  # as a killed writer leaves it
     filler.write_bytes(b"x" * (filler.stat().st_size - 200_000))
     (home / "blobs" / "tmp" / "1-ab").write_bytes(b"x" * 190_000)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
 
 from tests.core.registry.making import add_version, make_embedding
+from tiregistry.registry import gc
+from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.registry import Registry
 
 
@@ -52,8 +57,6 @@ def test_young_files_stay(registry: Registry) -> None:
 
 def test_a_file_registered_between_looking_and_removing_stays(registry: Registry) -> None:
     """gc looks again under the write lock: whoever came first wins."""
-    from tiregistry.registry import gc
-
     registry.create_concept("dwarf", "<dwarf>", "object")
     data = make_embedding(1).to_bytes()
     digest = registry.blobs.add(data)
@@ -65,3 +68,44 @@ def test_a_file_registered_between_looking_and_removing_stays(registry: Registry
     finally:
         gc._temporary = looked
     assert registry.version("gnome").embedding() == make_embedding(1)
+
+
+@pytest.fixture
+def orphans(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Six old files that nothing refers to, of which gc removes one at a time."""
+    add_version(registry)
+    digests = [registry.blobs.add(f"nobody needs {number}".encode()) for number in range(6)]
+    for digest in digests:
+        os.utime(registry.blobs.path(digest), (1, 1))
+    monkeypatch.setattr(gc, "_BATCH", 1)
+    return digests
+
+
+def test_what_is_needed_is_read_once_while_nobody_writes(registry: Registry, orphans: list[str]) -> None:
+    statements: list[str] = []
+    registry.database.connection.set_trace_callback(statements.append)
+    assert len(registry.gc(apply=True).files) == len(orphans)
+    registry.database.connection.set_trace_callback(None)
+    assert statements.count("BEGIN IMMEDIATE") == 2 * len(orphans)
+    assert sum("FROM runs" in statement for statement in statements) == 1
+
+
+def test_what_others_need_in_the_middle_stays(
+    registry: Registry, orphans: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = 0
+
+    def between(folder: Path) -> None:
+        nonlocal removed
+        removed += 1
+        if removed == 3:
+            with Registry.open() as other:
+                other.create_run("gnome", {"images": [{"digest": digest} for digest in orphans]}, 1)
+        make_folder(folder)
+
+    monkeypatch.setattr(gc, "make_folder", between)
+    report = registry.gc(apply=True)
+    assert len(report.files) == 3
+    kept = set(orphans) - {digest for digest, _ in report.files}
+    assert len(kept) == 3
+    assert kept <= set(registry.blobs)

@@ -34,6 +34,27 @@ def test_history_is_the_tree_of_parents(registry: Registry) -> None:
     assert (lost_parent.reference, lost_parent.is_trashed) == ("gnome@2", True)
 
 
+def test_a_child_that_came_before_its_parent_hangs_under_it(registry: Registry) -> None:
+    with Registry.open(registry.home / "other") as other:
+        parent = add_version(other, seed=1)
+        child = add_version(other, seed=2, parents=(Parent(parent.digest, "continued"),))
+    add_version(registry, seed=3, parents=(Parent(child.digest, "continued"),))
+    assert add_version(registry, seed=2, parents=(Parent(parent.digest, "continued"),)).digest == child.digest
+    assert add_version(registry, seed=1).digest == parent.digest
+    add_version(registry, seed=4)
+    assert shape(registry.history("gnome")) == [(3, [(2, [1])]), 4]
+
+
+def test_damaged_parents_that_go_in_a_circle_hide_no_version(registry: Registry) -> None:
+    first = add_version(registry, seed=1)
+    second = add_version(registry, seed=2, parents=(Parent(first.digest, "continued"),))
+    third = add_version(registry, seed=3, parents=(Parent(second.digest, "continued"),))
+    add_version(registry, seed=4, parents=(Parent(third.digest, "continued"),))
+    with registry.database.write() as connection:
+        connection.execute("INSERT INTO parents VALUES (?, 0, ?, 'continued')", (first.id, third.digest))
+    assert shape(registry.history("gnome")) == [(1, [(2, [(3, [4])])])]
+
+
 def test_parents_of_other_concepts_and_of_other_places_are_named(registry: Registry) -> None:
     gnome, inky = add_version(registry, "gnome", 1), add_version(registry, "inky", 2, concept_type="style")
     elsewhere = "sha256:" + "e" * 64

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,29 @@ def test_a_damaged_manifest_comes_back_from_a_copy(registry: Registry, tmp_path:
     execute(registry, "UPDATE versions SET manifest = replace(manifest, '0.005', '0.006')")
     assert only(registry.verify(repair=True).damages).repair.startswith("moved to the trash, where only a copy")
     assert registry.concept("gnome").num_versions == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_copy_is_unpacked_once_and_closed(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(5):
+        add_version(registry, seed=seed)
+    backup = registry.backup(tmp_path / "b.zip").path
+    execute(registry, "UPDATE versions SET manifest = replace(manifest, '0.005', '0.006')")
+    opened: list[str] = []
+    real = zipfile.ZipFile.open
+
+    def counted(archive: zipfile.ZipFile, name: str | zipfile.ZipInfo, mode: str = "r", **options: Any) -> Any:
+        opened.append(name if isinstance(name, str) else name.filename)
+        return real(archive, name, mode, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", counted)
+    report = registry.verify(repair=True, copies=[backup])
+    assert [damage.repair for damage in report.damages] == [f"copied from {backup}"] * 5
+    assert opened.count("registry.db") == 1
+    held = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert str(backup) not in held
 
 
 def test_what_is_no_copy_is_refused(registry: Registry, tmp_path: Path) -> None:

@@ -35,6 +35,18 @@ def test_a_run_from_queued_to_finished(registry: Registry) -> None:
     assert registry.version("dwarf").run_id == run.id
 
 
+def test_a_rename_leaves_the_runs_of_a_namesake_in_the_trash_alone(registry: Registry) -> None:
+    old_run = registry.create_run("gnome", {}, 1)
+    old = add_version(registry, seed=1)
+    registry.update_run(old_run.id, status="finished", version_id=old.id)
+    registry.remove("gnome")
+    add_version(registry, seed=2)
+    failed = registry.create_run("gnome", {}, 1)
+    registry.rename("gnome", "dwarf")
+    assert registry.run(old_run.id).concept == "gnome"
+    assert registry.run(failed.id).concept == "dwarf"
+
+
 def test_runs_are_named_and_changed_with_care(registry: Registry) -> None:
     ids = [registry.create_run("gnome", {}, 1).id for _ in range(30)]
     assert len(set(ids)) == 30
@@ -94,6 +106,20 @@ def test_base_models_have_names_and_a_default(registry: Registry) -> None:
     registry.set_default_base("embedded")
 
 
+def test_a_hash_that_cannot_be_remembered_now_stops_nothing(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights").write_bytes(b"weights")
+    monkeypatch.setattr("tiregistry.registry.database.BUSY_SECONDS", 0.1)
+    with Registry.open() as other, other.transaction():
+        registry.file_hashes.put(tmp_path / "weights", "file", "sha256:" + "1" * 64)
+    assert registry.file_hashes.get(tmp_path / "weights", "file") is None
+    registry.database.connection.execute(f"PRAGMA max_page_count = {registry.database.value('PRAGMA page_count')}")
+    for number in range(100):  # until the last page is used up
+        registry.file_hashes.put(tmp_path / "weights", f"file {number}" * 100, "sha256:" + "1" * 64)
+    assert registry.file_hashes.get(tmp_path / "weights", "file 99" * 100) is None
+
+
 def test_pushes_and_pulls_are_remembered(registry: Registry) -> None:
     version = add_version(registry)
     for n, direction in enumerate(("push", "pull")):
@@ -105,6 +131,30 @@ def test_pushes_and_pulls_are_remembered(registry: Registry) -> None:
         ("push", "gnome@1", version.digest),
     ]
     assert registry.remotes(repo_id="you/other") == []
+
+
+def test_pictures_are_searched_without_regard_to_case_in_every_script(registry: Registry) -> None:
+    gnome = add_version(registry, "Größe", placeholder_token="<gnome>")
+    first = registry.add_picture("/Ärger/a.png", "ÜBER 100% of the Wald", {})
+    second = registry.add_picture("/b.png", "лес", {}, words=[gnome.digest], base_name="Embedded")
+    for query, found in {
+        "über": [first], "Über WALD": [first], "ärger": [first], "100%": [first], "1%0": [], "ЛЕС": [second],
+        "größe@1 embedded": [second], "GRÖSSE": [second], "%ü": [],
+    }.items():  # fmt: skip
+        assert [picture.id for picture in registry.pictures(query=query)] == found, query
+
+
+def test_where_the_bytes_of_a_picture_were_is_remembered(registry: Registry) -> None:
+    digest, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    both = {"picture": {"digest": other, "path": "/c.png"}, "mask": {"digest": digest, "path": "/mask.png"}}
+    registry.add_picture("/a.png", "made", {"seed": 1}, digest=digest)
+    registry.add_picture("/b.png", "begun", {"start": {"picture": {"digest": digest, "path": "/start.png"}}})
+    registry.add_picture("/b2.png", "begun", {"start": {"picture": {"digest": digest, "name": "nowhere"}}})
+    registry.add_picture("/b3.png", "begun", {"start": both}, digest=other)
+    registry.add_picture("/d.png", "about it", {"start": None, "note": digest})
+    registry.add_picture("/a2.png", "made", {"start": "x"}, digest=digest)
+    assert registry.paths_of_picture(digest) == ["/start.png", "/mask.png", "/a2.png", "/a.png"]
+    assert registry.paths_of_picture("sha256:" + "3" * 64) == []
 
 
 def test_pictures_are_found_by_the_words_they_were_made_with(registry: Registry) -> None:

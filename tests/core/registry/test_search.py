@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,13 +141,36 @@ def test_the_index_follows_every_change(words: Registry) -> None:
     assert [c.name for c in words.concepts("zepp")] == ["cat-toy"]
 
 
-def test_dates_people_write() -> None:
-    now = datetime(2026, 3, 10, 15, 30).astimezone()
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time with summer time from the last Sunday of March to that of October."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def utc(*when: int) -> float:
+    return datetime(*when, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be changed there")
+def test_dates_people_write(berlin: None) -> None:
+    now = datetime(2026, 7, 10, 15, 30)
     day = 86400
-    assert since("7d", now) == now.timestamp() - 7 * day
-    assert since("12h", now) == now.timestamp() - day / 2
-    assert since("today", now) == now.replace(hour=0, minute=0).timestamp()
-    assert since("yesterday", now) == now.replace(day=9, hour=0, minute=0).timestamp()
-    assert since("2026-02", now) == now.replace(month=2, day=1, hour=0, minute=0).timestamp()
-    with pytest.raises(InvalidInput, match="no date"):
-        since("next week", now)
+    for then in (now, now.astimezone(), now.astimezone(UTC)):
+        assert since("7d", then) == now.timestamp() - 7 * day
+        assert since("12h", then) == now.timestamp() - day / 2
+        assert since("today", then) == utc(2026, 7, 9, 22)
+        assert since("yesterday", then) == utc(2026, 7, 8, 22)
+        assert since("2026-07-01", then) == utc(2026, 6, 30, 22)
+        assert since("2026-01-31", then) == utc(2026, 1, 30, 23)  # an hour less from UTC in winter
+        assert since("2026-02", then) == utc(2026, 1, 31, 23)
+        assert since("2026", then) == utc(2025, 12, 31, 23)
+    monday = datetime(2026, 3, 30, 12)  # the clock went forward on Sunday at two
+    assert since("yesterday", monday) == utc(2026, 3, 28, 23)
+    assert since("today", monday) == utc(2026, 3, 29, 22)
+    for text in ("next week", "2026-02-30", "0001-01-01"):
+        with pytest.raises(InvalidInput, match="no date"):
+            since(text, now)

@@ -56,6 +56,14 @@ def test_a_version_proves_itself(registry: Registry) -> None:
     assert version.image(0).startswith(b"picture 0")
 
 
+def test_a_picture_whose_name_is_no_valid_text_is_kept_under_one_that_is(registry: Registry) -> None:
+    image = replace(make_image(registry), filename="cat\udcff\x1b.png")
+    new = NewVersion("gnome", "<gnome>", "object", "trained", images=(image,))
+    version = registry.add_version(new, make_embedding())
+    assert version.images[0].filename == r"cat\udcff\x1b.png"
+    assert version.image(0) == registry.blobs.read(image.digest)
+
+
 def test_the_same_content_is_the_same_version(registry: Registry) -> None:
     first = add_version(registry, record={"loss": [3.0, 1.0]})
     again = add_version(registry, record={"loss": [9.0]})

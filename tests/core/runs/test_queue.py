@@ -182,6 +182,25 @@ def test_dead_background_runs_are_queued_again_once_without_progress(registry: R
     assert "died twice at step 6" in registry.run(run.id).message
 
 
+def test_a_dead_run_that_another_worker_took_up_meanwhile_stays_with_it(
+    registry: Registry, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = registry.create_run("x", {"background": True}, 9)
+    stale = registry.update_run(run.id, status="running", pid=dead_pid, step=4)
+    with Registry.open() as other:
+        adopt_dead_runs(other)
+        claimed = other.claim_run(device="cpu", pid=os.getpid())
+        assert claimed is not None
+    # The late worker's list is from before.
+    monkeypatch.setattr(registry, "runs", lambda status: [stale] if status == "running" else [])
+    assert is_dead(registry, stale)
+    assert adopt_dead_runs(registry) == []
+    assert (registry.run(run.id).status, registry.run(run.id).pid) == ("running", os.getpid())
+    assert registry.claim_run(device="cpu", pid=1) is None
+    registry.remove_run(run.id)
+    assert adopt_dead_runs(registry) == []
+
+
 def test_cancel_resume_and_remove(registry: Registry, request_for: Build) -> None:
     (run,) = enqueue(registry, [request_for()])
     assert cancel(registry, run) == "cancelled"

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tiregistry.registry.filesystem import process_exists
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import cancel
 from tiregistry.runs.executor import start_worker
-from tiregistry.runs.liveness import _process_exists, is_dead
+from tiregistry.runs.liveness import is_dead
 from tiregistry.runs.queue import enqueue
 from tiregistry.runs.worker import LOG
 from tiregistry.settings import FILE
@@ -56,7 +57,7 @@ def steps(registry: Registry, run_id: str) -> int:
 
 def wait_for(pid: int) -> None:
     """Wait until a worker is gone, also for the system."""
-    until(lambda: not _process_exists(pid))
+    until(lambda: not process_exists(pid))
 
 
 def test_a_killed_worker_is_taken_over_bit_exactly(registry: Registry, request_for: Build) -> None:

@@ -79,6 +79,11 @@ def test_a_plan_may_take_transparency_as_mask(tmp_path: Path) -> None:
     assert (concept.config.use_alpha, concept.masks) == (True, None)
 
 
+def test_a_plan_written_on_windows_may_begin_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_bytes(b"\xef\xbb\xbf[[concepts]]\r\nname = 'a'\r\nimages = 'x'\r\n")
+    assert [concept.name for concept in read_plan(tmp_path / "plan.toml").concepts] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -303,7 +303,7 @@ class SettingsScreen(Place):
         """Change the file in the user's editor; a mistake in it is said at once."""
         path = self.registry.home / FILE
         try:
-            before = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
+            before = path.read_text(encoding="utf-8-sig") if path.exists() else _NEW_FILE
             text = self.tireg.edit_text(before, ".toml")
             if text is None:
                 self.tireg.say(f"No editor: set VISUAL or EDITOR. The file is {path}")

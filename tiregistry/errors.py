@@ -198,6 +198,10 @@ def interruption_in(error: BaseException) -> BaseException | None:
     Python 3.11 wraps whatever is raised amid the making of a class, as while a library is imported, in a RuntimeError.
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt | SystemExit):
+    seen: set[int] = set()  # a chain may lead back to itself
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt | SystemExit):
+            return cause
+        seen.add(id(cause))
         cause = cause.__cause__
-    return cause
+    return None

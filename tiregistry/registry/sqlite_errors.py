@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tiregistry.errors import FULL_DISK, Busy, Damaged, DiskFull, RegistryReadOnly, TiregError
 
+_LACKING = ("no such table", "no such column")
+"""How SQLite begins when it is not our database, or one that has lost a part."""
+
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
@@ -16,17 +19,21 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _as_ours(error, path) from error
+        ours = _as_ours(error, path)
+        if ours is None:
+            raise
+        raise ours from error
     except OSError as error:
         if error.errno in FULL_DISK:
             raise DiskFull(f"no space left in {path.parent}", kept="nothing was lost") from error
         raise
 
 
-def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
+def _as_ours(error: sqlite3.DatabaseError, path: Path) -> TiregError | None:
+    """What a person can act on; None for a mistake in this program, or what the caller handles."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
-        return error  # a mistake in this program, or handled by the caller
+        return None
     # Growing the shared-memory file is the first thing that fails on a full disk, and has a name of its own.
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
         return DiskFull(f"no space left in {path.parent}", kept="nothing was lost")
@@ -34,7 +41,7 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return Busy(f"{path} is in use by another process", "wait for it to finish and try again")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return RegistryReadOnly(f"the registry in {path.parent} cannot be written", "check the folder's rights")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or str(error).startswith("no such table"):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or str(error).startswith(_LACKING):
         return Damaged(
             f"{path} is damaged: {error}", f"move {path.parent} away and read a backup: tireg restore --from FILE"
         )
@@ -44,4 +51,4 @@ def _as_ours(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return TiregError(f"{path} cannot be opened: {error}", "check the folder's rights")
     if name.startswith("SQLITE_IOERR"):
         return TiregError(f"the disk failed while using {path}: {error} ({name})", "check the disk; nothing was lost")
-    return error
+    return None

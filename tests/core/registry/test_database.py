@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.core.registry.making import add_version, pragma
-from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, interruption_in
 from tiregistry.registry import database
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import on_network
@@ -399,3 +399,21 @@ def test_on_a_full_disk_everything_can_be_read(mounted: Path, tmp_path: Path) ->
     with Registry.open(home) as registry:
         registry.tag("gnome", add=["new"])
         assert registry.version("gnome").digest == version.digest
+
+
+@pytest.mark.parametrize("table", ["tags", "versions", "concepts", "blobs"])
+def test_a_database_that_lacks_a_table_is_damaged_and_hangs_nothing(tmp_path: Path, table: str) -> None:
+    with Registry.open(tmp_path) as registry, registry.database.write() as connection:
+        connection.execute(f"DROP TABLE {table}")
+    with Registry.open(tmp_path) as registry, pytest.raises(Damaged, match=f"no such table: {table}"):
+        registry.verify()
+
+
+def test_a_mistake_in_this_program_is_raised_as_it_is(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry, pytest.raises(sqlite3.OperationalError) as caught:  # noqa: SIM117
+        with registry.database.read() as connection:
+            connection.execute("SELEKT 1")
+    assert interruption_in(caught.value) is None
+    looped = RuntimeError()
+    looped.__cause__ = looped
+    assert interruption_in(looped) is None

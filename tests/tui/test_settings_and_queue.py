@@ -282,6 +282,25 @@ def test_jobs_of_the_window_are_asked_about_before_quitting(home: Path) -> None:
     drive(home, story)
 
 
+def test_what_waits_in_vain_says_so_and_is_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(control, "start", lambda registry, runs, executor=None: started.extend(r.concept for r in runs))
+    monkeypatch.setattr("tiregistry.runs.liveness.PATIENCE_SECONDS", 0.0)
+    with Registry.open(home) as registry:
+        registry.create_run("pot", {"background": True}, 10)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await at_queue(pilot)
+        text = screen_text(pilot)
+        assert "◌ in vain" in text
+        assert "nothing is at work, r starts it" in text
+        await pilot.press("r")
+        await settle(pilot)
+        assert started == ["pot"]
+
+    drive(home, story)
+
+
 def test_the_end_of_a_training_is_told_wherever_one_is(home: Path, queued: list[str]) -> None:
     async def story(pilot: Pilot[None]) -> None:
         with Registry.open(home) as registry:

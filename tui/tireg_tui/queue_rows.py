@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
 
-State = Literal["at work", "waits", "held", "interrupted", "dead", "failed", "done", "cancelled"]
+State = Literal["at work", "waits", "in vain", "held", "interrupted", "dead", "failed", "done", "cancelled"]
 _BROKEN = 20
 """Most trainings that broke off which are shown."""
 GLYPHS: dict[State, str] = {
     "at work": "●",
     "waits": "◌",
+    "in vain": "◌",
     "held": "‖",
     "interrupted": "‖",
     "dead": "✗",
@@ -55,6 +56,8 @@ class Standing:
     running: list[RegisteredRun]
     waiting: list[RegisteredRun]
     broken: list[tuple[RegisteredRun, State]]
+    in_vain: frozenset[str] = frozenset()
+    """Ids of those among `waiting` that nobody is there to take up."""
 
 
 def read(registry: Registry) -> Standing:
@@ -63,7 +66,7 @@ def read(registry: Registry) -> Standing:
     Raises:
         TiregError: the registry cannot be read.
     """
-    from tiregistry.runs.liveness import is_dead
+    from tiregistry.runs.liveness import is_dead, waits_in_vain
 
     broken: list[tuple[RegisteredRun, State]] = []
     running = []
@@ -78,20 +81,23 @@ def read(registry: Registry) -> Standing:
         elif run.status == "failed":
             broken.append((run, "failed"))
     dead = {run.id for run, _ in broken}
-    return Standing(running[::-1], [run for run in waiting if run.id not in dead], broken[:_BROKEN])
+    waiting = [run for run in waiting if run.id not in dead]
+    in_vain = frozenset(run.id for run in waiting if waits_in_vain(registry, run))
+    return Standing(running[::-1], waiting, broken[:_BROKEN], in_vain)
 
 
 def rows(standing: Standing, jobs: Sequence[Job]) -> list[Row]:
     """The lines in the order in which they are shown."""
     out = [_run_row(run, "at work") for run in standing.running]
     out += [_job_row(job) for job in jobs if job.state == "at work"]
-    out += [_run_row(run, "held" if run.held else "waits", n) for n, run in enumerate(standing.waiting, 1)]
+    for number, run in enumerate(standing.waiting, 1):
+        out.append(_run_row(run, "held" if run.held else "in vain" if run.id in standing.in_vain else "waits", number))
     out += [_run_row(run, state) for run, state in standing.broken]
     return out + [_job_row(job) for job in jobs if job.state != "at work"]
 
 
 def _run_row(run: RegisteredRun, state: State, place: int = 0) -> Row:
-    what = f"train {run.concept}"
+    what = f"train {run.concept}" + (" · nothing is at work, r starts it" if state == "in vain" else "")
     moment = run.started_at if state == "at work" else run.finished_at or run.created_at
     progress = f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step)
     return Row(run.id, state, safe(what, limit=80), progress, shown.ago(moment), run=run, place=place)

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from tiregistry.concepts import Run
 
 _EMPTY = "Nothing is under way and nothing waits.\n\nn        starts a training\n4        searches the Hub"
-_COLORS: dict[State, str] = {"at work": "accent", "failed": "error", "dead": "error", "done": "success"}
+_COLORS: dict[State, str] = {
+    "at work": "accent",
+    "in vain": "warning",
+    "failed": "error",
+    "dead": "error",
+    "done": "success",
+}
 
 
 class QueueTable(FittingTable):
@@ -208,8 +214,8 @@ class Queue(Place):
             return
         run = row.run
         assert run is not None
-        if row.state not in ("interrupted", "dead", "failed"):
-            self.tireg.say("Only a training that broke off can be taken up again")
+        if row.state not in ("interrupted", "dead", "failed", "in vain"):
+            self.tireg.say("Only a training that broke off, or waits in vain, can be taken up")
             return
         if self.tireg.refuses_changes():
             return
@@ -240,7 +246,7 @@ class Queue(Place):
     def action_cancel(self) -> None:
         """Cancel what is at work or waits, after asking."""
         row, registry = self.current, self.registry
-        if row is None or row.state not in ("at work", "waits", "held"):
+        if row is None or row.state not in ("at work", "waits", "in vain", "held"):
             self.tireg.say("Only what is at work or waits can be cancelled")
             return
         job, run = row.job, row.run

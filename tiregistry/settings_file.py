@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from tiregistry.errors import FULL_DISK, DiskFull, InvalidConfig, RegistryReadOnly
 from tiregistry.settings import FILE, Settings, check_key, find_setting, home
+from tiregistry.whole_files import write_whole
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]*?)\s*\]\s*(?:#.*)?$")
 _KEYS = "keys"
@@ -157,13 +157,4 @@ def _comment(line: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Replace the file, whole or not at all; one that is a link stays one."""
-    target = path.resolve()
-    temporary = target.with_name(f".{FILE}.{os.getpid()}.part")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path.resolve(), text.encode())

@@ -110,6 +110,7 @@ def select(
     offset: int = 0,
     fits: Fingerprint | None = None,
     trashed: bool = False,
+    names_first: bool = False,
 ) -> list[dict[str, Any]]:
     """The fields of the concepts that match, in a stable order. See `Registry.concepts`."""
     column = sort.removeprefix("-")
@@ -117,6 +118,11 @@ def select(
         raise InvalidInput(f"cannot sort by {column!r}", f"sort by one of: {', '.join(SORTS)}")
     where, values = _matching(query, fits, trashed)
     order = ", ".join(map(_reversed, SORTS[column]) if sort.startswith("-") else SORTS[column])
+    words = Query.parse(query).words if names_first else ()
+    if words:
+        key = name_key(words[0].removeprefix("<").removesuffix(">"))
+        order = f"c.name_key = ? DESC, substr(c.name_key, 1, ?) = ? DESC, {order}"
+        values += [key, len(key), key]
     values += [-1 if limit is None else max(0, limit), max(0, offset)]
     with db.read():
         # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves

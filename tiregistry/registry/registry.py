@@ -46,6 +46,7 @@ class Registry(Ledger, Upkeep):
         offset: int = 0,
         fits: Fingerprint | None = None,
         trashed: bool = False,
+        names_first: bool = False,
     ) -> list[RegisteredConcept]:
         """The concepts that match, in a stable order.
 
@@ -57,12 +58,20 @@ class Registry(Ledger, Upkeep):
             limit, offset: a page of the result.
             fits: only concepts with a version learned on this base model's token-embedding table.
             trashed: those in the trash instead of the living ones.
+            names_first: whose name is the first word of the query, or begins with it, comes before all others.
 
         Raises:
             InvalidInput: an unknown sort order, or a `since:` that is no date.
         """
         found = catalogue.select(
-            self.database, query, sort=sort, limit=limit, offset=offset, fits=fits, trashed=trashed
+            self.database,
+            query,
+            sort=sort,
+            limit=limit,
+            offset=offset,
+            fits=fits,
+            trashed=trashed,
+            names_first=names_first,
         )
         return [RegisteredConcept.bind(self, **fields) for fields in found]
 

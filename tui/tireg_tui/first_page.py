@@ -69,7 +69,7 @@ def read_page(registry: Registry, query: str, order: str, limit: int, keep: str 
     Raises:
         TiregError: the registry cannot be read.
     """
-    found = registry.concepts(query, sort=order, limit=limit)
+    found = registry.concepts(query, sort=order, limit=limit, names_first=True)
     total = len(found) if len(found) < limit else registry.count_concepts(query)
     return FirstPage(query, order, found, total, keep)
 

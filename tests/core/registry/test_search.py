@@ -174,3 +174,20 @@ def test_dates_people_write(berlin: None) -> None:
     for text in ("next week", "2026-02-30", "0001-01-01"):
         with pytest.raises(InvalidInput, match="no date"):
             since(text, now)
+
+
+def test_words_that_are_called_so_come_before_those_that_mention_it(words: Registry) -> None:
+    add_version(words, "pottery", 5)
+    add_version(words, "potteries", 6)
+    words.describe("inky", notes="pottery")
+    words.describe("cat-toy", notes="pottery")
+    found = words.concepts("pott", sort="updated", names_first=True)
+    assert [each.name for each in found] == ["potteries", "pottery", "cat-toy", "inky", "garden-gnome"]
+    assert [each.name for each in words.concepts("Pottery", sort="name", names_first=True)][:2] == [
+        "pottery",
+        "cat-toy",
+    ]
+    page = words.concepts("pott", sort="updated", names_first=True, limit=2, offset=1)
+    assert [each.name for each in page] == ["pottery", "cat-toy"]
+    assert [each.name for each in words.concepts("tag:pottery", names_first=True)] == ["garden-gnome"]
+    words.concepts("<\x1b'\"", names_first=True)

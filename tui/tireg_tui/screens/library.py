@@ -177,11 +177,10 @@ class Library(Place):
         self.set_focus(self.query_one("#filter", Input))
 
     def action_clear(self) -> None:
-        """Leave the filter, then clear it, then take marks away."""
+        """Clear and leave the filter, then take marks away."""
         field = self.query_one("#filter", Input)
-        if field.has_focus and field.value:
+        if field.has_focus:
             field.value = ""
-        elif field.has_focus:
             self.set_focus(self.table)
         elif self.table.marked:
             self.table.unmark()

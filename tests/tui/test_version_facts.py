@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
 from tests.core.registry.making import add_version
 from tireg_tui.widgets.version_facts import facts_of
 from tiregistry.concepts import Measurement, Parent
+from tiregistry.exchange.importing import ImportOptions, import_path
 from tiregistry.registry.registry import Registry
 
 
@@ -24,3 +30,13 @@ def test_what_it_goes_on_from_has_its_name() -> None:
         second = add_version(registry, seed=1, parents=parents, training={"initializer": first.digest})
         facts = facts_of(second, [])
         assert (facts["initializer"], facts["parents"]) == ("gnome@1", f"continued gnome@1, blended {'e' * 12}")
+
+
+def test_an_imported_word_says_what_its_file_was(tmp_path: Path) -> None:
+    path = tmp_path / "cat.safetensors"
+    save_file({"emb_params": np.ones((1, 768), np.float32)}, path)
+    with Registry.open() as registry:
+        list(import_path(registry, path, ImportOptions()))
+        facts = facts_of(registry.version("cat"), [])
+    assert facts["imported from"] == "cat.safetensors (emb-params)"
+    assert "sd1" in str(facts["fits"])

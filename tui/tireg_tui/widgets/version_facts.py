@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -25,6 +26,7 @@ def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object
         "reference": version.reference,
         "aliases": ", ".join(aliases),
         "origin": version.origin,
+        **_imported(record.get("import")),
         "base model": version.base_name,
         "initializer": version.started_from(),
         "recipe": training.get("recipe", ""),
@@ -39,6 +41,19 @@ def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object
         "digest": version.digest,
         "notes": version.notes,
         "made": shown.ago(version.created_at),
+    }
+
+
+def _imported(found: object) -> dict[str, object]:
+    """What the file of an imported word was found to be; empty for other words."""
+    if not isinstance(found, Mapping):
+        return {}
+    families = found.get("families")
+    named = [each.get("family", "") for each in families if isinstance(each, Mapping)] if families else []
+    return {
+        "imported from": f"{found.get('file', '')} ({found.get('format', '')})",
+        "fits": " or ".join(map(str, named)),
+        "program": found.get("origin", ""),
     }
 
 

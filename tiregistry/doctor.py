@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +102,7 @@ def _registry() -> Section:
             with Registry.open(home, readonly=True) as registry:
                 facts["words"] = f"{len(registry.placeholders()):,}"
                 facts["default base"] = registry.default_base
+                facts["last backup"] = _day(registry.last_backup)
             if not os.access(home, os.W_OK):
                 problems.append("the folder can only be read")
         except NotFound:
@@ -137,6 +139,12 @@ def _software() -> Section:
             problems.append(f"{package} is not installed: pip install {package}")
     facts["executable"] = sys.executable
     return Section("software", facts, tuple(problems))
+
+
+def _day(moment: float | None) -> str:
+    if moment is None:
+        return "never · tireg backup FILE makes one"
+    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d")
 
 
 def _size(number: int) -> str:

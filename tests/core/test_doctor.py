@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,10 @@ def test_the_registry_as_it_is(tmp_path: Path) -> None:
     with Registry.open() as registry:
         registry.create_concept("gnome", "<gnome>", "object")
         registry.blobs.add(b"a file of a word")
+        assert doctor._registry().facts["last backup"].startswith("never")
+        registry.backup(tmp_path / "b.zip")
     assert doctor._registry().facts["words"] == "1"
+    assert doctor._registry().facts["last backup"] == time.strftime("%Y-%m-%d")
     (tmp_path / "home" / "registry.db").write_bytes(b"no database" * 100)
     assert doctor._registry().problems
     (tmp_path / "home" / "registry.db").unlink()

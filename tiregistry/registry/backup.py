@@ -84,6 +84,18 @@ def backup(
         partial.unlink(missing_ok=True)
 
 
+def note_backup(db: Database) -> None:
+    """Remember that the registry has just been backed up."""
+    with db.write() as connection:
+        connection.execute("INSERT OR REPLACE INTO settings VALUES ('last_backup', ?)", (str(time.time()),))
+
+
+def last_backup(db: Database) -> float | None:
+    """When `note_backup` was called last, in UNIX seconds."""
+    said = db.value("SELECT value FROM settings WHERE key = 'last_backup'")
+    return None if said is None else float(said)
+
+
 def _check_place(db: Database, target: Path) -> None:
     home = db.path.parent.resolve()
     if any(home in (place, *place.parents) for place in (target.resolve(), target.parent.resolve())):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiregistry.errors import TiregError
 from tiregistry.references import Reference
 from tiregistry.registry import trash
 from tiregistry.registry.folder import RegistryFolder
@@ -115,9 +116,19 @@ class Upkeep(RegistryFolder):
             FileMissing: its folder does not exist.
             DiskFull: there is no space for it; nothing is left behind.
         """
-        from tiregistry.registry.backup import backup
+        from tiregistry.registry.backup import backup, note_backup
 
-        return backup(self.database, self.blobs, target, overwrite=overwrite, progress=progress)
+        report = backup(self.database, self.blobs, target, overwrite=overwrite, progress=progress)
+        with suppress(TiregError):  # a registry that can only be read is backed up all the same
+            note_backup(self.database)
+        return report
+
+    @property
+    def last_backup(self) -> float | None:
+        """When the registry was backed up last, in UNIX seconds; None where it never was."""
+        from tiregistry.registry.backup import last_backup
+
+        return last_backup(self.database)
 
     def merge_backup(self, path: Path, *, progress: Progress | None = None) -> MergeReport:
         """Add everything in a backup that is missing here; nothing here is changed or removed.

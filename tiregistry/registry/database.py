@@ -16,6 +16,7 @@ from typing import Any
 
 from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
 from tiregistry.registry.connections import ThreadConnections
+from tiregistry.registry.daily_copies import FOLDER, copy_to, newest_copy
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated
@@ -54,6 +55,8 @@ class Database:
         self._nesting = _Nesting()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
+        self.has_written = False
+        """Whether a transaction of `write` has ended well."""
         with translated(path):
             if not anew:
                 self._refuse_lost(lambda: _size(path) == 0)
@@ -162,9 +165,10 @@ class Database:
         a process that is just beginning.
         """
         if is_lost() and _holds_files(self.path.parent / "blobs") and is_lost():
+            copy = newest_copy(self.path.parent)
             raise Damaged(
                 f"the database {self.path} is missing or empty, but the files of its words are there",
-                "put it back, or read a backup: tireg restore --from FILE; to begin anew, move the folder "
+                f"put it back, or read a backup: tireg restore --from {copy or 'FILE'}; to begin anew, move the folder "
                 f"{self.path.parent} away",
             )
 
@@ -298,17 +302,11 @@ class Database:
         sync_folder(self.path.parent)
 
     def _backup_before_migration(self, version: int) -> None:
-        folder = self.path.parent / "backups"
+        folder = self.path.parent / FOLDER
         make_folder(folder)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         target = folder / f"{self.path.stem}-schema{version}-{stamp}-{os.getpid()}.db"
-        partial = target.with_suffix(".part")
-        copy = sqlite3.connect(partial)
-        try:
-            self.connection.backup(copy)
-        finally:
-            copy.close()
-        os.replace(partial, target)
+        copy_to(self.connection, target)
         sync_folder(folder)
 
     # -- reading and writing -------------------------------------------------------------------------------------
@@ -379,6 +377,7 @@ class Database:
             try:
                 yield connection
                 connection.execute("COMMIT")
+                self.has_written = True
             except BaseException:
                 if connection.in_transaction:  # a full disk may already have rolled it back
                     connection.execute("ROLLBACK")

@@ -11,6 +11,7 @@ from typing import Self
 from tiregistry import settings
 from tiregistry.registry.base_models import FileHashes
 from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.daily_copies import copy_if_due
 from tiregistry.registry.database import Database
 
 
@@ -46,7 +47,12 @@ class RegistryFolder:
         return cls(folder, Database(folder / "registry.db", readonly=readonly, anew=anew))
 
     def close(self) -> None:
-        """Close the database; the object cannot be used afterwards."""
+        """Close the database; the object cannot be used afterwards.
+
+        What was changed comes into the copies of the database that are made now and then.
+        """
+        if self.database.has_written:
+            copy_if_due(self.database)
         self.database.close()
 
     def __enter__(self) -> Self:

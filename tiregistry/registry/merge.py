@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tiregistry.errors import Damaged, NewerRegistry
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import blob_member, open_backup, packed_blob, unpack
 from tiregistry.registry.curation import DESCRIBABLE
+from tiregistry.registry.daily_copies import is_copy
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.repair import mend_rows
@@ -53,6 +56,8 @@ class MergeReport:
 def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:
     """Add everything in a backup file that is missing here; nothing here is changed or removed.
 
+    A copy of the database alone (`daily_copies`) is read as a backup without files.
+
     A concept of the same name, placeholder token and type is the same concept, and so is one that was renamed since or
     got another token, as its versions tell: it gets the versions it lacks (by digest), under their old numbers where
     these are free. All rows come in one transaction, after all files.
@@ -62,8 +67,14 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
         NewerRegistry: it was written by a newer tiregistry.
     """
     report = MergeReport()
-    with open_backup(path) as archive, scratch_folder() as folder:
-        unpack(archive, "registry.db", folder / "registry.db")
+    with ExitStack() as opened:
+        folder = opened.enter_context(scratch_folder())
+        archive = None
+        if is_copy(path):
+            shutil.copyfile(path, folder / "registry.db")
+        else:
+            archive = opened.enter_context(open_backup(path))
+            unpack(archive, "registry.db", folder / "registry.db")
         source = _opened(folder / "registry.db", db, path)
         try:
             with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
@@ -102,9 +113,12 @@ def _opened(database: Path, db: Database, backup: Path) -> Database:
 
 
 def _add_files(
-    source: Database, archive: zipfile.ZipFile, blobs: BlobStore, report: MergeReport, progress: Progress | None
+    source: Database, archive: zipfile.ZipFile | None, blobs: BlobStore, report: MergeReport, progress: Progress | None
 ) -> None:
     files = source.rows("SELECT digest, size FROM blobs ORDER BY digest")
+    if archive is None:
+        report.missing += [digest for digest, _ in files if digest not in blobs]
+        return
     members = set(archive.namelist())
     # Each file waits for the disk; several at once wait for the same flush of its journal.
     with ThreadPoolExecutor(_WRITERS) as pool:

@@ -81,5 +81,6 @@ def everything(registry: Registry) -> dict[str, object]:
         tables[table] = sorted(
             (tuple(row) for row in registry.database.rows(f"SELECT {columns} FROM {table}")), key=repr
         )
+    tables["settings"] = [entry for entry in tables["settings"] if entry[0] != "last_backup"]  # of this registry alone
     tables["aliases"] = {c.name: dict(c.aliases) for c in registry.concepts()}  # type: ignore[assignment]
     return tables | {"blobs": sorted(registry.blobs)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input, TabbedContent
+from textual.widgets import Input, TabbedContent, TextArea
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.export_word import ExportWord
+from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
+from tireg_tui.screens.train import TrainForm
 from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -214,5 +216,41 @@ def test_neighbours_and_other_processes(home: Path) -> None:
         with Registry.open(home) as other:
             other.remove("gnome")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConceptScreen))
+
+    drive(home, story)
+
+
+def test_what_is_typed_stays_when_another_process_removes_the_word(home: Path) -> None:
+    async def removed(pilot: Pilot[None], name: str) -> None:
+        before = app_of(pilot).times_changed
+        with Registry.open(home) as other:
+            other.remove(name)
+        await until(pilot, lambda: app_of(pilot).times_changed > before)
+        await settle(pilot)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press("e", *"one ")
+        dialog = pilot.app.screen
+        await removed(pilot, "gnome")
+        await removed(pilot, "inkwash")
+        await pilot.press(*"nine")  # `n` is the training form on the screens beneath
+        assert pilot.app.screen is dialog
+        assert dialog.query_one(TextArea).text == "one nine"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library))
+        await settle(pilot)
+        assert notices(pilot).count("'gnome' is in the trash") == 1
+
+        await opened(pilot)
+        await pilot.press("n")
+        await settle(pilot)
+        form = pilot.app.screen
+        assert isinstance(form, TrainForm)
+        form.query_one("#init", Input).value = "cup"
+        await removed(pilot, "mug")
+        assert pilot.app.screen is form
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library))
 
     drive(home, story)

@@ -161,8 +161,11 @@ class ConceptScreen(Place):
         try:
             concept, versions, rows = await asyncio.to_thread(versions_of, self.registry, self.concept_name)
         except NotFound as error:
-            self.tireg.say(f"{error.message}. {error.hint}")
-            self.app.pop_screen()
+            # Never from under a dialog or a form: what is typed there would go with it, and the rest of it to whatever
+            # comes up. When that is left, this is looked at again.
+            if self.is_on_top:
+                self.tireg.say(f"{error.message}. {error.hint}")
+                self.app.pop_screen()
             return
         except TiregError as error:
             self.tireg.report(error)

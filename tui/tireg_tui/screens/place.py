@@ -62,6 +62,11 @@ class Place(Screen[None]):
         assert registry is not None
         return registry
 
+    @property
+    def is_on_top(self) -> bool:
+        """Whether nothing lies over it; Textual's `is_current` is also true of what is seen below a dialog."""
+        return self.app.screen is self
+
     def on_screen_resume(self, event: ScreenResume) -> None:
         """Look again where the registry was changed while another place was shown."""
         # Theme or classes may have changed meanwhile; all parts of a new place have just got their styles.

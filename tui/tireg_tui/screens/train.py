@@ -307,7 +307,7 @@ class TrainForm(Place):
         def begun(run: Run) -> None:
             self._keep(self._untouched)
             self.tireg.say(f"The training of {run.concept} goes on when this window is closed")
-            if self.is_current:
+            if self.is_on_top:
                 self.app.pop_screen()
                 self.tireg.show_run(run.id)
 

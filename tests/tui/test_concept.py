@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input, TabbedContent, TextArea
+from textual.widgets import Input, Static, TabbedContent, TextArea
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.screens.concept import ConceptScreen
@@ -93,7 +93,15 @@ def test_a_version_is_exported_and_replaces_nothing(home: Path, tmp_path: Path) 
             await settle(pilot)
         assert (tmp_path / "out.safetensors").stat().st_size > 64
         assert "Exported" in notices(pilot)
-        assert "exists" in notices(pilot)
+        assert "exists" in screen_text(pilot)
+        path = pilot.app.screen.query_one("#export-path", Input)
+        path.value = str(tmp_path / "nowhere" / "out.safetensors")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "nowhere" in str(pilot.app.screen.query_one("#said", Static).content))
+        path.value = str(tmp_path / "other.safetensors")
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ExportWord))
+        assert (tmp_path / "other.safetensors").is_file()
 
     drive(home, story)
 
@@ -235,6 +243,9 @@ def test_what_is_typed_stays_when_another_process_removes_the_word(home: Path) -
         await removed(pilot, "gnome")
         await removed(pilot, "inkwash")
         await pilot.press(*"nine")  # `n` is the training form on the screens beneath
+        assert pilot.app.screen is dialog
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "'gnome' is in the trash" in str(dialog.query_one("#said", Static).content))
         assert pilot.app.screen is dialog
         assert dialog.query_one(TextArea).text == "one nine"
         await pilot.press("escape")

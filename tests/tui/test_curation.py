@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
-from tests.tui.conftest import app_of, drive, screen_text, settle, table, until
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, table, until
+from tireg_tui.screens import keeping
+from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.confirm import Confirm
+from tireg_tui.screens.keeping import KeepingDialog
+from tiregistry.errors import DiskFull
+from tiregistry.registry.registry import Registry
 
 
 def test_the_last_match_can_be_brought_back(home: Path) -> None:
@@ -99,5 +107,102 @@ def test_a_tag_that_cannot_be_is_mended_where_it_was_typed(home: Path) -> None:
         assert registry is not None
         assert registry.concept("mug").tags == ("blue",)
         assert registry.concept("gnome").tags == ("blue", "garden")
+
+    drive(home, story)
+
+
+def test_what_cannot_be_kept_on_a_full_disk_stays_where_it_was_typed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise DiskFull("no space left here")
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("enter")
+        await settle(pilot)
+        for key, act, keep, text in (
+            ("e", "describe", "ctrl+s", "old one"),
+            ("t", "tag", "enter", "old"),
+            ("a", "set_alias", "enter", "old"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(Registry, act, full)
+                await pilot.press(key)
+                await pilot.pause()
+                dialog = pilot.app.screen
+                assert isinstance(dialog, KeepingDialog)
+                field = dialog.query_one("#answer", TextArea if key == "e" else Input)
+                field.clear()
+                await pilot.press(*("space" if letter == " " else letter for letter in text), keep)
+                await until(pilot, lambda: "no space left here" in screen_text(pilot))
+                assert pilot.app.screen is dialog
+                assert dialog.typed == text
+            await pilot.press(keep)
+            await until(pilot, lambda dialog=dialog: pilot.app.screen is not dialog)
+        concept = registry.concept("gnome")
+        assert (concept.notes, concept.tags, concept.aliases["old"]) == ("old one", ("old",), 3)
+
+    drive(home, story)
+
+
+def test_a_note_that_is_too_long_is_mended_where_it_was_typed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("e")
+        await pilot.pause()
+        area = pilot.app.screen.query_one(TextArea)
+        area.text = "x" * 100_001
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "longer than 100,000 characters" in screen_text(pilot))
+        assert len(area.text) == 100_001
+        await pilot.press("delete", "ctrl+s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConceptScreen))
+        registry = app_of(pilot).registry
+        assert registry is not None
+        assert len(registry.concept("gnome").notes) == 100_000
+
+    drive(home, story)
+
+
+def test_what_is_typed_behind_an_answer_is_for_the_screen_beneath(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("t", "space", *"old", "enter", "escape")  # Escape leaves the word, not the dialog
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await until(pilot, lambda: registry.concept("gnome").tags == ("garden", "old"))
+
+    drive(home, story)
+
+
+def test_a_dialog_whose_answer_waits_can_be_typed_in_and_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_MOMENT", 0.05)
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        for leaves in (False, True):
+            writer = sqlite3.connect(home / "registry.db", isolation_level=None)
+            writer.execute("BEGIN IMMEDIATE")
+            await pilot.press("t", "space", *("last" if leaves else "first"), "enter")
+            dialog = pilot.app.screen
+            assert isinstance(dialog, KeepingDialog)
+            await pilot.press(*(["escape"] if leaves else ["space", "x"]))
+            writer.rollback()
+            writer.close()
+            await until(pilot, lambda leaves=leaves: ("last" if leaves else "first") in registry.concept("gnome").tags)
+            await settle(pilot)
+            assert (pilot.app.screen is dialog) is not leaves
+            if not leaves:
+                assert "what you have typed since is not" in screen_text(pilot)
+                assert str(dialog.typed).endswith("first x")
+                await pilot.press("escape")
+        assert len(pilot.app.screen_stack) == 1
+        assert "did not work" not in notices(pilot)
 
     drive(home, story)

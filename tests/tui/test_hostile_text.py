@@ -199,7 +199,7 @@ async def dialogs(pilot: Pilot[None], watched: Watched, folder: Path) -> None:
         PressKey(EVIL),
         TypeName(EVIL, EVIL, EVIL, "Push"),
         PickPictures(folder),
-        ExportWord(EVIL, [EVIL]),
+        ExportWord(EVIL, [EVIL], lambda path, format_id: []),
     ):
         await pilot.app.push_screen(dialog)
         assert "owned" in await watched.look(pilot)

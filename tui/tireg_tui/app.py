@@ -18,7 +18,7 @@ from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tireg_tui import window_title
+from tireg_tui import shown, window_title
 from tireg_tui.changes import Changes
 from tireg_tui.jobs import Job, Jobs
 from tireg_tui.messages import JobsChanged, RegistryChanged, WatchTold
@@ -332,10 +332,7 @@ class TiregApp(PlacesApp):
 
     def report(self, error: BaseException) -> None:
         """Show an error as a message; the app goes on."""
-        if isinstance(error, TiregError):
-            text = safe(error.message, limit=400) + (f"\n{safe(error.hint, limit=300)}" if error.hint else "")
-        else:
-            text = f"{type(error).__name__}: {safe(error, limit=400)}"
+        text = shown.trouble(error, "\n")
         self.notify(text, title="That did not work", severity="error", timeout=10, markup=False)
 
     def say(self, text: str, *, title: str = "", severity: str = "information") -> None:
@@ -351,10 +348,10 @@ class TiregApp(PlacesApp):
         self,
         act: Callable[[], T],
         then: Callable[[T], None] | None = None,
-        otherwise: Callable[[], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
-        self._changes.make(act, then, otherwise)
+        self._changes.make(act, then, failed)
 
     def remove(self, references: list[str]) -> None:
         """Move concepts or versions to the trash; `u` takes it back."""

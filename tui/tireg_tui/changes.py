@@ -39,22 +39,22 @@ class Changes:
         self,
         act: Callable[[], T],
         then: Callable[[T], None] | None = None,
-        otherwise: Callable[[], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Change the registry in a thread (another writer may make it wait), then look again everywhere.
 
         Args:
             act: changes it; called in a thread.
             then: told the result, in the app's own thread; not called when the change failed.
-            otherwise: called when it failed, after that was said.
+            failed: told what went wrong, instead of the user.
         """
         work: Any = partial(
-            self._make, act, then, otherwise
+            self._make, act, then, failed
         )  # a callable: one that is never started leaves no coroutine behind
         self._app.run_worker(work, group="change", exit_on_error=False)
 
     async def _make(
-        self, act: Callable[[], T], then: Callable[[T], None] | None, otherwise: Callable[[], None] | None
+        self, act: Callable[[], T], then: Callable[[T], None] | None, failed: Callable[[Exception], None] | None
     ) -> None:
         def counted() -> T:
             with self._app.threads.change():
@@ -73,9 +73,7 @@ class Changes:
             work.cancel()
             raise
         except Exception as error:  # whatever a change runs into, the app goes on and says so
-            self._app.report(error)
-            if otherwise is not None:
-                otherwise()
+            (failed or self._app.report)(error)
             return
         if then is not None:
             then(result)

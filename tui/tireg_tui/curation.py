@@ -11,7 +11,6 @@ from tiregistry.references import check_alias, check_name
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
-    from tireg_tui.screens.export_word import ExportWish
     from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
     from tiregistry.registry.registry import Registry
 
@@ -28,24 +27,16 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
         return
     single = registry.concept(names[0]) if len(names) == 1 else None
 
-    def tags_of(answer: str) -> list[str]:
-        return [check_name(tag, "tag") for tag in answer.replace(",", " ").lower().split()]
-
-    def keep(answer: str | None) -> None:
-        if answer is None:
-            return
-        tags = tags_of(answer)
+    def keep(answer: str) -> None:
+        tags = [check_name(tag, "tag") for tag in answer.replace(",", " ").lower().split()]
         gone = set(single.tags) - set(tags) if single else set()
-
-        def act() -> None:
+        with registry.transaction():
             for name in names:
                 registry.tag(name, add=tags, remove=gone)
 
-        app.change(act)
-
     title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
     now = " ".join(single.tags) if single else ""
-    app.push_screen(AskText(title, "separated by blanks", now, check=tags_of), keep)
+    app.push_screen(AskText(title, keep, "separated by blanks", now))
 
 
 def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
@@ -55,15 +46,11 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
     if app.refuses_changes():
         return
 
-    def keep(answer: str | None) -> None:
-        if answer and answer.strip():
-            app.change(lambda: registry.set_alias(version.reference, answer.strip()))
-
-    def check(answer: str) -> None:
+    def keep(answer: str) -> None:
         if answer.strip():
-            check_alias(answer.strip())
+            registry.set_alias(version.reference, check_alias(answer.strip()))
 
-    app.push_screen(AskText(f"Alias of {version.reference}", "for example: best", check=check), keep)
+    app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best"))
 
 
 def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
@@ -73,11 +60,10 @@ def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> 
     if app.refuses_changes():
         return
 
-    def keep(answer: str | None) -> None:
-        if answer is not None:
-            app.change(lambda: registry.describe(concept.name, notes=answer))
+    def keep(answer: str) -> None:
+        registry.describe(concept.name, notes=answer)
 
-    app.push_screen(AskText(f"Notes on {concept.placeholder_token}", "", concept.notes, multiline=True), keep)
+    app.push_screen(AskText(f"Notes on {concept.placeholder_token}", keep, value=concept.notes, multiline=True))
 
 
 def edit_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
@@ -103,11 +89,10 @@ def ask_export(app: TiregApp, registry: Registry, version: RegisteredVersion) ->
     def done(paths: list[Path]) -> None:
         app.say("\n".join(str(path) for path in paths[:4]), title="Exported")
 
-    def answered(wish: ExportWish | None) -> None:
-        if wish is not None:
-            app.change(lambda: export_version(registry, version, wish.path, wish.format_id), done)
+    def act(path: Path, format_id: str) -> list[Path]:
+        return export_version(registry, version, path, format_id)
 
-    app.push_screen(ExportWord(version.reference, list(FORMATS)), answered)
+    app.push_screen(ExportWord(version.reference, list(FORMATS), act, done))
 
 
 def ask_removal(

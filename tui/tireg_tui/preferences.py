@@ -65,9 +65,22 @@ class Preferences:
             if problem:
                 self._app.say(f"{self._home / FILE}, [keys]: {problem}; {hint}", title=FILE, severity="warning")
 
+    def write(self, name: str, value: str) -> Settings:
+        """Write one setting, in whichever thread; `take` then follows it.
+
+        Raises:
+            InvalidConfig, RegistryReadOnly, DiskFull: it cannot be set.
+        """
+        return set_setting(name, value, self._home)
+
+    def take(self, settings: Settings) -> None:
+        """Follow settings that were written."""
+        self.settings, self.trouble = settings, None
+        self.follow()
+
     def set(self, name: str, value: str) -> bool:
         """Keep one setting and follow it; whether that went well."""
-        return self._keep(lambda: set_setting(name, value, self._home))
+        return self._keep(lambda: self.write(name, value))
 
     def unset(self, name: str) -> bool:
         """Go back to one setting's default; whether that went well."""
@@ -75,12 +88,12 @@ class Preferences:
 
     def _keep(self, act: Callable[[], Settings]) -> bool:
         try:
-            self.settings, self.trouble = act(), None
+            settings = act()
         except TiregError as error:
             self._app.report(error)
             self.follow()
             return False
-        self.follow()
+        self.take(settings)
         return True
 
     @property

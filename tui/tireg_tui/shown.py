@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tiregistry.concepts import RunStatus
+from tiregistry.errors import TiregError
+from tiregistry.text import safe
 
 STATUS_GLYPHS: dict[RunStatus, str] = {
     "queued": "◌",
@@ -41,6 +43,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def trouble(error: BaseException, between: str) -> str:
+    """What went wrong and what to do about it; `between` the two."""
+    if not isinstance(error, TiregError):
+        return f"{type(error).__name__}: {safe(error, limit=400)}"
+    return between.join(filter(None, (safe(error.message, limit=400), safe(error.hint, limit=300))))
 
 
 def place(folder: Path) -> str:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
-from tireg_tui.themes import ink
-from tiregistry.errors import TiregError
+from tireg_tui.screens.keeping import KeepingDialog
 from tiregistry.text import safe
 
 
-class AskText(ModalScreen[str | None]):
-    """Dismissed with the text, or None when cancelled.
+class AskText(KeepingDialog):
+    """Closed when the answer was kept, or cancelled.
 
     Args:
         title: what is asked.
+        act: keeps the answer; called in a thread. What it raises is said, and the text stays to be mended.
         hint: how to answer.
         value: what stands there at first.
+        then: told what `act` returned.
         multiline: a note of several lines; Ctrl+S keeps it.
-        check: raises `TiregError` for a text that cannot be taken; that is said, and the text stays to be mended.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,15 +35,16 @@ class AskText(ModalScreen[str | None]):
     def __init__(
         self,
         title: str,
+        act: Callable[[str], Any],
         hint: str = "",
         value: str = "",
         *,
+        then: Callable[[Any], None] | None = None,
         multiline: bool = False,
-        check: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__()
-        self._title, self._hint, self._value, self._multiline = title, hint, value, multiline
-        self._check = check
+        self._title, self._act, self._hint, self._value = title, act, hint, value
+        self._then, self._multiline = then, multiline
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -56,20 +55,19 @@ class AskText(ModalScreen[str | None]):
                 yield Input(safe(self._value), id="answer", select_on_focus=False)
             hint = f"{self._hint}  ·  " if self._hint else ""
             keep = "Ctrl+S keeps" if self._multiline else "Enter keeps"
-            yield Static(f"{hint}{keep}, Esc cancels", id="ask-hint", classes="dialog-hint", markup=False)
+            yield Static(f"{hint}{keep}, Esc cancels", id="said", classes="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#answer").focus()
 
-    @on(Input.Submitted)
-    def action_keep(self) -> None:
+    @property
+    def typed(self) -> str:
+        """The answer as it stands there."""
         field = self.query_one("#answer")
-        answer = field.text if isinstance(field, TextArea) else field.value if isinstance(field, Input) else ""
-        try:
-            if self._check is not None:
-                self._check(answer)
-        except TiregError as error:
-            text = safe(f"{error.message} · {error.hint}" if error.hint else error.message, limit=400)
-            self.query_one("#ask-hint", Static).update(Text(text, style=ink(self.app, "error")))
-            return
-        self.dismiss(answer)
+        return field.text if isinstance(field, TextArea) else field.value if isinstance(field, Input) else ""
+
+    @on(Input.Submitted)
+    async def action_keep(self) -> None:
+        """Keep the answer, and close when that is done."""
+        answer = self.typed
+        await self.keep(lambda: self._act(answer), self._then)

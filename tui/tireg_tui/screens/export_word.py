@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,29 +10,23 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
+from tireg_tui.screens.keeping import KeepingDialog
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.text import safe
 
 _BY_PATH = "by the path's ending"
 
 
-@dataclass(frozen=True, slots=True)
-class ExportWish:
-    """Where to, and how; an empty format is chosen by the path."""
-
-    path: Path
-    format_id: str
-
-
-class ExportWord(ModalScreen[ExportWish | None]):
-    """Dismissed with the wish, or None.
+class ExportWord(KeepingDialog):
+    """Closed when it was exported, or cancelled.
 
     Args:
         reference: what is exported.
         formats: the formats there are.
+        act: exports to a path in a format, an empty one being chosen by the path; called in a thread.
+        then: told what `act` returned.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,9 +36,15 @@ class ExportWord(ModalScreen[ExportWish | None]):
         Binding("down", "app.focus_next", show=False, id="export.down"),
     ]
 
-    def __init__(self, reference: str, formats: list[str]) -> None:
+    def __init__(
+        self,
+        reference: str,
+        formats: list[str],
+        act: Callable[[Path, str], list[Path]],
+        then: Callable[[list[Path]], None] | None = None,
+    ) -> None:
         super().__init__()
-        self._reference, self._formats = reference, formats
+        self._reference, self._formats, self._act, self._then = reference, formats, act, then
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -56,6 +56,7 @@ class ExportWord(ModalScreen[ExportWish | None]):
                 yield Label("format", markup=False)
                 choices = [(_BY_PATH, ""), *((name, name) for name in self._formats)]
                 yield Select(choices, value="", allow_blank=False, id="export-format", compact=True)
+            yield Static("Nothing that is there is replaced.", id="said", classes="dialog-hint", markup=False)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Export", id="act", variant="primary")
@@ -63,16 +64,21 @@ class ExportWord(ModalScreen[ExportWish | None]):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
+    @property
+    def typed(self) -> tuple[str, str]:
+        """Path and format."""
+        return self.query_one(Input).value.strip(), str(self.query_one(Select).value)
+
     @on(Input.Submitted)
-    def action_take(self) -> None:
-        """Export it."""
-        path = self.query_one(Input).value.strip()
+    async def action_take(self) -> None:
+        """Export it, and close when that is done."""
+        path, format_id = self.typed
         if path:
-            self.dismiss(ExportWish(Path(path).expanduser(), str(self.query_one(Select).value)))
+            await self.keep(lambda: self._act(Path(path).expanduser(), format_id), self._then)
 
     @on(Button.Pressed)
-    def answer(self, event: Button.Pressed) -> None:
+    async def answer(self, event: Button.Pressed) -> None:
         if event.button.id == "act":
-            self.action_take()
+            await self.action_take()
         else:
-            self.dismiss(None)
+            self.dismiss()

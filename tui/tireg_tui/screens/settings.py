@@ -212,15 +212,22 @@ class SettingsScreen(Place):
         self.app.push_screen(Choose(entry.name, choices, value, show), keep)
 
     def _ask_text(self, entry: _Row, setting: Setting) -> None:
-        def keep(text: str | None) -> None:
-            if text is not None:
-                self._keep(entry.name, text.strip())
+        def act(text: str) -> Settings:
+            return self.tireg.preferences.write(entry.name, text.strip())
+
+        def kept(settings: Settings) -> None:
+            self.tireg.preferences.take(settings)
+            self._was_kept(entry.name)
 
         hint = f"one of {', '.join(setting.choices)}" if setting.choices else setting.what
-        self.app.push_screen(AskText(entry.name, hint, entry.value), keep)
+        self.app.push_screen(AskText(entry.name, act, hint, entry.value, then=kept))
 
     def _keep(self, name: str, value: str) -> None:
-        if self.tireg.preferences.set(name, value) and name == "images":
+        if self.tireg.preferences.set(name, value):
+            self._was_kept(name)
+
+    def _was_kept(self, name: str) -> None:
+        if name == "images":
             self.tireg.say("How pictures are drawn changes at the next start")
         self._show_settings()
 

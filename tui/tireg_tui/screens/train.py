@@ -311,8 +311,9 @@ class TrainForm(Place):
                 self.app.pop_screen()
                 self.tireg.show_run(run.id)
 
-        def failed() -> None:
+        def failed(error: Exception) -> None:
             self._starting = False
+            self.tireg.report(error)
             self._show(self._checked)
 
         if not self._starting:

@@ -142,6 +142,20 @@ class Busy(Conflict):
     """Another process holds the thing (a lock, a device, the registry)."""
 
 
+class ChangedMeanwhile(Conflict):
+    """A text is not what it was when it was read: someone else has written to it since.
+
+    Args:
+        message: what was changed.
+        hint: the next step.
+        now: the text as it is now.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, now: str) -> None:
+        super().__init__(message, hint)
+        self.now = now
+
+
 class HubError(TiregError):
     """The Hub or the network failed."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, PlaceholderTaken
+from tiregistry.errors import AlreadyExists, ChangedMeanwhile, InvalidInput, InvalidPlaceholder, PlaceholderTaken
 from tiregistry.references import check_name, name_key
 from tiregistry.registry.catalogue import resolve
 from tiregistry.registry.database import Database
@@ -129,22 +129,45 @@ def rename(db: Database, name: str, new_name: str) -> int:
 
 
 DESCRIBABLE = ("description", "notes", "licence")
+_SINGULAR = {"notes": "note"}
 
 
-def describe(db: Database, name: str, **texts: str) -> int:
-    """Set description, notes or licence of a concept."""
+def describe(db: Database, name: str, seen: Mapping[str, str] | None = None, **texts: str) -> int:
+    """Set description, notes or licence of a concept.
+
+    Args:
+        seen: what some of the texts were when they were read; what someone else has written since is not replaced.
+
+    Raises:
+        ChangedMeanwhile: one of them is another by now.
+    """
     unknown = set(texts) - set(DESCRIBABLE)
     if unknown:
         raise InvalidInput(f"a concept has no {', '.join(sorted(unknown))}", f"it has: {', '.join(DESCRIBABLE)}")
     for key, text in texts.items():
-        check_text(text, {"notes": "note"}.get(key, key))
+        check_text(text, _SINGULAR.get(key, key))
     with db.write() as connection:
         concept_id = resolve(db, name)
+        _refuse_changed(connection, concept_id, seen or {}, texts)
         for key, text in texts.items():
             connection.execute(f"UPDATE concepts SET {key} = ? WHERE id = ?", (text, concept_id))
         touch(connection, concept_id)
         reindex(connection, concept_id)
     return concept_id
+
+
+def _refuse_changed(
+    connection: sqlite3.Connection, concept_id: int, seen: Mapping[str, str], texts: Mapping[str, str]
+) -> None:
+    columns = ", ".join(DESCRIBABLE)
+    row = connection.execute(f"SELECT name, {columns} FROM concepts WHERE id = ?", (concept_id,)).fetchone()
+    for key, text in texts.items():
+        if row[key] not in (seen.get(key, row[key]), text):
+            raise ChangedMeanwhile(
+                f"the {_SINGULAR.get(key, key)} of {row['name']} was changed elsewhere since it was read",
+                f"read it first: tireg show {row['name']}",
+                now=row[key],
+            )
 
 
 def change_tags(db: Database, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:

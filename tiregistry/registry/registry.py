@@ -120,9 +120,18 @@ class Registry(Ledger, Upkeep):
         """
         return self._concept(curation.rename(self.database, name, new_name))
 
-    def describe(self, name: str, **texts: str) -> RegisteredConcept:
-        """Set `description`, `notes` or `licence` of a concept."""
-        return self._concept(curation.describe(self.database, name, **texts))
+    def describe(self, name: str, seen: Mapping[str, str] | None = None, **texts: str) -> RegisteredConcept:
+        """Set `description`, `notes` or `licence` of a concept.
+
+        Args:
+            seen: what some of the texts were when they were read; what someone else has written since is not replaced.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+            ChangedMeanwhile: one of the texts in `seen` is another by now; nothing was set.
+            InvalidInput: a text is too long, or of something that a concept does not have.
+        """
+        return self._concept(curation.describe(self.database, name, seen, **texts))
 
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
         """Add tags to a concept and take tags away; tags are kept in lower case."""

@@ -55,7 +55,7 @@ def command(reference: str, text: str | None, append: bool, clear: bool, field: 
             concept = registry.concept(parsed.name)
             if text is not None:
                 old = str(getattr(concept, key))
-                concept = registry.describe(parsed.name, **{key: f"{old}\n{text}" if append and old else text})
+                concept = registry.describe(parsed.name, None, **{key: f"{old}\n{text}" if append and old else text})
             result, data = str(getattr(concept, key)), forms.concept_data(concept)
     if as_json:
         emit_json(data)

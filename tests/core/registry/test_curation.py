@@ -8,6 +8,7 @@ from tests.core.registry.making import add_version, make_embedding
 from tiregistry.concepts import NewVersion
 from tiregistry.errors import (
     AlreadyExists,
+    ChangedMeanwhile,
     ConceptNotFound,
     Conflict,
     InvalidInput,
@@ -177,6 +178,18 @@ def test_descriptions_and_their_limits(registry: Registry) -> None:
         registry.describe("gnome", notes="bad \udcff byte")
     with pytest.raises(InvalidInput, match="no colour"):
         registry.describe("gnome", colour="red")
+
+
+def test_what_someone_else_has_written_since_is_not_replaced_unseen(registry: Registry) -> None:
+    add_version(registry)
+    registry.describe("gnome", notes="theirs", licence="mit")
+    with pytest.raises(ChangedMeanwhile, match="the note of gnome was changed elsewhere") as refused:
+        registry.describe("gnome", seen={"notes": ""}, notes="mine", licence="cc0-1.0")
+    assert refused.value.now == "theirs"
+    assert (registry.concept("gnome").notes, registry.concept("gnome").licence) == ("theirs", "mit")
+    registry.describe("gnome", seen={"notes": ""}, notes="theirs")  # they wrote the same
+    registry.describe("gnome", seen={"notes": "theirs"}, notes="both", licence="cc0-1.0")
+    assert (registry.concept("gnome").notes, registry.concept("gnome").licence) == ("both", "cc0-1.0")
 
 
 # -- trash -----------------------------------------------------------------------------------------------------------

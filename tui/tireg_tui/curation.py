@@ -11,7 +11,7 @@ from tiregistry.references import check_alias, check_name
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
-    from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
+    from tiregistry.registry.handles import RegisteredVersion
     from tiregistry.registry.registry import Registry
 
 
@@ -53,32 +53,53 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
     app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best"))
 
 
-def ask_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
-    """Write a word's notes here."""
-    from tireg_tui.screens.ask_text import AskText
+def ask_notes(app: TiregApp, registry: Registry, name: str) -> None:
+    """Write a word's notes here.
+
+    Raises:
+        NotFound: there is no such word.
+    """
+    from tireg_tui.screens.write_note import WriteNote
+
+    if not app.refuses_changes():
+        app.push_screen(WriteNote(registry, registry.concept(name)))
+
+
+def edit_notes(app: TiregApp, registry: Registry, name: str) -> None:
+    """Write a word's notes in the user's editor; what cannot be kept comes back, there and in the dialog.
+
+    Raises:
+        NotFound: there is no such word.
+    """
+    from tireg_tui.note_drafts import NoteDraft, draft_of, remember
 
     if app.refuses_changes():
         return
-
-    def keep(answer: str) -> None:
-        registry.describe(concept.name, notes=answer)
-
-    app.push_screen(AskText(f"Notes on {concept.placeholder_token}", keep, value=concept.notes, multiline=True))
-
-
-def edit_notes(app: TiregApp, registry: Registry, concept: RegisteredConcept) -> None:
-    """Write a word's notes in the user's editor."""
-    if app.refuses_changes():
-        return
+    concept = registry.concept(name)
+    left = draft_of(app.remembered, concept.name) or NoteDraft(concept.notes, concept.notes)
+    begun = left.over(concept.notes)
     try:
-        text = app.edit_text(concept.notes)
+        text = app.edit_text(begun.text)
     except (TiregError, OSError) as error:
         app.report(error)
         return
     if text is None:
         app.say("No editor: set VISUAL or EDITOR, or press e")
-    elif text != concept.notes:
-        app.change(lambda: registry.describe(concept.name, notes=text))
+        return
+    if text == concept.notes:
+        remember(app.remembered, concept.name, None)
+        return
+    remember(app.remembered, concept.name, NoteDraft(text, begun.seen))
+
+    def failed(error: Exception) -> None:
+        app.report(error)
+        app.say(f"What you wrote on {concept.name} comes back where its notes are written next", title="Not kept")
+
+    app.change(
+        lambda: registry.describe(concept.name, seen={"notes": begun.seen}, notes=text),
+        lambda _: remember(app.remembered, concept.name, None),
+        failed,
+    )
 
 
 def ask_export(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:

@@ -29,8 +29,10 @@ class Remembered:
         return value if isinstance(value, str) else default
 
     def set(self, key: str, value: str) -> None:
-        """Remember a text until the next start."""
+        """Remember a text until the next start; an empty one is as good as none."""
         self._values[key] = value
+        if not value:
+            del self._values[key]
 
     def save(self) -> None:
         """Write the file, whole or not at all."""

@@ -1,4 +1,4 @@
-"""A question answered with one line or a few: tags, an alias, a note."""
+"""A question answered with one line: tags, an alias, a setting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from tireg_tui.screens.keeping import KeepingDialog
 from tiregistry.text import safe
@@ -24,7 +24,6 @@ class AskText(KeepingDialog):
         hint: how to answer.
         value: what stands there at first.
         then: told what `act` returned.
-        multiline: a note of several lines; Ctrl+S keeps it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,31 +39,24 @@ class AskText(KeepingDialog):
         value: str = "",
         *,
         then: Callable[[Any], None] | None = None,
-        multiline: bool = False,
     ) -> None:
         super().__init__()
-        self._title, self._act, self._hint, self._value = title, act, hint, value
-        self._then, self._multiline = then, multiline
+        self._title, self._act, self._hint, self._value, self._then = title, act, hint, value, then
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(safe(self._title), classes="dialog-title", markup=False)
-            if self._multiline:
-                yield TextArea(safe(self._value, limit=100_000, multiline=True), id="answer")
-            else:
-                yield Input(safe(self._value), id="answer", select_on_focus=False)
+            yield Input(safe(self._value), id="answer", select_on_focus=False)
             hint = f"{self._hint}  ·  " if self._hint else ""
-            keep = "Ctrl+S keeps" if self._multiline else "Enter keeps"
-            yield Static(f"{hint}{keep}, Esc cancels", id="said", classes="dialog-hint", markup=False)
+            yield Static(f"{hint}Enter keeps, Esc cancels", id="said", classes="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#answer").focus()
+        self.query_one(Input).focus()
 
     @property
     def typed(self) -> str:
         """The answer as it stands there."""
-        field = self.query_one("#answer")
-        return field.text if isinstance(field, TextArea) else field.value if isinstance(field, Input) else ""
+        return self.query_one(Input).value
 
     @on(Input.Submitted)
     async def action_keep(self) -> None:

@@ -325,12 +325,12 @@ class ConceptScreen(Place):
     def action_notes(self) -> None:
         """Write the concept's notes here."""
         if self._concept is not None:
-            curation.ask_notes(self.tireg, self.registry, self._concept)
+            curation.ask_notes(self.tireg, self.registry, self._concept.name)
 
     def action_editor(self) -> None:
         """Write the concept's notes in the user's editor."""
         if self._concept is not None:
-            curation.edit_notes(self.tireg, self.registry, self._concept)
+            curation.edit_notes(self.tireg, self.registry, self._concept.name)
 
     def action_prompt(self) -> None:
         """Compose a prompt with this version."""

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, table, until
 from tireg_tui.screens import keeping
@@ -88,6 +88,42 @@ def test_marked_words_are_removed_and_tagged_together(home: Path) -> None:
         await pilot.press("right", "enter")
         await settle(pilot)
         assert table(pilot).names == ["inkwash"]
+
+    drive(home, story)
+
+
+def test_marked_words_are_named_before_they_are_removed_also_those_out_of_sight(home: Path) -> None:
+    async def filtered(pilot: Pilot[None], query: str) -> None:
+        pilot.app.screen.query_one("#filter", Input).value = query
+        await settle(pilot)
+
+    async def question(pilot: Pilot[None]) -> str:
+        await pilot.press("D")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Confirm)
+        said = [str(pilot.app.screen.query_one(part, Static).content) for part in (".dialog-title", ".dialog-text")]
+        await pilot.press("escape")
+        return " ".join(said)
+
+    with Registry.open(home) as registry:
+        registry.tag("mug", add=["garden"])
+        for number in range(120):
+            registry.create_concept(f"word-{number:03d}", f"<word-{number:03d}>", "object")
+
+    async def story(pilot: Pilot[None]) -> None:
+        await filtered(pilot, "tag:garden")
+        await pilot.press("space", "space")
+        said = await question(pilot)
+        assert "Move 2 words to the trash? <gnome>, <mug>, with 4 versions. Nothing" in said
+        await filtered(pilot, "")  # the first hundred, without those two
+        assert "<gnome>, <mug>, with 4 versions. They are not shown at present." in await question(pilot)
+        table(pilot).move_cursor(0)
+        await pilot.press("space")
+        assert table(pilot).current != (newest := max(table(pilot).marked))
+        said = await question(pilot)
+        assert f"3 words to the trash? <gnome>, <mug>, <{newest}>, with 4 versions. 2 of them are not shown" in said
+        await pilot.press(*["space"] * 8)
+        assert "and 3 more, with 4 versions" in await question(pilot)
 
     drive(home, story)
 

@@ -65,6 +65,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def some_of(names: Sequence[str], most: int = 8) -> str:
+    """`a, b and 3 more`."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
 def bar(done: int, total: int, width: int) -> str:
     """A progress bar of `width` characters."""
     filled = round(width * min(1.0, done / total)) if total > 0 else 0

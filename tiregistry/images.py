@@ -212,6 +212,41 @@ def _to_rgb(picture: Image, notes: list[str]) -> Image:
     return picture.convert("RGB")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What paths lead to, good and bad.
+
+    Attributes:
+        pictures: those that can be used, each content once.
+        notes: for the user: duplicates left out, conversions.
+        refused: the paths that lead to no pictures, and the picture files that cannot be used, with what is wrong.
+    """
+
+    pictures: list[SourcePicture]
+    notes: list[str]
+    refused: list[tuple[Path, InvalidInput | FileMissing]]
+
+
+def read_what_can_be_read(paths: Iterable[Path]) -> Reading:
+    """Read every picture that `paths` name and that can be used, for someone who will mend the rest."""
+    paths = list(paths)
+    refused: list[tuple[Path, InvalidInput | FileMissing]] = []
+    files: dict[Path, None] = {}
+    for path in paths:
+        try:
+            files.update(dict.fromkeys(find_images([path])))
+        except (InvalidInput, FileMissing) as error:
+            refused.append((path, error))
+    read: list[tuple[Path, SourcePicture]] = []
+    for file in files:
+        try:
+            read.append((file, read_picture(file)))
+        except (InvalidInput, FileMissing) as error:
+            refused.append((file, error))
+    pictures, notes = _each_once(read)
+    return Reading(pictures, passed_over(paths) + notes, refused)
+
+
 def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]]:
     """Read every picture that `paths` name.
 
@@ -222,12 +257,16 @@ def read_pictures(paths: Iterable[Path]) -> tuple[list[SourcePicture], list[str]
         FileMissing, InvalidInput: a path leads to no pictures.
         InvalidImage: names every picture that cannot be used.
     """
+    paths = list(paths)
+    pictures, notes = _each_once(read_each(find_images(paths)))
+    return pictures, passed_over(paths) + notes
+
+
+def _each_once(read: Iterable[tuple[Path, SourcePicture]]) -> tuple[list[SourcePicture], list[str]]:
     pictures: dict[str, SourcePicture] = {}
     first: dict[str, Path] = {}
-    paths = list(paths)
-    files = find_images(paths)
-    notes = passed_over(paths)
-    for path, picture in read_each(files):
+    notes = []
+    for path, picture in read:
         if picture.digest in pictures:
             notes.append(repeated(path, first[picture.digest]))
             continue

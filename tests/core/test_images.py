@@ -197,3 +197,18 @@ def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
 def test_a_path_that_no_system_takes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="check the path"):
         images.read_pictures([tmp_path / ("x" * 300)])
+
+
+def test_what_can_be_read_is_read_whatever_else_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    picture().save(folder / "1.png")
+    (folder / "2.png").write_bytes(b"")
+    (folder / "3.png").write_bytes((folder / "1.png").read_bytes())
+    reading = images.read_what_can_be_read([tmp_path / "nowhere", folder, folder / "1.png"])
+    assert [p.filename for p in reading.pictures] == ["1.png"]
+    assert reading.notes == ["3.png is the same picture as 1.png: used once"]
+    assert [(path.name, error.message.split(" ", 1)[1]) for path, error in reading.refused] == [
+        ("nowhere", "does not exist"),
+        ("2.png", "is empty (0 bytes)"),
+    ]

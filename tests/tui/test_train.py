@@ -332,3 +332,33 @@ def test_training_again_starts_from_what_is_known(home: Path) -> None:
         assert screen.draft.initializer == "thing"
 
     drive(home, story)
+
+
+def test_good_pictures_are_shown_beside_what_is_wrong_with_the_others(home: Path, photos: Path) -> None:
+    (photos / "0.png").write_bytes(b"")
+    (photos / "3.jpg").write_bytes(b"no picture")
+    elsewhere = photos.parent / "nowhere"
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await settle(pilot)
+        form = pilot.app.screen
+        assert isinstance(form, TrainForm)
+        await pilot.press(*"teapot")
+        form.query_one("#pictures", Input).value = shlex.join([str(photos), str(elsewhere)])
+        await settle(pilot)
+        strip = form.query_one(PictureStrip)
+        assert [source.caption for source in strip.sources] == ["1.png · 64×64", "2.png · 64×64", "✗ 0.png", "✗ 3.jpg"]
+        said = str(form.query_one("#train-check", Static).content)
+        for expected in ("0.png is empty", "3.jpg is not a picture", "nowhere does not exist", "✓ 2 pictures"):
+            assert expected in said
+        strip.focus()
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "3.jpg is not a picture" in screen_text(pilot).partition("cannot be shown")[2])
+        for number in range(10, 20):
+            (photos / f"{number}.png").write_bytes(b"")
+        form.query_one("#pictures", Input).value = str(photos).replace(" ", "\\ ")
+        await settle(pilot)
+        assert "and 7 more that cannot be used" in str(form.query_one("#train-check", Static).content)
+
+    drive(home, story, size=(150, 44))

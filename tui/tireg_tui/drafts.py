@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.errors import InvalidConfig, TiregError
+from tiregistry.errors import InvalidConfig, InvalidImage, TiregError
 from tiregistry.settings import Settings
 from tiregistry.training.config import RECIPES
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tiregistry.training.again import Material
     from tiregistry.training.request import TrainingRequest
 
+_SAID = 5
+"""Pictures that cannot be used of which it is said what is wrong; the others stand among the pictures."""
 # Field of the form, option of `tireg train`, and how its text is read.
 NUMBERS: dict[str, tuple[str, type]] = {
     "num_vectors": ("--num-vectors", int),
@@ -128,6 +130,7 @@ class Checked:
         notes: what the user should know.
         good: what is in order.
         pictures: those that were read.
+        refused: those that cannot be used, with what is wrong.
         request: what can be put into the queue; None when there are problems.
         complete: the same with everything filled in that was left to defaults, for an estimate.
         resolution: side of the pictures in training; 0 while the base model is not known.
@@ -138,6 +141,7 @@ class Checked:
     notes: tuple[str, ...] = ()
     good: tuple[str, ...] = ()
     pictures: tuple[SourcePicture, ...] = ()
+    refused: tuple[tuple[Path, InvalidImage], ...] = ()
     request: TrainingRequest | None = None
     complete: TrainingRequest | None = None
     resolution: int = 0
@@ -146,25 +150,28 @@ class Checked:
 
 def check(registry: Registry, draft: Draft) -> Checked:
     """Everything that can be known before the model is loaded."""
-    from tiregistry.images import read_pictures
+    from tiregistry.images import read_what_can_be_read
 
     problems: list[str] = []
     notes: list[str] = []
     good: list[str] = []
     pictures: list[SourcePicture] = []
+    refused: list[tuple[Path, InvalidImage]] = []
     material = _material(registry, draft)
     if material is not None:
         pictures = material.pictures
         good.append(f"the {count(len(pictures), 'picture')} of {material.version.reference}")
     elif draft.pictures.strip():
         try:
-            pictures, read_notes = read_pictures(draft.paths())
-            notes += read_notes
-            good.append(f"{len(pictures)} picture{'s' if len(pictures) != 1 else ''}")
-            if len(pictures) < 3:
+            reading = read_what_can_be_read(draft.paths())
+            pictures = reading.pictures
+            refused = [(path, error) for path, error in reading.refused if isinstance(error, InvalidImage)]
+            notes += reading.notes
+            problems += _lines([error for _, error in reading.refused])
+            if pictures:
+                good.append(count(len(pictures), "picture"))
+            if pictures and len(pictures) < 3:
                 notes.append("3 to 5 pictures with different surroundings teach the thing better")
-        except TiregError as error:
-            problems.append(_line(error))
         except ValueError as error:
             problems.append(f"pictures: {error}")
     else:
@@ -179,9 +186,17 @@ def check(registry: Registry, draft: Draft) -> Checked:
             request, complete = _check_request(registry, draft, pictures, material, good, notes)
         except (TiregError, ValueError) as error:
             problems.append(_line(error) if isinstance(error, TiregError) else str(error))
-    side = _resolution(registry, complete)
-    again = material is not None
-    return Checked(tuple(problems), tuple(notes), tuple(good), tuple(pictures), request, complete, side, again)
+    return Checked(
+        tuple(problems),
+        tuple(notes),
+        tuple(good),
+        pictures=tuple(pictures),
+        refused=tuple(refused),
+        request=request,
+        complete=complete,
+        resolution=_resolution(registry, complete),
+        again=material is not None,
+    )
 
 
 def _material(registry: Registry, draft: Draft) -> Material | None:
@@ -297,6 +312,12 @@ def _config(draft: Draft, material: Material | None = None) -> Any:
         "preview_prompts": tuple(draft.preview_prompts()),
     }
     return TrainingConfig.from_mapping(over(material.settings if material else {}, values))
+
+
+def _lines(errors: Sequence[TiregError]) -> list[str]:
+    """A line for each of the first few errors, and how many there are beside them."""
+    more = len(errors) - _SAID
+    return [_line(error) for error in errors[:_SAID]] + ([f"and {more:,} more that cannot be used"] if more > 0 else [])
 
 
 def _line(error: TiregError) -> str:

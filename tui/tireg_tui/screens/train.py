@@ -25,7 +25,7 @@ from tireg_tui.themes import ink
 from tireg_tui.widgets.path_input import PathInput
 from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.errors import NotFound
+from tiregistry.errors import InvalidImage, NotFound
 from tiregistry.text import safe
 from tiregistry.training.config import RECIPES
 
@@ -201,6 +201,10 @@ class TrainForm(Place):
             PictureSource(f"{picture.digest} {wanted}", _picture_caption(picture, wanted), partial(_image, picture))
             for picture in self._checked.pictures
         ]
+        sources += [
+            PictureSource(f"{path} {error.message}", f"✗ {path.name}", partial(_refuse, error), path)
+            for path, error in self._checked.refused
+        ]
         strip = self.query_one(PictureStrip)
         strip.display = bool(sources)
         await strip.show(sources)
@@ -337,6 +341,10 @@ def _picture_caption(picture: SourcePicture, wanted: int) -> str:
         warnings.append("very long: only its middle is learned")
     mark = f" · ! {'; '.join(warnings)}" if warnings else ""
     return f"{picture.filename} · {width}×{height}{mark}"
+
+
+def _refuse(error: InvalidImage) -> Image:
+    raise error
 
 
 def _image(picture: SourcePicture) -> Image:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tireg_tui.path_line import paths_in
 from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, InvalidImage, TiregError
@@ -41,7 +42,7 @@ class Draft:
 
     name: str = ""
     pictures: str = ""
-    """Paths of pictures and folders, as in a shell."""
+    """Paths of pictures and folders, as `path_line` reads them."""
     concept_type: str = "object"
     initializer: str = ""
     token: str = ""
@@ -75,12 +76,12 @@ class Draft:
         return draft if is_sound else None
 
     def paths(self) -> list[Path]:
-        """The paths, quotes and `~` understood.
+        """The paths.
 
         Raises:
             ValueError: a quote is not closed.
         """
-        return [Path(part).expanduser() for part in shlex.split(self.pictures)]
+        return paths_in(self.pictures)
 
     def arguments(self, *, again: bool = False) -> list[str]:
         """Arguments of `tireg`, defaults left out.

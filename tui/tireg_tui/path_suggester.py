@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from pathlib import Path
 
 from textual.suggester import Suggester
 
@@ -25,7 +24,7 @@ class PathSuggester(Suggester):
 
 def completed(line: str) -> str | None:
     """The line with its last path completed to the first that fits; None where nothing does."""
-    typed, plain = _last_path(line)
+    typed, plain = last_path(line)
     if not plain:
         return None
     folder, name = os.path.split(plain)
@@ -48,11 +47,11 @@ def completed(line: str) -> str | None:
 
 def is_there(line: str) -> bool:
     """Whether the last path of a line is one already."""
-    _, plain = _last_path(line)
+    _, plain = last_path(line)
     return bool(plain) and os.path.exists(plain)
 
 
-def _last_path(line: str) -> tuple[str, str]:
+def last_path(line: str) -> tuple[str, str]:
     """The last path as it was typed and as it is meant; both empty where there is none."""
     match = _LAST_WORD.search(line)
     if match is None:
@@ -63,8 +62,3 @@ def _last_path(line: str) -> tuple[str, str]:
     except (ValueError, IndexError):
         return "", ""
     return typed, os.path.expanduser(plain)
-
-
-def as_argument(paths: list[Path]) -> str:
-    """Paths as they are typed."""
-    return " ".join(shlex.quote(str(path)) for path in paths)

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label, Select, Static
 
+from tireg_tui.path_line import path_in
 from tireg_tui.screens.keeping import KeepingDialog
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.text import safe
@@ -74,7 +75,7 @@ class ExportWord(KeepingDialog):
         """Export it, and close when that is done."""
         path, format_id = self.typed
         if path:
-            await self.keep(lambda: self._act(Path(path).expanduser(), format_id), self._then)
+            await self.keep(lambda: self._act(path_in(path), format_id), self._then)
 
     @on(Button.Pressed)
     async def answer(self, event: Button.Pressed) -> None:

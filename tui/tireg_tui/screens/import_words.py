@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from tireg_tui import shown
 from tireg_tui.importing import import_words
+from tireg_tui.path_line import paths_in
 from tireg_tui.themes import ink
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
@@ -69,10 +70,8 @@ class ImportWords(ModalScreen[list[Path] | None]):
 
     def _paths(self) -> list[Path]:
         """The paths that stand in the field; none while a quote is open."""
-        import shlex
-
         try:
-            return [Path(part).expanduser() for part in shlex.split(self.query_one(Input).value)]
+            return paths_in(self.query_one(Input).value)
         except ValueError:
             return []
 

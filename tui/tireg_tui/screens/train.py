@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, Select, Static
 
 from tireg_tui.drafts import NUMBERS, Checked, Draft, check
 from tireg_tui.estimating import needs
-from tireg_tui.path_suggester import as_argument
+from tireg_tui.path_line import with_added
 from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource
@@ -259,12 +259,12 @@ class TrainForm(Place):
             self.focus_next()
 
     def action_browse(self) -> None:
-        """Pick pictures from folders."""
+        """Pick pictures from folders, beside those that are named already."""
         from tireg_tui.screens.pick_pictures import PickPictures
 
         field = self.query_one("#pictures", Input)
         try:
-            start = next(iter(self.draft.paths()), Path.home())
+            start = next(reversed(self.draft.paths()), Path.home())
         except ValueError:
             start = Path.home()
         while not start.is_dir() and start != start.parent:
@@ -272,7 +272,8 @@ class TrainForm(Place):
 
         def take(paths: list[Path] | None) -> None:
             if paths:
-                field.value = as_argument(paths)
+                field.value = with_added(field.value, paths)
+                field.cursor_position = len(field.value)
 
         self.app.push_screen(PickPictures(start), take)
 

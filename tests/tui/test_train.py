@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, until
-from tireg_tui.drafts import Draft, check
+from tireg_tui.drafts import Draft, check, field_to_mend
 from tireg_tui.path_line import path_in, paths_in, with_added
 from tireg_tui.path_suggester import completed
 from tireg_tui.screens.pick_pictures import PickPictures
@@ -52,8 +53,6 @@ def photos(tmp_path: Path) -> Path:
     ],
 )
 def test_every_mistake_is_found_before_anything_heavy(home: Path, photos: Path, draft: Draft, problem: str) -> None:
-    from dataclasses import replace
-
     filled = replace(draft, pictures=draft.pictures.replace("PHOTOS", shlex.quote(str(photos))))
     with Registry.open(home) as registry:
         checked = check(registry, filled)
@@ -366,9 +365,12 @@ def test_nothing_starts_while_something_is_wrong(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("n")
         await settle(pilot)
-        await pilot.press("ctrl+g")
+        await pilot.press(*"teapot", "tab", "tab", "ctrl+g")
         await settle(pilot)
-        assert isinstance(pilot.app.screen, TrainForm)
+        form = pilot.app.screen
+        assert isinstance(form, TrainForm)
+        assert form.focused is form.query_one("#pictures")
+        assert "Not yet pictures: give files or a folder" in notices(pilot)
         await pilot.press("escape")
         await pilot.pause()
         registry = app_of(pilot).registry
@@ -376,6 +378,33 @@ def test_nothing_starts_while_something_is_wrong(home: Path) -> None:
         assert registry.runs() == []
 
     drive(home, story)
+
+
+@pytest.mark.parametrize(
+    ("draft", "field"),
+    [
+        (Draft(), "name"),
+        (Draft(name="teapot"), "pictures"),
+        (Draft(name="teapot", pictures="PHOTOS 'open"), "pictures"),
+        (Draft(name="teapot", pictures="PHOTOS /nowhere", token="no token"), "pictures"),
+        (Draft(name="te ap", pictures="PHOTOS", numbers={"seed": "7"}), "name"),
+        (Draft(name="gnome", pictures="PHOTOS", concept_type="style"), "type"),
+        (Draft(name="gnome", pictures="PHOTOS", token="<other>"), "token"),
+        (Draft(name="teapot", pictures="PHOTOS", token="<gnome>"), "token"),
+        (Draft(name="teapot", pictures="PHOTOS", numbers={"seed": "7", "max_steps": "many"}), "max_steps"),
+        (Draft(name="teapot", pictures="PHOTOS", numbers={"seed": "7", "resolution": "100"}), "resolution"),
+        (Draft(name="teapot", pictures="PHOTOS", previews="a photo of it"), "previews-of"),
+        (Draft(name="teapot", pictures="PHOTOS", initializer="gnome@77"), "init"),
+        (Draft(name="teapot", pictures="PHOTOS", base="nonesuch"), "base"),
+        (Draft(name="teapot", pictures="PHOTOS", base="nonesuch", initializer="gnome@77"), "init"),
+    ],
+)
+def test_the_cursor_goes_to_what_is_to_be_mended(home: Path, photos: Path, draft: Draft, field: str) -> None:
+    filled = replace(draft, pictures=draft.pictures.replace("PHOTOS", shlex.quote(str(photos))))
+    with Registry.open(home) as registry:
+        checked = check(registry, filled)
+        assert checked.problems
+        assert field_to_mend(registry, filled, checked) == field
 
 
 def test_training_again_starts_from_what_is_known(home: Path) -> None:
@@ -388,6 +417,12 @@ def test_training_again_starts_from_what_is_known(home: Path) -> None:
         assert isinstance(screen, TrainForm)
         assert screen.draft.name == "gnome"
         assert screen.draft.initializer == "thing"
+        pictures = screen.query_one("#pictures", Input)
+        assert "when left empty" in pictures.placeholder
+        screen.query_one("#name", Input).value = "gnomon"  # a new word has none
+        await until(pilot, lambda: "when left empty" not in pictures.placeholder)
+        screen.query_one("#name", Input).value = "mug"
+        await until(pilot, lambda: "when left empty" in pictures.placeholder)
 
     drive(home, story)
 

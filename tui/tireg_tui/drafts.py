@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tireg_tui.path_line import paths_in
 from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.errors import InvalidConfig, InvalidImage, TiregError
+from tiregistry.errors import InvalidConfig, NotFound, TiregError
 from tiregistry.settings import Settings
 from tiregistry.training.config import RECIPES
 
@@ -131,7 +132,7 @@ class Checked:
         notes: what the user should know.
         good: what is in order.
         pictures: those that were read.
-        refused: those that cannot be used, with what is wrong.
+        refused: those that cannot be used, and paths that lead to none, with what is wrong.
         request: what can be put into the queue; None when there are problems.
         complete: the same with everything filled in that was left to defaults, for an estimate.
         resolution: side of the pictures in training; 0 while the base model is not known.
@@ -142,7 +143,7 @@ class Checked:
     notes: tuple[str, ...] = ()
     good: tuple[str, ...] = ()
     pictures: tuple[SourcePicture, ...] = ()
-    refused: tuple[tuple[Path, InvalidImage], ...] = ()
+    refused: tuple[tuple[Path, TiregError], ...] = ()
     request: TrainingRequest | None = None
     complete: TrainingRequest | None = None
     resolution: int = 0
@@ -157,7 +158,7 @@ def check(registry: Registry, draft: Draft) -> Checked:
     notes: list[str] = []
     good: list[str] = []
     pictures: list[SourcePicture] = []
-    refused: list[tuple[Path, InvalidImage]] = []
+    refused: Sequence[tuple[Path, TiregError]] = ()
     material = _material(registry, draft)
     if material is not None:
         pictures = material.pictures
@@ -165,10 +166,9 @@ def check(registry: Registry, draft: Draft) -> Checked:
     elif draft.pictures.strip():
         try:
             reading = read_what_can_be_read(draft.paths())
-            pictures = reading.pictures
-            refused = [(path, error) for path, error in reading.refused if isinstance(error, InvalidImage)]
+            pictures, refused = reading.pictures, reading.refused
             notes += reading.notes
-            problems += _lines([error for _, error in reading.refused])
+            problems += _lines([error for _, error in refused])
             if pictures:
                 good.append(count(len(pictures), "picture"))
             if pictures and len(pictures) < 3:
@@ -186,7 +186,7 @@ def check(registry: Registry, draft: Draft) -> Checked:
         try:
             request, complete = _check_request(registry, draft, pictures, material, good, notes)
         except (TiregError, ValueError) as error:
-            problems.append(_line(error) if isinstance(error, TiregError) else str(error))
+            problems.append(_line(error))
     return Checked(
         tuple(problems),
         tuple(notes),
@@ -198,6 +198,41 @@ def check(registry: Registry, draft: Draft) -> Checked:
         resolution=_resolution(registry, complete),
         again=material is not None,
     )
+
+
+def field_to_mend(registry: Registry, draft: Draft, checked: Checked) -> str:
+    """The field of the form that the first problem is about; empty where none is to blame."""
+    if not draft.name.strip():
+        return "name"
+    if checked.refused or not checked.pictures:
+        return "pictures"
+    material = _material(registry, draft)
+
+    def problem(changed: Draft) -> str:
+        try:
+            _check_request(registry, changed, list(checked.pictures), material, [], [])
+        except (TiregError, ValueError) as error:
+            return _line(error)
+        return ""
+
+    said = problem(draft)
+    others = (field for field, changed in _without_one(registry, draft) if problem(changed) != said)
+    return next(others, "name" if said in _wrong_so_far(registry, replace(draft, numbers={}, previews="")) else "")
+
+
+def _without_one(registry: Registry, draft: Draft) -> Iterator[tuple[str, Draft]]:
+    """Each field that is filled in, but the name and the pictures, and the draft with the usual value in its place."""
+    changes: dict[str, Draft] = {
+        "token": replace(draft, token=""),
+        **{key: replace(draft, numbers={**draft.numbers, key: ""}) for key in NUMBERS if draft.numbers.get(key)},
+        "recipe": replace(draft, recipe=RECIPES[0]),
+        "previews-of": replace(draft, previews=""),
+        "init": replace(draft, initializer=""),
+        "base": replace(draft, base=""),
+    }
+    with suppress(NotFound):
+        changes["type"] = replace(draft, concept_type=registry.concept(draft.name.strip()).concept_type)
+    yield from ((field, changed) for field, changed in changes.items() if changed != draft)
 
 
 def _material(registry: Registry, draft: Draft) -> Material | None:
@@ -222,7 +257,7 @@ def _wrong_so_far(registry: Registry, draft: Draft) -> list[str]:
             check_names(registry, draft.name.strip(), draft.token.strip(), cast("ConceptType", draft.concept_type))
         _config(draft).check()
     except (TiregError, ValueError) as error:
-        problems.append(_line(error) if isinstance(error, TiregError) else str(error))
+        problems.append(_line(error))
     return problems
 
 
@@ -321,5 +356,7 @@ def _lines(errors: Sequence[TiregError]) -> list[str]:
     return [_line(error) for error in errors[:_SAID]] + ([f"and {more:,} more that cannot be used"] if more > 0 else [])
 
 
-def _line(error: TiregError) -> str:
+def _line(error: TiregError | ValueError) -> str:
+    if not isinstance(error, TiregError):
+        return str(error)
     return f"{error.message} · {error.hint}" if error.hint else error.message

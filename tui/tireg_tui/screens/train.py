@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Select, Static
 
-from tireg_tui.drafts import NUMBERS, Checked, Draft, check
+from tireg_tui.drafts import NUMBERS, Checked, Draft, check, field_to_mend
 from tireg_tui.estimating import needs
 from tireg_tui.path_line import with_added
 from tireg_tui.processes import ChildFailed
@@ -44,6 +44,9 @@ _LABELS = {
     "resolution": ("resolution", "the base model's"),
     "seed": ("seed", "0"),
 }
+# What may stand in the field of pictures: nothing, for a word that has some, or paths.
+_OF_THE_WORD = "those it has, when left empty"
+_TO_BE_NAMED = "~/photos/gnome · Tab completes"
 # Whether the pictures are also learned mirrored.
 _MIRROR: dict[str, bool | None] = {"from the recipe": None, "yes": True, "no": False}
 
@@ -83,7 +86,7 @@ class TrainForm(Place):
         with Horizontal(id="train"):
             with VerticalScroll(id="train-form", can_focus=False):
                 yield from _row("name", Input(self._concept, id="name", placeholder="gnome", compact=True))
-                hint = "those it has, when left empty" if self._has_pictures() else "~/photos/gnome · Tab completes"
+                hint = _OF_THE_WORD if self._has_pictures() else _TO_BE_NAMED
                 yield from _row("pictures", PathInput(id="pictures", placeholder=hint))
                 types = [(kind, kind) for kind in CONCEPT_TYPES]
                 yield from _row("type", Select(types, value="object", allow_blank=False, id="type", compact=True))
@@ -190,10 +193,7 @@ class TrainForm(Place):
         self._keep(draft)
         self._show_command(draft)
         await asyncio.sleep(0.2)  # while one types, not every letter is worth reading pictures for
-        try:
-            self._checked = await asyncio.to_thread(check, self.registry, draft)
-        except Exception as error:  # the form must survive whatever a path or a model folder holds
-            self._checked = Checked(problems=(f"{type(error).__name__}: {error}",))
+        self._checked = await asyncio.to_thread(_checked, self.registry, draft)
         self._show(self._checked)
         self._show_command(draft)
         wanted = self._checked.resolution
@@ -204,6 +204,7 @@ class TrainForm(Place):
         sources += [
             PictureSource(f"{path} {error.message}", f"✗ {path.name}", partial(_refuse, error), path)
             for path, error in self._checked.refused
+            if isinstance(error, InvalidImage)
         ]
         strip = self.query_one(PictureStrip)
         strip.display = bool(sources)
@@ -251,6 +252,7 @@ class TrainForm(Place):
         if not checked.problems:
             lines.append("\nCtrl+G starts it. It goes on when this window is closed.", style="dim")
         self.query_one("#train-check", Static).update(lines)
+        self.query_one("#pictures", Input).placeholder = _OF_THE_WORD if checked.again else _TO_BE_NAMED
 
     def action_next(self) -> None:
         """Complete a path that is half typed, or go to the next field."""
@@ -294,11 +296,15 @@ class TrainForm(Place):
     async def _start(self) -> None:
         registry = self.registry
         self.query_one("#train-check", Static).update(Text("putting it into the queue …", style="dim"))
-        self._checked = await asyncio.to_thread(check, registry, self.draft)
+        draft = self.draft
+        self._checked = await asyncio.to_thread(_checked, registry, draft)
         request = self._checked.request
         if request is None:
             self._show(self._checked)
             self.tireg.say(self._checked.problems[0], title="Not yet")
+            wrong = await asyncio.to_thread(field_to_mend, registry, draft, self._checked)
+            if wrong and self.is_on_top:
+                self.query_one(f"#{wrong}").focus()
             return
 
         def act() -> Run:
@@ -324,6 +330,14 @@ class TrainForm(Place):
         if not self._starting:
             self._starting = True
             self.tireg.change(act, begun, failed)
+
+
+def _checked(registry: Registry, draft: Draft) -> Checked:
+    """What the check finds; the form survives whatever a path or a model folder holds."""
+    try:
+        return check(registry, draft)
+    except Exception as error:
+        return Checked(problems=(f"{type(error).__name__}: {error}",))
 
 
 def _row(label: str, widget: Input | Select[str]) -> ComposeResult:

@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui import registry_follower
 from tireg_tui.places import PLACES
+from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.trouble import Trouble
 from tiregistry.registry.registry import Registry
@@ -105,7 +106,16 @@ def test_a_registry_that_has_gone_is_not_replaced_in_silence(home: Path) -> None
         await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
         home.rename(elsewhere)
         await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
-        await pilot.press("r")
+        await pilot.press(*"r or N")  # as of somebody who is writing a note meanwhile
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        assert not home.exists()
+        elsewhere.rename(home)  # with the question open
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+        home.rename(elsewhere)
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        await pilot.press("N")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("right", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" not in screen_text(pilot))
 
     drive(home, story)

@@ -71,8 +71,7 @@ class RegistryFollower:
             self.registry, self._seen_changes = watch.registry, watch.changes
             if self._trouble is not None:
                 self._trouble = None
-                if self._shows_trouble():
-                    self._app.pop_screen()
+                self._leave_trouble()
             self._app.action_go(self._app.remembered.text("place", "library"))
             if first:  # whoever is shown has just looked
                 self._app.call_after_refresh(self._app.look_what_is_under_way)
@@ -83,10 +82,14 @@ class RegistryFollower:
             self.open()
         elif watch.gone:
             # Opening it would make an empty one in its place, as if that were all there ever was.
-            where = safe(watch.registry.home)
-            hint = "bring it back and it is opened again; r begins a new, empty one"
+            home = watch.registry.home
             self._show(
-                TiregError(f"the registry in {where} was removed, or its disk was", hint), "The registry is gone"
+                TiregError(
+                    f"{safe(home)} holds no registry any more: it was removed, or its disk was taken out",
+                    "bring it back and it is opened again; N begins a new, empty one",
+                ),
+                "The registry is gone",
+                gone_from=home,
             )
         elif watch.error is not None:
             self._app.report(watch.error)
@@ -115,14 +118,24 @@ class RegistryFollower:
             if watch.registry is not None and not watch.is_alive():
                 watch.registry.close()
 
-    def _show(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
+    def _show(
+        self, error: TiregError, title: str = "The registry cannot be opened", gone_from: Path | None = None
+    ) -> None:
         from tireg_tui.screens.trouble import Trouble
 
         self._trouble = error
+        screen = Trouble(error, title, gone_from)
         if self._shows_trouble():
-            self._app.switch_screen(Trouble(error, title))
+            self._app.switch_screen(screen)
         else:
-            self._app.push_screen(Trouble(error, title))
+            self._app.push_screen(screen)
+
+    def _leave_trouble(self) -> None:
+        """Close what is said of a trouble, and what was opened on top of it."""
+        from tireg_tui.screens.trouble import Trouble
+
+        while any(isinstance(screen, Trouble) for screen in self._app.screen_stack):
+            self._app.pop_screen()
 
     def _shows_trouble(self) -> bool:
         from tireg_tui.screens.trouble import Trouble

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
+from tireg_tui.screens.confirm import Confirm
 from tireg_tui.widgets.key_line import KeyLine
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
@@ -18,18 +20,44 @@ from tiregistry.text import safe
 class Trouble(Screen[None]):
     """What is wrong with the registry and what helps; `r` tries again.
 
+    It may come up while something is typed: no key of it does what cannot be taken back.
+
     Args:
         error: what is wrong.
         title: in a few words.
+        gone_from: the folder that a registry has gone from; opening it there would make an empty one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "app.open_registry", "Try again", id="trouble.retry"),
+        Binding("r", "again", "Try again", id="trouble.retry"),
+        Binding("N", "begin", "Begin a new one", id="trouble.begin"),
     ]
 
-    def __init__(self, error: TiregError, title: str = "The registry cannot be opened") -> None:
+    def __init__(
+        self, error: TiregError, title: str = "The registry cannot be opened", gone_from: Path | None = None
+    ) -> None:
         super().__init__()
-        self._error, self._heading = error, title
+        self._error, self._heading, self._gone_from = error, title, gone_from
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._gone_from is not None if action == "begin" else super().check_action(action, parameters)
+
+    async def action_again(self) -> None:
+        """Try again to open the registry; one that is gone is opened as soon as it is back, without being asked."""
+        if self._gone_from is None:
+            await self.app.run_action("app.open_registry")
+        else:
+            self.notify("It is opened as soon as it is back", title="Still gone")
+
+    def action_begin(self) -> None:
+        """Begin a new, empty registry in the place of one that is gone, after asking."""
+
+        async def answered(yes: bool | None) -> None:
+            if yes:
+                await self.app.run_action("app.open_registry")
+
+        text = f"{safe(self._gone_from)} gets an empty registry. Words that were there are not in it."
+        self.app.push_screen(Confirm("Begin a new, empty registry?", text, "Begin anew", "Wait"), answered)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="trouble"):

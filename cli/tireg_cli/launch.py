@@ -32,8 +32,10 @@ def _run() -> int:
             from tireg_cli.messages import fail
 
             return fail(error)
+    from tireg_cli.lost_signals import send_again
     from tireg_cli.main import run
 
+    send_again()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +131,25 @@ def test_a_signal_that_python_wrapped_is_still_one(
     wrapped.__cause__ = signal
     assert fail(wrapped) == code
     assert "unexpected" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals of this kind")
+def test_a_signal_that_comes_while_an_object_is_tidied_up_is_not_lost() -> None:
+    code = """
+import os, signal, time
+from tireg_cli.lost_signals import send_again
+send_again()
+class Tidied:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+tidied = Tidied()
+try:
+    del tidied
+    for _ in range(500):
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("heard\n", "")

@@ -105,8 +105,11 @@ def passed_over(paths: Iterable[Path]) -> list[str]:
     return notes
 
 
-def read_picture(path: Path) -> SourcePicture:
+def read_picture(path: Path, *, is_mask: bool = False) -> SourcePicture:
     """Read and decode one picture file.
+
+    Args:
+        is_mask: see `decode_picture`.
 
     Raises:
         InvalidImage: it is no picture, truncated, empty, too large, or not an ordinary file.
@@ -134,10 +137,10 @@ def read_picture(path: Path) -> SourcePicture:
         raise FileMissing(f"{safe(path)} does not exist", "give pictures, or a folder with pictures") from None
     except OSError as error:
         raise InvalidImage(f"{shown} cannot be read: {error.strerror}", "check its permissions") from None
-    return decode_picture(data, name, shown)
+    return decode_picture(data, name, shown, is_mask=is_mask)
 
 
-def decode_picture(data: bytes, filename: str, shown: str = "") -> SourcePicture:
+def decode_picture(data: bytes, filename: str, shown: str = "", *, is_mask: bool = False) -> SourcePicture:
     """Decode the bytes of one picture.
 
     EXIF orientation is applied, CMYK and 16-bit pictures become 8-bit RGB, of an animation the first frame is taken,
@@ -145,6 +148,7 @@ def decode_picture(data: bytes, filename: str, shown: str = "") -> SourcePicture
 
     Args:
         shown: how errors call it; empty: by its name.
+        is_mask: transparency is laid over black instead: what nobody has painted white is not meant.
 
     Raises:
         InvalidImage: it is no picture of a known format, truncated, or larger than `MAX_PIXELS`.
@@ -171,7 +175,7 @@ def decode_picture(data: bytes, filename: str, shown: str = "") -> SourcePicture
             upright = ImageOps.exif_transpose(opened)
             if upright.size != opened.size or (opened.getexif().get(0x0112, 1) or 1) != 1:
                 notes.append("turned upright by its EXIF orientation")
-            picture = _to_rgb(upright, notes)
+            picture = _to_rgb(upright, notes, is_mask=is_mask)
     except InvalidImage:
         raise
     except UnidentifiedImageError:
@@ -188,7 +192,7 @@ def decode_picture(data: bytes, filename: str, shown: str = "") -> SourcePicture
     return SourcePicture(data, digest, safe(filename, limit=200), picture, tuple(notes))
 
 
-def _to_rgb(picture: Image, notes: list[str]) -> Image:
+def _to_rgb(picture: Image, notes: list[str], *, is_mask: bool) -> Image:
     """8-bit RGB of any mode Pillow opens; says in `notes` what is not obvious."""
     from PIL import Image
 
@@ -206,8 +210,8 @@ def _to_rgb(picture: Image, notes: list[str]) -> Image:
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         if layered.getchannel("A").getextrema() != (255, 255):
-            notes.append("transparent areas laid over white")
-        background = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+            notes.append(f"transparent areas laid over {'black' if is_mask else 'white'}")
+        background = Image.new("RGBA", layered.size, "black" if is_mask else "white")
         return Image.alpha_composite(background, layered).convert("RGB")
     return picture.convert("RGB")
 

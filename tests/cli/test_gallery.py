@@ -83,7 +83,9 @@ def test_a_kept_picture_outlives_its_file(
     assert [row[3] for row in lines(capsys)] == ["kept", "gone"]
     assert run(["gallery", "save", "2", str(tmp_path / "back.png")]) == 0
     assert (tmp_path / "back.png").read_bytes() == png("blue")
-    assert run(["gallery", "save", "2", str(tmp_path / "back.png")]) == 2
+    assert run(["gallery", "save", "2", str(tmp_path / "back.png")]) == 4
+    assert run(["gallery", "save", "2", str(tmp_path / "back.jpg")]) == 2
+    assert run(["gallery", "save", "2", str(tmp_path / "nowhere" / "back.png")]) == 3
     assert run(["gallery", "save", "1", str(tmp_path / "x.png")]) == 3
     assert "was not kept" in capsys.readouterr().err
 

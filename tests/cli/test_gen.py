@@ -117,6 +117,10 @@ def test_grids(gen: Callable[..., Any], tmp_path: Path) -> None:
     assert gen("a <>", "--words", "gnome@*,imp", "-n", 2, "--grid", grid, "--out", tmp_path / "o")[0] == 0
     with Image.open(grid) as image:
         assert image.height > 3 * 128
+    inside = tmp_path / "new" / "grid.webp"  # into the folder that --out makes
+    assert gen("{a|b}", "-n", 2, "--grid", inside, "--out", tmp_path / "new")[0] == 0
+    assert inside.is_file()
+    assert gen("a", "--grid", tmp_path / "nowhere" / "grid.png", "--out", tmp_path / "o")[0] == 2
     code, out, _ = gen("a <>", "--blend", "gnome", "imp", "--frames", 3, "--grid", grid, "--out", tmp_path / "b")
     assert code == 0
     assert [Path(line).name for line in out.splitlines()] == [

@@ -120,6 +120,17 @@ def test_transparency_lies_over_white(tmp_path: Path) -> None:
     assert images.read_picture(path).image.getpixel((3, 3)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_of_a_mask_only_what_is_painted_is_white(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "layer.png"
+    layer = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
+    layer.paste((255, 255, 255, 255), (8, 8, 16, 16))
+    layer.convert(mode).save(path)
+    mask = images.read_picture(path, is_mask=True)
+    assert mask.image.convert("L").getbbox() == (8, 8, 16, 16)
+    assert mask.notes == ("transparent areas laid over black",)
+
+
 def test_palette_with_transparency_and_colour_profile(tmp_path: Path) -> None:
     path = tmp_path / "palette.png"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tiregistry.errors import InvalidInput
 from tiregistry.graphics.lettering import font, lines_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+_SMALLEST = 16
+"""Pixels of a cell in which something can still be seen."""
 
 
 def labelled_grid(
@@ -61,6 +66,20 @@ def labelled_grid(
                 x = left + gap + c * (side + gap)
                 sheet.paste(fitted, (x + (side - fitted.width) // 2, y + (side - fitted.height) // 2))
     return sheet
+
+
+def side_within(rows: int, columns: int, side: int, longest: int) -> int:
+    """The side of a cell, at most `side`, with which a labelled grid stays within `longest` pixels.
+
+    Raises:
+        InvalidInput: there are too many cells for any.
+    """
+    # Labels take up to three cells at the left, and a few lines on top.
+    while side >= _SMALLEST and (max(rows, columns) + 3) * (side + 4) + 200 > longest:
+        side //= 2
+    if side < _SMALLEST:
+        raise InvalidInput(f"a grid of {columns} by {rows} pictures is too large for this format", "save it as .png")
+    return side
 
 
 def fit_cell(image: Image, side: int) -> Image:

@@ -28,6 +28,8 @@ CHUNK = "tireg"
 """Key of the PNG text chunk that holds the recipe as JSON."""
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """File name endings to Pillow's formats."""
+LONGEST = {"PNG": 2**31 - 1, "WEBP": 16_383, "JPEG": 65_500}
+"""Pixels of a side that a format can hold, or its encoder."""
 
 _EXIF_IFD, _MAKER_NOTE, _USER_COMMENT, _SOFTWARE_TAG = 0x8769, 0x927C, 0x9286, 0x0131
 _SOFTWARE = "Software"  # a keyword of the PNG specification

@@ -47,8 +47,9 @@ class PictureRequest:
         self.settings.check()
         if not 1 <= self.count <= MAX_PICTURES:
             raise InvalidInput(f"{self.count} pictures per prompt are out of range", f"from 1 to {MAX_PICTURES}")
-        if not 0 <= self.seed <= MAX_SEED - self.count:
-            raise InvalidInput(f"seed {self.seed} is out of range", "from 0 to 2**63 - 1")
+        last = self.seed + self.count - 1
+        if not 0 <= self.seed <= last <= MAX_SEED:
+            raise InvalidInput(f"seed {self.seed if self.seed < 0 else last} is out of range", "from 0 to 2**63 - 1")
         if self.sample is not None and self.sample < 1:
             raise InvalidInput(f"{self.sample} random prompts are out of range", "at least 1")
 
@@ -111,9 +112,10 @@ def parse_size(text: str) -> tuple[int, int]:
     if not text:
         return 0, 0
     match = re.fullmatch(r"([0-9]{1,18})(?:[xX×]([0-9]{1,18}))?", text.strip())
-    if match is None:
+    size = (0, 0) if match is None else (int(match.group(1)), int(match.group(2) or match.group(1)))
+    if not all(size):
         raise InvalidInput(f"{safe(text)!r} is not a size", "write it like 512x512")
-    return int(match.group(1)), int(match.group(2) or match.group(1))
+    return size
 
 
 _TYPES: dict[str, tuple[type, str]] = {

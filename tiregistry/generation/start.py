@@ -103,17 +103,18 @@ def read_start(picture: Path, *, strength: float = USUAL_STRENGTH, mask: Path | 
     return StartPicture(
         read_source(picture),
         strength,
-        None if mask is None else read_source(mask, "the mask"),
+        None if mask is None else read_source(mask, "the mask", is_mask=True),
         picture.absolute(),
         None if mask is None else mask.absolute(),
     )
 
 
-def read_source(path: Path, what: str = "the picture to start from") -> SourcePicture:
+def read_source(path: Path, what: str = "the picture to start from", *, is_mask: bool = False) -> SourcePicture:
     """Read a start picture or a mask.
 
     Args:
         what: how an error calls it.
+        is_mask: see `decode_picture`.
 
     Raises:
         FileMissing, InvalidImage: as `read_start`.
@@ -121,7 +122,7 @@ def read_source(path: Path, what: str = "the picture to start from") -> SourcePi
     from tiregistry.images import read_picture
 
     try:
-        return read_picture(path)
+        return read_picture(path, is_mask=is_mask)
     except FileMissing:
         raise FileMissing(f"{what}, {safe(path)}, does not exist", "check the path") from None
 

@@ -48,7 +48,7 @@ def find_start(registry: Registry, made: Path, recorded: RecordedStart, given: G
     mask: SourcePicture | None = None
     mask_path: Path | None = None
     if given.mask is not None:
-        mask, mask_path = read_source(given.mask, "the mask"), given.mask.absolute()
+        mask, mask_path = read_source(given.mask, "the mask", is_mask=True), given.mask.absolute()
     elif recorded.mask:
         mask, mask_path = _find(registry, made, "--mask", recorded.mask, recorded.mask_name)
     strength = recorded.strength if given.strength is None else given.strength
@@ -64,8 +64,9 @@ def find_start(registry: Registry, made: Path, recorded: RecordedStart, given: G
 def _find(registry: Registry, made: Path, option: str, digest: str, name: str) -> tuple[SourcePicture, Path | None]:
     from tiregistry.images import MAX_BYTES, decode_picture
 
+    is_mask = option == "--mask"
     try:
-        return decode_picture(registry.blobs.read(digest), name), None
+        return decode_picture(registry.blobs.read(digest), name, is_mask=is_mask), None
     except Damaged:
         pass
     others: list[Path] = []
@@ -76,11 +77,11 @@ def _find(registry: Registry, made: Path, option: str, digest: str, name: str) -
                 continue
             if hash_file(path) == digest:
                 # By the name it had then, so that the recipe stays the same.
-                return decode_picture(path.read_bytes(), name), path
+                return decode_picture(path.read_bytes(), name, is_mask=is_mask), path
             others.append(path)
         except (OSError, ValueError):
             continue
-    what = "picture" if option == "--init" else "mask"
+    what = "mask" if is_mask else "picture"
     called, shown = safe(made), safe(name, limit=100)
     keeps = f"give it with {option}; tireg gen --keep keeps it next time"
     if others:

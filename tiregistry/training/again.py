@@ -66,7 +66,7 @@ def material_of(registry: Registry, reference: str) -> Material:
             version,
             [decode_picture(registry.blobs.read(image.digest), image.filename) for image in version.images],
             [image.caption for image in version.images],
-            [decode_picture(registry.blobs.read(mask), "mask") if mask else None for mask in masks],
+            [decode_picture(registry.blobs.read(mask), "mask", is_mask=True) if mask else None for mask in masks],
             settings | {"concept_type": version.concept_type},
         )
     except (TypeError, ValueError):

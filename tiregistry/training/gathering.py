@@ -55,7 +55,7 @@ def gather(
         if picture.digest in found:
             notes.append(repeated(file, first[picture.digest]))
             continue
-        mask = None if mask_file is None else read_picture(mask_file)
+        mask = None if mask_file is None else read_picture(mask_file, is_mask=True)
         if mask is not None and abs(_shape(mask) - _shape(picture)) > 0.02:
             raise InvalidImage(
                 f"the mask {mask.filename} is {mask.size[0]}x{mask.size[1]}, "

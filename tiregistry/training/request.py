@@ -305,7 +305,7 @@ def request_of(registry: Registry, run: Run) -> tuple[TrainingRequest, list[Sour
             base=record["base"]["name"],
             device=record["device"],
             captions=[entry.get("caption", "") for entry in entries],
-            masks=[decode_picture(registry.blobs.read(m), "mask") if m else None for m in config.masks],
+            masks=[decode_picture(registry.blobs.read(m), "mask", is_mask=True) if m else None for m in config.masks],
         )
     except (KeyError, TypeError) as error:
         raise Damaged(f"run {run.id} has no {error} in its record", "start the training again") from None

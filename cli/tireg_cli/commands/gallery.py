@@ -14,7 +14,7 @@ from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import Picture
-from tiregistry.errors import Damaged, FileMissing, InvalidInput, NotFound
+from tiregistry.errors import AlreadyExists, Damaged, FileMissing, InvalidInput, NotFound
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def save(number: int, path: Path) -> None:
     Example:
       tireg gallery save 12 gnome.png
     """
+    from tiregistry.generation.metadata import FORMATS
     from tiregistry.whole_files import write_whole
 
     with Registry.open() as registry:
@@ -146,10 +147,15 @@ def save(number: int, path: Path) -> None:
             f"it was {picture.path} · tireg gen makes it again",
         )
     target = path / Path(picture.path).name if path.is_dir() else path
+    kind, called = FORMATS.get(Path(picture.path).suffix.lower()), FORMATS.get(target.suffix.lower())
+    if kind is not None and called is not None and kind != called:
+        raise InvalidInput(f"the picture is a {kind} file, not {called}", f"name it {target.stem}.{kind.lower()}")
+    if not target.parent.is_dir():
+        raise FileMissing(f"the folder {target.parent} does not exist", "create it first")
     try:
         write_whole(target, data, overwrite=False)
     except FileExistsError:
-        raise InvalidInput(f"{target} exists already", "give another name") from None
+        raise AlreadyExists(f"{target} exists already", "give another name") from None
     emit(str(target))
 
 

@@ -61,7 +61,8 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
 
     A picture does not depend on how many are made or in which order. With --batch-size above 1 several are made at a
     time: quicker, on a CPU to the same bits, on a GPU up to rounding. --like repeats either to the last bit, on the
-    same processor. --out and --grid replace what they made before, and no other file.
+    same processor. --grid, and --out with a picture's name, replace what
+    they made before, and no other file; in a folder a name that is taken gets a number.
 
     \b
     Examples:
@@ -121,7 +122,8 @@ def _check_files(options: Options, like: Path | None) -> None:
     sources = [("--like", like), ("--init", options.init), ("--mask", options.mask)]
     grid, out = options.grid, options.out
     if grid is not None:
-        if grid.suffix.lower() not in FORMATS or not grid.parent.is_dir():
+        has_folder = grid.parent.is_dir() or (out is not None and grid.parent.absolute() == out.absolute())
+        if grid.suffix.lower() not in FORMATS or not has_folder:
             raise InvalidInput(
                 f"--grid {grid} cannot be saved", f"name a file in an existing folder, ending in {', '.join(FORMATS)}"
             )

@@ -13,7 +13,7 @@ from tireg_cli.generation.options import Options
 from tireg_cli.generation.results import Results
 from tireg_cli.generation.session import Made, Session
 from tireg_cli.messages import hint
-from tiregistry.generation.metadata import save_image
+from tiregistry.generation.metadata import FORMATS, LONGEST, save_image
 from tiregistry.generation.plan import Cell, arrange, blend_words, split_words, variants_of
 from tiregistry.generation.processor import computing_as
 from tiregistry.generation.replacing import check_replaceable
@@ -128,7 +128,7 @@ def _finish(collected: list[Made] | None, options: Options, results: Results) ->
         else:
             show_pictures(images, labels)
     if options.grid is not None:
-        from tiregistry.generation.grids import labelled_grid
+        from tiregistry.generation.grids import labelled_grid, side_within
 
         cells = [
             Cell(m.job.variant.template, m.job.variant.word, m.picture.recipe["seed"], m.picture.image)
@@ -137,6 +137,7 @@ def _finish(collected: list[Made] | None, options: Options, results: Results) ->
         rows, row_labels, column_labels = arrange(cells, is_blend=bool(options.blend))
         largest = max(max(image.size) for image in images)
         side = max(128, largest) if largest <= 256 else 256
+        side = side_within(len(rows), len(rows[0]), side, LONGEST[FORMATS[options.grid.suffix.lower()]])
         # A picture may have come to lie there in the meantime.
         check_replaceable(options.grid, "grid")
         save_image(labelled_grid(rows, row_labels, column_labels, cell=side), options.grid)

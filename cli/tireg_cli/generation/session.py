@@ -179,8 +179,9 @@ class Session:
         key = (request.init, request.mask, strength, _state(request.init), _state(request.mask))
         if key not in self._starts:
             start = read_start(request.init, strength=strength, mask=request.mask)
-            for note in start.picture.notes:
-                say(f"{place}{request.init}: {note}")
+            for path, read in ((request.init, start.picture), (request.mask, start.mask)):
+                for note in read.notes if read is not None else ():
+                    say(f"{place}{path}: {note}")
             self._starts = {key: start}
         return self._starts[key]
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tiregistry.errors import InvalidInput, InvalidPrompt, InvalidReference
 from tiregistry.generation.generator import Generator
-from tiregistry.generation.grids import labelled_grid
+from tiregistry.generation.grids import labelled_grid, side_within
 from tiregistry.generation.plan import Cell, arrange, blend_words, split_words, variants_of
 from tiregistry.generation.requests import PictureRequest
 from tiregistry.generation.templates import Wildcards
@@ -76,3 +76,15 @@ def test_a_blend_reads_from_left_to_right() -> None:
     assert (rows, columns) == (["seed 1", "seed 2"], ["robot", "33.33 % imp@2", "66.67 % imp@2", "imp@2"])
     _, _, columns = arrange(cells(["a ~soft~ p"], blend_words("imp", "imp", 3), [1]), is_blend=True)
     assert columns == ["imp", "50 % imp", "imp"]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 130), (130, 1), (3, 500), (500, 3)])
+def test_a_grid_fits_the_format_that_it_is_saved_in(rows: int, columns: int) -> None:
+    longest = 16_383
+    side = side_within(rows, columns, 256, longest)
+    one = Image.new("RGB", (64, 64))
+    labels = ["a long prompt " * 6] * max(rows, columns)
+    grid = labelled_grid([[one] * columns] * rows, labels[:rows], labels[:columns], cell=side)
+    assert max(grid.size) <= longest
+    with pytest.raises(InvalidInput, match=r"too large .* .save it as \.png"):
+        side_within(rows, 2000, 256, longest)

@@ -64,6 +64,7 @@ def test_a_json_line_says_everything() -> None:
         ('{"prompt": 5}', "prompt must be a string"),
         ('{"prompt": "a", "strength": 0.5}', "strength needs a picture"),
         ('{"prompt": "a", "seed": 1, "seed": 2}', "the key 'seed' is there twice"),
+        ('{"prompt": "a", "size": "0x64"}', "'0x64' is not a size"),
         ('{"prompt": "a", "size": "8x8"}', "width 8 is less than 16"),
         ('{"prompt": "a", "width": 60}', "width 60 is not a multiple of 8"),
     ],
@@ -79,6 +80,14 @@ def test_a_broken_line_is_one_clear_error(line: str, message: str) -> None:
 def test_no_line_raises_anything_else(line: str) -> None:
     with contextlib.suppress(TiregError):
         read_request(line, DEFAULTS)
+
+
+def test_the_last_seed_is_the_largest_number_there_is() -> None:
+    last = 2**63 - 1
+    assert read_request(f'{{"prompt": "a", "seed": {last}, "n": 1}}', DEFAULTS).seed == last
+    for seed, count, named in ((last, 2, last + 1), (last + 1, 1, last + 1), (-1, 1, -1)):
+        with pytest.raises(InvalidInput, match=f"seed {named} is out of range"):
+            read_request(f'{{"prompt": "a", "seed": {seed}, "n": {count}}}', DEFAULTS)
 
 
 def test_sizes() -> None:

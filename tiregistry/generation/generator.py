@@ -211,7 +211,8 @@ class Generator:
         assert settings.num_inference_steps is not None
         if start is not None:
             start.check(settings.num_inference_steps)
-            width, height = start.size_for(native, size_multiple(self.base))
+            if not (settings.width and settings.height):
+                width, height = start.size_for(native, size_multiple(self.base))
         sized = replace(settings, width=settings.width or width, height=settings.height or height)
         check_size(self.base, sized.width, sized.height)
         self._all_pipelines().check(settings.scheduler, settings.num_inference_steps)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 USUAL_STRENGTH = 0.7
 
 
+_LONGEST = 8
+"""How many times as long as wide a picture is drawn without being asked for its size."""
+
+
 @dataclass(frozen=True)
 class StartPicture:
     """A picture to begin with (image to image), or to change in one place (with a mask: inpainting).
@@ -60,7 +64,17 @@ class StartPicture:
                 raise InvalidInput(f"the mask {self.mask.filename} is black all over", "paint white what shall change")
 
     def size_for(self, native: int, multiple: int = 8) -> tuple[int, int]:
-        """Width and height to work at: the picture's proportions, the shorter side `native`, both fit `multiple`."""
+        """Width and height to work at: the picture's proportions, the shorter side `native`, both fit `multiple`.
+
+        Raises:
+            InvalidInput: it is so long that nobody can have meant it whole.
+        """
+        if max(self.picture.size) > _LONGEST * min(self.picture.size):
+            raise InvalidInput(
+                f"{self.picture.filename} is {self.picture.size[0]}x{self.picture.size[1]}, more than {_LONGEST} times "
+                "as long as wide",
+                "cut it to what shall be drawn, or add --size, which cuts it",
+            )
         width, height = (
             round(side * native / min(self.picture.size) / multiple) * multiple for side in self.picture.size
         )

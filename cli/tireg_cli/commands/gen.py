@@ -35,7 +35,7 @@ from tiregistry.generation.settings import MAX_BATCH, SCHEDULERS
 )
 @click.option("--words", default="", metavar="A,B,...", help="Fill <> in the prompts with each word; gnome@* for all.")
 @click.option("--blend", nargs=2, metavar="A B", help="Fill <> with words on the way from A to B.")
-@click.option("--frames", type=int, default=5, show_default=True, help="Steps of --blend.")
+@click.option("--frames", type=int, help="Steps of --blend. [default: 5]")
 @click.option("--init", type=PathParam(), metavar="PICTURE", help="Start from a picture.")
 @click.option("--mask", type=PathParam(), metavar="PICTURE", help="Change only what is white here.")
 @click.option("--strength", type=float, help="How much of --init may change, up to 1. [default: 0.7]")
@@ -85,6 +85,8 @@ def command(prompts: tuple[str, ...], source: str | None, like: Path | None, **g
         raise InvalidInput("--words and --blend both fill <>", "use one of them")
     if like is not None and (options.words or options.blend or options.sample):
         raise InvalidInput("--like repeats one prompt", "leave --words, --blend and --random out")
+    if options.frames is not None and not options.blend:
+        raise InvalidInput("--frames are those of a blend, and none is asked for", "add --blend A B")
     if options.taesd and not options.previews:
         raise InvalidInput("--taesd decodes previews, and none are asked for", "add --previews 5")
     _check_files(options, like)

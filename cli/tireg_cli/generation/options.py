@@ -31,7 +31,7 @@ class Options:
     strength: float | None
     words: str
     blend: tuple[str, str] | None
-    frames: int
+    frames: int | None
     out: Path | None
     file_format: str | None
     keep: bool | None

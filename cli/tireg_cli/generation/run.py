@@ -24,6 +24,9 @@ from tiregistry.opening import identify_base
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
+_FRAMES = 5
+"""Steps of a blend where none are asked for."""
+
 
 def run_prompts(
     registry: Registry, prompts: Sequence[str], options: Options, keep: bool, wildcards: Wildcards, results: Results
@@ -108,7 +111,7 @@ def _look_at_terminal(options: Options) -> None:
 
 def _words(registry: Registry, options: Options) -> list[str]:
     if options.blend:
-        return blend_words(*options.blend, options.frames)
+        return blend_words(*options.blend, _FRAMES if options.frames is None else options.frames)
     return split_words(registry, options.words) if options.words else []
 
 

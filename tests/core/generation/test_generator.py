@@ -19,6 +19,7 @@ from tiregistry.errors import (
     BaseModelNotFound,
     ConceptNotFound,
     InvalidConfig,
+    InvalidInput,
     InvalidPrompt,
     InvalidReference,
     VersionNotFound,
@@ -290,3 +291,13 @@ def test_a_generator_by_name_opens_the_users_own_registry(loaded: Callable[..., 
         assert picture.recipe["words"][0]["reference"] == "gnome@1"
     with pytest.raises(BaseModelNotFound):
         Generator("nowhere")
+
+
+def test_a_start_picture_like_a_ribbon_is_cut_only_where_a_size_is_asked_for(
+    generator: Generator, tmp_path: Path
+) -> None:
+    Image.new("RGB", (900, 64), "red").save(tmp_path / "ribbon.png")
+    start = read_start(tmp_path / "ribbon.png")
+    with pytest.raises(InvalidInput, match="900x64, more than 8 times"):
+        generator.prepare("a cat", QUICK, start=start)
+    assert generator.prepare("a cat", replace(QUICK, width=64, height=64), start=start).settings.width == 64

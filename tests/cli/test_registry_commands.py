@@ -274,6 +274,20 @@ def test_a_list_that_is_empty_beside_files_of_words_says_so(tireg: Tireg, words:
 # -- keep ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_table_that_is_gone_is_no_sound_registry(tireg: Tireg, words: Registry) -> None:
+    with words.database.write() as connection:
+        connection.execute("DROP TABLE pictures")
+    assert "pictures" in tireg("verify", code=6).out
+    assert "read a backup" in tireg("verify", "--repair", code=6).err
+
+
+def test_a_search_that_is_too_long_is_one_line(tireg: Tireg, words: Registry) -> None:
+    refused = tireg("list", *(f"tag:w{number}" for number in range(1200)), code=2)
+    assert refused.err.splitlines() == [
+        "tireg: a search of 1,200 words and filters is too long · use 200 of them at most"
+    ]
+
+
 def test_backup_damage_verify_repair(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
     (path,) = tireg("backup", str(tmp_path)).lines
     assert re.fullmatch(r"tireg-backup-\d{8}-\d{6}\.zip", Path(path).name)

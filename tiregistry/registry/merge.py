@@ -20,14 +20,11 @@ from tiregistry.registry.repair import mend_rows
 from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem
 from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.search import reindex
+from tiregistry.registry.structure import columns
 from tiregistry.registry.verify import rows_problem
 
 Progress = Callable[[int, int, str], None]
 _WRITERS = 8  # files written at once
-_COLUMNS = (
-    'SELECT t.name, t.strict, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c '
-    "WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '!_%' ESCAPE '!'"
-)
 
 
 @dataclass(slots=True)
@@ -87,7 +84,7 @@ def _opened(database: Path, db: Database, backup: Path) -> Database:
     try:
         source = Database(database)
         try:
-            lacking = {tuple(row) for row in db.rows(_COLUMNS)} - {tuple(row) for row in source.rows(_COLUMNS)}
+            lacking = columns(db) - columns(source)
             if lacking:
                 raise Damaged(f"a registry has other tables: {', '.join(sorted({row[0] for row in lacking}))}")
         except BaseException:

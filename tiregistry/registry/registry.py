@@ -59,7 +59,7 @@ class Registry(Ledger, Upkeep):
             trashed: those in the trash instead of the living ones.
 
         Raises:
-            InvalidInput: an unknown sort order, or a `since:` that is no date.
+            InvalidInput: an unknown sort order, a filter that cannot be read, or a query of more than 200 parts.
         """
         found = catalogue.select(
             self.database, query, sort=sort, limit=limit, offset=offset, fits=fits, trashed=trashed
@@ -70,7 +70,7 @@ class Registry(Ledger, Upkeep):
         """How many concepts match, whatever page of them is asked for; see `concepts`.
 
         Raises:
-            InvalidInput: a `since:` that is no date.
+            InvalidInput: a filter that cannot be read, or a query of more than 200 parts.
         """
         return catalogue.count(self.database, query, fits=fits, trashed=trashed)
 

@@ -19,6 +19,7 @@ from tiregistry.registry.database import Database, Row
 from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import expected_texts
 from tiregistry.registry.strays import is_blank, strays
+from tiregistry.registry.structure import lacks, make_again
 
 Kind = Literal["database", "search", "file", "manifest", "rows"]
 Progress = Callable[[int, int, str], None]
@@ -101,6 +102,15 @@ def verify(
     if any("integrity" in damage.problem for damage in structure) and not mending:
         report.seconds = time.monotonic() - began
         return report  # what follows would read a database that cannot be trusted
+    lacking = lacks(db)
+    for lack in lacking:
+        add(
+            Damage("database", lack.item, lack.problem, ("the whole registry",)),
+            lambda lack=lack: repair.Outcome(make_again(db, lack)),  # type: ignore[misc]
+        )
+    if any(lack.is_table for lack in (lacks(db) if lacking and mending else lacking)):
+        report.seconds = time.monotonic() - began
+        return report  # every other check reads tables that it takes to be whole
     for row in db.rows("PRAGMA foreign_key_check"):
         damage = Damage("rows", f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that does not exist")
         add(damage, partial(repair.drop_dangling, db, blobs, row[0], row[1], row[2]))

@@ -75,7 +75,7 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
         say(f"{forms.count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
         if report.strays and not report.files + report.before:
             hint("read a backup into this place: tireg restore --from FILE")
-        elif any(damage.kind == "database" for damage in report.unrepaired):
+        elif repair and any(damage.kind == "database" for damage in report.unrepaired):
             hint(f"move {home} away and read a backup: tireg restore --from FILE")
         else:
             hint("mend with: tireg verify --repair --from A-BACKUP-OR-FOLDER · or remove what needs it, with --purge")

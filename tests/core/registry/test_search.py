@@ -14,7 +14,7 @@ from tests.core.registry.making import SD15, SD15_FINE_TUNE, SD21, add_version
 from tiregistry.concepts import BaseModel, Remote
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
-from tiregistry.registry.search import since
+from tiregistry.registry.search import MOST_PARTS, since
 
 
 @pytest.fixture
@@ -174,3 +174,10 @@ def test_dates_people_write(berlin: None) -> None:
     for text in ("next week", "2026-02-30", "0001-01-01"):
         with pytest.raises(InvalidInput, match="no date"):
             since(text, now)
+
+
+def test_a_search_of_more_parts_than_sqlite_can_nest_is_refused(words: Registry) -> None:
+    for part in ("tag:pottery", "gar", "family:sd1", "from:hub", "base:sd15", "since:1d"):
+        assert words.concepts(" ".join([part] * MOST_PARTS)) == words.concepts(part) != []
+        with pytest.raises(InvalidInput, match="too long"):
+            words.concepts(" ".join([part] * (MOST_PARTS + 1)))

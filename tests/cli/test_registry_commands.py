@@ -274,6 +274,19 @@ def test_a_list_that_is_empty_beside_files_of_words_says_so(tireg: Tireg, words:
 # -- keep ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("reference", ["gnome", "gnome@2"])
+def test_two_processes_that_add_lines_to_a_note_lose_none(tireg: Tireg, words: Registry, reference: str) -> None:
+    add_lines = (
+        "import sys; from tireg_cli.main import run\n"
+        "for n in range(25): run(['note', sys.argv[1], f'{sys.argv[2]}{n}', '--append'])"
+    )
+    before = tireg("note", reference).lines
+    adding = [subprocess.Popen([sys.executable, "-c", add_lines, reference, writer]) for writer in "abc"]
+    assert [each.wait(timeout=120) for each in adding] == [0, 0, 0]
+    lines = tireg("note", reference).lines
+    assert sorted(lines) == sorted([*before, *(f"{writer}{n}" for writer in "abc" for n in range(25))])
+
+
 def test_a_table_that_is_gone_is_no_sound_registry(tireg: Tireg, words: Registry) -> None:
     with words.database.write() as connection:
         connection.execute("DROP TABLE pictures")

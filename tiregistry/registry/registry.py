@@ -115,6 +115,13 @@ class Registry(Ledger, Upkeep):
         """Set `description`, `notes` or `licence` of a concept."""
         return self._concept(curation.describe(self.database, name, **texts))
 
+    def append_note(self, name: str, text: str, *, field: str = "notes") -> RegisteredConcept:
+        """Add a line to `notes`, `description` or `licence` of a concept; lines that others add meanwhile stay."""
+        with self.database.write():
+            concept = self.concept(name)
+            old = str(getattr(concept, field, ""))
+            return self.describe(name, **{field: f"{old}\n{text}" if old else text})
+
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
         """Add tags to a concept and take tags away; tags are kept in lower case."""
         return self._concept(curation.change_tags(self.database, name, add=add, remove=remove))
@@ -241,6 +248,12 @@ class Registry(Ledger, Upkeep):
         """Set the notes of one version."""
         versions.set_notes(self.database, version.id, notes)
         return self.version_by_id(version.id)
+
+    def append_version_note(self, version: Version, text: str) -> RegisteredVersion:
+        """Add a line to the notes of one version; lines that others add meanwhile stay."""
+        with self.database.write():
+            old = self.version_by_id(version.id).notes
+            return self.set_version_notes(version, f"{old}\n{text}" if old else text)
 
     def history(self, name: str) -> list[lineage.LineageNode]:
         """The tree of a concept's living versions by their parents: its roots, each with its children.

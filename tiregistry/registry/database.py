@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ class Database:
                 self._check_and_migrate()
         except DiskFull:
             # Even looking needs a little space for the -shm file; what is there can still be read without it.
-            if self.readonly or self._header()[0] != SCHEMA_VERSION:
+            if self.readonly or self._written_version() != SCHEMA_VERSION:
                 raise
             self.close()
             self._full_path = self.path
@@ -169,8 +169,7 @@ class Database:
             )
 
     def _check_and_migrate(self) -> None:
-        version, is_wal = self._header()
-        self._refuse_newer(version)
+        self._refuse_newer(self._written_version())
         if self.readonly:
             self._open_readonly()
         version = self._version()
@@ -184,8 +183,8 @@ class Database:
                 )
             self._choose_journal()
             self._migrate(version)
-        elif is_wal and not self.readonly and self._wanted_journal() != "WAL":
-            self._choose_journal()  # it was made elsewhere, and moved or mounted here
+        elif not self.readonly and self._wanted_journal() != "WAL":
+            self._choose_journal()  # it may have been made elsewhere, and moved or mounted here
 
     def _version(self) -> int:
         """`user_version` of the file, after checking that it is a registry that this program knows."""
@@ -205,22 +204,21 @@ class Database:
         ).fetchone()
         return int(application), int(version)
 
-    def _header(self) -> tuple[int, bool]:
-        """`user_version`, and whether it uses a write-ahead log, as the file's first page has it.
+    def _written_version(self) -> int:
+        """`user_version` as the file's first page has it; 0 where the file is missing or no database.
 
-        A file that is missing or no database has version 0.
-
-        Looking into the file before SQLite does leaves a newer registry untouched: opening a database in WAL mode
-        makes files beside it, even for reading.
+        Looking before the database is opened leaves a newer registry untouched: opening one in WAL mode makes files
+        beside it, even for reading. SQLite itself looks, as if the file never changed: were the file opened and
+        closed here, the system would drop the locks that other connections of this process hold on it, and another
+        process would remove the log under them.
         """
+        if _size(self.path) < 100:
+            return 0
         try:
-            with open(self.path, "rb") as file:
-                header = file.read(100)
-        except OSError:
-            return 0, False
-        if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
-            return 0, False
-        return int.from_bytes(header[60:64], "big", signed=True), header[18] == 2
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as look:
+                return int(look.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.Error:
+            return 0  # what is wrong with it is said when it is opened
 
     def _refuse_newer(self, version: int) -> None:
         if version > SCHEMA_VERSION:

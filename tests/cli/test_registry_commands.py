@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.running import Tireg
 from tests.core.registry.making import SD15, add_version
+from tests.core.registry.upkeep import damage_file
 from tests.core.test_fingerprints import write_model
 from tireg_cli.bar import CountingBar
 from tiregistry.concepts import Measurement, Parent
@@ -285,6 +286,18 @@ def test_two_processes_that_add_lines_to_a_note_lose_none(tireg: Tireg, words: R
     assert [each.wait(timeout=120) for each in adding] == [0, 0, 0]
     lines = tireg("note", reference).lines
     assert sorted(lines) == sorted([*before, *(f"{writer}{n}" for writer in "abc" for n in range(25))])
+
+
+def test_a_word_that_is_lost_is_never_as_it_was(tireg: Tireg, words: Registry) -> None:
+    digest = words.database.value("SELECT embedding_blob FROM versions WHERE number = 2")
+    damage_file(words, digest, None)
+    assert "1 damage left" in tireg("verify", "--repair", code=6).err
+    told = tireg("verify").err
+    assert "lost embeddings, whose versions lie in the trash: gnome@2" in told
+    assert "everything else is as it was" in told
+    assert "originals" not in told
+    tireg("remove", "gnome@2", "--purge", "--yes")
+    assert "everything is as it was" in tireg("verify").err
 
 
 def test_a_table_that_is_gone_is_no_sound_registry(tireg: Tireg, words: Registry) -> None:

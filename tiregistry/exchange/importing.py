@@ -27,6 +27,8 @@ Status = Literal["imported", "already there", "refused", "passed over"]
 UNUSABLE_TAG = "not-a-word"
 """Tag of concepts whose vectors were kept though no prompt can use them (P+/XTI and foreign encoders)."""
 
+_HEALED = "what was missing or damaged of it in the registry was put back"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions(Wishes):
@@ -184,6 +186,7 @@ def _register(
         found = _as_base_at_hand(found, inspections, vocabularies)
     known = _existing(registry, found, options)
     if known is not None:
+        healed = not options.dry_run and registry.heal_version(known, found.embedding, found.files.values())
         return Outcome(
             path=path,
             status="already there",
@@ -193,7 +196,7 @@ def _register(
             placeholder_token=registry.concept(known.concept).placeholder_token,
             concept_type=known.concept_type,
             inspections=inspections,
-            notes=found.warnings,
+            notes=(*found.warnings, *[_HEALED] * healed),
         )
     told = _told(found)
     names = choose_names(registry, found, options, told, siblings)

@@ -149,6 +149,15 @@ class Registry(Ledger, Upkeep):
         """
         return self.version_by_id(registering.add(self.database, self.blobs, new, embedding))
 
+    def heal_version(self, version: Version, embedding: Embedding, files: Iterable[bytes] = ()) -> bool:
+        """Put back what is missing or damaged of a version, from what it was made of; return whether anything was.
+
+        Args:
+            embedding: the version's vectors; others heal nothing.
+            files: contents of files; those that the version keeps count.
+        """
+        return registering.heal(self.database, self.blobs, version.id, embedding, files)
+
     def version(self, reference: str | Reference) -> RegisteredVersion:
         """The version named by `gnome`, `gnome@3`, `gnome@best` or `gnome@sha256:ab12…`.
 

@@ -41,7 +41,7 @@ class Damage:
     repair: str = ""
     """What `--repair` did about it; empty when nothing was or could be done."""
     remains: bool = True
-    """Whether the next check finds it again."""
+    """Whether something is lost, or the next check finds it again."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,9 @@ class VerifyReport:
     versions: int = 0
     damages: list[Damage] = field(default_factory=list)
     known_losses: int = 0
-    """Files known to be missing: given up by an earlier `--repair`, or originals that were not shared with a word."""
+    """Files known to be missing, besides embeddings: given up by an earlier `--repair`, or not shared with a word."""
+    lost_words: list[str] = field(default_factory=list)
+    """Versions in the trash whose embedding was given up; nothing but a copy of it, or purging them, helps."""
     strays: int = 0
     """Files that belong to no word known here: left by work that was killed, or of a database that is gone."""
     seconds: float = 0.0
@@ -122,7 +124,13 @@ def verify(
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
     _end_session(db)
-    report.known_losses = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL"))
+    report.known_losses = int(
+        db.value(
+            "SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL "
+            "AND digest NOT IN (SELECT embedding_blob FROM versions)"
+        )
+    )
+    report.lost_words = repair.lost_words(db)
     report.seconds = time.monotonic() - began
     return report
 

@@ -19,6 +19,7 @@ from tests.core.embeddings.samples import (
     torch_zip,
     vectors,
 )
+from tests.core.registry.upkeep import damage_file
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
@@ -168,6 +169,53 @@ def test_a_concept_library_folder_brings_type_and_pictures(registry, tmp_path):
     assert outcome.version.image(0) == picture
     assert any("picture left out" in note for note in outcome.notes)
     assert "original/token_identifier.txt" in outcome.version.attachments()
+
+
+def blob_of(registry: Registry, reference: str) -> str:
+    version = registry.version(reference)
+    return str(registry.database.value("SELECT embedding_blob FROM versions WHERE id = ?", version.id))
+
+
+@pytest.mark.parametrize("content", [None, b"broken"])
+def test_importing_the_file_again_puts_back_what_was_damaged(registry, tmp_path, content):
+    path = file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1)[0])}))
+    version = bring(registry, path)[0].version
+    damage_file(registry, blob_of(registry, "gnome"), content)
+    damage_file(registry, version.attachments()["original"], content)
+    (preview,) = bring(registry, path, dry_run=True)
+    assert (preview.notes, len(registry.verify().damages)) == ((), 2)
+    (again,) = bring(registry, path)
+    assert again.status == "already there"
+    assert "was put back" in again.notes[-1]
+    assert registry.verify().damages == []
+    assert bring(registry, path)[0].notes == ()
+    registry.verify(repair=True)
+    assert np.array_equal(registry.version("gnome").embedding().tensors["clip_l"], vectors(1))
+
+
+def test_vectors_are_made_again_from_the_original_or_a_folder(registry, tmp_path):
+    word = file(tmp_path / "words", "gnome.pt", torch_zip(a1111(vectors(1), "gnome")))
+    version = bring(registry, word)[0].version
+    blob, original = blob_of(registry, "gnome"), version.attachments()["original"]
+    damage_file(registry, blob, None)
+    report = registry.verify(repair=True)
+    assert [damage.repair for damage in report.damages] == ["made again from the original"]
+    assert (report.unrepaired, registry.verify().damages) == ([], [])
+
+    damage_file(registry, blob, b"broken")
+    damage_file(registry, original, None)
+    given_up = registry.verify(repair=True)
+    assert blob in [damage.item for damage in given_up.unrepaired]
+    assert registry.verify().lost_words == ["gnome@1"]
+    # The same vectors in a file of another format: the original's bytes are gone, the word is not.
+    word.unlink()
+    file(tmp_path / "words", "other.bin", torch_zip({"<other>": Tensor(vectors(1)[0])}))
+    healed = registry.verify(repair=True, copies=[tmp_path / "words"])
+    assert [damage.repair for damage in healed.damages if damage.item == blob] == [
+        f"made again from {tmp_path / 'words'}"
+    ]
+    assert registry.verify().lost_words == []
+    assert np.array_equal(registry.version("gnome").embedding().tensors["clip_l"], vectors(1))
 
 
 def test_what_is_no_word_is_kept_and_tagged(registry, tmp_path):

@@ -14,11 +14,11 @@ from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
 from tiregistry.embeddings.neighbours import read_path
 from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
-from tiregistry.exchange.naming import Names, Wishes, choose_names
+from tiregistry.exchange.naming import Claims, Names, Wishes, choose_names
 from tiregistry.exchange.vocabularies import Vocabularies
 from tiregistry.images import read_picture
 from tiregistry.placeholders import check_placeholder
-from tiregistry.references import check_name
+from tiregistry.references import check_name, name_key
 from tiregistry.registry.manifest import build, canonical, digest_of, version_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
@@ -99,7 +99,11 @@ class Outcome:
 
 
 def import_path(
-    registry: Registry, path: Path, options: ImportOptions, vocabularies: Vocabularies | None = None
+    registry: Registry,
+    path: Path,
+    options: ImportOptions,
+    vocabularies: Vocabularies | None = None,
+    claims: Claims | None = None,
 ) -> Iterator[Outcome]:
     """Import a file, or every embedding below a folder.
 
@@ -111,6 +115,7 @@ def import_path(
         path: file or folder.
         options: names and type; a name or token is only possible for a path that holds one embedding.
         vocabularies: base models to compare with.
+        claims: the names given so far, where several paths are imported at once.
 
     Raises:
         InvalidInput: a name or token is given for several embeddings, or breaks the rules.
@@ -130,6 +135,7 @@ def import_path(
                 f"{safe(path)} holds {count} embeddings, which cannot share one name or token",
                 "leave out --name and --token, or import them one by one",
             )
+    claims = Claims() if claims is None else claims
     for result in results:
         if result.passed_over:
             yield Outcome(path=result.path, status="passed over", other=result.passed_over)
@@ -138,14 +144,14 @@ def import_path(
         siblings: set[str] = set()
         for found in result.found:
             try:
-                outcome = _register(registry, result.path, found, options, vocabularies, siblings)
+                outcome = _register(registry, result.path, found, options, vocabularies, claims, siblings)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
                     raise
                 yield Outcome(path=result.path, status="refused", error=error)
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
-                siblings.add(outcome.concept)
+                siblings.add(name_key(outcome.concept))
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
 
@@ -179,13 +185,22 @@ def _register(
     found: FoundEmbedding,
     options: ImportOptions,
     vocabularies: Vocabularies | None,
+    claims: Claims,
     siblings: Container[str],
 ) -> Outcome:
+    """Register one embedding, or say which version it is already.
+
+    Args:
+        claims: the names given so far in this import.
+        siblings: keys of the names of the file's other words, which are no versions of this one.
+    """
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
     if vocabularies is not None:
         found = _as_base_at_hand(found, inspections, vocabularies)
+    told = _told(found)
     known = _existing(registry, found, options)
     if known is not None:
+        claims.claim(known.concept, path, found, told)
         healed = not options.dry_run and registry.heal_version(known, found.embedding, found.files.values())
         return Outcome(
             path=path,
@@ -198,12 +213,16 @@ def _register(
             inspections=inspections,
             notes=(*found.warnings, *[_HEALED] * healed),
         )
-    told = _told(found)
-    names = choose_names(registry, found, options, told, siblings)
+
+    def is_given(name: str) -> bool:
+        return name_key(name) in siblings or claims.is_anothers(name, path, found, told)
+
+    names = choose_names(registry, found, options, told, is_given)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options, inspections)
         names.concept = version.concept
+    claims.claim(names.concept, path, found, told)
     return Outcome(
         path=path,
         status="imported",

@@ -63,6 +63,12 @@ def find(db: Database, name: str) -> int | None:
     return None
 
 
+def owner_of(db: Database, token: str) -> str | None:
+    """Name of the living concept that is written `token`."""
+    found = db.value("SELECT name FROM concepts WHERE token_key = ? AND deleted_at IS NULL", name_key(token))
+    return None if found is None else str(found)
+
+
 def resolve(db: Database, name: str) -> int:
     """Like `find`.
 

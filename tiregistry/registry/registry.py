@@ -83,6 +83,12 @@ class Registry(Ledger, Upkeep):
         with self.database.read():
             return self._concept(catalogue.resolve(self.database, name))
 
+    def find_concept(self, name: str) -> RegisteredConcept | None:
+        """As `concept`, but None where there is none, without the long look for the closest names."""
+        with self.database.read():
+            found = catalogue.find(self.database, name)
+            return None if found is None else self._concept(found)
+
     def create_concept(
         self, name: str, placeholder_token: str, concept_type: str, *, description: str = "", licence: str = ""
     ) -> RegisteredConcept:
@@ -102,6 +108,10 @@ class Registry(Ledger, Upkeep):
     def placeholders(self) -> dict[str, str]:
         """Placeholder token to concept name, of all living concepts."""
         return catalogue.placeholders(self.database)
+
+    def owner_of(self, placeholder_token: str) -> str | None:
+        """Name of the living concept that has this placeholder token."""
+        return catalogue.owner_of(self.database, placeholder_token)
 
     def rename(self, name: str, new_name: str) -> RegisteredConcept:
         """Give a concept another name; the old one keeps leading to it until another concept takes it.

@@ -57,6 +57,7 @@ def command(
     """
     from tiregistry.errors import TiregError
     from tiregistry.exchange.importing import ImportOptions, import_path
+    from tiregistry.exchange.naming import Claims
     from tiregistry.exchange.vocabularies import Vocabularies
     from tiregistry.registry.registry import Registry
 
@@ -66,10 +67,10 @@ def command(
     outcomes: list[Outcome] = []
     with Registry.open() as registry, ImportProgress(paths) as progress:
         bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
-        vocabularies = Vocabularies(bases)
+        vocabularies, claims = Vocabularies(bases), Claims()
         for path in paths:
             refused: TiregError | None = None
-            for outcome in import_path(registry, path, options, vocabularies):
+            for outcome in import_path(registry, path, options, vocabularies, claims):
                 outcomes.append(outcome)
                 if outcome.status != "passed over":
                     progress.show(outcome.path)

@@ -25,6 +25,7 @@ from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
 from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
 from tiregistry.exchange.importing import UNUSABLE_TAG, ImportOptions, Outcome, import_path
+from tiregistry.exchange.naming import Claims
 from tiregistry.registry.registry import Registry
 
 SHA = "sha256:" + "ef" * 32
@@ -132,6 +133,43 @@ def test_words_of_one_name_for_other_models_or_from_one_file_stay_apart(registry
     assert [o.reference for o in (first, second)] == ["gnomes@1", "gnomes-2@1"]
     assert (first.notes, second.notes[-1]) == ((), "the file's token & is written <gnomes-2> here")
     assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
+
+
+def test_different_words_of_one_import_that_would_be_called_alike_are_numbered(registry, tmp_path):
+    folder = tmp_path / "embeddings"
+    names = ("objects/fire.pt", "styles/fire.pt", "Bad.pt", "bad.pt", "my word.pt", "my-word.pt")
+    for seed, name in enumerate(names):
+        file(folder, name, torch_zip(a1111(vectors(1, seed=seed))))
+    for seed in (50, 60):  # of one token, which the files state
+        file(folder, f"by-{seed}/learned_embeds.bin", torch_zip({"<cat>": Tensor(vectors(1, seed=seed)[0])}))
+    seen = {o.path.relative_to(folder).as_posix(): o.concept for o in bring(registry, folder, dry_run=True)}
+    outcomes = {o.path.relative_to(folder).as_posix(): o for o in bring(registry, folder)}
+    assert {name: o.concept for name, o in outcomes.items()} == seen
+    assert {name: (o.reference, o.placeholder_token) for name, o in outcomes.items()} == {
+        "Bad.pt": ("Bad@1", "<Bad>"),
+        "bad.pt": ("bad-2@1", "<bad-2>"),
+        "by-50/learned_embeds.bin": ("cat@1", "<cat>"),
+        "by-60/learned_embeds.bin": ("cat-2@1", "<cat-2>"),
+        "my word.pt": ("my-word@1", "<my-word>"),
+        "my-word.pt": ("my-word-2@1", "<my-word-2>"),
+        "objects/fire.pt": ("fire@1", "<fire>"),
+        "styles/fire.pt": ("fire-2@1", "<fire-2>"),
+    }
+    assert outcomes["styles/fire.pt"].notes == ("fire is another word here already",)
+    # The same files later: known ones stay what they are, a newer one is one more version of its word.
+    file(folder, "styles/fire.pt", torch_zip(a1111(vectors(1, seed=100))))
+    file(folder, "Bad.pt", torch_zip(a1111(vectors(1, seed=101))))
+    later = {o.path.relative_to(folder).as_posix(): o.reference for o in bring(registry, folder)}
+    assert (later["objects/fire.pt"], later["styles/fire.pt"], later["Bad.pt"]) == ("fire@1", "fire-2@2", "Bad@2")
+
+
+def test_several_paths_of_one_import_share_no_name(registry, tmp_path):
+    claims = Claims()
+    found = []
+    for seed, place in enumerate("ab"):
+        path = file(tmp_path, f"{place}/fire.pt", torch_zip(a1111(vectors(1, seed=seed))))
+        found += import_path(registry, path, ImportOptions(), claims=claims)
+    assert [outcome.reference for outcome in found] == ["fire@1", "fire-2@1"]
 
 
 def test_an_import_never_becomes_the_latest_of_a_word_trained_here(registry, tmp_path):

@@ -163,6 +163,19 @@ def test_different_words_of_one_import_that_would_be_called_alike_are_numbered(r
     assert (later["objects/fire.pt"], later["styles/fire.pt"], later["Bad.pt"]) == ("fire@1", "fire-2@2", "Bad@2")
 
 
+def test_no_file_reads_all_names_of_a_big_registry(registry, tmp_path, monkeypatch):
+    bring(registry, file(tmp_path, "old.pt", torch_zip(a1111(vectors(1, seed=1)))))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all names are looked through, for advice that nobody sees")
+
+    monkeypatch.setattr("difflib.get_close_matches", refuse)
+    monkeypatch.setattr(Registry, "placeholders", refuse)
+    for seed, name in enumerate(("new", "old")):
+        path = file(tmp_path / "more", f"{name}.pt", torch_zip(a1111(vectors(1, seed=10 + seed))))
+        assert [outcome.status for outcome in bring(registry, path)] == ["imported"]
+
+
 def test_several_paths_of_one_import_share_no_name(registry, tmp_path):
     claims = Claims()
     found = []

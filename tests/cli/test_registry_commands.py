@@ -288,6 +288,23 @@ def test_two_processes_that_add_lines_to_a_note_lose_none(tireg: Tireg, words: R
     assert sorted(lines) == sorted([*before, *(f"{writer}{n}" for writer in "abc" for n in range(25))])
 
 
+def test_a_backup_says_what_it_changes(
+    tireg: Tireg, words: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tireg("note", "gnome", "a note")
+    tireg("backup", str(tmp_path / "b.zip"))
+    tireg("note", "gnome", "--clear")
+    told = tireg("restore", "--from", str(tmp_path / "b.zip")).err
+    assert "added 0 words" in told
+    assert "gnome: its note came" in told
+    with Registry.open(tmp_path / "other") as other:
+        add_version(other, "gnome", 99)
+    monkeypatch.setenv("TIREG_HOME", str(tmp_path / "other"))
+    told = tireg("restore", "--from", str(tmp_path / "b.zip")).err
+    assert "gnome@1 of the backup is gnome@2 here" in told
+    assert "gnome: its latest version is gnome@4, it was gnome@1" in told
+
+
 def test_a_word_that_is_lost_is_never_as_it_was(tireg: Tireg, words: Registry) -> None:
     digest = words.database.value("SELECT embedding_blob FROM versions WHERE number = 2")
     damage_file(words, digest, None)

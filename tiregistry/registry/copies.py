@@ -13,8 +13,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tiregistry.errors import Damaged, FileMissing, InvalidInput
+from tiregistry.errors import FULL_DISK, Damaged, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore, hash_file
+from tiregistry.registry.filesystem import writing
 from tiregistry.registry.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -135,8 +136,11 @@ class FolderCopy:
 
 
 @contextmanager
-def open_copy(path: Path) -> Iterator[Copy]:
+def open_copy(path: Path, scratch: Path) -> Iterator[Copy]:
     """The copy at `path`: a backup file (closed at the end of the block), a registry's folder, or any folder.
+
+    Args:
+        scratch: folder that the database of a backup may be unpacked in, see `scratch_folder`.
 
     Raises:
         FileMissing: nothing is there.
@@ -147,7 +151,7 @@ def open_copy(path: Path) -> Iterator[Copy]:
     if path.is_dir():
         yield RegistryCopy(path) if (path / "blobs").is_dir() else FolderCopy(path)
         return
-    with open_backup(path) as archive, scratch_folder() as folder:
+    with open_backup(path) as archive, scratch_folder(scratch) as folder:
         yield BackupCopy(path, archive, folder)
 
 
@@ -204,6 +208,8 @@ def member(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
             while part := packed.read(_CHUNK):
                 yield part
     except _UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise
         raise Damaged(f"{name} in {archive.filename} cannot be read: {error}", "use another backup") from None
 
 
@@ -212,9 +218,9 @@ def unpack(archive: zipfile.ZipFile, name: str, target: Path) -> None:
 
     Raises:
         Damaged: as `member`.
-        OSError: `target` cannot be written.
+        DiskFull, RegistryReadOnly: `target` cannot be written.
     """
-    with open(target, "wb") as file:
+    with writing(target.parent), open(target, "wb") as file:
         for part in member(archive, name):
             file.write(part)
 

@@ -40,7 +40,7 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
         NewerRegistry: it was written by a newer tiregistry.
     """
     report = MergeReport()
-    with open_backup(path) as archive, scratch_folder() as folder:
+    with open_backup(path) as archive, scratch_folder(db.path.parent) as folder:
         unpack(archive, "registry.db", folder / "registry.db")
         source = opened(folder / "registry.db", db, path)
         try:

@@ -58,7 +58,7 @@ def embeddings_in_originals(db: Database, blobs: BlobStore, version_id: int, con
     files = original_names(attachments, record if isinstance(record, Mapping) else {}, concept)
     if not files:
         return
-    with scratch_folder() as folder:
+    with scratch_folder(blobs.folder.parent) as folder:
         try:
             for name, digest in files.items():
                 (folder / name).write_bytes(blobs.read(digest))

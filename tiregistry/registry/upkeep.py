@@ -91,7 +91,7 @@ class Upkeep(RegistryFolder):
         from tiregistry.registry.verify import verify
 
         with ExitStack() as stack:
-            opened = [stack.enter_context(open_copy(path)) for path in copies] if repair else None
+            opened = [stack.enter_context(open_copy(path, self.home)) for path in copies] if repair else None
             return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
     def strays(self) -> list[str]:

@@ -305,6 +305,20 @@ def test_a_backup_says_what_it_changes(
     assert "gnome: its latest version is gnome@4, it was gnome@1" in told
 
 
+def test_a_word_whose_versions_are_all_in_the_trash_says_so(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
+    missing = tireg("remove", "inky@1", "inky@2", code=3).err
+    assert "there is no version inky@2; nothing was removed · the newest are inky@1" in missing
+    tireg("remove", "inky@1")
+    told = "the versions of 'inky' are all in the trash · bring one back with: tireg restore inky@1"
+    for arguments in (["export", "inky", str(tmp_path / "x.pt")], ["alias", "inky", "best"], ["diff", "inky", "gnome"]):
+        assert told in tireg(*arguments, code=3).err
+    assert told in tireg("history", "inky").err
+    shown = tireg("show", "inky").out
+    assert f"no prompt can: {told}" in shown
+    assert "tireg gen" not in shown
+    assert "there is no version inky@7, and the versions" in tireg("show", "inky@7", code=3).err
+
+
 def test_a_word_that_is_lost_is_never_as_it_was(tireg: Tireg, words: Registry) -> None:
     digest = words.database.value("SELECT embedding_blob FROM versions WHERE number = 2")
     damage_file(words, digest, None)

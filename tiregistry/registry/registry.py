@@ -204,6 +204,10 @@ class Registry(Ledger, Upkeep):
             )
         return [RegisteredVersion.bind(self, **fields) for fields in found]
 
+    def without_versions(self, name: str) -> VersionNotFound:
+        """Why a concept has no living version, and what helps; for who shows that instead of raising it."""
+        return versions.without_versions(self.database, catalogue.resolve(self.database, name), name)
+
     def versions_with(self, *, digest: str = "", embedding_digest: str = "") -> list[RegisteredVersion]:
         """Living versions of any concept with this digest, or with these vectors (whatever file they came in)."""
         found = versions.select(

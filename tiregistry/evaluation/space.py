@@ -11,6 +11,7 @@ import numpy as np
 
 from tiregistry.concepts import Version
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.embeddings.inspection import lengths
 from tiregistry.errors import Damaged
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def analyse(
             spreads[encoder] = (vocabulary.mean_norm(), float(low), float(high))
         starts = _start_vectors(start, phrase, encoder, vocabulary)
         for number, vector in enumerate(vectors):
-            norm = float(np.linalg.norm(vector))
+            norm = float(lengths(vector))
             name, origin = starts[min(number, len(starts) - 1)] if starts else ("", None)
             places.append(
                 VectorPlace(

@@ -319,6 +319,25 @@ def test_a_word_whose_versions_are_all_in_the_trash_says_so(tireg: Tireg, words:
     assert "there is no version inky@7, and the versions" in tireg("show", "inky@7", code=3).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("list --limit", 0),
+        ("list --offset", 0),
+        ("list --trash --limit", 0),
+        ("runs list --limit", 0),
+        ("gallery list --limit", 0),
+        ("gallery show", 3),
+        ("gallery remove", 3),
+    ],
+)
+def test_numbers_that_no_database_holds(tireg: Tireg, words: Registry, arguments: str, code: int) -> None:
+    done = tireg(*arguments.split(), "9" * 20, code=code)
+    assert ("there is no picture" in done.err) == (code == 3)
+    if arguments == "list --limit":
+        assert len(done.lines) == 2
+
+
 def test_a_word_that_is_lost_is_never_as_it_was(tireg: Tireg, words: Registry) -> None:
     digest = words.database.value("SELECT embedding_blob FROM versions WHERE number = 2")
     damage_file(words, digest, None)
@@ -343,6 +362,7 @@ def test_a_search_that_is_too_long_is_one_line(tireg: Tireg, words: Registry) ->
     assert refused.err.splitlines() == [
         "tireg: a search of 1,200 words and filters is too long · use 200 of them at most"
     ]
+    assert "1,200 words is too long" in tireg("gallery", "list", *["beach"] * 1200, code=2).err
 
 
 def test_backup_damage_verify_repair(tireg: Tireg, words: Registry, tmp_path: Path) -> None:

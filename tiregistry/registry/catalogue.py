@@ -10,6 +10,7 @@ from tiregistry.concepts import Fingerprint, Fit
 from tiregistry.errors import ConceptNotFound, Damaged, InvalidInput
 from tiregistry.references import name_key
 from tiregistry.registry.database import Database, Row, portions
+from tiregistry.registry.pages import page_of
 from tiregistry.registry.search import LIKELY_FAMILY, OF_LATEST, Query, conditions
 
 _LATEST = (
@@ -123,7 +124,7 @@ def select(
         raise InvalidInput(f"cannot sort by {column!r}", f"sort by one of: {', '.join(SORTS)}")
     where, values = _matching(query, fits, trashed)
     order = ", ".join(map(_reversed, SORTS[column]) if sort.startswith("-") else SORTS[column])
-    values += [-1 if limit is None else max(0, limit), max(0, offset)]
+    values += page_of(limit, offset)
     with db.read():
         # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
         # the join with the latest version out where no condition asks for it.

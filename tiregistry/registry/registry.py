@@ -54,12 +54,13 @@ class Registry(Ledger, Upkeep):
                 base models; and filters `tag: base: family: type: origin: since: from:`. Any text is safe.
             sort: `name`, `updated`, `created`, `versions`, `score` (the latest version's; concepts without one come
                 last) or `deleted`; a leading `-` reverses it.
-            limit, offset: a page of the result.
+            limit, offset: a page of the result; a limit of None is all of it.
             fits: only concepts with a version learned on this base model's token-embedding table.
             trashed: those in the trash instead of the living ones.
 
         Raises:
-            InvalidInput: an unknown sort order, a filter that cannot be read, or a query of more than 200 parts.
+            InvalidInput: an unknown sort order, a negative limit or offset, a filter that cannot be read, or a query of
+                more than 200 parts.
         """
         found = catalogue.select(
             self.database, query, sort=sort, limit=limit, offset=offset, fits=fits, trashed=trashed

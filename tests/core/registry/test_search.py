@@ -181,3 +181,11 @@ def test_a_search_of_more_parts_than_sqlite_can_nest_is_refused(words: Registry)
         assert words.concepts(" ".join([part] * MOST_PARTS)) == words.concepts(part) != []
         with pytest.raises(InvalidInput, match="too long"):
             words.concepts(" ".join([part] * (MOST_PARTS + 1)))
+
+
+def test_a_page_that_is_none_is_refused(words: Registry) -> None:
+    for page in ({"limit": -1}, {"offset": -1}):
+        for listing in (words.concepts, words.pictures):
+            with pytest.raises(InvalidInput):
+                listing(**page)  # type: ignore[operator]
+    assert words.concepts(limit=0) == []

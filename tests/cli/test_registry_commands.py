@@ -412,6 +412,9 @@ def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -
     assert (data["words"], data["default"]) == ({"fitting": "exact", "gnome": "other", "inky": "other"}, True)
     assert tireg("list", "--fits", "mine").lines[0].split("\t")[-1] == "exact"
     assert [c["fit"] for c in tireg("list", "--fits", str(folder), "--json").json] == ["exact"]
+    add_version(words, "fitting", 10)  # a later version of another base model is the one that a prompt uses
+    assert tireg("list", "--fits", "mine").lines[0].split("\t")[-1] == "exact (fitting@1)"
+    assert [c["fitting_version"] for c in tireg("list", "--fits", "mine", "--json").json] == ["fitting@1"]
     (tmp_path / "file.txt").write_text("hello")
     tireg("base", "add", str(tmp_path), code=2)
     tireg("base", "add", str(tmp_path / "file.txt"), code=2)

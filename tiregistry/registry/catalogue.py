@@ -228,16 +228,21 @@ def _num_vectors(row: Row) -> int:
         raise Damaged(f"the shapes of {row['name']!r} are damaged", "run: tireg verify --repair") from None
 
 
-def best_fit(db: Database, concept_id: int, base: Fingerprint) -> Fit:
-    """How the living version of a concept that fits `base` best fits it."""
+def best_fit(db: Database, concept_id: int, base: Fingerprint) -> tuple[Fit, int | None]:
+    """How a concept fits `base`, and by which living version: the latest if that fits, else the newest that does best.
+
+    A prompt that names the word alone uses the latest.
+    """
     rows = db.rows(
-        "SELECT DISTINCT base_family, base_token_embedding, base_text_encoder, base_denoiser FROM versions "
-        "WHERE concept_id = ? AND deleted_at IS NULL",
+        "SELECT base_family, base_token_embedding, base_text_encoder, base_denoiser, number FROM versions "
+        "WHERE concept_id = ? AND deleted_at IS NULL ORDER BY number DESC",
         concept_id,
     )
-    fits = {Fingerprint(*row).fit(base) for row in rows}
+    fits = [(Fingerprint(*tuple(row)[:4]).fit(base), int(row["number"])) for row in rows]
+    if fits and fits[0][0] in ("exact", "compatible"):
+        return fits[0]
     order: tuple[Fit, ...] = ("exact", "compatible", "unknown", "other")
-    return next((fit for fit in order if fit in fits), "unknown")
+    return min(fits, key=lambda each: (order.index(each[0]), -each[1]), default=("unknown", None))
 
 
 def placeholders(db: Database) -> dict[str, str]:

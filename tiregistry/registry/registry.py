@@ -305,11 +305,12 @@ class Registry(Ledger, Upkeep):
         left, right = self.version(a), self.version(b)
         return compare(left, right, left.embedding(), right.embedding())
 
-    def best_fit(self, concept: Concept, base: Fingerprint) -> Fit:
-        """How the living version of a concept that fits a base model best fits it.
+    def best_fit(self, concept: Concept, base: Fingerprint) -> tuple[Fit, int | None]:
+        """How a concept fits a base model, and the number of the living version that does.
 
-        `exact` (same token-embedding table, text encoders and denoiser), `compatible` (same table), `unknown` (some
-        version's base model is not recorded) or `other`.
+        That is the latest version where it fits, else the newest of those that fit best; None where there is none.
+        `exact` (same token-embedding table, text encoders and denoiser), `compatible` (same table), `unknown` (its base
+        model is not recorded) or `other`.
         """
         return catalogue.best_fit(self.database, concept.id, base)
 

@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.core.embeddings.samples import Tensor, a1111, safetensors, torch_zip, vectors
 from tireg_cli.main import run
 from tireg_cli.output import emit_json
+from tiregistry.errors import DiskFull
+from tiregistry.registry.registry import Registry
 
 
 def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -315,3 +319,33 @@ def test_huge_values_are_numbers_in_json_and_no_warnings(tmp_path, capsys):
 def test_what_json_has_no_word_for_is_null(capsys):
     emit_json({"a": [float("inf"), 1.5, (float("nan"),)], "b": "Infinity"})
     assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5, [None]], "b": "Infinity"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt, 130, "the import was interrupted at"),
+        (partial(DiskFull, "no space left in home"), 1, "no space left in home; the import stopped at"),
+    ],
+)
+def test_an_import_that_is_cut_short_says_what_it_did(tmp_path, capsys, monkeypatch, error, code, told, as_json):
+    for seed in range(3):
+        (tmp_path / f"w{seed}.pt").write_bytes(torch_zip(a1111(vectors(1, seed=seed), f"w{seed}")))
+    real = Registry.add_version
+
+    def cut_short(registry: Registry, new: Any, embedding: Any) -> Any:
+        if new.concept == "w1":
+            raise error()
+        return real(registry, new, embedding)
+
+    monkeypatch.setattr(Registry, "add_version", cut_short)
+    actual, out, err = tireg(capsys, "import", tmp_path, *["--json"] * as_json)
+    assert actual == code
+    assert f"{told} {tmp_path / 'w1.pt'}" in err
+    if as_json:
+        document = json.loads(out)
+        assert (document["imported"], "w1.pt" in document["stopped"]) == (1, True)
+        assert [result["reference"] for result in document["results"]] == ["w0@1"]
+    else:
+        assert "w0@1" in out

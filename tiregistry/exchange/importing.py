@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -104,6 +104,7 @@ def import_path(
     options: ImportOptions,
     vocabularies: Vocabularies | None = None,
     claims: Claims | None = None,
+    beginning: Callable[[Path], None] | None = None,
 ) -> Iterator[Outcome]:
     """Import a file, or every embedding below a folder.
 
@@ -116,11 +117,13 @@ def import_path(
         options: names and type; a name or token is only possible for a path that holds one embedding.
         vocabularies: base models to compare with.
         claims: the names given so far, where several paths are imported at once.
+        beginning: called with each file before it is registered.
 
     Raises:
         InvalidInput: a name or token is given for several embeddings, or breaks the rules.
         InvalidReference, InvalidPlaceholder: likewise.
-        DiskFull, RegistryReadOnly, Busy, Damaged: the registry cannot take it; what was imported so far stays.
+        DiskFull, RegistryReadOnly, Busy, Damaged: the registry cannot take it; what was imported so far stays. The
+            message names the file.
     """
     if options.name:
         check_name(options.name)
@@ -142,18 +145,27 @@ def import_path(
         if result.error is not None:
             yield Outcome(path=result.path, status="refused", error=result.error)
         siblings: set[str] = set()
+        if beginning is not None and result.found:
+            beginning(result.path)
         for found in result.found:
             try:
                 outcome = _register(registry, result.path, found, options, vocabularies, claims, siblings)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
-                    raise
+                    raise _stopped(error, result.path) from None
                 yield Outcome(path=result.path, status="refused", error=error)
+            except TiregError as error:
+                raise _stopped(error, result.path) from None
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
                 siblings.add(name_key(outcome.concept))
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
+
+
+def _stopped(error: TiregError, path: Path) -> TiregError:
+    error.message += f"; the import stopped at {safe(path, limit=300)}"
+    return error
 
 
 def _read(path: Path) -> FileResult:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, TiregError
 from tiregistry.registry.connections import ThreadConnections
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -48,7 +48,7 @@ class Database:
     def __init__(self, path: Path, *, readonly: bool = False, anew: bool = False) -> None:
         self.path = path
         self._anew = anew
-        self._is_full = False
+        self._is_full = self._is_closed = False
         self._full_path: Path | None = None
         self._connections = ThreadConnections(self._connect)
         self._nesting = _Nesting()
@@ -73,14 +73,24 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection; opened on first use."""
+        """This thread's connection; opened on first use.
+
+        Raises:
+            TiregError: the database is closed.
+        """
+        if self._is_closed:
+            raise TiregError(f"the registry in {self.path.parent} is closed", "open it anew: Registry.open()")
         return self._connections.mine()
 
     def close(self) -> None:
-        """Close the connections of all threads; the object cannot be used afterwards.
+        """Close the connections of all threads; whatever is asked of the object afterwards raises TiregError.
 
         Readings that go on in other threads are not disturbed.
         """
+        self._is_closed = True
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         self._connections.close()
         if self._snapshot is not None:
             self._snapshot.cleanup()
@@ -142,7 +152,7 @@ class Database:
             # Even looking needs a little space for the -shm file; what is there can still be read without it.
             if self.readonly or self._written_version() != SCHEMA_VERSION:
                 raise
-            self.close()
+            self._disconnect()
             self._full_path = self.path
             self.readonly = self._is_full = True
             self._check_and_migrate()
@@ -242,7 +252,7 @@ class Database:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return
         except sqlite3.OperationalError:
-            self.close()
+            self._disconnect()
         wal = Path(f"{self.path}-wal")
         if wal.exists() and wal.stat().st_size:
             self._snapshot = tempfile.TemporaryDirectory(prefix="tireg-")

@@ -134,7 +134,12 @@ class Registry(Ledger, Upkeep):
             return self.describe(name, **{field: f"{old}\n{text}" if old else text})
 
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
-        """Add tags to a concept and take tags away; tags are kept in lower case."""
+        """Add tags to a concept and take tags away; tags are kept in lower case.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+            InvalidInput: `add` or `remove` is a single text instead of several, or a tag breaks the rule of names.
+        """
         return self._concept(curation.change_tags(self.database, name, add=add, remove=remove))
 
     def _concept(self, concept_id: int) -> RegisteredConcept:

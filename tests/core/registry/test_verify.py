@@ -82,11 +82,12 @@ def test_each_damaged_row_is_named(registry: Registry, sql: str, kind: str, item
     registry.create_concept("second", "<second>", "object")
     registry.close()
     execute(registry, sql)
-    damages = registry.verify().damages
-    assert (kind, item) in [(damage.kind, damage.item) for damage in damages]
-    repaired = registry.verify(repair=True)
-    assert (repaired.unrepaired == []) == (kind != "manifest")
-    assert registry.verify().damages == [] or kind == "manifest"
+    with Registry.open() as reopened:
+        damages = reopened.verify().damages
+        assert (kind, item) in [(damage.kind, damage.item) for damage in damages]
+        repaired = reopened.verify(repair=True)
+        assert (repaired.unrepaired == []) == (kind != "manifest")
+        assert reopened.verify().damages == [] or kind == "manifest"
 
 
 def test_a_structurally_corrupt_database_is_reported(registry: Registry) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.errors import TiregError
+from tiregistry.errors import FULL_DISK, TiregError
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database
 from tiregistry.registry.scratch import scratch_folder
@@ -63,7 +63,11 @@ def embeddings_in_originals(db: Database, blobs: BlobStore, version_id: int, con
             for name, digest in files.items():
                 (folder / name).write_bytes(blobs.read(digest))
             found = read_path(folder / next(iter(files)))
-        except TiregError:
+        except (TiregError, ValueError):
             return
+        except OSError as error:
+            if error.errno in FULL_DISK:
+                raise
+            return  # a name that no file can have
         for each in found:
             yield each.embedding

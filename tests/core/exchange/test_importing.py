@@ -19,7 +19,7 @@ from tests.core.embeddings.samples import (
     torch_zip,
     vectors,
 )
-from tests.core.registry.upkeep import damage_file
+from tests.core.registry.upkeep import damage_file, execute
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
@@ -267,6 +267,18 @@ def test_vectors_are_made_again_from_the_original_or_a_folder(registry, tmp_path
     ]
     assert registry.verify().lost_words == []
     assert np.array_equal(registry.version("gnome").embedding().tensors["clip_l"], vectors(1))
+
+
+@pytest.mark.parametrize("name", ["..", "x" * 5000, "\\u0000", "a/b"])
+def test_an_original_whose_name_is_none_stops_no_repair(registry, tmp_path, name):
+    bring(registry, file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1)[0])})))
+    execute(registry, f"""UPDATE records SET record = json_set(record, '$.import.files', json('["{name}"]'))""")
+    damage_file(registry, blob_of(registry, "gnome"), None)
+    report = registry.verify(repair=True)
+    assert [damage.repair.partition(";")[0] for damage in report.damages] in (
+        ["given up as lost"],
+        ["made again from the original"],
+    )
 
 
 def test_what_is_no_word_is_kept_and_tagged(registry, tmp_path):

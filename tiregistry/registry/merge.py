@@ -17,10 +17,9 @@ from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.merge_report import MergeReport
 from tiregistry.registry.repair import mend_rows
-from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem
+from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem, rows_problem
 from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.search import reindex
-from tiregistry.registry.verify import rows_problem
 
 Progress = Callable[[int, int, str], None]
 

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-from tiregistry.concepts import Fingerprint
 from tiregistry.errors import Damaged, DiskFull, RegistryReadOnly
 from tiregistry.registry import repair, rules
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import expected_texts
 from tiregistry.registry.strays import is_blank, strays
 from tiregistry.registry.structure import lacks, make_again
@@ -364,7 +362,7 @@ def _check_versions(
                     Damage("manifest", reference, problem, (reference,)),
                     partial(repair.mend_manifest, db, row, copies if is_changed else ()),
                 )
-            elif problem := rows_problem(db, row):
+            elif problem := rules.rows_problem(db, row):
                 add(
                     Damage("rows", reference, problem, (reference,)),
                     partial(repair.mend_rows, db, blobs, row["id"]),
@@ -380,30 +378,3 @@ def _check_rules(db: Database, add: Callable[[Damage, Callable[[], repair.Outcom
             add(Damage("rows", row["name"], problem, (row["name"],)), partial(rules.name_again, db, row["id"]))
     for breach in rules.breaches(db):
         add(Damage("rows", breach.item, breach.problem), partial(rules.mend, db, breach))
-
-
-def rows_problem(db: Database, row: Row) -> str:
-    """What the rows of a version say differently from its (good) manifest; empty when they agree."""
-    manifest: dict[str, Any] = json.loads(row["manifest"])
-    if row["embedding_digest"] != embedding_digest(manifest):
-        return "its tensor identity is not that of the manifest"
-    shapes = [[name, *manifest["embedding"][name]["shape"]] for name in sorted(manifest["embedding"])]
-    if row["encoders"] != json.dumps(shapes, separators=(",", ":")):
-        return "its shapes are not those of the manifest"
-    base = Fingerprint.from_dict(manifest["base"]) if manifest["base"] else None
-    stated = (base.family, base.token_embedding, base.text_encoder, base.denoiser) if base else ("", "", "", "")
-    if (row["base_family"], row["base_token_embedding"], row["base_text_encoder"], row["base_denoiser"]) != stated:
-        return "its base model is not that of the manifest"
-    images = [
-        {"sha256": image["digest"].removeprefix("sha256:"), "caption": image["caption"]}
-        for image in db.rows("SELECT digest, caption FROM images WHERE version_id = ? ORDER BY position", row["id"])
-    ]
-    if images != manifest["images"]:
-        return "its images are not those of the manifest"
-    parents = [
-        dict(parent)
-        for parent in db.rows("SELECT digest, relation FROM parents WHERE version_id = ? ORDER BY position", row["id"])
-    ]
-    if parents != manifest["parents"]:
-        return "its parents are not those of the manifest"
-    return ""

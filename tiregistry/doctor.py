@@ -43,7 +43,7 @@ def examine(terminal: Terminal | None = None) -> list[Section]:
     Args:
         terminal: the result of detection, where there is a terminal.
     """
-    sections = [_device(), _registry(), _hub(), _software()]
+    sections = [_device(), _registry(), _settings(), _hub(), _software()]
     return sections if terminal is None else [*sections[:1], terminal_section(terminal), *sections[1:]]
 
 
@@ -64,7 +64,7 @@ def _device() -> Section:
         # A second or more, which only this part of the report costs.
         from tiregistry.bases.devices import choose_device, choose_dtype, computes_in_bf16
 
-        device = choose_device(settings.Settings.load().device)
+        device = choose_device(_loaded()[0].device)
         dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
         import torch
     except (ImportError, OSError, TiregError) as error:
@@ -112,6 +112,22 @@ def _registry() -> Section:
     else:
         facts["words"] = "none yet"
     return Section("registry", facts, tuple(problems))
+
+
+def _loaded() -> tuple[settings.Settings, TiregError | None]:
+    """The settings, or the defaults and what is wrong with the file."""
+    try:
+        return settings.Settings.load(), None
+    except TiregError as error:
+        return settings.Settings(), error
+
+
+def _settings() -> Section:
+    loaded, error = _loaded()
+    defaults = settings.Settings()
+    facts = {"file": str(settings.home() / settings.FILE)}
+    facts |= {s.name: loaded.get(s.name) for s in settings.SETTINGS if loaded.get(s.name) != defaults.get(s.name)}
+    return Section("settings", facts, () if error is None else (f"{error}; other commands stop at it",))
 
 
 def _hub() -> Section:

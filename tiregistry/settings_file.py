@@ -73,14 +73,13 @@ def edited(text: str, name: str, value: str | None) -> str:
     Raises:
         InvalidConfig: the file is broken, or the setting stands in a form that is not changed here.
     """
-    wanted = _values(Settings.parse(text))
-    wanted.pop(name, None)
+    section, key = (_KEYS, name.removeprefix(f"{_KEYS}.")) if name.startswith(f"{_KEYS}.") else ("", name)
+    entry = re.compile(rf"\s*(?:\"{re.escape(key)}\"|'{re.escape(key)}'|{re.escape(key)})\s*=")
+    wanted = _others(text, name, section, entry)
     if value is not None and value != Settings().get(name):
         wanted[name] = value
     lines = text.removesuffix("\n").split("\n") if text else []  # what else str.splitlines takes for ends is text
-    section, key = (_KEYS, name.removeprefix(f"{_KEYS}.")) if name.startswith(f"{_KEYS}.") else ("", name)
     first, last = _section(lines, section)
-    entry = re.compile(rf"\s*(?:\"{re.escape(key)}\"|'{re.escape(key)}'|{re.escape(key)})\s*=")
     at = next((number for number in range(first, last) if entry.match(lines[number])), None)
     line = (f'"{key}"' if section else key) + f" = {_quoted(value or '', name)}"
     if at is not None and value is None:
@@ -104,6 +103,26 @@ def edited(text: str, name: str, value: str | None) -> str:
     if not sound:
         raise InvalidConfig(f"{name} stands in {FILE} in a form that is not changed from here", "edit the file by hand")
     return result
+
+
+def _others(text: str, name: str, section: str, entry: re.Pattern[str]) -> dict[str, str]:
+    """The settings besides `name`; what is wrong with the file may be the very line that is changed.
+
+    Raises:
+        InvalidConfig: something else in the file is broken.
+    """
+    try:
+        values = _values(Settings.parse(text))
+    except InvalidConfig as error:
+        lines = text.split("\n")
+        first, last = _section(lines, section)
+        rest = [line for number, line in enumerate(lines) if not (first <= number < last and entry.match(line))]
+        try:
+            values = _values(Settings.parse("\n".join(rest)))
+        except InvalidConfig:
+            raise error from None
+    values.pop(name, None)
+    return values
 
 
 def _quoted(value: str, name: str) -> str:

@@ -26,7 +26,8 @@ def command_reference() -> str:
         "# Commands\n",
         "Generated from `tireg --help` by `python tools/check_docs.py --write`.\n",
         "stdout is data, stderr is talk. Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 not found ·"
-        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted.\n",
+        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted. In JSON, a number that is infinite or none"
+        " is `null`.\n",
     ]
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)

@@ -108,7 +108,13 @@ def measurement_data(measured: Measurement) -> dict[str, Any]:
     return data if measured.details else {key: value for key, value in data.items() if key != "details"}
 
 
-def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
+def fit_of(concept: Concept, fit: tuple[Fit, int | None]) -> str:
+    """`exact`, or `exact (gnome@1)` where the latest version is not the one that fits."""
+    kind, number = fit
+    return kind if number in (None, concept.latest_number) or kind == "other" else f"{kind} ({concept.name}@{number})"
+
+
+def concept_data(concept: Concept, fit: tuple[Fit, int | None] | None = None) -> dict[str, Any]:
     """A concept as JSON data."""
     data: dict[str, Any] = {
         "name": concept.name,
@@ -132,7 +138,8 @@ def concept_data(concept: Concept, fit: Fit | None = None) -> dict[str, Any]:
     if concept.deleted_at is not None:
         data["deleted_at"] = moment(concept.deleted_at)
     if fit is not None:
-        data["fit"] = fit
+        kind, number = fit
+        data |= {"fit": kind, "fitting_version": None if number is None else f"{concept.name}@{number}"}
     return data
 
 

@@ -16,6 +16,21 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     os._exit(130)
 
 
+def _stand_in_for_closed_streams() -> None:
+    """What is written to a stdout or stderr that the caller closed (`>&-`) goes nowhere.
+
+    Their numbers are taken too: a file of the registry that got one would be what some library prints into.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (as long as the process)
+
+
 def _run() -> int:
     """Run what the command line asks for."""
     from tireg_cli.terminal import has_terminal
@@ -43,6 +58,7 @@ def _run() -> int:
 def main() -> None:
     """Run `tireg` and exit with its code."""
     signal.signal(signal.SIGINT, _leave)
+    _stand_in_for_closed_streams()
     code = _run()
     # What is left is the interpreter taking modules apart: a Ctrl-C there must not print a traceback.
     signal.signal(signal.SIGINT, _leave)

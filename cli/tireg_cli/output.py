@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import unicodedata
@@ -16,15 +17,33 @@ from tiregistry.text import safe
 
 
 def emit_json(data: Any) -> None:
-    """One JSON document on stdout; ASCII escapes, so nothing in it can act on a terminal."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=True, default=str))
+    """One JSON document on stdout; ASCII escapes, so nothing in it can act on a terminal.
+
+    A number that JSON has no word for (infinite, or none) is `null`.
+    """
+    click.echo(_json(data, indent=2))
 
 
 def emit_json_line(data: Any) -> None:
     """One JSON document on one line, flushed at once so that a reading script sees it."""
-    click.echo(json.dumps(data, ensure_ascii=True, default=str))
+    click.echo(_json(data))
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def _json(data: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(data, indent=indent, ensure_ascii=True, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(data), indent=indent, ensure_ascii=True, default=str, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def emit(text: str = "") -> None:

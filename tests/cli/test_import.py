@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.core.embeddings.samples import Tensor, a1111, safetensors, torch_zip, vectors
 from tireg_cli.main import run
+from tireg_cli.output import emit_json
+from tiregistry.errors import DiskFull
+from tiregistry.registry.registry import Registry
 
 
 def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -283,3 +288,64 @@ def test_words_of_another_width_are_refused_by_name(tmp_path, capsys):
     assert code == 4
     assert "<wide> has vectors of width 768 for clip_l, this base model needs vectors of width " in last(err)
     assert "it belongs to another base model" in last(err)
+
+
+@pytest.mark.filterwarnings("error")
+def test_huge_values_are_numbers_in_json_and_no_warnings(tmp_path, capsys):
+    huge = vectors(1)
+    huge[0, :2] = 1e30, 3e38
+    path = tmp_path / "big.pt"
+    path.write_bytes(torch_zip(a1111(huge, "big")))
+    small = tmp_path / "small.pt"
+    small.write_bytes(torch_zip(a1111(vectors(1, seed=1), "small")))
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    for arguments in (
+        ["import", path, "--json"],
+        ["show", "big", "--json"],
+        ["import", small, "--json"],
+        ["diff", "big", "small", "--json"],
+        ["space", "big", "--json"],
+    ):
+        code, out, err = tireg(capsys, *arguments)
+        assert code == 0, err
+        json.loads(out, parse_constant=refuse)
+    code, out, _ = tireg(capsys, "show", "big", "--json")
+    assert json.loads(out)["version"]["record"]["import"]["inspection"]["clip_l"]["norms"][0] > 1e38
+
+
+def test_what_json_has_no_word_for_is_null(capsys):
+    emit_json({"a": [float("inf"), 1.5, (float("nan"),)], "b": "Infinity"})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5, [None]], "b": "Infinity"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt, 130, "the import was interrupted at"),
+        (partial(DiskFull, "no space left in home"), 1, "no space left in home; the import stopped at"),
+    ],
+)
+def test_an_import_that_is_cut_short_says_what_it_did(tmp_path, capsys, monkeypatch, error, code, told, as_json):
+    for seed in range(3):
+        (tmp_path / f"w{seed}.pt").write_bytes(torch_zip(a1111(vectors(1, seed=seed), f"w{seed}")))
+    real = Registry.add_version
+
+    def cut_short(registry: Registry, new: Any, embedding: Any) -> Any:
+        if new.concept == "w1":
+            raise error()
+        return real(registry, new, embedding)
+
+    monkeypatch.setattr(Registry, "add_version", cut_short)
+    actual, out, err = tireg(capsys, "import", tmp_path, *["--json"] * as_json)
+    assert actual == code
+    assert f"{told} {tmp_path / 'w1.pt'}" in err
+    if as_json:
+        document = json.loads(out)
+        assert (document["imported"], "w1.pt" in document["stopped"]) == (1, True)
+        assert [result["reference"] for result in document["results"]] == ["w0@1"]
+    else:
+        assert "w0@1" in out

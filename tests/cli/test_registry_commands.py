@@ -14,27 +14,22 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Tireg
+from tests.cli.words import add_words
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
 from tireg_cli.bar import CountingBar
 from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
+# -- look ------------------------------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def words() -> Iterator[Registry]:
     """A registry with `gnome` (three versions) and `inky` (a style)."""
     with Registry.open() as registry:
-        first = add_version(
-            registry, "gnome", 1, caption="a photo of <gnome>", record={"loss": [2.0, 1.0, 0.5], "seconds": 9}
-        )
-        add_version(registry, "gnome", 2, parents=(Parent(first.digest, "continued"),))
-        add_version(registry, "gnome", 3)
-        add_version(registry, "inky", 4, concept_type="style")
+        add_words(registry)
         yield registry
-
-
-# -- look ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:
@@ -271,45 +266,6 @@ def test_a_list_that_is_empty_beside_files_of_words_says_so(tireg: Tireg, words:
     assert "the database they belong to" in tireg("verify", code=6).out
 
 
-# -- keep ------------------------------------------------------------------------------------------------------------
-
-
-def test_backup_damage_verify_repair(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
-    (path,) = tireg("backup", str(tmp_path)).lines
-    assert re.fullmatch(r"tireg-backup-\d{8}-\d{6}\.zip", Path(path).name)
-    tireg("backup", path, code=4)
-    assert tireg("backup", path, "--force", "--json").json["versions"] == 4
-    assert "everything is as it was" in tireg("verify").err
-    quick = tireg("verify", "--quick").err
-    assert "contents were not read" in quick
-    assert "as it was" not in quick
-    blob = words.blobs.path(words.version("inky").images[0].digest)
-    blob.chmod(0o644)
-    blob.write_bytes(b"broken")
-    damaged = tireg("verify", code=6)
-    assert damaged.lines[0].split("\t")[3] == "inky@1 (image picture-400.png)"
-    assert tireg("verify", "--json", code=6).json["damages"][0]["kind"] == "file"
-    assert "copied from" in tireg("verify", "--repair", "--from", path).out
-    assert tireg("verify", "--json").json["damages"] == []
-
-
-def test_restore_from_a_backup(tireg: Tireg, words: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tireg("backup", str(tmp_path / "b.zip"))
-    monkeypatch.setenv("TIREG_HOME", str(tmp_path / "elsewhere"))
-    assert "added 2 words, 4 versions" in tireg("restore", "--from", str(tmp_path / "b.zip")).err
-    assert tireg("restore", "--from", str(tmp_path / "b.zip"), "--json").json["versions"] == 0
-    assert len(tireg("list").lines) == 2
-
-
-def test_gc_lists_and_only_removes_when_told(tireg: Tireg, words: Registry) -> None:
-    orphan = words.blobs.add(b"orphan")
-    assert "younger than 24h, or taken" in tireg("gc").err
-    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 bytes"]
-    assert orphan in words.blobs
-    assert tireg("gc", "--grace", "0s", "--apply", "--json").json["bytes"] == 6
-    assert orphan not in words.blobs
-
-
 def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "tiny")
     assert "default is embedded" in tireg("base", "list").err
@@ -321,6 +277,9 @@ def test_base_models_by_command(tireg: Tireg, words: Registry, tmp_path: Path) -
     assert (data["words"], data["default"]) == ({"fitting": "exact", "gnome": "other", "inky": "other"}, True)
     assert tireg("list", "--fits", "mine").lines[0].split("\t")[-1] == "exact"
     assert [c["fit"] for c in tireg("list", "--fits", str(folder), "--json").json] == ["exact"]
+    add_version(words, "fitting", 10)  # a later version of another base model is the one that a prompt uses
+    assert tireg("list", "--fits", "mine").lines[0].split("\t")[-1] == "exact (fitting@1)"
+    assert [c["fitting_version"] for c in tireg("list", "--fits", "mine", "--json").json] == ["fitting@1"]
     (tmp_path / "file.txt").write_text("hello")
     tireg("base", "add", str(tmp_path), code=2)
     tireg("base", "add", str(tmp_path / "file.txt"), code=2)

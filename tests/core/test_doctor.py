@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tireg_cli.main import run
 from tiregistry import doctor
 from tiregistry.graphics.terminal import Terminal
 from tiregistry.graphics.testcard import make_testcard
@@ -43,6 +44,19 @@ def test_the_registry_as_it_is(tmp_path: Path) -> None:
     assert "missing or empty" in doctor._registry().problems[0]
 
 
+def test_broken_settings_are_a_part_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "home" / "settings.toml"
+    file.parent.mkdir()
+    file.write_text("output = 7\n")
+    assert run(["doctor", "--json"]) == 0
+    (problem,) = json.loads(capsys.readouterr().out)["settings"]["problems"]
+    assert "output must be a string" in problem
+    assert run(["settings", "unset", "output"]) == 0
+    assert run(["settings", "set", "theme", "light"]) == 0
+    section = doctor._settings()
+    assert (section.facts, section.problems) == ({"file": str(file), "theme": "light"}, ())
+
+
 def test_the_test_card_fits_any_size() -> None:
     for size in ((256, 160), (64, 40), (1024, 640)):
         card = make_testcard(*size)
@@ -62,6 +76,6 @@ def test_the_command_prints_one_document() -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     report = json.loads(done.stdout)
-    assert {"device", "terminal", "registry", "hub", "software"} == set(report)
+    assert {"device", "terminal", "registry", "settings", "hub", "software"} == set(report)
     assert report["terminal"]["facts"]["pictures"].startswith("off")
     assert "\x1b" not in done.stdout + done.stderr

@@ -137,6 +137,16 @@ def test_a_form_that_is_not_understood_is_refused(text: str) -> None:
         edited(text, "keys.a.b", "y")
 
 
+@pytest.mark.parametrize("line", ["output = 7", "output = [1]", "images = 'paper'  # why", "output = seven"])
+def test_the_very_line_that_is_wrong_can_be_changed_and_taken_out(line: str) -> None:
+    name = line.partition(" ")[0]
+    text = f'theme = "light"\n{line}\n# mine\n'
+    assert edited(text, name, None) == 'theme = "light"\n# mine\n'
+    assert Settings.parse(edited(text, name, "off")) == Settings(theme="light", **{name: "off"})
+    with pytest.raises(InvalidConfig):
+        edited(text, "device", "cpu")
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real = tmp_path / "dotfiles.toml"
     real.write_text('theme = "light"\n')

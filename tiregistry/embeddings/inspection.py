@@ -65,9 +65,9 @@ class Vocabulary:
         """
         if not any(self.words):
             return ()
-        cosine = np.concatenate([rows @ vectors.T for rows in self._blocks()])
-        lengths = np.linalg.norm(vectors, axis=1)
-        cosine /= np.maximum(self.norms[:, None] * lengths[None, :], 1e-12)
+        directions = (vectors / np.maximum(lengths(vectors)[:, None], 1e-12)).astype(np.float32)
+        cosine = np.concatenate([rows @ directions.T for rows in self._blocks()])
+        cosine /= np.maximum(self.norms[:, None], 1e-12)
         return tuple(self._words(column, count) for column in cosine.T)
 
     def rows(self, indices: Sequence[int]) -> Matrix:
@@ -87,6 +87,12 @@ class Vocabulary:
         """The rows as float32, a few thousand at a time."""
         for start in range(0, len(self.table), _BLOCK):
             yield _widened(self.table[start : start + _BLOCK])
+
+
+def lengths(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The norm of each row of `[num_vectors, dim]`; also where its square is more than a float32 holds."""
+    norms: npt.NDArray[np.float64] = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    return norms
 
 
 def _widened(rows: npt.NDArray[Any]) -> Matrix:
@@ -129,7 +135,7 @@ class Inspection:
 def inspect_encoder(embedding: Embedding, encoder: str, vocabulary: Vocabulary | None, count: int = 5) -> Inspection:
     """Compare one encoder's vectors with a vocabulary of the same width; without one, only the norms are given."""
     vectors = embedding.tensors[encoder]
-    norms = tuple(float(norm) for norm in np.linalg.norm(vectors, axis=1))
+    norms = tuple(float(norm) for norm in lengths(vectors))
     typical = TYPICAL_NORM.get((base_role(encoder), vectors.shape[1]))
     if vocabulary is None or vocabulary.dim != vectors.shape[1]:
         return Inspection(encoder, norms, typical_norm=typical)

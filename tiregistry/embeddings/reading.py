@@ -204,8 +204,8 @@ def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str], ours:
 def _suggest_name(draft: Draft, source: Source, kind: str) -> str:
     """A concept name: what the trigger is in A1111 for its formats, else token, label or stem."""
     stem = source.stem
-    stem = "" if GENERIC_STEMS.fullmatch(stem) else _without_step(stem, draft.step)
-    label = _without_step(draft.label, draft.step)
+    stem = "" if GENERIC_STEMS.fullmatch(stem) else without_step(stem, draft.step)
+    label = without_step(draft.label, draft.step)
     token = draft.token.strip("<> ")
     if kind in (
         "a1111-png",
@@ -217,7 +217,7 @@ def _suggest_name(draft: Draft, source: Source, kind: str) -> str:
     return next((safe(text, limit=64) for text in order if any(character.isalnum() for character in text)), "")
 
 
-def _without_step(text: str, step: int | None) -> str:
+def without_step(text: str, step: int | None) -> str:
     """`gnome-500` as `gnome`, when 500 is the step (A1111's snapshots) or the name says so (`-steps-500`)."""
     text = re.sub(r"[-_](?:steps?|gs)-?\d{1,9}$", "", text)
     return text.removesuffix(f"-{step}") if step is not None else text

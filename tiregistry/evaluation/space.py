@@ -11,7 +11,9 @@ import numpy as np
 
 from tiregistry.concepts import Version
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.embeddings.inspection import lengths
 from tiregistry.errors import Damaged
+from tiregistry.evaluation.similar_pairs import similar_pairs
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.inspection import Vocabulary
@@ -123,7 +125,7 @@ def analyse(
             spreads[encoder] = (vocabulary.mean_norm(), float(low), float(high))
         starts = _start_vectors(start, phrase, encoder, vocabulary)
         for number, vector in enumerate(vectors):
-            norm = float(np.linalg.norm(vector))
+            norm = float(lengths(vector))
             name, origin = starts[min(number, len(starts) - 1)] if starts else ("", None)
             places.append(
                 VectorPlace(
@@ -169,16 +171,23 @@ def similarity(a: Embedding, b: Embedding) -> float | None:
     return float(np.mean(cosines)) if cosines else None
 
 
-def duplicates(registry: Registry, at_least: float = NEAR_DUPLICATE) -> list[tuple[str, str, float]]:
-    """Pairs of concepts whose latest versions are nearly the same: two references and the cosine, nearest first."""
-    words = _latest(registry)
+def duplicates(
+    registry: Registry, at_least: float = NEAR_DUPLICATE, progress: Progress | None = None
+) -> list[tuple[str, str, float]]:
+    """Pairs of concepts whose latest versions are nearly the same: two references and the cosine, nearest first.
+
+    Args:
+        at_least: the smallest cosine that counts, from -1 to 1.
+        progress: called with done, total and what is counted.
+    """
+    words = _latest(registry, progress)
     found = []
-    for number, (version, embedding) in enumerate(words):
-        for other, its in words[number + 1 :]:
-            cosine = similarity(embedding, its) if _comparable(version, other) else None
-            if cosine is not None and cosine >= at_least:
-                found.append((version.reference, other.reference, cosine))
-    return sorted(found, key=lambda pair: -pair[2])
+    for a, b in similar_pairs([embedding for _, embedding in words], at_least, progress):
+        (version, embedding), (other, its) = words[a], words[b]
+        cosine = similarity(embedding, its) if _comparable(version, other) else None
+        if cosine is not None and cosine >= at_least:
+            found.append((version.reference, other.reference, cosine))
+    return sorted(found, key=lambda pair: (-pair[2], pair[:2]))
 
 
 def _relatives(registry: Registry, version: Version, embedding: Embedding) -> list[Relative]:
@@ -192,11 +201,12 @@ def _relatives(registry: Registry, version: Version, embedding: Embedding) -> li
     return sorted(found, key=lambda relative: (not relative.is_same_concept, -relative.cosine))
 
 
-def _latest(registry: Registry) -> list[tuple[Version, Embedding]]:
+def _latest(registry: Registry, progress: Progress | None = None) -> list[tuple[Version, Embedding]]:
     words: list[tuple[Version, Embedding]] = []
-    for concept in registry.concepts():
-        if concept.latest_number is None:
-            continue
+    concepts = [concept for concept in registry.concepts() if concept.latest_number is not None]
+    for number, concept in enumerate(concepts, 1):
+        if progress:
+            progress(number, len(concepts), "words read")
         version = concept.latest
         try:
             words.append((version, version.embedding()))

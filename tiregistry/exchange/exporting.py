@@ -13,6 +13,7 @@ from tiregistry.embeddings.provenance import Provenance
 from tiregistry.embeddings.writing import WRITERS, Word, write_embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, TiregError
 from tiregistry.images import decode_picture
+from tiregistry.registry.originals import ORIGINAL, original_names
 from tiregistry.registry.registry import Registry
 from tiregistry.text import natural_key, safe
 from tiregistry.whole_files import write_all_whole
@@ -20,9 +21,8 @@ from tiregistry.whole_files import write_all_whole
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ORIGINAL = "original"
-"""The format that gives back the files a version was imported from."""
 FORMATS = (*WRITERS, ORIGINAL)
+"""Formats to export to; `ORIGINAL` gives back the files a version was imported from."""
 _BY_SUFFIX = {".pt": "a1111", ".png": "a1111-png", ".bin": "diffusers-bin"}
 
 
@@ -122,18 +122,7 @@ def original_files(registry: Registry, version: Version) -> dict[str, str]:
 
     Of a pair that is both files, and texts that lay beside the embedding and were read with it.
     """
-    attachments = registry.attachments(version)
-    if ORIGINAL not in attachments:
-        return {}
-    facts = _imported(registry.record(version))
-    kept = facts.get("files")
-    first = Path(str(kept[0] if isinstance(kept, list) and kept else facts.get("file", ""))).name
-    files = {first or f"{version.concept}.bin": attachments[ORIGINAL]}
-    for role, blob in attachments.items():
-        name = Path(role).name
-        if role.startswith(f"{ORIGINAL}/") and name not in ("", ".."):
-            files.setdefault(name, blob)
-    return files
+    return original_names(registry.attachments(version), registry.record(version), version.concept)
 
 
 def _export_original(registry: Registry, version: Version, path: Path, force: bool) -> list[Path]:

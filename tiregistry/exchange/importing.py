@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +14,11 @@ from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
 from tiregistry.embeddings.neighbours import read_path
 from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
-from tiregistry.exchange.naming import Names, Wishes, choose_names
+from tiregistry.exchange.naming import Claims, Names, Wishes, choose_names
 from tiregistry.exchange.vocabularies import Vocabularies
 from tiregistry.images import read_picture
 from tiregistry.placeholders import check_placeholder
-from tiregistry.references import check_name
+from tiregistry.references import check_name, name_key
 from tiregistry.registry.manifest import build, canonical, digest_of, version_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
@@ -26,6 +26,8 @@ from tiregistry.text import safe
 Status = Literal["imported", "already there", "refused", "passed over"]
 UNUSABLE_TAG = "not-a-word"
 """Tag of concepts whose vectors were kept though no prompt can use them (P+/XTI and foreign encoders)."""
+
+_HEALED = "what was missing or damaged of it in the registry was put back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,12 @@ class Outcome:
 
 
 def import_path(
-    registry: Registry, path: Path, options: ImportOptions, vocabularies: Vocabularies | None = None
+    registry: Registry,
+    path: Path,
+    options: ImportOptions,
+    vocabularies: Vocabularies | None = None,
+    claims: Claims | None = None,
+    beginning: Callable[[Path], None] | None = None,
 ) -> Iterator[Outcome]:
     """Import a file, or every embedding below a folder.
 
@@ -109,11 +116,14 @@ def import_path(
         path: file or folder.
         options: names and type; a name or token is only possible for a path that holds one embedding.
         vocabularies: base models to compare with.
+        claims: the names given so far, where several paths are imported at once.
+        beginning: called with each file before it is registered.
 
     Raises:
         InvalidInput: a name or token is given for several embeddings, or breaks the rules.
         InvalidReference, InvalidPlaceholder: likewise.
-        DiskFull, RegistryReadOnly, Busy, Damaged: the registry cannot take it; what was imported so far stays.
+        DiskFull, RegistryReadOnly, Busy, Damaged: the registry cannot take it; what was imported so far stays. The
+            message names the file.
     """
     if options.name:
         check_name(options.name)
@@ -128,24 +138,34 @@ def import_path(
                 f"{safe(path)} holds {count} embeddings, which cannot share one name or token",
                 "leave out --name and --token, or import them one by one",
             )
+    claims = Claims() if claims is None else claims
     for result in results:
         if result.passed_over:
             yield Outcome(path=result.path, status="passed over", other=result.passed_over)
         if result.error is not None:
             yield Outcome(path=result.path, status="refused", error=result.error)
         siblings: set[str] = set()
+        if beginning is not None and result.found:
+            beginning(result.path)
         for found in result.found:
             try:
-                outcome = _register(registry, result.path, found, options, vocabularies, siblings)
+                outcome = _register(registry, result.path, found, options, vocabularies, claims, siblings)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
-                    raise
+                    raise _stopped(error, result.path) from None
                 yield Outcome(path=result.path, status="refused", error=error)
+            except TiregError as error:
+                raise _stopped(error, result.path) from None
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
-                siblings.add(outcome.concept)
+                siblings.add(name_key(outcome.concept))
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
+
+
+def _stopped(error: TiregError, path: Path) -> TiregError:
+    error.message += f"; the import stopped at {safe(path, limit=300)}"
+    return error
 
 
 def _read(path: Path) -> FileResult:
@@ -177,13 +197,23 @@ def _register(
     found: FoundEmbedding,
     options: ImportOptions,
     vocabularies: Vocabularies | None,
+    claims: Claims,
     siblings: Container[str],
 ) -> Outcome:
+    """Register one embedding, or say which version it is already.
+
+    Args:
+        claims: the names given so far in this import.
+        siblings: keys of the names of the file's other words, which are no versions of this one.
+    """
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
     if vocabularies is not None:
         found = _as_base_at_hand(found, inspections, vocabularies)
+    told = _told(found)
     known = _existing(registry, found, options)
     if known is not None:
+        claims.claim(known.concept, path, found, told)
+        healed = not options.dry_run and registry.heal_version(known, found.embedding, found.files.values())
         return Outcome(
             path=path,
             status="already there",
@@ -193,14 +223,18 @@ def _register(
             placeholder_token=registry.concept(known.concept).placeholder_token,
             concept_type=known.concept_type,
             inspections=inspections,
-            notes=found.warnings,
+            notes=(*found.warnings, *[_HEALED] * healed),
         )
-    told = _told(found)
-    names = choose_names(registry, found, options, told, siblings)
+
+    def is_given(name: str) -> bool:
+        return name_key(name) in siblings or claims.is_anothers(name, path, found, told)
+
+    names = choose_names(registry, found, options, told, is_given)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options, inspections)
         names.concept = version.concept
+    claims.claim(names.concept, path, found, told)
     return Outcome(
         path=path,
         status="imported",

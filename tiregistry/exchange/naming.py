@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin
 from tiregistry.embeddings.found import FoundEmbedding
-from tiregistry.errors import ConceptNotFound, InvalidPlaceholder, TiregError
+from tiregistry.embeddings.reading import without_step
+from tiregistry.errors import InvalidPlaceholder, TiregError
 from tiregistry.placeholders import check_placeholder, placeholder_for
 from tiregistry.references import MAX_NAME, check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
@@ -17,6 +19,7 @@ from tiregistry.text import safe
 
 _FOREIGN: tuple[Origin, ...] = ("imported", "pulled")
 _MOST_ATTEMPTS = 1000
+_STEP_FOLDER = re.compile(r"(?:checkpoint|steps?|epoch)[-_]?\d{1,9}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +42,40 @@ class Names:
     """What the user should know about it."""
 
 
+class Claims:
+    """The names given so far in one import, each with the word that got it.
+
+    Two files that ask for one name hold two words, unless they are snapshots of one training: files of one folder whose
+    names differ in nothing but the step (or the format), or versions of one word exported by tireg.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, Hashable] = {}
+
+    def claim(self, name: str, path: Path, found: FoundEmbedding, told: NewVersion | None) -> None:
+        """Note that the concept `name` was given to a word in `path`; the first one keeps it."""
+        self._owners.setdefault(name_key(name), _training_of(path, found, told))
+
+    def is_anothers(self, name: str, path: Path, found: FoundEmbedding, told: NewVersion | None) -> bool:
+        """Whether `name` was given to another word than the one in `path`."""
+        mine = _training_of(path, found, told)
+        return self._owners.get(name_key(name), mine) != mine
+
+
+def _training_of(path: Path, found: FoundEmbedding, told: NewVersion | None) -> Hashable:
+    """What the snapshots of one training have in common."""
+    if told is not None and found.provenance is not None:
+        return name_key(found.provenance.reference.partition("@")[0])
+    folder = path.parent.parent if _STEP_FOLDER.fullmatch(path.parent.name) else path.parent
+    return folder, without_step(path.stem, found.step)
+
+
 def choose_names(
     registry: Registry,
     found: FoundEmbedding,
     wishes: Wishes,
     told: NewVersion | None = None,
-    siblings: Container[str] = (),
+    is_given: Callable[[str], bool] = lambda name: False,
 ) -> Names:
     """Concept, token and type of a new version.
 
@@ -57,23 +88,25 @@ def choose_names(
         found: the word.
         wishes: what the user decides.
         told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
-        siblings: the concepts of the file's other words, which are no versions of this one.
+        is_given: whether a concept got another word of the same import, of which this one is no version.
     """
     notes: list[str] = []
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
     name = wishes.name or _slug(exported_name) or _slug(found.name) or _slug(found.placeholder_token) or "imported"
     token = wishes.placeholder_token or _token(found, name)
-    taken = {name_key(known): concept for known, concept in registry.placeholders().items()}
-    if not wishes.name:
-        name = taken.get(name_key(token), name)  # the same token means the same word: one more version of it
+    owner = None if wishes.name else registry.owner_of(token)
+    if owner is not None and name_key(owner) != name_key(name):
+        name = owner  # the same token means the same word: one more version of it
     kind = wishes.concept_type or found.concept_type
     for attempt in range(2, _MOST_ATTEMPTS):
-        concept = _concept(registry, name)
-        if concept is None and (wishes.name or wishes.placeholder_token or name_key(token) not in taken):
+        concept = registry.find_concept(name)
+        is_other = not wishes.name and is_given(concept.name if concept else name)
+        is_free = concept is None and not is_other
+        if is_free and (wishes.name or wishes.placeholder_token or registry.owner_of(token) is None):
             break
         if concept is not None and (
             wishes.name
-            or (concept.name not in siblings and _is_same_kind(concept, found, told))
+            or (not is_other and _is_same_kind(concept, found, told))
             or _have_common_history(concept, found, told)
         ):
             joined = wishes.placeholder_token or concept.placeholder_token
@@ -85,22 +118,15 @@ def choose_names(
             if wishes.name:
                 token = joined
                 break  # the registry will say what is in the way
-        if concept is not None:
+        if not is_free and not notes:
             notes.append(f"{name} is another word here already")
         base = re.sub(r"-\d+$", "", name) if attempt > 2 else name
         name = f"{base[: MAX_NAME - 4]}-{attempt}"
-        if not wishes.placeholder_token and (told is None or name_key(token) in taken):
+        if not wishes.placeholder_token and (told is None or is_other or registry.owner_of(token) is not None):
             token = placeholder_for(name)
     if not wishes.placeholder_token and found.placeholder_token not in ("", token):
         notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
     return Names(name, token, kind or "object", notes)
-
-
-def _concept(registry: Registry, name: str) -> RegisteredConcept | None:
-    try:
-        return registry.concept(name)
-    except ConceptNotFound:
-        return None
 
 
 def _is_same_kind(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:

@@ -17,12 +17,14 @@ from tiregistry.errors import AlreadyExists, DiskFull, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
-from tiregistry.registry.filesystem import folder_lock, process_exists, sync_folder
+from tiregistry.registry.filesystem import folder_lock, sync_folder
 from tiregistry.registry.schema import SCHEMA_VERSION
-from tiregistry.registry.scratch import scratch_folder
+from tiregistry.registry.scratch import hold, is_abandoned, scratch_folder
 from tiregistry.registry.sqlite_errors import translated
 
-_ABANDONED = 3600.0  # seconds without a write; a process of this number may be another machine's
+_PARTIAL = re.compile(r"\.(.+)\.(\d+)\.part")
+_DEFAULT_NAME = re.compile(r"tireg-backup-\d{8}-\d{6}\.zip")
+_FIRST = b"backup.json"  # the name of the first file inside, behind the 30 bytes that zip puts before it
 _DATABASE = b"SQLite format 3\0"
 Progress = Callable[[int, int, str], None]
 
@@ -72,7 +74,7 @@ def backup(
         with (
             translated(target),
             folder_lock(db.path.parent, exclusive=False),  # gc must not take files away that the copy refers to
-            scratch_folder() as folder,
+            scratch_folder(target.parent) as folder,
         ):
             report = _write(db, blobs, folder / "registry.db", partial, target, progress)
             os.replace(partial, target)
@@ -110,13 +112,19 @@ def _check_place(db: Database, target: Path) -> None:
 
 def _sweep(target: Path) -> None:
     """Remove what killed backups left beside `target`: hidden, half written, and as large as the registry."""
-    ours = re.compile(rf"\.(?:tireg-backup-\d{{8}}-\d{{6}}\.zip|{re.escape(target.name)})\.(\d+)\.part")
     for file in target.parent.glob(".*.part"):
-        match = ours.fullmatch(file.name)
+        match = _PARTIAL.fullmatch(file.name)
         with suppress(OSError):
-            is_old = time.time() - file.stat().st_mtime >= _ABANDONED
-            if match and is_old and not process_exists(match[1]) and file.is_file() and not file.is_symlink():
+            if match and file.is_file() and is_abandoned(file, match[2], file) and _is_ours(file, match[1], target):
                 file.unlink()
+
+
+def _is_ours(file: Path, name: str, target: Path) -> bool:
+    """Whether a half written file is a backup: it is called like one, or begins as all of them do."""
+    if name == target.name or _DEFAULT_NAME.fullmatch(name):
+        return True
+    with open(file, "rb") as opened:
+        return opened.read(30 + len(_FIRST)).endswith(_FIRST)
 
 
 def _write(
@@ -135,6 +143,7 @@ def _write(
         ).fetchone()[0]
     missing = []
     with open(partial, "xb") as file:
+        hold(file.fileno())
         # Pictures and floats do not compress; the database does.
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             about = {
@@ -145,7 +154,7 @@ def _write(
                 "versions": versions,
                 "files": len(digests),
             }
-            archive.writestr("backup.json", json.dumps(about, indent=2))
+            archive.writestr(_FIRST.decode(), json.dumps(about, indent=2))
             archive.write(copy, "registry.db", compress_type=zipfile.ZIP_DEFLATED)
             for done, digest in enumerate(digests, 1):
                 if blobs.is_intact(digest):

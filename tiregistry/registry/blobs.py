@@ -67,7 +67,7 @@ class BlobStore:
             DiskFull: no space is left.
             RegistryReadOnly: the folder cannot be written.
         """
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        digest = digest_of_bytes(data)
         if not self._touch(self.path(digest), len(data)):
             self._write(data, self.path(digest))
         return digest
@@ -148,6 +148,11 @@ class BlobStore:
             make_folder(target.parent)
             os.replace(temporary, target)
         sync_folder(target.parent)
+
+
+def digest_of_bytes(data: bytes | memoryview) -> str:
+    """`sha256:<hex>` of bytes."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def hash_file(path: Path) -> str:

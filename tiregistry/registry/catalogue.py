@@ -10,6 +10,7 @@ from tiregistry.concepts import Fingerprint, Fit
 from tiregistry.errors import ConceptNotFound, Damaged, InvalidInput
 from tiregistry.references import name_key
 from tiregistry.registry.database import Database, Row, portions
+from tiregistry.registry.pages import page_of
 from tiregistry.registry.search import LIKELY_FAMILY, OF_LATEST, Query, conditions
 
 _LATEST = (
@@ -61,6 +62,12 @@ def find(db: Database, name: str) -> int | None:
         if found is not None:
             return int(found)
     return None
+
+
+def owner_of(db: Database, token: str) -> str | None:
+    """Name of the living concept that is written `token`."""
+    found = db.value("SELECT name FROM concepts WHERE token_key = ? AND deleted_at IS NULL", name_key(token))
+    return None if found is None else str(found)
 
 
 def resolve(db: Database, name: str) -> int:
@@ -123,7 +130,7 @@ def select(
         key = name_key(words[0].removeprefix("<").removesuffix(">"))
         order = f"c.name_key = ? DESC, substr(c.name_key, 1, ?) = ? DESC, {order}"
         values += [key, len(key), key]
-    values += [-1 if limit is None else max(0, limit), max(0, offset)]
+    values += page_of(limit, offset)
     with db.read():
         # First the page's ids, then the rows: nothing is computed for what lies before the page, and SQLite leaves
         # the join with the latest version out where no condition asks for it.
@@ -227,16 +234,21 @@ def _num_vectors(row: Row) -> int:
         raise Damaged(f"the shapes of {row['name']!r} are damaged", "run: tireg verify --repair") from None
 
 
-def best_fit(db: Database, concept_id: int, base: Fingerprint) -> Fit:
-    """How the living version of a concept that fits `base` best fits it."""
+def best_fit(db: Database, concept_id: int, base: Fingerprint) -> tuple[Fit, int | None]:
+    """How a concept fits `base`, and by which living version: the latest if that fits, else the newest that does best.
+
+    A prompt that names the word alone uses the latest.
+    """
     rows = db.rows(
-        "SELECT DISTINCT base_family, base_token_embedding, base_text_encoder, base_denoiser FROM versions "
-        "WHERE concept_id = ? AND deleted_at IS NULL",
+        "SELECT base_family, base_token_embedding, base_text_encoder, base_denoiser, number FROM versions "
+        "WHERE concept_id = ? AND deleted_at IS NULL ORDER BY number DESC",
         concept_id,
     )
-    fits = {Fingerprint(*row).fit(base) for row in rows}
+    fits = [(Fingerprint(*tuple(row)[:4]).fit(base), int(row["number"])) for row in rows]
+    if fits and fits[0][0] in ("exact", "compatible"):
+        return fits[0]
     order: tuple[Fit, ...] = ("exact", "compatible", "unknown", "other")
-    return next((fit for fit in order if fit in fits), "unknown")
+    return min(fits, key=lambda each: (order.index(each[0]), -each[1]), default=("unknown", None))
 
 
 def placeholders(db: Database) -> dict[str, str]:

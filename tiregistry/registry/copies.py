@@ -11,11 +11,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tiregistry.errors import Damaged, FileMissing, InvalidInput
+from tiregistry.errors import FULL_DISK, Damaged, FileMissing, InvalidInput
 from tiregistry.registry.blobs import BlobStore, hash_file
+from tiregistry.registry.filesystem import writing
 from tiregistry.registry.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from tiregistry.embeddings.embedding import Embedding
 
 BACKUP_FORMAT = "tireg-backup/1"
 _CHUNK = 1 << 20
@@ -35,6 +39,9 @@ class Copy(Protocol):
     def manifest(self, digest: str) -> str | None:
         """The manifest with this digest (checked), or None."""
 
+    def vectors(self, identity: str) -> Embedding | None:
+        """The vectors of this tensor identity, from whatever file they are in, or None."""
+
 
 class RegistryCopy:
     """Another registry's folder."""
@@ -52,6 +59,9 @@ class RegistryCopy:
 
     def manifest(self, digest: str) -> str | None:
         return _manifest_in(self._database, digest)
+
+    def vectors(self, identity: str) -> Embedding | None:
+        return None  # where it has them, it has the very file
 
 
 class BackupCopy:
@@ -81,13 +91,20 @@ class BackupCopy:
                 self._database.unlink(missing_ok=True)
         return _manifest_in(self._database, digest)
 
+    def vectors(self, identity: str) -> Embedding | None:
+        return None  # where it has them, it has the very file
+
 
 class FolderCopy:
-    """A folder of any files, e.g. the photos a word was learned from; searched by size, then by hash."""
+    """A folder of any files, e.g. the photos a word was learned from; searched by size, then by hash.
+
+    Embeddings in it, of any format, are known by their vectors too.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
         self._by_size: dict[int, list[Path]] | None = None
+        self._embeddings: dict[str, Embedding] | None = None
         self._folder = folder
 
     def blob(self, digest: str, size: int | None) -> bytes | None:
@@ -109,10 +126,21 @@ class FolderCopy:
     def manifest(self, digest: str) -> str | None:
         return None
 
+    def vectors(self, identity: str) -> Embedding | None:
+        if self._embeddings is None:
+            from tiregistry.embeddings.folders import read_folder
+
+            results = read_folder(self._folder)
+            self._embeddings = {each.embedding.digest: each.embedding for result in results for each in result.found}
+        return self._embeddings.get(identity)
+
 
 @contextmanager
-def open_copy(path: Path) -> Iterator[Copy]:
+def open_copy(path: Path, scratch: Path) -> Iterator[Copy]:
     """The copy at `path`: a backup file (closed at the end of the block), a registry's folder, or any folder.
+
+    Args:
+        scratch: folder that the database of a backup may be unpacked in, see `scratch_folder`.
 
     Raises:
         FileMissing: nothing is there.
@@ -123,7 +151,7 @@ def open_copy(path: Path) -> Iterator[Copy]:
     if path.is_dir():
         yield RegistryCopy(path) if (path / "blobs").is_dir() else FolderCopy(path)
         return
-    with open_backup(path) as archive, scratch_folder() as folder:
+    with open_backup(path) as archive, scratch_folder(scratch) as folder:
         yield BackupCopy(path, archive, folder)
 
 
@@ -180,6 +208,8 @@ def member(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
             while part := packed.read(_CHUNK):
                 yield part
     except _UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise
         raise Damaged(f"{name} in {archive.filename} cannot be read: {error}", "use another backup") from None
 
 
@@ -188,9 +218,9 @@ def unpack(archive: zipfile.ZipFile, name: str, target: Path) -> None:
 
     Raises:
         Damaged: as `member`.
-        OSError: `target` cannot be written.
+        DiskFull, RegistryReadOnly: `target` cannot be written.
     """
-    with open(target, "wb") as file:
+    with writing(target.parent), open(target, "wb") as file:
         for part in member(archive, name):
             file.write(part)
 

@@ -171,7 +171,15 @@ def _refuse_changed(
 
 
 def change_tags(db: Database, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
-    """Add and take away tags; tags are kept in lower case."""
+    """Add and take away tags; tags are kept in lower case.
+
+    Raises:
+        InvalidInput: a single text where several tags belong.
+        InvalidReference: a tag breaks the rule of names.
+    """
+    for tags in (add, remove):
+        if isinstance(tags, str):
+            raise InvalidInput(f"tags are given as a list, not as the text {tags[:40]!r}", f"write [{tags[:40]!r}]")
     added = [name_key(check_name(tag, "tag")) for tag in add]
     removed = [name_key(tag) for tag in remove]
     with db.write() as connection:

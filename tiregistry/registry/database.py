@@ -10,11 +10,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly
+from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, TiregError
 from tiregistry.registry.connections import ThreadConnections
 from tiregistry.registry.daily_copies import FOLDER, copy_to, newest_copy
 from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
@@ -49,7 +49,7 @@ class Database:
     def __init__(self, path: Path, *, readonly: bool = False, anew: bool = False) -> None:
         self.path = path
         self._anew = anew
-        self._is_full = False
+        self._is_full = self._is_closed = False
         self._full_path: Path | None = None
         self._connections = ThreadConnections(self._connect)
         self._nesting = _Nesting()
@@ -76,14 +76,24 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection; opened on first use."""
+        """This thread's connection; opened on first use.
+
+        Raises:
+            TiregError: the database is closed.
+        """
+        if self._is_closed:
+            raise TiregError(f"the registry in {self.path.parent} is closed", "open it anew: Registry.open()")
         return self._connections.mine()
 
     def close(self) -> None:
-        """Close the connections of all threads; the object cannot be used afterwards.
+        """Close the connections of all threads; whatever is asked of the object afterwards raises TiregError.
 
         Readings that go on in other threads are not disturbed.
         """
+        self._is_closed = True
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         self._connections.close()
         if self._snapshot is not None:
             self._snapshot.cleanup()
@@ -143,9 +153,9 @@ class Database:
                 self._check_and_migrate()
         except DiskFull:
             # Even looking needs a little space for the -shm file; what is there can still be read without it.
-            if self.readonly or self._header()[0] != SCHEMA_VERSION:
+            if self.readonly or self._written_version() != SCHEMA_VERSION:
                 raise
-            self.close()
+            self._disconnect()
             self._full_path = self.path
             self.readonly = self._is_full = True
             self._check_and_migrate()
@@ -173,8 +183,7 @@ class Database:
             )
 
     def _check_and_migrate(self) -> None:
-        version, is_wal = self._header()
-        self._refuse_newer(version)
+        self._refuse_newer(self._written_version())
         if self.readonly:
             self._open_readonly()
         version = self._version()
@@ -188,8 +197,8 @@ class Database:
                 )
             self._choose_journal()
             self._migrate(version)
-        elif is_wal and not self.readonly and self._wanted_journal() != "WAL":
-            self._choose_journal()  # it was made elsewhere, and moved or mounted here
+        elif not self.readonly and self._wanted_journal() != "WAL":
+            self._choose_journal()  # it may have been made elsewhere, and moved or mounted here
 
     def _version(self) -> int:
         """`user_version` of the file, after checking that it is a registry that this program knows."""
@@ -209,22 +218,21 @@ class Database:
         ).fetchone()
         return int(application), int(version)
 
-    def _header(self) -> tuple[int, bool]:
-        """`user_version`, and whether it uses a write-ahead log, as the file's first page has it.
+    def _written_version(self) -> int:
+        """`user_version` as the file's first page has it; 0 where the file is missing or no database.
 
-        A file that is missing or no database has version 0.
-
-        Looking into the file before SQLite does leaves a newer registry untouched: opening a database in WAL mode
-        makes files beside it, even for reading.
+        Looking before the database is opened leaves a newer registry untouched: opening one in WAL mode makes files
+        beside it, even for reading. SQLite itself looks, as if the file never changed: were the file opened and
+        closed here, the system would drop the locks that other connections of this process hold on it, and another
+        process would remove the log under them.
         """
+        if _size(self.path) < 100:
+            return 0
         try:
-            with open(self.path, "rb") as file:
-                header = file.read(100)
-        except OSError:
-            return 0, False
-        if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
-            return 0, False
-        return int.from_bytes(header[60:64], "big", signed=True), header[18] == 2
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as look:
+                return int(look.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.Error:
+            return 0  # what is wrong with it is said when it is opened
 
     def _refuse_newer(self, version: int) -> None:
         if version > SCHEMA_VERSION:
@@ -248,7 +256,7 @@ class Database:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return
         except sqlite3.OperationalError:
-            self.close()
+            self._disconnect()
         wal = Path(f"{self.path}-wal")
         if wal.exists() and wal.stat().st_size:
             self._snapshot = tempfile.TemporaryDirectory(prefix="tireg-")

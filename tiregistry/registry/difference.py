@@ -138,11 +138,13 @@ def _score_changes(a: Version, b: Version) -> list[ScoreChange]:
 def _distances(a: Embedding, b: Embedding) -> list[TensorDistance]:
     import numpy as np
 
+    from tiregistry.embeddings.inspection import lengths
+
     found = []
     for encoder in sorted({*a.tensors, *b.tensors}):
         left, right = a.tensors.get(encoder), b.tensors.get(encoder)
-        norms_a = () if left is None else tuple(float(n) for n in np.linalg.norm(left, axis=1))
-        norms_b = () if right is None else tuple(float(n) for n in np.linalg.norm(right, axis=1))
+        norms_a = () if left is None else tuple(float(n) for n in lengths(left))
+        norms_b = () if right is None else tuple(float(n) for n in lengths(right))
         distance, cosines = None, []
         if left is not None and right is not None and left.shape[1] == right.shape[1]:
             if left.shape == right.shape:

@@ -29,7 +29,7 @@ class RegistryFolder:
         """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
 
     @classmethod
-    def open(cls, home: Path | None = None, *, readonly: bool = False, anew: bool = False) -> Self:
+    def open(cls, home: Path | str | None = None, *, readonly: bool = False, anew: bool = False) -> Self:
         """Open the registry in `home` (default: `$TIREG_HOME`, else the user-data folder); created on first use.
 
         Where the folder cannot be written or the disk is full, an existing registry opens for reading.
@@ -43,11 +43,11 @@ class RegistryFolder:
             RegistryReadOnly: it does not exist and cannot be created.
             Damaged: the file is no registry, is corrupt, or is lost while the files of its words are there.
         """
-        folder = home or settings.home()
+        folder = Path(home) if home else settings.home()
         return cls(folder, Database(folder / "registry.db", readonly=readonly, anew=anew))
 
     def close(self) -> None:
-        """Close the database; the object cannot be used afterwards.
+        """Close the database; whatever is asked of it afterwards raises TiregError.
 
         What was changed comes into the copies of the database that are made now and then.
         """

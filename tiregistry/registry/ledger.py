@@ -201,6 +201,9 @@ class Ledger(RegistryFolder):
         Args:
             version: only those made with it.
             query: words, each of which must occur in the prompt, the path, the base model's or a word's name.
+
+        Raises:
+            InvalidInput: more than 200 words, or a negative limit or offset.
         """
         return sharing.pictures(
             self.database,

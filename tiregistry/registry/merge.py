@@ -4,57 +4,34 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import zipfile
-from collections import Counter, deque
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiregistry.errors import Damaged, NewerRegistry
+from tiregistry.errors import Damaged
+from tiregistry.registry.backup_contents import add_files, opened
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.copies import blob_member, open_backup, packed_blob, unpack
+from tiregistry.registry.copies import open_backup, unpack
 from tiregistry.registry.curation import DESCRIBABLE
 from tiregistry.registry.daily_copies import is_copy
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
+from tiregistry.registry.merge_report import MergeReport
 from tiregistry.registry.repair import mend_rows
-from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem
+from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem, rows_problem
 from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.search import reindex
-from tiregistry.registry.verify import rows_problem
 
 Progress = Callable[[int, int, str], None]
-_WRITERS = 8  # files written at once
-_COLUMNS = (
-    'SELECT t.name, t.strict, c.name, c.type, c."notnull" FROM pragma_table_list t, pragma_table_info(t.name) c '
-    "WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '!_%' ESCAPE '!'"
-)
-
-
-@dataclass(slots=True)
-class MergeReport:
-    """What came in from a backup."""
-
-    concepts: int = 0
-    """Concepts that were not here."""
-    versions: int = 0
-    """Versions that were not here, or lay in the trash here."""
-    files: int = 0
-    runs: int = 0
-    trashed: list[str] = field(default_factory=list)
-    """Concepts that came into the trash because a living concept has their name or placeholder token."""
-    missing: list[str] = field(default_factory=list)
-    """Digests of files that the backup does not hold."""
-    refused: list[str] = field(default_factory=list)
-    """What did not come because it proves nothing or cannot be named, and why: `gnome@3: its manifest …`."""
-    damaged: list[str] = field(default_factory=list)
-    """Digests of files that are damaged in the backup."""
 
 
 def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:
-    """Add everything in a backup file that is missing here; nothing here is changed or removed.
+    """Add everything in a backup file that is missing here, and say in the report what that changed of a word here.
+
+    What is here stays: no text is replaced, no tag, alias or version goes. What was taken away here since the backup
+    cannot be told from what never was here, and comes back; only an alias, whose moves are remembered, stays away.
 
     A copy of the database alone (`daily_copies`) is read as a backup without files.
 
@@ -67,18 +44,18 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
         NewerRegistry: it was written by a newer tiregistry.
     """
     report = MergeReport()
-    with ExitStack() as opened:
-        folder = opened.enter_context(scratch_folder())
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch_folder(db.path.parent))
         archive = None
         if is_copy(path):
             shutil.copyfile(path, folder / "registry.db")
         else:
-            archive = opened.enter_context(open_backup(path))
+            archive = stack.enter_context(open_backup(path))
             unpack(archive, "registry.db", folder / "registry.db")
-        source = _opened(folder / "registry.db", db, path)
+        source = opened(folder / "registry.db", db, path)
         try:
             with folder_lock(db.path.parent, exclusive=False):  # gc must not take the files away before the rows come
-                _add_files(source, archive, blobs, report, progress)
+                add_files(source, archive, blobs, report, progress)
                 with db.write() as connection:
                     _Merge(source, connection, db, blobs, report).run()
         except sqlite3.IntegrityError as error:
@@ -86,59 +63,6 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
         finally:
             source.close()
     return report
-
-
-def _opened(database: Path, db: Database, backup: Path) -> Database:
-    """The unpacked database of a backup, an old one brought up to date (in this copy).
-
-    Raises:
-        Damaged: it is corrupt, or lacks a table or column (of the same type) that `db` has.
-        NewerRegistry: it was written by a newer tiregistry.
-    """
-    try:
-        source = Database(database)
-        try:
-            lacking = {tuple(row) for row in db.rows(_COLUMNS)} - {tuple(row) for row in source.rows(_COLUMNS)}
-            if lacking:
-                raise Damaged(f"a registry has other tables: {', '.join(sorted({row[0] for row in lacking}))}")
-        except BaseException:
-            source.close()
-            raise
-    except NewerRegistry:
-        raise
-    except (Damaged, sqlite3.Error) as error:
-        said = str(error.message if isinstance(error, Damaged) else error).replace(str(database), "it")
-        raise Damaged(f"the database in {backup} cannot be used: {said}", "use another backup") from None
-    return source
-
-
-def _add_files(
-    source: Database, archive: zipfile.ZipFile | None, blobs: BlobStore, report: MergeReport, progress: Progress | None
-) -> None:
-    files = source.rows("SELECT digest, size FROM blobs ORDER BY digest")
-    if archive is None:
-        report.missing += [digest for digest, _ in files if digest not in blobs]
-        return
-    members = set(archive.namelist())
-    # Each file waits for the disk; several at once wait for the same flush of its journal.
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        writing: deque[Future[str]] = deque()
-        for done, (digest, size) in enumerate(files, 1):
-            if digest not in blobs:
-                data = packed_blob(archive, digest, size)
-                if data is not None:
-                    writing.append(pool.submit(blobs.add, data))
-                    report.files += 1
-                elif blob_member(digest) in members:
-                    report.damaged.append(digest)
-                else:
-                    report.missing.append(digest)
-            while len(writing) >= 2 * _WRITERS:
-                writing.popleft().result()
-            if progress:
-                progress(done, len(files), "files")
-        for each in writing:
-            each.result()
 
 
 class _Merge:
@@ -255,6 +179,8 @@ class _Merge:
             for text in DESCRIBABLE:
                 if row[text] and not target[text]:
                     self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
+                    self.report.changed.append(f"{target['name']}: its {text.removesuffix('s')} came")
+        latest = None if is_new else self._latest(concept_id)
         for version in self.source.rows("SELECT * FROM versions WHERE concept_id = ? ORDER BY number", row["id"]):
             if problem := manifest_problem(version):
                 self.report.refused.append(f"{row['name']}@{version['number']}: {problem}")
@@ -263,7 +189,10 @@ class _Merge:
         self.connection.execute(
             "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (row["last_number"], concept_id)
         )
-        self._labels(row["id"], concept_id, is_new=is_new)
+        self._labels(row["id"], concept_id, "" if is_new else target["name"])
+        if latest is not None and latest != (now := self._latest(concept_id)):
+            name = target["name"]
+            self.report.changed.append(f"{name}: its latest version is {name}@{now}, it was {name}@{latest}")
         if not is_new and target["name_key"] != row["name_key"]:
             self._redirect(row["name_key"], concept_id, row["updated_at"])
         self.connection.execute(
@@ -272,6 +201,12 @@ class _Merge:
             (concept_id,),
         )
         reindex(self.connection, concept_id)
+
+    def _latest(self, concept_id: int) -> int | None:
+        (number,) = self.connection.execute(
+            "SELECT max(number) FROM versions WHERE concept_id = ? AND deleted_at IS NULL", (concept_id,)
+        ).fetchone()
+        return None if number is None else int(number)
 
     def _is_taken(self, row: Row) -> bool:
         return bool(
@@ -308,6 +243,9 @@ class _Merge:
         version_id = self._insert("versions", {**_dict(row, "id"), "concept_id": concept_id, "number": number})
         self.version_ids[row["id"]] = version_id
         self.report.versions += 1
+        if number != row["number"]:
+            name = self._name(concept_id)
+            self.report.renumbered.append(f"{name}@{row['number']} of the backup is {name}@{number} here")
         self._measurements(row["id"], version_id)
         for table in ("records", "images", "attachments", "parents", "remotes"):
             for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
@@ -315,6 +253,10 @@ class _Merge:
                 self._insert(table, {**_dict(part, *skipped), "version_id": version_id})
         if rows_problem(self.db, self._row(version_id)):
             mend_rows(self.db, self.blobs, version_id)  # the manifest proves itself, the rows beside it do not
+
+    def _name(self, concept_id: int) -> str:
+        (name,) = self.connection.execute("SELECT name FROM concepts WHERE id = ?", (concept_id,)).fetchone()
+        return str(name)
 
     def _row(self, version_id: int) -> Row:
         row: Row = self.connection.execute("SELECT * FROM versions WHERE id = ?", (version_id,)).fetchone()
@@ -325,7 +267,10 @@ class _Merge:
         for table in ("records", "attachments"):
             for part in self.source.rows(f"SELECT * FROM {table} WHERE version_id = ?", row["id"]):
                 self._insert(table, {**_dict(part), "version_id": version_id}, or_ignore=True)
-        self.connection.execute("UPDATE versions SET notes = ? WHERE id = ? AND notes = ''", (row["notes"], version_id))
+        if row["notes"] and not self._row(version_id)["notes"]:
+            self.connection.execute("UPDATE versions SET notes = ? WHERE id = ?", (row["notes"], version_id))
+            here = self._row(version_id)
+            self.report.changed.append(f"{self._name(here['concept_id'])}@{here['number']}: its note came")
 
     def _measurements(self, source_id: int, version_id: int) -> None:
         """What was measured there and not here; a measurement is told by what, how and when."""
@@ -338,28 +283,55 @@ class _Merge:
             if not known:
                 self._insert("measurements", {**_dict(row, "id"), "version_id": version_id})
 
-    def _labels(self, source_id: int, concept_id: int, *, is_new: bool) -> None:
-        """Tags and aliases are united (an alias that exists here stays where it is); history only comes whole."""
-        for row in self.source.rows("SELECT tag FROM tags WHERE concept_id = ?", source_id):
-            if is_key(row["tag"]):
-                self.connection.execute("INSERT OR IGNORE INTO tags VALUES (?, ?)", (concept_id, row["tag"]))
-            else:
+    def _labels(self, source_id: int, concept_id: int, known_as: str) -> None:
+        """Tags and aliases are united (an alias that exists here stays where it is); history only comes whole.
+
+        Args:
+            known_as: the concept's name here; empty when it came just now.
+        """
+        tags = []
+        for row in self.source.rows("SELECT tag FROM tags WHERE concept_id = ? ORDER BY tag", source_id):
+            if not is_key(row["tag"]):
                 self.report.refused.append(f"the tag {row['tag']!a}")
+            elif self._is_added("INSERT OR IGNORE INTO tags VALUES (?, ?)", concept_id, row["tag"]):
+                tags.append(row["tag"])
+        if known_as and tags:
+            self.report.changed.append(f"{known_as}: {'tags' if len(tags) > 1 else 'tag'} {', '.join(tags)} came")
         for row in self.source.rows("SELECT * FROM aliases WHERE concept_id = ?", source_id):
             version = self._row(self.version_ids.get(row["version_id"], 0))
-            if version is not None and version["concept_id"] == concept_id and is_alias(row["alias"]):
-                self.connection.execute(
-                    "INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)", (concept_id, row["alias"], version["id"])
-                )
-            else:
+            if version is None or version["concept_id"] != concept_id or not is_alias(row["alias"]):
                 self.report.refused.append(f"the alias {row['alias']!a}, which names nothing that came")
+            elif known_as:
+                self._alias(known_as, concept_id, row["alias"], version)
+            else:
+                self.connection.execute(
+                    "INSERT INTO aliases VALUES (?, ?, ?)", (concept_id, row["alias"], version["id"])
+                )
         for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
             self._redirect(row["name_key"], concept_id, row["renamed_at"])
-        if is_new:
+        if not known_as:
             entries: dict[int, int] = {}
             for row in self.source.rows("SELECT * FROM alias_log WHERE concept_id = ? ORDER BY id", source_id):
                 fields = {**_dict(row, "id"), "concept_id": concept_id, "undoes": entries.get(row["undoes"])}
                 entries[row["id"]] = self._insert("alias_log", fields)
+
+    def _alias(self, name: str, concept_id: int, alias: str, version: Row) -> None:
+        """An alias of a concept that is here, unless it was taken away here."""
+        last = self.connection.execute(
+            "SELECT new_number FROM alias_log WHERE concept_id = ? AND alias = ? ORDER BY id DESC LIMIT 1",
+            (concept_id, alias),
+        ).fetchone()
+        if last is not None and last["new_number"] is None:
+            self.report.left_out.append(f"the alias {name}@{alias}, which was taken away here")
+        elif self._is_added("INSERT OR IGNORE INTO aliases VALUES (?, ?, ?)", concept_id, alias, version["id"]):
+            self.connection.execute(
+                "INSERT INTO alias_log (concept_id, alias, new_number, changed_at) VALUES (?, ?, ?, ?)",
+                (concept_id, alias, version["number"], time.time()),
+            )
+            self.report.changed.append(f"{name}: alias {alias} came, for {name}@{version['number']}")
+
+    def _is_added(self, sql: str, *values: object) -> bool:
+        return self.connection.execute(sql, values).rowcount > 0
 
     def _redirect(self, key: str, concept_id: int, renamed_at: float) -> None:
         """A former name, unless it is a living concept's name by now."""

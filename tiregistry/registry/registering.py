@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import NewVersion
 from tiregistry.errors import Conflict, InvalidInput
 from tiregistry.registry import catalogue, curation
-from tiregistry.registry.blobs import BlobStore
+from tiregistry.registry.blobs import BlobStore, digest_of_bytes
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.file_rows import keep_blob, note_absent
 from tiregistry.registry.manifest import build, canonical, digest_of
+from tiregistry.registry.rebuild import put_back
+from tiregistry.registry.repair import noted
 from tiregistry.registry.search import covers, reindex
 from tiregistry.registry.texts import check_text
 from tiregistry.text import safe
@@ -56,6 +58,30 @@ def add(db: Database, blobs: BlobStore, new: NewVersion, embedding: Embedding) -
         if not covers(connection, concept_id, captions, new.base_name):
             reindex(connection, concept_id)
         return version_id
+
+
+def heal(db: Database, blobs: BlobStore, version_id: int, embedding: Embedding, contents: Iterable[bytes]) -> bool:
+    """Put back what is missing or damaged of a version: its vectors and its kept files. See `Registry.heal_version`."""
+    row = db.row("SELECT embedding_digest, embedding_blob FROM versions WHERE id = ?", version_id)
+    if row is None or row["embedding_digest"] != embedding.digest:
+        return False
+    healed = False
+    if _is_lacking(db, blobs, row["embedding_blob"]):
+        put_back(db, blobs, row["embedding_blob"], embedding)
+        healed = True
+    kept = {r["digest"] for r in db.rows("SELECT digest FROM attachments WHERE version_id = ?", version_id)}
+    for content in contents:
+        digest = digest_of_bytes(content)
+        if digest in kept and _is_lacking(db, blobs, digest):
+            blobs.add(content)
+            noted(db, digest, len(content))
+            healed = True
+    return healed
+
+
+def _is_lacking(db: Database, blobs: BlobStore, digest: str) -> bool:
+    lost = db.value("SELECT 1 FROM blobs WHERE digest = ? AND lost_at IS NOT NULL", digest)
+    return bool(lost) or not blobs.is_intact(digest)
 
 
 def _check(new: NewVersion) -> None:

@@ -55,13 +55,14 @@ class Registry(Ledger, Upkeep):
                 base models; and filters `tag: base: family: type: origin: since: from:`. Any text is safe.
             sort: `name`, `updated`, `created`, `versions`, `score` (the latest version's; concepts without one come
                 last) or `deleted`; a leading `-` reverses it.
-            limit, offset: a page of the result.
+            limit, offset: a page of the result; a limit of None is all of it.
             fits: only concepts with a version learned on this base model's token-embedding table.
             trashed: those in the trash instead of the living ones.
             names_first: whose name is the first word of the query, or begins with it, comes before all others.
 
         Raises:
-            InvalidInput: an unknown sort order, or a `since:` that is no date.
+            InvalidInput: an unknown sort order, a negative limit or offset, a filter that cannot be read, or a query of
+                more than 200 parts.
         """
         found = catalogue.select(
             self.database,
@@ -79,7 +80,7 @@ class Registry(Ledger, Upkeep):
         """How many concepts match, whatever page of them is asked for; see `concepts`.
 
         Raises:
-            InvalidInput: a `since:` that is no date.
+            InvalidInput: a filter that cannot be read, or a query of more than 200 parts.
         """
         return catalogue.count(self.database, query, fits=fits, trashed=trashed)
 
@@ -91,6 +92,12 @@ class Registry(Ledger, Upkeep):
         """
         with self.database.read():
             return self._concept(catalogue.resolve(self.database, name))
+
+    def find_concept(self, name: str) -> RegisteredConcept | None:
+        """As `concept`, but None where there is none, without the long look for the closest names."""
+        with self.database.read():
+            found = catalogue.find(self.database, name)
+            return None if found is None else self._concept(found)
 
     def create_concept(
         self, name: str, placeholder_token: str, concept_type: str, *, description: str = "", licence: str = ""
@@ -111,6 +118,10 @@ class Registry(Ledger, Upkeep):
     def placeholders(self) -> dict[str, str]:
         """Placeholder token to concept name, of all living concepts."""
         return catalogue.placeholders(self.database)
+
+    def owner_of(self, placeholder_token: str) -> str | None:
+        """Name of the living concept that has this placeholder token."""
+        return catalogue.owner_of(self.database, placeholder_token)
 
     def rename(self, name: str, new_name: str) -> RegisteredConcept:
         """Give a concept another name; the old one keeps leading to it until another concept takes it.
@@ -133,8 +144,20 @@ class Registry(Ledger, Upkeep):
         """
         return self._concept(curation.describe(self.database, name, seen, **texts))
 
+    def append_note(self, name: str, text: str, *, field: str = "notes") -> RegisteredConcept:
+        """Add a line to `notes`, `description` or `licence` of a concept; lines that others add meanwhile stay."""
+        with self.database.write():
+            concept = self.concept(name)
+            old = str(getattr(concept, field, ""))
+            return self.describe(name, None, **{field: f"{old}\n{text}" if old else text})
+
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:
-        """Add tags to a concept and take tags away; tags are kept in lower case."""
+        """Add tags to a concept and take tags away; tags are kept in lower case.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+            InvalidInput: `add` or `remove` is a single text instead of several, or a tag breaks the rule of names.
+        """
         return self._concept(curation.change_tags(self.database, name, add=add, remove=remove))
 
     def _concept(self, concept_id: int) -> RegisteredConcept:
@@ -159,6 +182,15 @@ class Registry(Ledger, Upkeep):
             Damaged: the blob of an image or attachment is not in the store.
         """
         return self.version_by_id(registering.add(self.database, self.blobs, new, embedding))
+
+    def heal_version(self, version: Version, embedding: Embedding, files: Iterable[bytes] = ()) -> bool:
+        """Put back what is missing or damaged of a version, from what it was made of; return whether anything was.
+
+        Args:
+            embedding: the version's vectors; others heal nothing.
+            files: contents of files; those that the version keeps count.
+        """
+        return registering.heal(self.database, self.blobs, version.id, embedding, files)
 
     def version(self, reference: str | Reference) -> RegisteredVersion:
         """The version named by `gnome`, `gnome@3`, `gnome@best` or `gnome@sha256:ab12…`.
@@ -195,6 +227,10 @@ class Registry(Ledger, Upkeep):
                 self.database, f"v.concept_id = ? AND v.deleted_at {state} ORDER BY v.number", concept_id
             )
         return [RegisteredVersion.bind(self, **fields) for fields in found]
+
+    def without_versions(self, name: str) -> VersionNotFound:
+        """Why a concept has no living version, and what helps; for who shows that instead of raising it."""
+        return versions.without_versions(self.database, catalogue.resolve(self.database, name), name)
 
     def versions_with(self, *, digest: str = "", embedding_digest: str = "") -> list[RegisteredVersion]:
         """Living versions of any concept with this digest, or with these vectors (whatever file they came in)."""
@@ -260,6 +296,12 @@ class Registry(Ledger, Upkeep):
         versions.set_notes(self.database, version.id, notes)
         return self.version_by_id(version.id)
 
+    def append_version_note(self, version: Version, text: str) -> RegisteredVersion:
+        """Add a line to the notes of one version; lines that others add meanwhile stay."""
+        with self.database.write():
+            old = self.version_by_id(version.id).notes
+            return self.set_version_notes(version, f"{old}\n{text}" if old else text)
+
     def history(self, name: str) -> list[lineage.LineageNode]:
         """The tree of a concept's living versions by their parents: its roots, each with its children.
 
@@ -286,11 +328,12 @@ class Registry(Ledger, Upkeep):
         left, right = self.version(a), self.version(b)
         return compare(left, right, left.embedding(), right.embedding())
 
-    def best_fit(self, concept: Concept, base: Fingerprint) -> Fit:
-        """How the living version of a concept that fits a base model best fits it.
+    def best_fit(self, concept: Concept, base: Fingerprint) -> tuple[Fit, int | None]:
+        """How a concept fits a base model, and the number of the living version that does.
 
-        `exact` (same token-embedding table, text encoders and denoiser), `compatible` (same table), `unknown` (some
-        version's base model is not recorded) or `other`.
+        That is the latest version where it fits, else the newest of those that fit best; None where there is none.
+        `exact` (same token-embedding table, text encoders and denoiser), `compatible` (same table), `unknown` (its base
+        model is not recorded) or `other`.
         """
         return catalogue.best_fit(self.database, concept.id, base)
 

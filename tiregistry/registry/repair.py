@@ -17,6 +17,7 @@ from tiregistry.registry.database import Database, Row
 from tiregistry.registry.file_rows import note
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.manifest import embedding_digest
+from tiregistry.registry.rebuild import rebuild
 from tiregistry.registry.search import reindex
 
 
@@ -26,7 +27,7 @@ class Outcome(NamedTuple):
     done: str
     """In words; empty when nothing was or could be done."""
     remains: bool = False
-    """Whether the next check finds the damage again."""
+    """Whether something is lost, or the next check finds the damage again."""
 
 
 def reindex_database(db: Database) -> Outcome:
@@ -73,9 +74,10 @@ def drop_dangling(db: Database, blobs: BlobStore, table: str, rowid: int, parent
 def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> Outcome:
     """Put good bytes in place of a missing or damaged file; where there are none, set the damaged file aside.
 
-    Versions that lost their embedding go to the trash, so that `latest` and listings name only what works.
+    A file of vectors is made anew where others hold the same vectors. Versions that lost their embedding go to the
+    trash, so that `latest` and listings name only what works.
     """
-    if found := fetch_file(db, blobs, digest, size, copies):
+    if found := fetch_file(db, blobs, digest, size, copies) or rebuild(db, blobs, digest, copies):
         return Outcome(found)
     done = "given up as lost"
     path = blobs.path(digest)
@@ -92,7 +94,7 @@ def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Se
         ).rowcount
     if moved:
         done += f"; {moved} version{'s' * (moved > 1)} without embedding moved to the trash"
-    return Outcome(done, remains=bool(living_users(db, digest)))
+    return Outcome(done, remains=bool(moved or living_users(db, digest)))
 
 
 def fetch_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Sequence[Copy]) -> str:
@@ -125,7 +127,18 @@ def bring_back(db: Database, blobs: BlobStore, digest: str, size: int, copies: S
     if blobs.is_intact(digest):
         noted(db, digest, blobs.size(digest))
         return Outcome("the file is there again")
-    return Outcome(fetch_file(db, blobs, digest, size, copies))
+    return Outcome(fetch_file(db, blobs, digest, size, copies) or rebuild(db, blobs, digest, copies))
+
+
+def lost_words(db: Database) -> list[str]:
+    """References of the versions in the trash whose embedding was given up: `gnome@3`."""
+    rows = db.rows(
+        "SELECT c.name || '@' || v.number AS version FROM versions v JOIN concepts c ON c.id = v.concept_id "
+        "JOIN blobs b ON b.digest = v.embedding_blob "
+        "WHERE b.lost_at IS NOT NULL AND (v.deleted_at IS NOT NULL OR c.deleted_at IS NOT NULL) "
+        "ORDER BY c.name_key, v.number"
+    )
+    return [row["version"] for row in rows]
 
 
 def living_users(db: Database, digest: str) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tiregistry.concepts import Fingerprint
 from tiregistry.errors import TiregError
 from tiregistry.references import check_alias, check_name, name_key
 from tiregistry.registry.curation import check_token
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.manifest import digest_of, version_of
+from tiregistry.registry.manifest import digest_of, embedding_digest, version_of
 from tiregistry.registry.repair import Outcome
 from tiregistry.registry.search import reindex
 
@@ -45,6 +46,33 @@ def manifest_problem(row: Row) -> str:
             return "its manifest states no embedding"
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"its manifest is none: {error}"
+    return ""
+
+
+def rows_problem(db: Database, row: Row) -> str:
+    """What the rows of a version say differently from its (good) manifest; empty when they agree."""
+    manifest: dict[str, Any] = json.loads(row["manifest"])
+    if row["embedding_digest"] != embedding_digest(manifest):
+        return "its tensor identity is not that of the manifest"
+    shapes = [[name, *manifest["embedding"][name]["shape"]] for name in sorted(manifest["embedding"])]
+    if row["encoders"] != json.dumps(shapes, separators=(",", ":")):
+        return "its shapes are not those of the manifest"
+    base = Fingerprint.from_dict(manifest["base"]) if manifest["base"] else None
+    stated = (base.family, base.token_embedding, base.text_encoder, base.denoiser) if base else ("", "", "", "")
+    if (row["base_family"], row["base_token_embedding"], row["base_text_encoder"], row["base_denoiser"]) != stated:
+        return "its base model is not that of the manifest"
+    images = [
+        {"sha256": image["digest"].removeprefix("sha256:"), "caption": image["caption"]}
+        for image in db.rows("SELECT digest, caption FROM images WHERE version_id = ? ORDER BY position", row["id"])
+    ]
+    if images != manifest["images"]:
+        return "its images are not those of the manifest"
+    parents = [
+        dict(parent)
+        for parent in db.rows("SELECT digest, relation FROM parents WHERE version_id = ? ORDER BY position", row["id"])
+    ]
+    if parents != manifest["parents"]:
+        return "its parents are not those of the manifest"
     return ""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tiregistry.concepts import RunStatus
 from tiregistry.errors import InvalidInput, InvalidReference, RunNotFound
 from tiregistry.registry.database import Database, Row
+from tiregistry.registry.pages import page_of
 
 STATUSES: tuple[RunStatus, ...] = ("queued", "running", "finished", "interrupted", "failed", "cancelled")
 CHANGEABLE = frozenset(
@@ -140,7 +141,7 @@ def select(
         status,
         concept,
         concept,
-        -1 if limit is None else limit,
+        page_of(limit)[0],
     )
     return [_fields(row) for row in rows]
 

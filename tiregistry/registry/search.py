@@ -25,6 +25,9 @@ _EXAMPLES = {
 FILTERS = tuple(_EXAMPLES)
 """Words before a colon that narrow a search, e.g. `tag:pottery`."""
 
+MOST_PARTS = 200
+"""Words and filters of one search; SQLite refuses conditions that are nested a few times deeper."""
+
 _AGO = re.compile(r"(\d{1,5})([hdwmy])")
 _DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "m": 30.0, "y": 365.0}
 
@@ -44,11 +47,16 @@ class Query:
         any other colon is part of a word.
 
         Raises:
-            InvalidInput: a filter has nothing behind its colon.
+            InvalidInput: a filter has nothing behind its colon, or there are more than `MOST_PARTS` of them.
         """
         words: list[str] = []
         filters: dict[str, list[str]] = {}
-        for part in re.findall(r'[^\s"]*"[^"]*"|\S+', unicodedata.normalize("NFC", text).replace("\x00", " ")):
+        parts = re.findall(r'[^\s"]*"[^"]*"|\S+', unicodedata.normalize("NFC", text).replace("\x00", " "))
+        if len(parts) > MOST_PARTS:
+            raise InvalidInput(
+                f"a search of {len(parts):,} words and filters is too long", f"use {MOST_PARTS} of them at most"
+            )
+        for part in parts:
             key, colon, value = part.partition(":")
             if colon and key.lower() in FILTERS:
                 if not value.strip('"'):

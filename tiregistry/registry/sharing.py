@@ -13,6 +13,8 @@ from tiregistry.errors import InvalidInput, NotFound
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.file_rows import keep_blob
+from tiregistry.registry.pages import MOST, page_of
+from tiregistry.registry.search import MOST_PARTS
 from tiregistry.registry.texts import check_text
 
 
@@ -121,7 +123,10 @@ def pictures(
             version_digest,
         ],
     )
-    for word in query.split():
+    words = query.split()
+    if len(words) > MOST_PARTS:
+        raise InvalidInput(f"a search of {len(words):,} words is too long", f"use {MOST_PARTS} of them at most")
+    for word in words:
         if word.isascii():
             conditions.append(f"{_TEXT} LIKE ? ESCAPE '!'")
             values.append("%" + re.sub(r"([%_!])", r"!\1", word) + "%")
@@ -132,8 +137,7 @@ def pictures(
     rows = db.rows(
         f"{_PICTURES} WHERE {' AND '.join(conditions)} ORDER BY p.id DESC LIMIT ? OFFSET ?",
         *values,
-        -1 if limit is None else limit,
-        offset,
+        *page_of(limit, offset),
     )
     return [_picture(row) for row in rows]
 
@@ -144,7 +148,7 @@ def picture(db: Database, picture_id: int) -> Picture:
     Raises:
         NotFound: there is none.
     """
-    row = db.row(f"{_PICTURES} WHERE p.id = ?", picture_id)
+    row = db.row(f"{_PICTURES} WHERE p.id = ?", picture_id) if abs(picture_id) <= MOST else None
     if row is None:
         raise NotFound(f"there is no picture {picture_id}", "tireg gallery lists them")
     return _picture(row)

@@ -15,7 +15,7 @@ from tiregistry.registry.folder import RegistryFolder
 if TYPE_CHECKING:
     from tiregistry.registry.backup import BackupReport
     from tiregistry.registry.gc import GcReport
-    from tiregistry.registry.merge import MergeReport
+    from tiregistry.registry.merge_report import MergeReport
     from tiregistry.registry.verify import Progress, VerifyReport
 
 DAY = 24 * 3600.0
@@ -92,7 +92,7 @@ class Upkeep(RegistryFolder):
         from tiregistry.registry.verify import verify
 
         with ExitStack() as stack:
-            opened = [stack.enter_context(open_copy(path)) for path in copies] if repair else None
+            opened = [stack.enter_context(open_copy(path, self.home)) for path in copies] if repair else None
             return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
     def strays(self) -> list[str]:
@@ -131,9 +131,10 @@ class Upkeep(RegistryFolder):
         return last_backup(self.database)
 
     def merge_backup(self, path: Path, *, progress: Progress | None = None) -> MergeReport:
-        """Add everything in a backup that is missing here; nothing here is changed or removed.
+        """Add everything in a backup that is missing here; the report says what that changed of the words here.
 
-        What lies in the trash here and did not when the backup was made comes back.
+        Nothing here is replaced or removed. What was removed here since, a note or a tag too, comes back; an alias does
+        not.
 
         Raises:
             FileMissing, InvalidInput, Damaged: `path` is no readable backup.

@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-from tiregistry.concepts import Fingerprint
 from tiregistry.errors import Damaged, DiskFull, RegistryReadOnly
 from tiregistry.registry import repair, rules
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
-from tiregistry.registry.manifest import embedding_digest
 from tiregistry.registry.search import expected_texts
 from tiregistry.registry.strays import is_blank, strays
+from tiregistry.registry.structure import lacks, make_again
 
 Kind = Literal["database", "search", "file", "manifest", "rows"]
 Progress = Callable[[int, int, str], None]
@@ -40,7 +39,7 @@ class Damage:
     repair: str = ""
     """What `--repair` did about it; empty when nothing was or could be done."""
     remains: bool = True
-    """Whether the next check finds it again."""
+    """Whether something is lost, or the next check finds it again."""
 
 
 @dataclass(slots=True)
@@ -56,7 +55,9 @@ class VerifyReport:
     versions: int = 0
     damages: list[Damage] = field(default_factory=list)
     known_losses: int = 0
-    """Files known to be missing: given up by an earlier `--repair`, or originals that were not shared with a word."""
+    """Files known to be missing, besides embeddings: given up by an earlier `--repair`, or not shared with a word."""
+    lost_words: list[str] = field(default_factory=list)
+    """Versions in the trash whose embedding was given up; nothing but a copy of it, or purging them, helps."""
     strays: int = 0
     """Files that belong to no word known here: left by work that was killed, or of a database that is gone."""
     seconds: float = 0.0
@@ -101,6 +102,15 @@ def verify(
     if any("integrity" in damage.problem for damage in structure) and not mending:
         report.seconds = time.monotonic() - began
         return report  # what follows would read a database that cannot be trusted
+    lacking = lacks(db)
+    for lack in lacking:
+        add(
+            Damage("database", lack.item, lack.problem, ("the whole registry",)),
+            lambda lack=lack: repair.Outcome(make_again(db, lack)),  # type: ignore[misc]
+        )
+    if any(lack.is_table for lack in (lacks(db) if lacking and mending else lacking)):
+        report.seconds = time.monotonic() - began
+        return report  # every other check reads tables that it takes to be whole
     for row in db.rows("PRAGMA foreign_key_check"):
         damage = Damage("rows", f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that does not exist")
         add(damage, partial(repair.drop_dangling, db, blobs, row[0], row[1], row[2]))
@@ -112,7 +122,13 @@ def verify(
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
     _end_session(db)
-    report.known_losses = int(db.value("SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL"))
+    report.known_losses = int(
+        db.value(
+            "SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL "
+            "AND digest NOT IN (SELECT embedding_blob FROM versions)"
+        )
+    )
+    report.lost_words = repair.lost_words(db)
     report.seconds = time.monotonic() - began
     return report
 
@@ -346,7 +362,7 @@ def _check_versions(
                     Damage("manifest", reference, problem, (reference,)),
                     partial(repair.mend_manifest, db, row, copies if is_changed else ()),
                 )
-            elif problem := rows_problem(db, row):
+            elif problem := rules.rows_problem(db, row):
                 add(
                     Damage("rows", reference, problem, (reference,)),
                     partial(repair.mend_rows, db, blobs, row["id"]),
@@ -362,30 +378,3 @@ def _check_rules(db: Database, add: Callable[[Damage, Callable[[], repair.Outcom
             add(Damage("rows", row["name"], problem, (row["name"],)), partial(rules.name_again, db, row["id"]))
     for breach in rules.breaches(db):
         add(Damage("rows", breach.item, breach.problem), partial(rules.mend, db, breach))
-
-
-def rows_problem(db: Database, row: Row) -> str:
-    """What the rows of a version say differently from its (good) manifest; empty when they agree."""
-    manifest: dict[str, Any] = json.loads(row["manifest"])
-    if row["embedding_digest"] != embedding_digest(manifest):
-        return "its tensor identity is not that of the manifest"
-    shapes = [[name, *manifest["embedding"][name]["shape"]] for name in sorted(manifest["embedding"])]
-    if row["encoders"] != json.dumps(shapes, separators=(",", ":")):
-        return "its shapes are not those of the manifest"
-    base = Fingerprint.from_dict(manifest["base"]) if manifest["base"] else None
-    stated = (base.family, base.token_embedding, base.text_encoder, base.denoiser) if base else ("", "", "", "")
-    if (row["base_family"], row["base_token_embedding"], row["base_text_encoder"], row["base_denoiser"]) != stated:
-        return "its base model is not that of the manifest"
-    images = [
-        {"sha256": image["digest"].removeprefix("sha256:"), "caption": image["caption"]}
-        for image in db.rows("SELECT digest, caption FROM images WHERE version_id = ? ORDER BY position", row["id"])
-    ]
-    if images != manifest["images"]:
-        return "its images are not those of the manifest"
-    parents = [
-        dict(parent)
-        for parent in db.rows("SELECT digest, relation FROM parents WHERE version_id = ? ORDER BY position", row["id"])
-    ]
-    if parents != manifest["parents"]:
-        return "its parents are not those of the manifest"
-    return ""

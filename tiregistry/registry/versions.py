@@ -61,6 +61,16 @@ def resolve(db: Database, reference: Reference) -> int:
         raise _not_found(db, concept_id, reference)
 
 
+def without_versions(db: Database, concept_id: int, name: str) -> VersionNotFound:
+    """The error for a concept of which no version lives: all are in the trash, or there never was one."""
+    newest = db.value("SELECT max(number) FROM versions WHERE concept_id = ?", concept_id)
+    if newest is None:
+        return VersionNotFound(f"the concept {name!r} has no versions", f"learn one with: tireg train {name} IMAGES…")
+    return VersionNotFound(
+        f"the versions of {name!r} are all in the trash", f"bring one back with: tireg restore {name}@{newest}"
+    )
+
+
 def _not_found(db: Database, concept_id: int, reference: Reference) -> VersionNotFound:
     if reference.number is not None and db.value(
         "SELECT 1 FROM versions WHERE concept_id = ? AND number = ? AND deleted_at IS NOT NULL",
@@ -76,7 +86,10 @@ def _not_found(db: Database, concept_id: int, reference: Reference) -> VersionNo
         )
     ]
     if not numbers:
-        return VersionNotFound(f"the concept {reference.name!r} has no versions", "learn one with: tireg train")
+        none = without_versions(db, concept_id, reference.name)
+        if reference.selects_latest:
+            return none
+        return VersionNotFound(f"there is no version {reference}, and {none.message}", none.hint)
     if reference.alias is not None:
         aliases = [row[0] for row in db.rows("SELECT alias FROM aliases WHERE concept_id = ?", concept_id)]
         hidden = db.value(

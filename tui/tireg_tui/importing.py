@@ -66,9 +66,11 @@ def _import(
     registry: Registry, paths: list[Path], outcomes: list[Outcome], stop: threading.Event, dry_run: bool
 ) -> None:
     from tiregistry.exchange.importing import ImportOptions, import_path
+    from tiregistry.exchange.naming import Claims
 
+    claims = Claims()
     for path in paths:
-        for outcome in import_path(registry, path, ImportOptions(dry_run=dry_run)):
+        for outcome in import_path(registry, path, ImportOptions(dry_run=dry_run), claims=claims):
             outcomes.append(outcome)
             if stop.is_set():
                 return

@@ -98,13 +98,18 @@ def show(base: str, as_json: bool) -> None:
     with Registry.open() as registry:
         found = registry.identify_base(base)
         default = registry.default_base
-        fits = {concept.name: registry.best_fit(concept, found.fingerprint) for concept in registry.concepts()}
+        words = [(concept, registry.best_fit(concept, found.fingerprint)) for concept in registry.concepts()]
     if as_json:
-        emit_json(forms.base_data(found, is_default=found.name == default) | {"words": fits})
+        emit_json(
+            forms.base_data(found, is_default=found.name == default)
+            | {"words": {word.name: fit for word, (fit, _) in words}}
+        )
         return
     print_ = found.fingerprint
-    by_fit = {fit: [name for name, value in fits.items() if value == fit] for fit in ("exact", "compatible", "unknown")}
-    others = sum(value == "other" for value in fits.values())
+    by_fit: dict[str, list[str]] = {"exact": [], "compatible": [], "unknown": [], "other": []}
+    for word, (fit, number) in words:
+        by_fit[fit].append(word.name if number in (None, word.latest_number) else f"{word.name}@{number}")
+    others = len(by_fit["other"])
     emit_fields(
         {
             "name": found.name + (" (default)" if found.name == default else ""),

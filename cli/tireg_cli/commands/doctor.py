@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from tireg_cli.messages import color_allowed, warn
 from tireg_cli.output import emit_fields, emit_json
+from tiregistry.errors import InvalidConfig
 
 
 @click.command("doctor")
@@ -20,7 +22,7 @@ from tireg_cli.output import emit_fields, emit_json
 @click.option("--show/--no-show", default=True, help="Draw a test picture where there is a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(images: str, show: bool, as_json: bool) -> None:
-    """Report on device, terminal graphics, registry, Hub login and versions.
+    """Report on device, terminal graphics, registry, settings, Hub login and versions.
 
     The test picture should show straight bars, smooth gradients, fine lines and a round circle.
 
@@ -33,7 +35,12 @@ def command(images: str, show: bool, as_json: bool) -> None:
     from tiregistry.doctor import examine
     from tiregistry.graphics.detection import detect
 
-    terminal = detect(images)
+    try:
+        terminal = detect(images)
+    except InvalidConfig:
+        if images or os.environ.get("TIREG_IMAGES"):
+            raise
+        terminal = detect("auto")  # the report says what is wrong with the settings
     sections = examine(terminal)
     if as_json:
         emit_json({section.name: {"facts": section.facts, "problems": list(section.problems)} for section in sections})

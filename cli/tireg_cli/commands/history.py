@@ -26,13 +26,14 @@ def command(name: str, as_json: bool) -> None:
     with Registry.open() as registry:
         concept = registry.concept(name)
         roots = registry.history(name)
+        missing = None if roots else registry.without_versions(concept.name)
     if as_json:
         emit_json({"concept": concept.name, "versions": [_data(root) for root in roots]})
         return
     emit(f"{concept.name}  {concept.placeholder_token}")
     _draw(roots)
-    if not roots:
-        hint(f"no versions yet · tireg train {concept.name} IMAGES…")
+    if missing:
+        hint(f"{missing.message} · {missing.hint}")
 
 
 def _draw(roots: list[LineageNode]) -> None:

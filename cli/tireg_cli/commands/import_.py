@@ -20,6 +20,7 @@ from tiregistry.concepts import CONCEPT_TYPES, ConceptType
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
+    from tiregistry.errors import TiregError
     from tiregistry.exchange.importing import Outcome
 
 
@@ -47,7 +48,8 @@ def command(
 
     Importing twice registers once: a file whose vectors are known is reported as already there. In a folder, files
     that cannot be used never stop the import; a PATH given by name does, unless --keep-going. The exit code is 0
-    only when nothing was refused.
+    only when nothing was refused. An import that is cut short (Ctrl-C, a full disk) says what it did, and at
+    which file it stopped.
 
     \b
     Examples:
@@ -57,6 +59,7 @@ def command(
     """
     from tiregistry.errors import TiregError
     from tiregistry.exchange.importing import ImportOptions, import_path
+    from tiregistry.exchange.naming import Claims
     from tiregistry.exchange.vocabularies import Vocabularies
     from tiregistry.registry.registry import Registry
 
@@ -64,37 +67,48 @@ def command(
         raise click.UsageError("--name and --token need a single PATH")
     options = ImportOptions(name=name, placeholder_token=token, concept_type=concept_type, dry_run=dry_run)
     outcomes: list[Outcome] = []
+    refused: TiregError | None = None
+    stopped: TiregError | None = None
     with Registry.open() as registry, ImportProgress(paths) as progress:
         bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
-        vocabularies = Vocabularies(bases)
-        for path in paths:
-            refused: TiregError | None = None
-            for outcome in import_path(registry, path, options, vocabularies):
-                outcomes.append(outcome)
-                if outcome.status != "passed over":
-                    progress.show(outcome.path)
-                refused = refused or outcome.error
-            if refused is not None and not path.is_dir() and not keep_going:
-                if len(paths) == 1 and not as_json:
-                    raise refused
-                if path != paths[-1]:
-                    hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
-                break
+        vocabularies, claims = Vocabularies(bases), Claims()
+        try:
+            for path in paths:
+                for outcome in import_path(registry, path, options, vocabularies, claims, progress.begin):
+                    outcomes.append(outcome)
+                    if outcome.status != "passed over":
+                        progress.show(outcome.path)
+                    refused = outcome.error if refused is None and not path.is_dir() else refused
+                if refused is not None and not keep_going:
+                    if path != paths[-1]:
+                        hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
+                    break
+        except TiregError as error:
+            stopped = error
+        except KeyboardInterrupt:
+            stopped = progress.interruption()
+    if stopped is None and refused is not None and len(paths) == 1 and not keep_going and not as_json:
+        raise refused
+    if stopped is not None and not outcomes:
+        raise stopped
     if as_json:
-        emit_json(_document(outcomes, dry_run))
+        emit_json(_document(outcomes, dry_run, stopped))
     else:
         _show(outcomes, paths, dry_run)
+    if stopped is not None:
+        raise stopped
     first = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
     return int(first.exit_code) if first is not None else 0
 
 
-def _document(outcomes: list[Outcome], dry_run: bool) -> dict[str, object]:
+def _document(outcomes: list[Outcome], dry_run: bool, stopped: TiregError | None) -> dict[str, object]:
     count = Counter(outcome.status for outcome in outcomes)
     return {
         "imported": count["imported"],
         "already_there": count["already there"],
         "refused": count["refused"],
         "dry_run": dry_run,
+        "stopped": stopped.message if stopped else None,
         "results": [outcome.as_dict() for outcome in outcomes if outcome.status != "passed over"],
         "passed_over": [outcome.as_dict() for outcome in outcomes if outcome.status == "passed over"],
     }
@@ -221,6 +235,7 @@ class ImportProgress:
         self._live = color_allowed(sys.stderr)
         self._seen: set[Path] = set()
         self._total = 0
+        self._at: Path | None = None
         self._next = time.monotonic() + (0.3 if self._live else 10.0)
 
     def __enter__(self) -> ImportProgress:
@@ -229,6 +244,19 @@ class ImportProgress:
     def __exit__(self, *_: object) -> None:
         if self._live and self._total:
             click.echo("\r\x1b[K", err=True, nl=False)
+
+    def begin(self, path: Path) -> None:
+        """Note the file that is registered next."""
+        self._at = path
+
+    def interruption(self) -> TiregError:
+        """The error of a Ctrl-C, which says how far the import had come."""
+        from tiregistry.errors import Interrupted
+
+        where = (
+            "" if self._at is None else f" {'after' if self._at in self._seen else 'at'} {safe(self._at, limit=300)}"
+        )
+        return Interrupted(f"the import was interrupted{where}", "importing again goes on: nothing comes twice")
 
     def show(self, path: Path) -> None:
         """Say that `path` is done; nothing is shown of what is over in a moment."""

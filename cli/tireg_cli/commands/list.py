@@ -33,7 +33,9 @@ SORTS = ("name", "updated", "created", "versions", "score")
     "--limit", type=click.IntRange(0), help="At most so many; 0 means all. Default: 50 on a terminal, else all."
 )
 @click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
-@click.option("--fits", default="", metavar="BASE", help="Only words learned on this base model's table.")
+@click.option(
+    "--fits", default="", metavar="BASE", help="Only words with a version learned on this base model's table."
+)
 @click.option("--trash", is_flag=True, help="What was removed and can be restored.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -50,6 +52,8 @@ def command(
 
     Each word of QUERY must begin a word of the name, token, tags, notes, captions or base models. Filters:
     tag:x  base:x  family:sd1  type:style  origin:trained  since:2026-01-31 (or 7d)  from:hub
+
+    With --fits, a word whose latest version does not fit is shown with the version that does: exact (vase@1).
 
     \b
     Examples:
@@ -105,7 +109,7 @@ def _show_table(
         if with_score:
             row.append("–" if each.score is None else f"{each.score:.4g}")
         if base is not None:
-            row.append(registry.best_fit(each, base.fingerprint))
+            row.append(forms.fit_of(each, registry.best_fit(each, base.fingerprint)))
         rows.append(row)
     emit_table(headers, rows, spare=SPARE)
 

@@ -47,15 +47,16 @@ def command(reference: str, text: str | None, append: bool, clear: bool, field: 
                 raise InvalidInput(f"a version has no {field}", f"tireg note {parsed.name} --{field} TEXT")
             version = registry.version(parsed)
             if text is not None:
-                joined = f"{version.notes}\n{text}" if append and version.notes else text
-                version = registry.set_version_notes(version, joined)
+                change = registry.append_version_note if append else registry.set_version_notes
+                version = change(version, text)
             result, data = version.notes, forms.version_data(version)
         else:
             key = field or "notes"
             concept = registry.concept(parsed.name)
-            if text is not None:
-                old = str(getattr(concept, key))
-                concept = registry.describe(parsed.name, None, **{key: f"{old}\n{text}" if append and old else text})
+            if text is not None and append:
+                concept = registry.append_note(parsed.name, text, field=key)
+            elif text is not None:
+                concept = registry.describe(parsed.name, None, **{key: text})
             result, data = str(getattr(concept, key)), forms.concept_data(concept)
     if as_json:
         emit_json(data)

@@ -10,6 +10,7 @@ from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_json
 from tireg_cli.together import together
 from tiregistry.errors import InvalidInput, NotFound
+from tiregistry.references import Reference
 from tiregistry.registry.registry import Registry
 
 
@@ -50,6 +51,9 @@ def command(
             if purge:
                 confirm(f"delete {', '.join(references)} for good?", yes=yes)
             with together(registry, references, "removed"):
+                if not purge:  # what is wrong with one is said of what was there, not of what the others left
+                    for reference in references:
+                        _look(registry, Reference.parse(reference))
                 done = [_remove(registry, reference, purge=purge) for reference in references]
     if as_json:
         emit_json({"removed": done, "purged": purge or empty_trash})
@@ -61,6 +65,13 @@ def command(
         say(f"deleted {forms.count(len(done), 'thing')} for good · tireg gc --apply frees the space")
     else:
         hint(f"in the trash · tireg restore {done[0]} brings it back")
+
+
+def _look(registry: Registry, reference: Reference) -> None:
+    if reference.selects_latest:
+        registry.concept(reference.name)
+    else:
+        registry.version(reference)
 
 
 def _remove(registry: Registry, reference: str, *, purge: bool) -> str:

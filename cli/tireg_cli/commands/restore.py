@@ -16,6 +16,8 @@ from tireg_cli.together import together
 from tiregistry.errors import ExitCode, InvalidInput
 from tiregistry.registry.registry import Registry
 
+_MOST_LINES = 20
+
 
 @click.command("restore")
 @click.argument("references", nargs=-1, metavar="REF...")
@@ -26,8 +28,9 @@ from tiregistry.registry.registry import Registry
 def command(references: tuple[str, ...], new_name: str, token: str, backup: Path | None, as_json: bool) -> int:
     """Bring words or versions back from the trash; or add what is missing here from a backup.
 
-    A backup is merged: nothing that is here is changed or removed. Words and versions that are in the
-    trash here, but were not when the backup was made, come back; what was in the trash then comes into the trash.
+    A backup is merged: nothing that is here is replaced or removed, and what words here get is said. What
+    was removed here since the backup comes back: words and versions in the trash, notes, tags, but no alias.
+    What was in the trash then comes into the trash; a version whose number is taken gets another.
 
     \b
     Examples:
@@ -62,6 +65,7 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
         f"added {forms.count(report.concepts, 'word')}, {forms.count(report.versions, 'version')}, "
         f"{forms.count(report.files, 'file')}, {forms.count(report.runs, 'run')}"
     )
+    _say_some([*report.renumbered, *report.changed, *(f"left out: {each}" for each in report.left_out)])
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
         hint(f"tireg restore {report.trashed[0]} --as OTHER-NAME --token '<OTHER>' brings it back under others")
@@ -78,3 +82,10 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
     if report.refused or report.damaged or report.missing:
         return int(ExitCode.DAMAGED)
     return 0
+
+
+def _say_some(lines: list[str]) -> None:
+    for line in lines[:_MOST_LINES]:
+        say(line)
+    if len(lines) > _MOST_LINES:
+        hint(f"and {len(lines) - _MOST_LINES:,} more changes: --json names them all")

@@ -69,7 +69,11 @@ def _concept_fields(
 ) -> dict[str, object]:
     aliases = ", ".join(f"{alias} = {number}" for alias, number in concept.aliases.items())
     numbers = [each.number for each in concept.versions] if concept.num_versions <= 100 else []
-    reason = why_no_word(shape.encoder for shape in version.encoders) if version else ""
+    if version is None:
+        missing = registry.without_versions(concept.name)
+        reason = f"{missing.message} · {missing.hint}"
+    else:
+        reason = why_no_word(shape.encoder for shape in version.encoders)
     place = "a photo of" if concept.concept_type == "object" else "a house in the style of"
     use = f'tireg gen "{place} {concept.placeholder_token}"'
     return {

@@ -87,9 +87,11 @@ def command(
 
 
 def _duplicates(registry: Registry, above: float, *, as_json: bool) -> None:
+    from tireg_cli.bar import CountingBar
     from tiregistry.evaluation.space import duplicates
 
-    found = duplicates(registry, above)
+    with CountingBar("comparing", lines_every=10) as bar:
+        found = duplicates(registry, above, bar)
     if as_json:
         emit_json([{"first": a, "second": b, "cosine": cosine} for a, b, cosine in found])
         return

@@ -60,6 +60,10 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
     if report.known_losses:
         lost = forms.count(report.known_losses, "file")
         hint(f"originals of {lost} are not here (not shared with a word, or given up) · --repair --from PATH adds them")
+    if report.lost_words:
+        which = f"{', '.join(report.lost_words[:5])}{', …' * (len(report.lost_words) > 5)}"
+        say(f"lost embeddings, whose versions lie in the trash: {which}")
+        hint("tireg verify --repair --from PATH or importing the file again brings them back · remove --purge ends it")
     if report.strays:
         which = f"{forms.count(report.strays, 'file')} in blobs/ belong{'s' * (report.strays == 1)}"
         hint(f"{which} to no word here: left by killed work (tireg gc), or by a database that is gone")
@@ -68,14 +72,14 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
             say(f"the files are there, with their sizes; their contents were not read: {checked}")
             hint("tireg verify reads them")
         else:
-            say(f"everything is as it was: {checked}")
+            say(f"everything{' else' * bool(report.lost_words)} is as it was: {checked}")
     elif not report.unrepaired:
         say(f"repaired {forms.count(len(report.damages), 'damage')}: {checked}")
     else:
         say(f"{forms.count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
         if report.strays and not report.files + report.before:
             hint("read a backup into this place: tireg restore --from FILE")
-        elif any(damage.kind == "database" for damage in report.unrepaired):
+        elif repair and any(damage.kind == "database" for damage in report.unrepaired):
             hint(f"move {home} away and read a backup: tireg restore --from FILE")
         else:
             hint("mend with: tireg verify --repair --from A-BACKUP-OR-FOLDER · or remove what needs it, with --purge")

@@ -10,7 +10,7 @@ import pytest
 
 from tiregistry.concepts import Fingerprint, NewVersion, Version
 from tiregistry.embeddings.embedding import Embedding
-from tiregistry.evaluation.space import analyse, duplicates, similarity, vocabularies
+from tiregistry.evaluation.space import _comparable, analyse, duplicates, similarity, vocabularies
 from tiregistry.evaluation.space_map import SpaceMap
 from tiregistry.registry.registry import Registry
 
@@ -77,6 +77,36 @@ def test_relatives_and_near_duplicates(registry: Registry, put: Callable[..., Ve
     assert frozenset(("gnome@2", "twin@1")) in pairs
     assert frozenset(("gnome@2", "stranger@1")) not in pairs
     assert duplicates(registry, 0.9999999)[0][2] == pytest.approx(1)
+
+
+def test_all_pairs_at_once_are_those_of_one_at_a_time(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = np.random.default_rng(1)
+    tables = [Fingerprint("sd1", "sha256:" + digit * 64, "", "") for digit in "12"]
+    base = source.normal(size=(3, 8))
+    for number in range(40):
+        rows = base[: 1 + number % 3] + source.normal(size=(1 + number % 3, 8)) * (number % 5) / 4
+        tensors = {"clip_l": rows.astype(np.float32)}
+        if number % 4 == 0:
+            tensors["clip_g"] = source.normal(size=(1, 4)).astype(np.float32)
+        if number % 7 == 0:
+            tensors = {"t5": tensors["clip_l"]}
+        new = NewVersion(f"w{number}", f"<w{number}>", "object", "trained", (*tables, None)[number % 3])
+        registry.add_version(new, Embedding(tensors))
+    words = [concept.latest for concept in registry.concepts()]
+    monkeypatch.setattr("tiregistry.evaluation.similar_pairs._MOST_COSINES", 60)  # so that there are many parts
+    seen: list[tuple[int, int, str]] = []
+    for at_least in (-1, 0.5, 0.9, 0.98):
+        expected = {}
+        for number, a in enumerate(words):
+            for b in words[number + 1 :]:
+                cosine = similarity(a.embedding(), b.embedding())
+                if cosine is not None and cosine >= at_least and _comparable(a, b):
+                    expected[a.reference, b.reference] = cosine
+        found = duplicates(registry, at_least, lambda *step: seen.append(step))
+        assert {(a, b): cosine for a, b, cosine in found} == expected
+        assert len(expected) > 5
+        assert [cosine for *_, cosine in found] == sorted(expected.values(), reverse=True)
+    assert (seen[39], seen[-1]) == ((40, 40, "words read"), (40, 40, "words"))
 
 
 def test_words_of_different_numbers_of_vectors() -> None:

@@ -19,11 +19,13 @@ from tests.core.embeddings.samples import (
     torch_zip,
     vectors,
 )
+from tests.core.registry.upkeep import damage_file, execute
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
 from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
 from tiregistry.exchange.importing import UNUSABLE_TAG, ImportOptions, Outcome, import_path
+from tiregistry.exchange.naming import Claims
 from tiregistry.registry.registry import Registry
 
 SHA = "sha256:" + "ef" * 32
@@ -133,6 +135,56 @@ def test_words_of_one_name_for_other_models_or_from_one_file_stay_apart(registry
     assert [o.reference for o in bring(registry, path)] == ["gnomes@1", "gnomes-2@1"]
 
 
+def test_different_words_of_one_import_that_would_be_called_alike_are_numbered(registry, tmp_path):
+    folder = tmp_path / "embeddings"
+    names = ("objects/fire.pt", "styles/fire.pt", "Bad.pt", "bad.pt", "my word.pt", "my-word.pt")
+    for seed, name in enumerate(names):
+        file(folder, name, torch_zip(a1111(vectors(1, seed=seed))))
+    for seed in (50, 60):  # of one token, which the files state
+        file(folder, f"by-{seed}/learned_embeds.bin", torch_zip({"<cat>": Tensor(vectors(1, seed=seed)[0])}))
+    seen = {o.path.relative_to(folder).as_posix(): o.concept for o in bring(registry, folder, dry_run=True)}
+    outcomes = {o.path.relative_to(folder).as_posix(): o for o in bring(registry, folder)}
+    assert {name: o.concept for name, o in outcomes.items()} == seen
+    assert {name: (o.reference, o.placeholder_token) for name, o in outcomes.items()} == {
+        "Bad.pt": ("Bad@1", "<Bad>"),
+        "bad.pt": ("bad-2@1", "<bad-2>"),
+        "by-50/learned_embeds.bin": ("cat@1", "<cat>"),
+        "by-60/learned_embeds.bin": ("cat-2@1", "<cat-2>"),
+        "my word.pt": ("my-word@1", "<my-word>"),
+        "my-word.pt": ("my-word-2@1", "<my-word-2>"),
+        "objects/fire.pt": ("fire@1", "<fire>"),
+        "styles/fire.pt": ("fire-2@1", "<fire-2>"),
+    }
+    assert outcomes["styles/fire.pt"].notes == ("fire is another word here already",)
+    # The same files later: known ones stay what they are, a newer one is one more version of its word.
+    file(folder, "styles/fire.pt", torch_zip(a1111(vectors(1, seed=100))))
+    file(folder, "Bad.pt", torch_zip(a1111(vectors(1, seed=101))))
+    later = {o.path.relative_to(folder).as_posix(): o.reference for o in bring(registry, folder)}
+    assert (later["objects/fire.pt"], later["styles/fire.pt"], later["Bad.pt"]) == ("fire@1", "fire-2@2", "Bad@2")
+
+
+def test_no_file_reads_all_names_of_a_big_registry(registry, tmp_path, monkeypatch):
+    bring(registry, file(tmp_path, "old.pt", torch_zip(a1111(vectors(1, seed=1)))))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all names are looked through, for advice that nobody sees")
+
+    monkeypatch.setattr("difflib.get_close_matches", refuse)
+    monkeypatch.setattr(Registry, "placeholders", refuse)
+    for seed, name in enumerate(("new", "old")):
+        path = file(tmp_path / "more", f"{name}.pt", torch_zip(a1111(vectors(1, seed=10 + seed))))
+        assert [outcome.status for outcome in bring(registry, path)] == ["imported"]
+
+
+def test_several_paths_of_one_import_share_no_name(registry, tmp_path):
+    claims = Claims()
+    found = []
+    for seed, place in enumerate("ab"):
+        path = file(tmp_path, f"{place}/fire.pt", torch_zip(a1111(vectors(1, seed=seed))))
+        found += import_path(registry, path, ImportOptions(), claims=claims)
+    assert [outcome.reference for outcome in found] == ["fire@1", "fire-2@1"]
+
+
 def test_an_import_never_becomes_the_latest_of_a_word_trained_here(registry, tmp_path):
     mine = trained(registry)
     (outcome,) = bring(registry, file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1, seed=9))})))
@@ -168,6 +220,65 @@ def test_a_concept_library_folder_brings_type_and_pictures(registry, tmp_path):
     assert outcome.version.image(0) == picture
     assert any("picture left out" in note for note in outcome.notes)
     assert "original/token_identifier.txt" in outcome.version.attachments()
+
+
+def blob_of(registry: Registry, reference: str) -> str:
+    version = registry.version(reference)
+    return str(registry.database.value("SELECT embedding_blob FROM versions WHERE id = ?", version.id))
+
+
+@pytest.mark.parametrize("content", [None, b"broken"])
+def test_importing_the_file_again_puts_back_what_was_damaged(registry, tmp_path, content):
+    path = file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1)[0])}))
+    version = bring(registry, path)[0].version
+    damage_file(registry, blob_of(registry, "gnome"), content)
+    damage_file(registry, version.attachments()["original"], content)
+    (preview,) = bring(registry, path, dry_run=True)
+    assert (preview.notes, len(registry.verify().damages)) == ((), 2)
+    (again,) = bring(registry, path)
+    assert again.status == "already there"
+    assert "was put back" in again.notes[-1]
+    assert registry.verify().damages == []
+    assert bring(registry, path)[0].notes == ()
+    registry.verify(repair=True)
+    assert np.array_equal(registry.version("gnome").embedding().tensors["clip_l"], vectors(1))
+
+
+def test_vectors_are_made_again_from_the_original_or_a_folder(registry, tmp_path):
+    word = file(tmp_path / "words", "gnome.pt", torch_zip(a1111(vectors(1), "gnome")))
+    version = bring(registry, word)[0].version
+    blob, original = blob_of(registry, "gnome"), version.attachments()["original"]
+    damage_file(registry, blob, None)
+    report = registry.verify(repair=True)
+    assert [damage.repair for damage in report.damages] == ["made again from the original"]
+    assert (report.unrepaired, registry.verify().damages) == ([], [])
+
+    damage_file(registry, blob, b"broken")
+    damage_file(registry, original, None)
+    given_up = registry.verify(repair=True)
+    assert blob in [damage.item for damage in given_up.unrepaired]
+    assert registry.verify().lost_words == ["gnome@1"]
+    # The same vectors in a file of another format: the original's bytes are gone, the word is not.
+    word.unlink()
+    file(tmp_path / "words", "other.bin", torch_zip({"<other>": Tensor(vectors(1)[0])}))
+    healed = registry.verify(repair=True, copies=[tmp_path / "words"])
+    assert [damage.repair for damage in healed.damages if damage.item == blob] == [
+        f"made again from {tmp_path / 'words'}"
+    ]
+    assert registry.verify().lost_words == []
+    assert np.array_equal(registry.version("gnome").embedding().tensors["clip_l"], vectors(1))
+
+
+@pytest.mark.parametrize("name", ["..", "x" * 5000, "\\u0000", "a/b"])
+def test_an_original_whose_name_is_none_stops_no_repair(registry, tmp_path, name):
+    bring(registry, file(tmp_path, "gnome.bin", torch_zip({"<gnome>": Tensor(vectors(1)[0])})))
+    execute(registry, f"""UPDATE records SET record = json_set(record, '$.import.files', json('["{name}"]'))""")
+    damage_file(registry, blob_of(registry, "gnome"), None)
+    report = registry.verify(repair=True)
+    assert [damage.repair.partition(";")[0] for damage in report.damages] in (
+        ["given up as lost"],
+        ["made again from the original"],
+    )
 
 
 def test_what_is_no_word_is_kept_and_tagged(registry, tmp_path):

@@ -16,9 +16,11 @@ import pytest
 
 from tests.core.registry.making import add_version, make_embedding
 from tests.core.registry.upkeep import damage_file, everything
-from tiregistry.errors import AlreadyExists, Damaged, FileMissing, InvalidInput, NewerRegistry
+from tiregistry.errors import AlreadyExists, Damaged, DiskFull, FileMissing, InvalidInput, NewerRegistry
+from tiregistry.registry.copies import open_backup, unpack
 from tiregistry.registry.registry import Registry
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
+from tiregistry.registry.scratch import hold, scratch_folder
 
 
 def test_a_damaged_registry_can_be_backed_up_and_the_backup_says_what_it_lacks(
@@ -48,6 +50,51 @@ def test_what_a_killed_backup_left_behind_goes_with_the_next(registry: Registry,
     registry.backup(tmp_path / "b.zip")
     assert [name for name in (*left, *kept) if (tmp_path / name).exists()] == kept
     assert young.exists()
+
+
+def test_what_a_killed_process_held_goes_at_once_and_what_is_held_stays(registry: Registry, tmp_path: Path) -> None:
+    add_version(registry)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    whole = registry.backup(tmp_path / "b.zip").path.read_bytes()
+    half, foreign = tmp_path / f".kb.zip.{gone.pid}.part", tmp_path / f".mail.{gone.pid}.part"
+    half.write_bytes(whole[: len(whole) // 2])
+    foreign.write_bytes(b"PK\x03\x04 somebody else's")
+    folders = [tmp_path / f".tireg-scratch-{gone.pid}-{name}" for name in ("let_go", "in_use")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "held").touch()
+    minute_ago = time.time() - 60
+    for path in (half, foreign, *folders):
+        os.utime(path, (minute_ago, minute_ago))
+    with open(folders[1] / "held", "rb") as file:  # by a process of another container, whose numbers are not ours
+        hold(file.fileno())
+        registry.backup(tmp_path / "b.zip", overwrite=True)
+    assert [path.exists() for path in (half, foreign, *folders)] == [False, True, False, True]
+
+
+def test_a_full_place_for_temporary_files_stops_neither_backup_nor_restore(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(registry)
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    try:
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        backup = registry.backup(tmp_path / "b.zip").path
+        with Registry.open(tmp_path / "new") as new:
+            assert new.merge_backup(backup).versions == 1
+        assert registry.verify(repair=True, copies=[backup]).damages == []
+        with (
+            open_backup(backup) as archive,
+            scratch_folder(tmp_path / "nowhere") as folder,
+            pytest.raises(DiskFull, match=f"no space left in {small}"),
+        ):
+            unpack(archive, "registry.db", folder / "registry.db")
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def test_the_folders_of_killed_backups_and_restores_go_with_the_next(

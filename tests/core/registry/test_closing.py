@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.registry.making import add_version
+from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 
 _READ_AND_CLOSE = """
@@ -103,3 +104,12 @@ def test_threads_that_have_ended_hold_nothing_open(registry: Registry) -> None:
 
 def _is_link(descriptor: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def test_a_closed_registry_says_so(tmp_path: Path) -> None:
+    with Registry.open(str(tmp_path)) as registry:
+        version = add_version(registry)
+    for act in (registry.concepts, lambda: registry.tag("gnome", add=["x"]), version.embedding, registry.last_run):
+        with pytest.raises(TiregError, match="is closed"):
+            act()
+    registry.close()

@@ -331,3 +331,11 @@ def test_a_digest_that_fits_several_versions_in_the_trash_deletes_and_restores_n
     assert sorted(item.reference for item in registry.trash()) == ["gnome@1", "gnome@2"]
     assert registry.purge([f"gnome@{second.digest}"]) == ["gnome@2"]
     assert registry.restore(short) == "gnome@1"
+
+
+def test_a_text_is_no_list_of_tags(registry: Registry) -> None:
+    add_version(registry)
+    for wrong in ({"add": "abc"}, {"remove": "abc"}):
+        with pytest.raises(InvalidInput, match="as a list"):
+            registry.tag("gnome", **wrong)
+    assert registry.concept("gnome").tags == ()

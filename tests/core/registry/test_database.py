@@ -406,7 +406,30 @@ def test_a_database_that_lacks_a_table_is_damaged_and_hangs_nothing(tmp_path: Pa
     with Registry.open(tmp_path) as registry, registry.database.write() as connection:
         connection.execute(f"DROP TABLE {table}")
     with Registry.open(tmp_path) as registry, pytest.raises(Damaged, match=f"no such table: {table}"):
-        registry.verify()
+        registry.database.rows(f"SELECT * FROM {table}")
+
+
+_OTHER = """
+import sys
+from pathlib import Path
+from tiregistry.registry.registry import Registry
+for number in range(3):
+    with Registry.open(Path(sys.argv[1])) as registry:
+        registry.tag("gnome", add=[f"t{number}"])
+"""
+
+
+def test_a_second_registry_in_one_process_takes_no_lock_away_from_the_first(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        add_version(registry)
+        Registry.open(tmp_path).close()
+        # Another process that believed itself alone would remove the log when it closes.
+        subprocess.run([sys.executable, "-c", _OTHER, str(tmp_path)], check=True)
+        assert (tmp_path / "registry.db-wal").exists()
+        assert registry.concept("gnome").tags == ("t0", "t1", "t2")
+        with Registry.open(tmp_path) as second:
+            second.tag("gnome", add=["t3"])
+        assert registry.concept("gnome").tags == ("t0", "t1", "t2", "t3")
 
 
 def test_a_mistake_in_this_program_is_raised_as_it_is(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_merging_into_a_living_registry_changes_nothing_that_is_there(registry: 
         assert list(living.version("gnome@2").attachments()) == ["original"]
         concept = living.concept("gnome")
         assert (concept.notes, concept.licence, concept.tags) == ("my own note", "CC0-1.0", ("garden",))
+        assert report.renumbered == ["gnome@1 of the backup is gnome@3 here"]
+        assert report.changed == [
+            "gnome: its licence came",
+            "gnome@2: its note came",
+            "gnome: tag garden came",
+            "gnome: its latest version is gnome@3, it was gnome@2",
+        ]
         assert report.trashed == ["blotchy"]  # <inky> belongs to another concept here
         assert "blotchy" in [item.reference for item in living.trash()]
         assert living.verify().damages == []
@@ -103,6 +110,26 @@ def test_a_word_in_the_trash_here_but_living_in_the_backup_comes_back(registry: 
     registry.merge_backup(tmp_path / "b.zip")
     assert registry.version("gnome@1").number == 1
     assert registry.version("blotchy").number == 1
+
+
+def test_what_was_taken_away_since_the_backup_comes_back_and_is_said(registry: Registry, tmp_path: Path) -> None:
+    fill(registry)
+    registry.set_alias("gnome@2", "night")
+    registry.backup(tmp_path / "b.zip")
+    registry.describe("gnome", notes="")
+    registry.tag("gnome", remove=["garden"])
+    registry.remove_alias("gnome", "best")
+    report = registry.merge_backup(tmp_path / "b.zip")
+    assert report.changed == ["gnome: its note came", "gnome: tag garden came"]
+    assert report.left_out == ["the alias gnome@best, which was taken away here"]
+    concept = registry.concept("gnome")
+    assert (concept.notes, concept.tags, concept.aliases) == ("a note", ("garden",), {"night": 2})
+    with Registry.open(tmp_path / "other") as other:
+        add_version(other, "gnome", 9)
+        told = other.merge_backup(tmp_path / "b.zip").changed
+        assert "gnome: alias best came, for gnome@3" in told
+        assert other.undo_alias("gnome", "best") is None
+        assert other.concept("gnome").aliases == {"night": 3}
 
 
 def test_the_own_backup_of_a_registry_with_namesakes_in_the_trash_changes_nothing(

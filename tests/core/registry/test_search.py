@@ -14,7 +14,7 @@ from tests.core.registry.making import SD15, SD15_FINE_TUNE, SD21, add_version
 from tiregistry.concepts import BaseModel, Remote
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
-from tiregistry.registry.search import since
+from tiregistry.registry.search import MOST_PARTS, since
 
 
 @pytest.fixture
@@ -191,3 +191,18 @@ def test_words_that_are_called_so_come_before_those_that_mention_it(words: Regis
     assert [each.name for each in page] == ["pottery", "cat-toy"]
     assert [each.name for each in words.concepts("tag:pottery", names_first=True)] == ["garden-gnome"]
     words.concepts("<\x1b'\"", names_first=True)
+
+
+def test_a_search_of_more_parts_than_sqlite_can_nest_is_refused(words: Registry) -> None:
+    for part in ("tag:pottery", "gar", "family:sd1", "from:hub", "base:sd15", "since:1d"):
+        assert words.concepts(" ".join([part] * MOST_PARTS)) == words.concepts(part) != []
+        with pytest.raises(InvalidInput, match="too long"):
+            words.concepts(" ".join([part] * (MOST_PARTS + 1)))
+
+
+def test_a_page_that_is_none_is_refused(words: Registry) -> None:
+    for page in ({"limit": -1}, {"offset": -1}):
+        for listing in (words.concepts, words.pictures):
+            with pytest.raises(InvalidInput):
+                listing(**page)  # type: ignore[operator]
+    assert words.concepts(limit=0) == []

@@ -82,11 +82,12 @@ def test_each_damaged_row_is_named(registry: Registry, sql: str, kind: str, item
     registry.create_concept("second", "<second>", "object")
     registry.close()
     execute(registry, sql)
-    damages = registry.verify().damages
-    assert (kind, item) in [(damage.kind, damage.item) for damage in damages]
-    repaired = registry.verify(repair=True)
-    assert (repaired.unrepaired == []) == (kind != "manifest")
-    assert registry.verify().damages == [] or kind == "manifest"
+    with Registry.open() as reopened:
+        damages = reopened.verify().damages
+        assert (kind, item) in [(damage.kind, damage.item) for damage in damages]
+        repaired = reopened.verify(repair=True)
+        assert (repaired.unrepaired == []) == (kind != "manifest")
+        assert reopened.verify().damages == [] or kind == "manifest"
 
 
 def test_a_structurally_corrupt_database_is_reported(registry: Registry) -> None:
@@ -148,3 +149,27 @@ def test_a_file_that_changes_while_the_check_is_interrupted_is_found(registry: R
     report = registry.verify(resume=True)
     assert [damage.item for damage in report.damages] == [digests[1]]
     assert (report.files, report.before) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("sql", "item", "problem"),
+    [
+        ("DROP TABLE runs", "runs", "not there"),
+        ("DROP TABLE search", "search", "not there"),
+        ("ALTER TABLE runs DROP COLUMN held", "runs", "held"),
+        ("DROP INDEX concepts_living_name", "concepts_living_name", "not there"),
+    ],
+)
+def test_a_table_a_column_or_an_index_that_is_gone_is_damage(
+    registry: Registry, sql: str, item: str, problem: str
+) -> None:
+    add_version(registry)
+    execute(registry, sql)
+    damage = next(damage for damage in registry.verify().damages if damage.item == item)
+    assert damage.kind == "database"
+    assert problem in damage.problem
+    is_made_again = item != "runs"
+    assert bool(registry.verify(repair=True).unrepaired) != is_made_again
+    assert bool(registry.verify().damages) != is_made_again
+    if is_made_again:
+        assert [concept.name for concept in registry.concepts("gnome")] == ["gnome"]

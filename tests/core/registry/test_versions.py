@@ -178,7 +178,12 @@ def test_fits_tells_exact_compatible_other_and_unknown(registry: Registry) -> No
         "unknown",
     )
     assert [concept.name for concept in registry.concepts(fits=SD15_FINE_TUNE)] == ["a"]
-    assert registry.best_fit(registry.concept("a"), SD15_FINE_TUNE) == "compatible"
+    assert registry.best_fit(registry.concept("a"), SD15_FINE_TUNE) == ("compatible", 1)
+    add_version(registry, "a", 4, fingerprint=SD15_FINE_TUNE)
+    assert registry.best_fit(registry.concept("a"), SD15) == ("compatible", 2)  # the one that <a> is in a prompt
+    add_version(registry, "a", 5, fingerprint=SD21)
+    assert registry.best_fit(registry.concept("a"), SD15) == ("exact", 1)
+    assert registry.best_fit(registry.concept("b"), SD15) == ("other", 1)
 
 
 def test_scores_notes_and_attachments_do_not_change_the_digest(registry: Registry) -> None:

@@ -79,7 +79,7 @@ class Doctor(Place):
         rest = [
             Section(name, {key: str(value) for key, value in part["facts"].items()}, tuple(part["problems"]))
             for name, part in found.items()
-            if name != "terminal"
+            if name not in ("terminal", "settings")  # which this process knows better
         ]
         self._write(rest)
 

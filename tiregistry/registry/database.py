@@ -9,15 +9,24 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import FULL_DISK, Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, TiregError
+from tiregistry.errors import Damaged, DiskFull, NotFound, RegistryReadOnly, TiregError
 from tiregistry.registry.connections import ThreadConnections
-from tiregistry.registry.daily_copies import FOLDER, copy_to, newest_copy
-from tiregistry.registry.filesystem import make_folder, on_network, sync_folder
+from tiregistry.registry.daily_copies import FOLDER, copy_to
+from tiregistry.registry.database_file import (
+    choose_journal,
+    prepare_folder,
+    refuse_lost,
+    refuse_newer,
+    size_of,
+    wanted_journal,
+    written_version,
+)
+from tiregistry.registry.filesystem import make_folder, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated
 
@@ -59,8 +68,8 @@ class Database:
         """Whether a transaction of `write` has ended well."""
         with translated(path):
             if not anew:
-                self._refuse_lost(lambda: _size(path) == 0)
-            self.readonly = readonly or not self._prepare_folder()
+                refuse_lost(path, lambda: size_of(path) == 0)
+            self.readonly = readonly or not prepare_folder(self.path)
             try:
                 self._open()
             except BaseException:
@@ -127,24 +136,6 @@ class Database:
                 connection.execute("PRAGMA synchronous = FULL")
             return connection
 
-    def _prepare_folder(self) -> bool:
-        """Create the folder if need be; return whether the database can be written."""
-        folder = self.path.parent
-        if self.path.exists():
-            return os.access(folder, os.W_OK) and os.access(self.path, os.W_OK)
-        try:
-            make_folder(folder)
-        except OSError as error:
-            if error.errno in FULL_DISK:
-                raise
-            raise RegistryReadOnly(
-                f"the registry cannot be created in {folder}: {error.strerror or error}",
-                "set TIREG_HOME to a folder you can write",
-            ) from None
-        if not os.access(folder, os.W_OK):
-            raise RegistryReadOnly(f"the folder {folder} cannot be written", "set TIREG_HOME to a folder you can write")
-        return True
-
     # -- opening -------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -153,7 +144,7 @@ class Database:
                 self._check_and_migrate()
         except DiskFull:
             # Even looking needs a little space for the -shm file; what is there can still be read without it.
-            if self.readonly or self._written_version() != SCHEMA_VERSION:
+            if self.readonly or written_version(self.path) != SCHEMA_VERSION:
                 raise
             self._disconnect()
             self._full_path = self.path
@@ -168,37 +159,25 @@ class Database:
         self.readonly = self._is_full = False
         self._open()
 
-    def _refuse_lost(self, is_lost: Callable[[], bool]) -> None:
-        """Refuse to begin anew where files show that there was a database.
-
-        Files are only written once the database is there: one that is still lost after they were seen was not made by
-        a process that is just beginning.
-        """
-        if is_lost() and _holds_files(self.path.parent / "blobs") and is_lost():
-            copy = newest_copy(self.path.parent)
-            raise Damaged(
-                f"the database {self.path} is missing or empty, but the files of its words are there",
-                f"put it back, or read a backup: tireg restore --from {copy or 'FILE'}; to begin anew, move the folder "
-                f"{self.path.parent} away",
-            )
-
     def _check_and_migrate(self) -> None:
-        self._refuse_newer(self._written_version())
+        refuse_newer(self.path, written_version(self.path))
         if self.readonly:
             self._open_readonly()
         version = self._version()
         if version == 0 and not self._anew:
-            self._refuse_lost(lambda: self._version() == 0)
+            refuse_lost(self.path, lambda: self._version() == 0)
         if version < SCHEMA_VERSION:
             if self.readonly:
                 raise RegistryReadOnly(
                     f"{self.path} must be brought up to date but cannot be written",
                     "open a copy of it",
                 )
-            self._choose_journal()
+            choose_journal(self.connection, self.path, BUSY_SECONDS)
             self._migrate(version)
-        elif not self.readonly and self._wanted_journal() != "WAL":
-            self._choose_journal()  # it may have been made elsewhere, and moved or mounted here
+        elif not self.readonly and wanted_journal(self.path) != "WAL":
+            choose_journal(
+                self.connection, self.path, BUSY_SECONDS
+            )  # it may have been made elsewhere, and moved or mounted here
 
     def _version(self) -> int:
         """`user_version` of the file, after checking that it is a registry that this program knows."""
@@ -208,7 +187,7 @@ class Database:
             application, version = self._marks()
         if application != APPLICATION_ID and not (application == 0 and self._is_empty()):
             raise Damaged(f"{self.path} is not a tiregistry database", "move it away, or set TIREG_HOME elsewhere")
-        self._refuse_newer(version)
+        refuse_newer(self.path, version)
         return version
 
     def _marks(self) -> tuple[int, int]:
@@ -217,29 +196,6 @@ class Database:
             "SELECT a.application_id, u.user_version FROM pragma_application_id a, pragma_user_version u"
         ).fetchone()
         return int(application), int(version)
-
-    def _written_version(self) -> int:
-        """`user_version` as the file's first page has it; 0 where the file is missing or no database.
-
-        Looking before the database is opened leaves a newer registry untouched: opening one in WAL mode makes files
-        beside it, even for reading. SQLite itself looks, as if the file never changed: were the file opened and
-        closed here, the system would drop the locks that other connections of this process hold on it, and another
-        process would remove the log under them.
-        """
-        if _size(self.path) < 100:
-            return 0
-        try:
-            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as look:
-                return int(look.execute("PRAGMA user_version").fetchone()[0])
-        except sqlite3.Error:
-            return 0  # what is wrong with it is said when it is opened
-
-    def _refuse_newer(self, version: int) -> None:
-        if version > SCHEMA_VERSION:
-            raise NewerRegistry(
-                f"{self.path} was written by a newer tiregistry (schema {version}, this one knows {SCHEMA_VERSION})",
-                "update with: pip install --upgrade tiregistry",
-            )
 
     def _is_empty(self) -> bool:
         return not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()
@@ -266,31 +222,6 @@ class Database:
             self.path = copy
         else:
             self._immutable = True
-
-    def _choose_journal(self) -> None:
-        """Write-ahead logging, or a rollback journal where WAL cannot work; the choice is kept in the file.
-
-        `TIREG_JOURNAL=delete` forces the rollback journal.
-        """
-        mode = self._wanted_journal()
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                # The answer is the mode in force: SQLite keeps the old one where the file system lacks shared memory.
-                self.connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
-                return
-            except sqlite3.OperationalError as error:
-                # The busy timeout does not cover the switch; two processes creating the registry meet here.
-                busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-
-    def _wanted_journal(self) -> str:
-        wanted = os.environ.get("TIREG_JOURNAL", "").upper()
-        if wanted in ("DELETE", "WAL"):
-            return wanted
-        return "DELETE" if on_network(self.path.parent) else "WAL"
 
     def _migrate(self, version: int) -> None:
         """Bring the file to `SCHEMA_VERSION` in one transaction; an existing one is copied to a backup first."""
@@ -403,25 +334,6 @@ class _Nesting(threading.local):
     """How deep this thread is in blocks of `write`."""
 
     depth = 0
-
-
-def _size(path: Path) -> int:
-    """Size of a file in bytes; 0 where there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _holds_files(blobs: Path) -> bool:
-    """Whether a folder of blobs holds any."""
-    try:
-        return any(
-            len(shard.name) == 2 and any(len(entry.name) == 64 for entry in os.scandir(shard.path))
-            for shard in os.scandir(blobs)
-        )
-    except OSError:
-        return False
 
 
 def _begin(connection: sqlite3.Connection) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.core.registry.making import add_version, pragma
 from tiregistry.errors import Damaged, DiskFull, NewerRegistry, NotFound, RegistryReadOnly, interruption_in
-from tiregistry.registry import database
+from tiregistry.registry import database, database_file
 from tiregistry.registry.database import Database
 from tiregistry.registry.filesystem import on_network
 from tiregistry.registry.registry import Registry
@@ -259,7 +259,7 @@ def test_a_registry_that_came_to_lie_on_a_network_mount_changes_its_journal(monk
     with Registry.open() as registry:
         add_version(registry)
         assert registry.database.value("PRAGMA journal_mode") == "wal"
-    monkeypatch.setattr(database, "on_network", lambda folder: True)
+    monkeypatch.setattr(database_file, "on_network", lambda folder: True)
     with Registry.open() as registry:
         assert registry.database.value("PRAGMA journal_mode") == "delete"
         assert registry.version("gnome").number == 1

@@ -122,7 +122,8 @@ def test_push_says_what_becomes_readable_and_prints_data_apart(
         (["pull", "alice/gnome@v9"], 3, "does not exist"),
         (["pull", "alice/gnome", "--endpoint", "ftp://x"], 2, "is not the address of a Hub"),
         (["pull", "alice/gnome", "--endpoint", "http://127.0.0.1:9"], 5, "cannot be reached"),
-        (["pull", "alice/broken"], 6, "contradicts itself"),
+        (["pull", "alice/broken"], 6, "alice/broken/tireg.json contradicts itself"),
+        (["pull", "alice/cut"], 6, "alice/cut/tireg.json is damaged: it is cut off, or no JSON"),
         (["hub", "search", "--limit", "0"], 2, "out of range"),
         (["hub", "search", "--base", "nowhere"], 2, "is no base model of the Hub"),
     ],
@@ -133,6 +134,7 @@ def test_mistakes_are_one_line_and_an_exit_code(
     with Registry.open(alice.home) as registry:
         learn(registry)
     server.add_repo("alice/gnome", {"a.txt": b"x"})
+    server.add_repo("alice/cut", {"tireg.json": b'{"repository": "tireg-rep', "learned_embeds.bin": b"x"})
     server.add_repo("alice/broken", {"tireg.json": b'{"repository": "tireg-repository/1", "manifest": {}}'})
     assert alice.tireg(*arguments) == code
     out, err = capsys.readouterr()

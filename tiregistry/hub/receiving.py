@@ -79,10 +79,7 @@ def register_shared(
     embedding = _embedding_of(word, folder, repo_id)
     name = _concept_name(registry, word, repo_id, naming)
     images, attachments = _pictures(registry, word, folder, paths)
-    hub: dict[str, Any] = {"repo_id": repo_id, "number": word.number, "created_at": word.created_at}
-    if word.base_model:
-        hub["base_model"] = word.base_model
-    new = replace(word.new_version(name, {**word.record, "hub": hub}, images), attachments=attachments)
+    new = replace(word.new_version(name, _record_of(word, repo_id), images), attachments=attachments)
     new = _renamed(new, word, naming)
     is_renamed = new.placeholder_token != word.placeholder_token
     if not is_renamed and digest_of(canonical(build(new, embedding))) != word.digest:
@@ -90,6 +87,14 @@ def register_shared(
     version = registry.add_version(new, embedding)
     _add_labels(registry, version, word)
     return version, ()
+
+
+def _record_of(word: SharedWord, repo_id: str) -> dict[str, Any]:
+    """What was observed when the word was made, and where it came from."""
+    hub: dict[str, Any] = {"repo_id": repo_id, "number": word.number, "created_at": word.created_at}
+    if word.base_model:
+        hub["base_model"] = word.base_model
+    return {**word.record, "hub": hub}
 
 
 def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> Embedding:
@@ -230,6 +235,23 @@ def add_pictures(registry: Registry, word: SharedWord, version: Version, folder:
     registry.add_version(word.new_version(version.concept, {}, images), registry.embedding(version))
     for role, blob in attachments.items():
         registry.attach(version, role, blob)
+
+
+def add_record(registry: Registry, word: SharedWord, version: Version, repo_id: str) -> bool:
+    """Add the record and the scores that a version which came without them lacks, as from an exported file.
+
+    What was made here has its own record, and what is known of a version already is not replaced.
+
+    Returns:
+        Whether the record says more of the training now.
+    """
+    if version.origin not in ("imported", "pulled"):
+        return False
+    added = registry.complete_record(version, _record_of(word, repo_id))
+    if not added.intersection(word.record):
+        return False
+    registry.set_scores(version, {label: v for label, v in word.scores.items() if label not in version.scores})
+    return True
 
 
 def _check_files(word: SharedWord, folder: Path, paths: Sequence[str], shown: str) -> None:

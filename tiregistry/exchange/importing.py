@@ -128,6 +128,7 @@ def import_path(
                 f"{safe(path)} holds {count} embeddings, which cannot share one name or token",
                 "leave out --name and --token, or import them one by one",
             )
+    ours: set[str] = set()
     for result in results:
         if result.passed_over:
             yield Outcome(path=result.path, status="passed over", other=result.passed_over)
@@ -136,7 +137,7 @@ def import_path(
         siblings: set[str] = set()
         for found in result.found:
             try:
-                outcome = _register(registry, result.path, found, options, vocabularies, siblings)
+                outcome = _register(registry, result.path, found, options, vocabularies, siblings, ours)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
                     raise
@@ -144,6 +145,7 @@ def import_path(
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
                 siblings.add(outcome.concept)
+                ours.add(outcome.concept)
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
 
@@ -178,6 +180,7 @@ def _register(
     options: ImportOptions,
     vocabularies: Vocabularies | None,
     siblings: Container[str],
+    ours: Container[str],
 ) -> Outcome:
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
     if vocabularies is not None:
@@ -196,7 +199,7 @@ def _register(
             notes=found.warnings,
         )
     told = _told(found)
-    names = choose_names(registry, found, options, told, siblings)
+    names = choose_names(registry, found, options, told, siblings, ours)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options, inspections)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin
 from tiregistry.embeddings.found import FoundEmbedding
-from tiregistry.errors import ConceptNotFound, InvalidPlaceholder, TiregError
+from tiregistry.errors import AlreadyExists, ConceptNotFound, InvalidPlaceholder, TiregError
 from tiregistry.placeholders import check_placeholder, placeholder_for
 from tiregistry.references import MAX_NAME, check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
@@ -26,6 +26,27 @@ class Wishes:
     name: str = ""
     placeholder_token: str = ""
     concept_type: ConceptType | None = None
+    is_related: Callable[[RegisteredConcept], bool] | None = None
+    """Of a word from a repository: whether a concept here has to do with that. Then one that has not is never joined
+    and never made way for by another name: it is in the way, and the user decides."""
+
+
+class NameTaken(AlreadyExists):
+    """The name or token that a word brings belongs to another word here.
+
+    Args:
+        concept: the word that is here.
+        token: placeholder token of the word that comes.
+        free: a name that is free here, also as a token.
+    """
+
+    def __init__(self, concept: RegisteredConcept, token: str, free: str) -> None:
+        here = safe(concept.placeholder_token, limit=100)
+        super().__init__(
+            f"{concept.name} ({here}) is another word here than {safe(token, limit=100)}",
+            f"--name {free} --token '{placeholder_for(free)}' keeps both",
+        )
+        self.free = free
 
 
 @dataclass(slots=True)
@@ -45,6 +66,7 @@ def choose_names(
     wishes: Wishes,
     told: NewVersion | None = None,
     siblings: Container[str] = (),
+    ours: Container[str] = (),
 ) -> Names:
     """Concept, token and type of a new version.
 
@@ -58,6 +80,10 @@ def choose_names(
         wishes: what the user decides.
         told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
         siblings: the concepts of the file's other words, which are no versions of this one.
+        ours: the concepts of words that came together with this one, which is no reason to ask the user.
+
+    Raises:
+        NameTaken: with `wishes.is_related`, when the name or token belongs to a word that has nothing to do with it.
     """
     notes: list[str] = []
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
@@ -67,6 +93,9 @@ def choose_names(
     if not wishes.name:
         name = taken.get(name_key(token), name)  # the same token means the same word: one more version of it
     kind = wishes.concept_type or found.concept_type
+    stranger = _stranger(registry, wishes, name, taken.get(name_key(token), ""), ours)
+    if stranger is not None and not _have_common_history(stranger, found, told):
+        raise NameTaken(stranger, token, free_name(registry, name))
     for attempt in range(2, _MOST_ATTEMPTS):
         concept = _concept(registry, name)
         if concept is None and (wishes.name or wishes.placeholder_token or name_key(token) not in taken):
@@ -101,6 +130,36 @@ def _concept(registry: Registry, name: str) -> RegisteredConcept | None:
         return registry.concept(name)
     except ConceptNotFound:
         return None
+
+
+def _stranger(
+    registry: Registry, wishes: Wishes, name: str, owner: str, ours: Container[str]
+) -> RegisteredConcept | None:
+    """The word here that has the name or the token and nothing to do with where the new one comes from.
+
+    Args:
+        owner: the concept that has the token; empty for none.
+    """
+    if wishes.is_related is None:
+        return None
+    concept = _concept(registry, name)
+    if concept is not None and wishes.name:
+        return None  # the user says that it belongs there
+    concept = concept or (_concept(registry, owner) if owner else None)
+    if concept is None or concept.name in ours or wishes.is_related(concept):
+        return None
+    return concept
+
+
+def free_name(registry: Registry, name: str) -> str:
+    """A name like `name` that no word has here, neither as its name nor in its token."""
+    tokens = {name_key(token) for token in registry.placeholders()}
+    base = name[: MAX_NAME - 4]
+    for count in range(2, _MOST_ATTEMPTS):
+        free = f"{base}-{count}"
+        if _concept(registry, free) is None and name_key(placeholder_for(free)) not in tokens:
+            return free
+    return f"{base}-new"
 
 
 def _is_same_kind(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tiregistry.errors import (
     UnreadableEmbedding,
 )
 from tiregistry.exchange.importing import ImportOptions, import_path
+from tiregistry.exchange.naming import NameTaken, free_name
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.images import decode_picture
@@ -129,11 +131,14 @@ def _concept_name(registry: Registry, word: SharedWord, repo_id: str, naming: Na
         name_key(naming.name) == name_key(concept.name) or _is_related(registry, concept, word, repo_id)
     ):
         return concept.name
-    what = f"{concept.name} ({concept.placeholder_token}) is another word here"
-    free = _free_name(registry, wanted)
-    raise AlreadyExists(
-        f"{what} than {token} of {repo_id}", f"tireg pull {repo_id} --name {free} --token '<{free}>' keeps both"
-    )
+    raise _in_the_way(NameTaken(concept, token, free_name(registry, wanted)), repo_id)
+
+
+def _in_the_way(error: NameTaken, repo_id: str, file: str = "") -> AlreadyExists:
+    """The error told of a repository, or of one of several files in it, with the command that keeps both words."""
+    which = f"{repo_id}/{file}" if file else repo_id
+    chosen = f" --file {shlex.quote(file)}" if file else ""
+    return AlreadyExists(f"{error.summary} of {which}", f"tireg pull {repo_id}{chosen} {error.hint}")
 
 
 def _find(registry: Registry, name: str) -> RegisteredConcept | None:
@@ -153,20 +158,18 @@ def _allowed_name(name: str) -> str:
     return "pulled-word"
 
 
-def _free_name(registry: Registry, name: str) -> str:
-    taken = {n for n in (f"{name}-{count}" for count in range(2, 100)) if _find(registry, n) is None}
-    return min(taken, key=lambda n: (len(n), n), default=f"{name}-other")
-
-
 def _is_related(registry: Registry, concept: RegisteredConcept, word: SharedWord, repo_id: str) -> bool:
     """Whether a concept here has come from, or gone to, this repository, or is an ancestor or descendant."""
     ancestors = {parent["digest"] for parent in word.manifest["parents"]}
-    for version in concept.versions:
-        if version.digest in ancestors or any(parent.digest == word.digest for parent in version.parents):
-            return True
-        if any(remote.repo_id == repo_id for remote in registry.remotes(version)):
-            return True
-    return False
+    return _was_there(registry, repo_id, concept) or any(
+        version.digest in ancestors or any(parent.digest == word.digest for parent in version.parents)
+        for version in concept.versions
+    )
+
+
+def _was_there(registry: Registry, repo_id: str, concept: RegisteredConcept) -> bool:
+    """Whether a version of the concept has come from, or gone to, the repository."""
+    return any(remote.repo_id == repo_id for version in concept.versions for remote in registry.remotes(version))
 
 
 def _renamed(new: NewVersion, word: SharedWord, naming: Naming) -> NewVersion:
@@ -277,7 +280,7 @@ def register_foreign(
     repo_id: str,
     naming: Naming,
     card: Mapping[str, Any],
-    words: Container[str] = (),
+    words: Sequence[str] = (),
     unfetched: Mapping[str, TiregError] | None = None,
 ) -> list[tuple[Version, bool, tuple[str, ...]]]:
     """Register the words of a repository that tireg did not write; pickles are read without being executed.
@@ -298,6 +301,7 @@ def register_foreign(
     Raises:
         Damaged: none of the files can be used, and the first is damaged or asks to run code.
         UnreadableEmbedding: none of the files holds a word that can be used; the message says why the first does not.
+        AlreadyExists: the name or token of each word belongs to another one here.
         InvalidInput, Conflict: the names that the user gave do not fit.
     """
     options = ImportOptions(
@@ -306,6 +310,7 @@ def register_foreign(
         origin="pulled",
         base_name=_first_text(card.get("base_model"), 200),
         licence=_first_text(card.get("license"), 100),
+        is_related=partial(_was_there, registry, repo_id),
     )
     found: list[tuple[Version, bool, tuple[str, ...]]] = []
     refused: list[str] = []
@@ -324,7 +329,11 @@ def register_foreign(
         why = outcome.error
         if outcome.status == "passed over" and inside in words:
             why = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
-        if why is not None:
+        if isinstance(why, NameTaken):
+            why = _in_the_way(why, repo_id, inside if len(words) > 1 else "")
+            first = first or why
+            refused.append(f"{inside} was left out: {why.message} · {why.hint}")
+        elif why is not None:
             first = first or _of_repository(why, repo_id, inside)
             refused.append(f"{inside} was left out: {why.message}")
     if not found:

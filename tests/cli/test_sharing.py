@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -141,6 +144,67 @@ def test_mistakes_are_one_line_and_an_exit_code(
     assert out == ""
     assert line in err
     assert len(err.strip().splitlines()) == 1
+
+
+class _Anything(BaseHTTPRequestHandler):
+    """A server that says the same to everybody."""
+
+    def do_GET(self) -> None:
+        status, kind, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """`python3 -m http.server`."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], answer: tuple[int, str, bytes] | None = None) -> Iterator[str]:
+    """The address of a web server that is no Hub."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        http.answer = answer  # type: ignore[attr-defined]
+        threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("handler", "answer"),
+    [
+        (_Files, None),
+        (_Anything, (200, "text/html", b"<html>please sign in</html>")),
+        (_Anything, (200, "application/json", b'{"status": "ok"}')),
+        (_Anything, (200, "application/json", b'"ok"')),
+    ],
+    ids=["http.server", "a page", "another API", "a text"],
+)
+def test_what_is_no_hub_is_said_to_be_none(
+    handler: type[BaseHTTPRequestHandler],
+    answer: tuple[int, str, bytes] | None,
+    server: HubServer,
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    with serving(handler, answer) as host:
+        for arguments in (["hub", "search", "cat"], ["push", "gnome"], ["push", "gnome", "a/b"], ["pull", "a/b"]):
+            monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")
+            assert alice.tireg(*arguments) == 5
+            assert capsys.readouterr().err == f"tireg: {host} does not answer like a Hub · check HF_ENDPOINT\n"
+        assert alice.tireg("pull", "a/b", "--endpoint", f"http://{host}/x") == 5
+        assert capsys.readouterr().err == f"tireg: {host}/x does not answer like a Hub · check the address\n"
 
 
 def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:

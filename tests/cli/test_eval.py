@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli.running import Tireg
 from tests.core.evaluation.conftest import add_word, base_folder, clip_folder, loaded, picture, registry  # noqa: F401
+from tireg_cli.output import width_of
 from tiregistry.concepts import Fingerprint, Version
 from tiregistry.registry.registry import Registry
 
@@ -93,6 +95,29 @@ def test_kinds_are_counted_for_both_that_are_compared(tireg: Tireg, add_word: Ad
     out = tireg("eval", "gnome", *asked).out
     assert [line.split("\t")[0] for line in out.splitlines()][3:6] == ["a red teapot", "a blue teapot", "variety"]
     assert "a judge chooses among 2 to 100 kinds" in tireg("eval", "gnome", *FEW, "--kinds", "a teapot", code=2).err
+
+
+@pytest.mark.parametrize("columns", [100, 80, 60, 30])
+def test_no_number_is_cut_on_any_terminal(
+    columns: int,
+    tireg: Tireg,
+    add_word: Add,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_word()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    asked = [*FEW, "--against", "initializer", "--kinds", "a {red|blue} teapot"]
+    alone = tireg("eval", "gnome", *FEW).out
+    both = tireg("eval", "gnome", *asked).out
+    for out, intervals in ((alone, 3), (both, 12)):
+        assert "…" not in out
+        assert all(width_of(line) <= columns for line in out.splitlines())
+        found = re.findall(r"[+-]?\d\.\d{3,4} \[[+-]?\d\.\d{3,4}, [+-]?\d\.\d{3,4}\]", " ".join(out.split()))
+        assert len(found) == intervals
+    # The usual width takes a table, with fewer decimals.
+    assert (len(alone.splitlines()) == 2) == (columns >= 80)
 
 
 def test_versions_compete_for_the_alias(tireg: Tireg, add_word: Add) -> None:  # noqa: F811

@@ -147,6 +147,7 @@ def test_every_checkpoint_of_a_run(tireg: Tireg, base_folder: Path, tmp_path: Pa
         assert version.reference == data["best"]
         (score,) = [value for label, value in version.scores.items() if label.startswith("score (custom-")]
         assert score == pytest.approx(best["measures"]["score"]["value"])
+    assert "versions and a run are not measured together" in tireg("eval", "pot", "--run", "last", code=2).err
     tireg("train", "pan", str(photos), "--base", str(base_folder), "--init", "teapot", *short[:-1], "3")
     refused = tireg("eval", "--run", "last", *FEW, "--best", code=2)
     assert "has only one checkpoint" in refused.err
@@ -197,7 +198,7 @@ def test_another_judge_and_pictures_of_ones_own(
     ("arguments", "code", "said"),
     [
         (["nobody"], 3, "no concept is named 'nobody'"),
-        ([], 2, "name versions or a run to measure"),
+        ([], 2, "nothing is named to measure · name a word: tireg eval gnome, or a run: tireg eval --run last"),
         (["gnome", "--run", "last"], 3, "nothing has been trained"),
         (["bare"], 2, "bare@1 has no source pictures (it was imported)"),
         (["bare", "--text-only", "--against", "initializer"], 2, "has no initializer"),

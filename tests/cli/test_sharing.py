@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.hub.words import learn
+from tests.core.hub.words import BASE, SD15, SDXL, learn, vectors
 from tests.hub_server import Fault, HubServer
 from tireg_cli.main import run
-from tiregistry.concepts import Parent
+from tiregistry.bases.identify import identify
+from tiregistry.concepts import BaseModel, Parent
+from tiregistry.embeddings.writing import Word, writer_for
+from tiregistry.hub.client import Hub
+from tiregistry.hub.endpoints import choose_endpoint
+from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.registry.registry import Registry
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sharing.md"
@@ -205,6 +210,38 @@ def test_what_is_no_hub_is_said_to_be_none(
             assert capsys.readouterr().err == f"tireg: {host} does not answer like a Hub · check HF_ENDPOINT\n"
         assert alice.tireg("pull", "a/b", "--endpoint", f"http://{host}/x") == 5
         assert capsys.readouterr().err == f"tireg: {host}/x does not answer like a Hub · check the address\n"
+
+
+def test_only_what_can_be_drawn_is_proposed(
+    server: HubServer, alice: Person, bob: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(repository: str) -> str:
+        capsys.readouterr()
+        assert bob.tireg("pull", repository) == 0
+        return capsys.readouterr().err.strip()
+
+    embedded = identify("embedded").fingerprint
+    with Registry.open(tmp_path / "maker") as maker:
+        learned = [
+            learn(maker, 1, "elf"),  # on Stable Diffusion, which has a Hub id
+            learn(maker, 2, "orc", fingerprint=SDXL, embedding=vectors(2, clip_l=768, clip_g=1280), base_name="mine"),
+            learn(maker, 3, "imp", fingerprint=embedded, embedding=vectors(3, clip_l=192), base_name="embedded"),
+        ]
+        for version in learned:
+            push_version(maker, version, f"alice/{version.concept}", Hub(choose_endpoint()), PushOptions(private=False))
+        bare = Word(embedding=vectors(4), name="cat", placeholder_token="<cat>")
+        server.add_repo("alice/cat", writer_for("diffusers-bin").write(bare, "learned_embeds"))
+
+    assert told("alice/elf").endswith(f'which is not here yet: tireg gen "<elf>" --base {BASE}')
+    missing = "its base model is not here: tireg show {} tells what is known of it, gen --base names one"
+    assert told("alice/orc") == missing.format("orc")
+    assert told("alice/cat") == missing.format("cat")
+    assert bob.tireg("gen", "<cat>", "--out", str(tmp_path)) == 4  # so this is not proposed
+    assert told("alice/imp") == 'try it: tireg gen "<imp>"'
+    with Registry.open(bob.home) as registry:
+        registry.add_base(BaseModel("sd15", BASE, SD15))
+        registry.remove("elf")
+    assert told("alice/elf") == 'try it: tireg gen "<elf>"'
 
 
 def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -210,7 +210,8 @@ class _Pull:
                 came.append(f"{len(later)} pictures came with it since")
             if add_record(self.registry, word, known, self.repo_id):
                 came.append("its training record came with it now")
-            notes = (*came, *unused_name(known, self.options.naming))
+            absent = self._absent(word, pictures, missing) if self.options.images else ()
+            notes = (*came, *absent, *unused_name(known, self.options.naming))
             return self._result("completed" if came else "already here", known, info, notes)
         words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
         if not words:
@@ -218,7 +219,23 @@ class _Pull:
         paths = [*words, *with_it]
         with self._fetched(info, files, paths) as folder:
             version, notes = register_shared(self.registry, word, folder, paths, self.repo_id, self.options.naming)
-        return self._result("pulled", version, info, notes)
+        absent = self._absent(word, pictures) if self.options.images else ()
+        return self._result("pulled", version, info, (*notes, *absent))
+
+    def _absent(self, word: SharedWord, there: Sequence[str], wanted: Container[str] | None = None) -> tuple[str, ...]:
+        """What to say of source pictures that `tireg.json` lists and that cannot be fetched.
+
+        Args:
+            word: what `tireg.json` says.
+            there: the paths that can be fetched.
+            wanted: the paths that are of interest; None for all.
+        """
+        paths = [p.path for p in word.pictures if p.path not in there and (wanted is None or p.path in wanted)]
+        if not paths:
+            return ()
+        shown = ", ".join(safe(path, limit=100) for path in paths[:4]) + (", …" if len(paths) > 4 else "")
+        some = f"{len(paths)} of the {len(word.pictures)} pictures that it lists {'is' if len(paths) == 1 else 'are'}"
+        return (f"{some} not in {self.repo_id}: {shown}",)
 
     def _with_labels(self, result: PullResult, word: SharedWord) -> PullResult:
         concept = self.registry.concept(result.version.concept)

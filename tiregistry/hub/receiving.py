@@ -13,6 +13,7 @@ from typing import Any
 from tiregistry.concepts import NewVersion, Parent, SourceImage, Version
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.folders import read_folder
+from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.errors import (
     AlreadyExists,
     ConceptNotFound,
@@ -63,7 +64,7 @@ def unused_name(version: Version, naming: Naming) -> tuple[str, ...]:
 def register_shared(
     registry: Registry, word: SharedWord, folder: Path, paths: Sequence[str], repo_id: str, naming: Naming
 ) -> tuple[Version, tuple[str, ...]]:
-    """Register a version that tireg pushed, under the digest that it has everywhere.
+    """Register a version that tireg pushed, under the digest that it has everywhere; and what is odd about its vectors.
 
     Args:
         registry: where.
@@ -78,7 +79,8 @@ def register_shared(
         AlreadyExists, Conflict: the name or token belongs to another word here.
     """
     _check_files(word, folder, paths, repo_id)
-    embedding = _embedding_of(word, folder, repo_id)
+    found = _embedding_of(word, folder, repo_id)
+    embedding = found.embedding
     name = _concept_name(registry, word, repo_id, naming)
     images, attachments = _pictures(registry, word, folder, paths)
     new = replace(word.new_version(name, _record_of(word, repo_id), images), attachments=attachments)
@@ -88,7 +90,7 @@ def register_shared(
         raise Damaged(f"{repo_id}: its manifest holds what this tireg does not know", "update tireg, then try again")
     version = registry.add_version(new, embedding)
     _add_labels(registry, version, word)
-    return version, ()
+    return version, found.warnings
 
 
 def _record_of(word: SharedWord, repo_id: str) -> dict[str, Any]:
@@ -99,14 +101,14 @@ def _record_of(word: SharedWord, repo_id: str) -> dict[str, Any]:
     return {**word.record, "hub": hub}
 
 
-def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> Embedding:
+def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> FoundEmbedding:
     """The vectors whose identity the manifest states, from whichever file holds them."""
     problems = []
     for result in read_folder(folder):
         problems += [result.error.message] if result.error else []
         for found in result.found:
             if found.embedding.digest == word.embedding_digest:
-                return found.embedding
+                return found
     why = f": {problems[0]}" if problems else ""
     raise Damaged(f"{repo_id}: the vectors are not those of its manifest{why}", "ask its owner; nothing was kept")
 

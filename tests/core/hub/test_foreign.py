@@ -9,6 +9,7 @@ from tests.core.embeddings.samples import safetensors
 from tests.core.hub.words import BASE, learn, photo, vectors
 from tests.hub_server import HubServer
 from tiregistry.embeddings import reading
+from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.writing import Word, writer_for
 from tiregistry.errors import AlreadyExists, Damaged, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
@@ -271,6 +272,23 @@ def test_of_several_words_only_the_one_in_the_way_stays_out(server: HubServer, b
         "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
         "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both",
     )
+
+
+@pytest.mark.parametrize("value", [0.0, 1e30])
+def test_vectors_that_no_word_has_are_warned_of(
+    value: float, server: HubServer, bob: Hub, here: Registry, there: Registry
+) -> None:
+    strange = Embedding({"clip_l": np.full((1, 768), value, np.float32)})
+    files = writer_for("diffusers-bin").write(
+        Word(embedding=strange, name="elf", placeholder_token="<elf>"), "learned_embeds"
+    )
+    server.add_repo("bob/strange", files)
+    said = "longer than those of any word (clip_l 2.77e+31)" if value else "nothing but zeros"
+    (foreign,) = pull_repository(here, "bob/strange", bob)
+    assert [note for note in foreign.notes if said in note]
+    push_version(here, learn(here, name="ours", embedding=strange), "bob/ours", bob)
+    (ours,) = pull_repository(there, "bob/ours", bob)
+    assert [note for note in ours.notes if said in note]
 
 
 @pytest.mark.parametrize("name", ["troll.safetensors", "troll.bin"])

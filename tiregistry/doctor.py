@@ -131,15 +131,23 @@ def _settings() -> Section:
 
 
 def _hub() -> Section:
-    from huggingface_hub import constants, get_token
+    from huggingface_hub import constants
 
-    facts = {
-        "login": "a token is there" if get_token() else "none (public models need none) · hf auth login",
-        "endpoint": constants.ENDPOINT,
-        "cache": str(constants.HF_HUB_CACHE),
-        "offline": "yes" if constants.HF_HUB_OFFLINE else "no",
-    }
-    return Section("hub", facts)
+    from tiregistry.hub.endpoints import TOKEN_VARIABLE, choose_endpoint
+
+    facts, problems = {}, []
+    try:
+        endpoint = choose_endpoint()
+    except TiregError as error:
+        problems.append(f"{error.message} · {error.hint}")
+    else:
+        # Each Hub has a token of its own: that of huggingface.co goes nowhere else.
+        source, way = ("", "hf auth login") if endpoint.is_default else (TOKEN_VARIABLE, f"set {TOKEN_VARIABLE}")
+        there = f"the token in {source} is used" if source else "a token is there"
+        facts["login"] = there if endpoint.token else f"none (what is public needs none) · {way}"
+        facts["endpoint"] = endpoint.url
+    facts |= {"cache": str(constants.HF_HUB_CACHE), "offline": "yes" if constants.HF_HUB_OFFLINE else "no"}
+    return Section("hub", facts, tuple(problems))
 
 
 def _software() -> Section:

@@ -86,30 +86,30 @@ class Album:
             show_picture(sheet)
 
 
-def cell(interval: Interval, *, signed: bool = False) -> str:
+def cell(interval: Interval, *, signed: bool = False, decimals: int = 4) -> str:
     """A value with its interval, as a table shows it."""
-    form = "+.4f" if signed else ".4f"
+    form = f"{'+' if signed else ''}.{decimals}f"
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def print_kinds(results: list[Measured]) -> None:
     """What the pictures of each subject were taken for, as a table; with the difference in variety below it."""
     counted: list[tuple[str, KindsFound]] = []
-    differ: list[str] = []
+    differ: list[list[str]] = []
     for result in results:
         for one in (result.evaluation, result.against):
             if one is not None and one.kinds is not None:
                 counted.append((one.subject.label, one.kinds))
         if result.against is not None and result.evaluation.kinds is not None and result.against.kinds is not None:
             found = variety_difference(result.evaluation.kinds, result.against.kinds)
-            differ.append(f"{result.evaluation.subject.label}: {cell(found, signed=True)}")
+            differ.append([result.evaluation.subject.label, cell(found, signed=True)])
     texts = counted[0][1].texts
     rows = [[text, *(str(found.counts[number]) for _, found in counted)] for number, text in enumerate(texts)]
     rows.append(["variety", *(cell(found.variety()) for _, found in counted)])
-    emit_table(["TAKEN FOR", *(label for label, _ in counted)], rows)
+    emit_table(["TAKEN FOR", *(label for label, _ in counted)], rows, numbers=True)
     hint("variety: how often two pictures are of different kinds")
     if differ:
-        emit_table(["DIFFERENCE IN VARIETY"], [[line] for line in differ])
+        emit_table(["", "DIFFERENCE IN VARIETY"], differ, numbers=True)
 
 
 def document(planned: EvaluationPlan, results: list[Measured], chosen: str | None) -> dict[str, Any]:

@@ -109,8 +109,19 @@ NARROW = 60
 """Cells of a terminal below which a table that does not fit becomes a few lines for each row."""
 
 
+def table_width(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Cells of a terminal that a table needs if nothing in it is cut."""
+    lines = [headers, *([safe(cell, limit=500) for cell in row] for row in rows)]
+    return sum(max(map(width_of, column)) for column in zip(*lines, strict=True)) + 2 * (len(headers) - 1)
+
+
 def emit_table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = (), whole: int = 0
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    spare: Sequence[str] = (),
+    whole: int = 0,
+    numbers: bool = False,
 ) -> None:
     """A table on stdout.
 
@@ -123,6 +134,8 @@ def emit_table(
         rows: the cells.
         spare: headers of columns that a narrow terminal does without, the first one first.
         whole: how many of the first columns give way last, because what stands there is typed again.
+        numbers: all columns but the first hold numbers, of which no digit is cut: the first gives way, and where that
+            does not suffice, each row becomes a few lines on a terminal of any width.
     """
     cells = [[safe(cell, limit=500) for cell in row] for row in rows]
     columns = terminal_columns()
@@ -134,12 +147,13 @@ def emit_table(
     kept = list(range(len(headers)))
 
     def too_wide() -> bool:
-        return sum((widths[i] if i < whole else min(widths[i], READABLE)) + 2 for i in kept) - 2 > columns
+        least = [widths[i] if (i > 0 if numbers else i < whole) else min(widths[i], READABLE) for i in kept]
+        return sum(least) + 2 * (len(kept) - 1) > columns
 
     for header in spare:
         if too_wide():
             kept.remove(headers.index(header))
-    if columns < NARROW and too_wide():
+    if (numbers or columns < NARROW) and too_wide():
         _emit_records([headers[i] for i in kept], [[row[i] for i in kept] for row in cells], columns)
         return
     headers, widths, cells = (
@@ -150,7 +164,7 @@ def emit_table(
     room = columns - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > 3:
         first = whole if max(widths[whole:], default=0) > 3 else 0
-        widths[widths.index(max(widths[first:]), first)] -= 1
+        widths[0 if numbers else widths.index(max(widths[first:]), first)] -= 1
 
     def line(row: Sequence[str]) -> str:
         parts = [fit(cell, w) for cell, w in zip(row, widths, strict=True)]

@@ -74,6 +74,16 @@ def test_what_the_hub_cannot_give_is_said_before_anything_comes_down(
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize("token", ["hf_a\x01b", "hf_é"])
+def test_a_token_that_cannot_be_one_is_no_hub_that_cannot_be_reached(
+    token: str, tireg: Tireg, server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    server.add_repo("alice/model", files_of(write_model(tmp_path / "one")))
+    err = tireg("base", "add", "alice/model", code=2).err
+    assert err == "tireg: HF_TOKEN holds a character no token has · copy it again, whole\n"
+
+
 def test_a_hub_that_does_not_answer_is_no_reason_to_lose_what_is_here(
     tireg: Tireg, server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli.running import Tireg
 from tests.core.evaluation.conftest import add_word, base_folder, clip_folder, loaded, picture, registry  # noqa: F401
+from tireg_cli.output import width_of
 from tiregistry.concepts import Fingerprint, Version
 from tiregistry.registry.registry import Registry
 
@@ -95,6 +97,29 @@ def test_kinds_are_counted_for_both_that_are_compared(tireg: Tireg, add_word: Ad
     assert "a judge chooses among 2 to 100 kinds" in tireg("eval", "gnome", *FEW, "--kinds", "a teapot", code=2).err
 
 
+@pytest.mark.parametrize("columns", [100, 80, 60, 30])
+def test_no_number_is_cut_on_any_terminal(
+    columns: int,
+    tireg: Tireg,
+    add_word: Add,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_word()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    asked = [*FEW, "--against", "initializer", "--kinds", "a {red|blue} teapot"]
+    alone = tireg("eval", "gnome", *FEW).out
+    both = tireg("eval", "gnome", *asked).out
+    for out, intervals in ((alone, 3), (both, 12)):
+        assert "…" not in out
+        assert all(width_of(line) <= columns for line in out.splitlines())
+        found = re.findall(r"[+-]?\d\.\d{3,4} \[[+-]?\d\.\d{3,4}, [+-]?\d\.\d{3,4}\]", " ".join(out.split()))
+        assert len(found) == intervals
+    # The usual width takes a table, with fewer decimals.
+    assert (len(alone.splitlines()) == 2) == (columns >= 80)
+
+
 def test_versions_compete_for_the_alias(tireg: Tireg, add_word: Add) -> None:  # noqa: F811
     add_word(seed=1)
     add_word(seed=2)
@@ -122,6 +147,7 @@ def test_every_checkpoint_of_a_run(tireg: Tireg, base_folder: Path, tmp_path: Pa
         assert version.reference == data["best"]
         (score,) = [value for label, value in version.scores.items() if label.startswith("score (custom-")]
         assert score == pytest.approx(best["measures"]["score"]["value"])
+    assert "versions and a run are not measured together" in tireg("eval", "pot", "--run", "last", code=2).err
     tireg("train", "pan", str(photos), "--base", str(base_folder), "--init", "teapot", *short[:-1], "3")
     refused = tireg("eval", "--run", "last", *FEW, "--best", code=2)
     assert "has only one checkpoint" in refused.err
@@ -172,7 +198,7 @@ def test_another_judge_and_pictures_of_ones_own(
     ("arguments", "code", "said"),
     [
         (["nobody"], 3, "no concept is named 'nobody'"),
-        ([], 2, "name versions or a run to measure"),
+        ([], 2, "nothing is named to measure · name a word: tireg eval gnome, or a run: tireg eval --run last"),
         (["gnome", "--run", "last"], 3, "nothing has been trained"),
         (["bare"], 2, "bare@1 has no source pictures (it was imported)"),
         (["bare", "--text-only", "--against", "initializer"], 2, "has no initializer"),

@@ -64,6 +64,21 @@ def test_a_table_between_wide_and_narrow_is_cut_and_a_repository_never(
         assert all(width_of(line) <= columns for line in out.splitlines())
 
 
+def test_a_number_is_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    values = ["0.8890 [0.8297, 0.9381]", "0.3101 [0.2804, 0.3425]", "0.5251 [0.5012, 0.5493]"]
+    headers = ("", "IMAGE ALIGNMENT", "TEXT ALIGNMENT", "SCORE")
+    for columns, lines in ((120, 2), (88, 2), (87, 2), (80, 4), (61, 4), (59, 4), (40, 6)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        emit_table(headers, [["a word of some length@1", *values]], numbers=True)
+        out = capsys.readouterr().out
+        assert all(value in " ".join(out.split()) for value in values), out
+        assert all(width_of(line) <= columns for line in out.splitlines())
+        # The name gives way first, as long as something of it can be read.
+        assert out.count("\n") == lines, out
+
+
 def test_wrapping_counts_cells_and_loses_nothing() -> None:
     assert wrap("a b", 20) == ["a b"]
     assert wrap("", 20) == [""]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.core.hub.words import learn
+from tests.core.hub.words import BASE, SD15, SDXL, learn, vectors
 from tests.hub_server import Fault, HubServer
 from tireg_cli.main import run
-from tiregistry.concepts import Parent
+from tiregistry.bases.identify import identify
+from tiregistry.concepts import BaseModel, Parent
+from tiregistry.embeddings.writing import Word, writer_for
+from tiregistry.hub.client import Hub
+from tiregistry.hub.endpoints import choose_endpoint
+from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.registry.registry import Registry
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sharing.md"
@@ -122,7 +130,8 @@ def test_push_says_what_becomes_readable_and_prints_data_apart(
         (["pull", "alice/gnome@v9"], 3, "does not exist"),
         (["pull", "alice/gnome", "--endpoint", "ftp://x"], 2, "is not the address of a Hub"),
         (["pull", "alice/gnome", "--endpoint", "http://127.0.0.1:9"], 5, "cannot be reached"),
-        (["pull", "alice/broken"], 6, "contradicts itself"),
+        (["pull", "alice/broken"], 6, "alice/broken/tireg.json contradicts itself"),
+        (["pull", "alice/cut"], 6, "alice/cut/tireg.json is damaged: it is cut off, or no JSON"),
         (["hub", "search", "--limit", "0"], 2, "out of range"),
         (["hub", "search", "--base", "nowhere"], 2, "is no base model of the Hub"),
     ],
@@ -133,12 +142,106 @@ def test_mistakes_are_one_line_and_an_exit_code(
     with Registry.open(alice.home) as registry:
         learn(registry)
     server.add_repo("alice/gnome", {"a.txt": b"x"})
+    server.add_repo("alice/cut", {"tireg.json": b'{"repository": "tireg-rep', "learned_embeds.bin": b"x"})
     server.add_repo("alice/broken", {"tireg.json": b'{"repository": "tireg-repository/1", "manifest": {}}'})
     assert alice.tireg(*arguments) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert line in err
     assert len(err.strip().splitlines()) == 1
+
+
+class _Anything(BaseHTTPRequestHandler):
+    """A server that says the same to everybody."""
+
+    def do_GET(self) -> None:
+        status, kind, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """`python3 -m http.server`."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], answer: tuple[int, str, bytes] | None = None) -> Iterator[str]:
+    """The address of a web server that is no Hub."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        http.answer = answer  # type: ignore[attr-defined]
+        threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("handler", "answer"),
+    [
+        (_Files, None),
+        (_Anything, (200, "text/html", b"<html>please sign in</html>")),
+        (_Anything, (200, "application/json", b'{"status": "ok"}')),
+        (_Anything, (200, "application/json", b'"ok"')),
+    ],
+    ids=["http.server", "a page", "another API", "a text"],
+)
+def test_what_is_no_hub_is_said_to_be_none(
+    handler: type[BaseHTTPRequestHandler],
+    answer: tuple[int, str, bytes] | None,
+    server: HubServer,
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Registry.open(alice.home) as registry:
+        learn(registry)
+    with serving(handler, answer) as host:
+        for arguments in (["hub", "search", "cat"], ["push", "gnome"], ["push", "gnome", "a/b"], ["pull", "a/b"]):
+            monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")
+            assert alice.tireg(*arguments) == 5
+            assert capsys.readouterr().err == f"tireg: {host} does not answer like a Hub · check HF_ENDPOINT\n"
+        assert alice.tireg("pull", "a/b", "--endpoint", f"http://{host}/x") == 5
+        assert capsys.readouterr().err == f"tireg: {host}/x does not answer like a Hub · check the address\n"
+
+
+def test_only_what_can_be_drawn_is_proposed(
+    server: HubServer, alice: Person, bob: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(repository: str) -> str:
+        capsys.readouterr()
+        assert bob.tireg("pull", repository) == 0
+        return capsys.readouterr().err.strip()
+
+    embedded = identify("embedded").fingerprint
+    with Registry.open(tmp_path / "maker") as maker:
+        learned = [
+            learn(maker, 1, "elf"),  # on Stable Diffusion, which has a Hub id
+            learn(maker, 2, "orc", fingerprint=SDXL, embedding=vectors(2, clip_l=768, clip_g=1280), base_name="mine"),
+            learn(maker, 3, "imp", fingerprint=embedded, embedding=vectors(3, clip_l=192), base_name="embedded"),
+        ]
+        for version in learned:
+            push_version(maker, version, f"alice/{version.concept}", Hub(choose_endpoint()), PushOptions(private=False))
+        bare = Word(embedding=vectors(4), name="cat", placeholder_token="<cat>")
+        server.add_repo("alice/cat", writer_for("diffusers-bin").write(bare, "learned_embeds"))
+
+    assert told("alice/elf").endswith(f'which is not here yet: tireg gen "<elf>" --base {BASE}')
+    missing = "its base model is not here: tireg show {} tells what is known of it, gen --base names one"
+    assert told("alice/orc") == missing.format("orc")
+    assert told("alice/cat") == missing.format("cat")
+    assert bob.tireg("gen", "<cat>", "--out", str(tmp_path)) == 4  # so this is not proposed
+    assert told("alice/imp") == 'try it: tireg gen "<imp>"'
+    with Registry.open(bob.home) as registry:
+        registry.add_base(BaseModel("sd15", BASE, SD15))
+        registry.remove("elf")
+    assert told("alice/elf") == 'try it: tireg gen "<elf>"'
 
 
 def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:

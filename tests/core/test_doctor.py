@@ -57,6 +57,26 @@ def test_broken_settings_are_a_part_of_the_report(tmp_path: Path, capsys: pytest
     assert (section.facts, section.problems) == ({"file": str(file), "theme": "light"}, ())
 
 
+def test_each_hub_is_reported_with_the_token_that_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    for name in ("HF_TOKEN", "HF_ENDPOINT", "TIREG_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    assert doctor._hub().facts["login"] == "none (what is public needs none) · hf auth login"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert doctor._hub().facts["login"] == "a token is there"
+    assert doctor._hub().facts["endpoint"] == "https://huggingface.co"
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:8000/")
+    assert doctor._hub().facts["login"] == "none (what is public needs none) · set TIREG_HUB_TOKEN"
+    monkeypatch.setenv("TIREG_HUB_TOKEN", "secret")
+    assert doctor._hub().facts["login"] == "the token in TIREG_HUB_TOKEN is used"
+    assert doctor._hub().facts["endpoint"] == "http://127.0.0.1:8000"
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.example")
+    assert "is not encrypted" in doctor._hub().problems[0]
+    assert "secret" not in str(doctor._hub())
+
+
 def test_the_test_card_fits_any_size() -> None:
     for size in ((256, 160), (64, 40), (1024, 640)):
         card = make_testcard(*size)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tiregistry.bases.hub_tokens import saved_token
 from tiregistry.errors import BaseModelNotFound, HubError, InvalidInput
 from tiregistry.text import safe
 
@@ -182,7 +183,10 @@ def _hub_trouble(repo_id: str, revision: str, instead: str) -> Iterator[None]:
         ) from None
     except LocalEntryNotFoundError:
         offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+        if not offline:
+            saved_token()  # raises: one that cannot travel looks like a Hub that cannot be reached
         why = "HF_HUB_OFFLINE is set" if offline else "the Hub cannot be reached"
         raise HubError(f"{name} is not on this disk and {why}", instead) from None
     except (HfHubHTTPError, OSError, ValueError) as error:
+        saved_token()
         raise HubError(f"downloading {name} failed: {safe(error, limit=300)}", "try again") from None

@@ -31,6 +31,8 @@ GENERIC_STEMS = re.compile(
 CHANGED = "its vectors are not those that tireg exported; what it says about their origin is not used"
 _MAX_TOKEN = 200
 """Longest key that is reported as a placeholder token; a longer one is cut."""
+_LONGEST = 10_000.0
+"""Length of a vector that is worth a warning: a vocabulary's are about 0.4 long in CLIP-L."""
 _PRODUCERS = {
     "a1111": "A1111 web UI",
     "a1111-png": "A1111 web UI",
@@ -195,6 +197,10 @@ def _check_shapes(embedding: Embedding, draft: Draft, warnings: list[str], ours:
         warnings.append(f"its encoders have different numbers of vectors: {shown}")
     if empty := [role for role, rows in embedding.tensors.items() if not rows.any(axis=1).all()]:
         warnings.append(f"it has vectors of nothing but zeros ({', '.join(empty)}), which mean nothing in a prompt")
+    # In float64: the squares of what float32 can hold are more than it can hold.
+    lengths = {role: np.linalg.norm(rows.astype(np.float64), axis=1).max() for role, rows in embedding.tensors.items()}
+    if long := [f"{role} {length:.3g}" for role, length in lengths.items() if length > _LONGEST]:
+        warnings.append(f"its vectors are longer than those of any word ({', '.join(long)}); expect noise for pictures")
     for shape in embedding.shapes:
         usual = USUAL.get(shape.encoder)
         if draft.named_encoders and not ours and usual is not None and shape.dim != usual:

@@ -11,7 +11,7 @@ import numpy as np
 from tiregistry.evaluation.features import FeatureStore
 from tiregistry.evaluation.intervals import Interval, Values, interval_of, resampled_means
 from tiregistry.evaluation.kinds import KindsFound, nearest
-from tiregistry.evaluation.measures import DINO, IMAGE, SCORE, TEXT, image_alignment, score, text_alignment
+from tiregistry.evaluation.measures import DINO, IMAGE, RANGES, SCORE, TEXT, image_alignment, score, text_alignment
 from tiregistry.evaluation.protocols import Protocol, Shot, without_word
 from tiregistry.evaluation.subjects import Subject
 
@@ -76,12 +76,15 @@ def differences(a: Evaluation, b: Evaluation) -> dict[str, Interval]:
 
 def means(evaluations: Sequence[Evaluation]) -> dict[str, Interval]:
     """The mean over several words of each measure that all have."""
-    return _summary([_statistics([one], seed) for seed, one in enumerate(evaluations)])
+    found = _summary([_statistics([one], seed) for seed, one in enumerate(evaluations)])
+    return {measure: interval.within(*RANGES[measure]) for measure, interval in found.items()}
 
 
 def mean_differences(pairs: Sequence[tuple[Evaluation, Evaluation]]) -> dict[str, Interval]:
     """The mean over several pairs of words of first minus second, see `differences`."""
-    return _summary([_statistics(pair, seed) for seed, pair in enumerate(pairs)])
+    found = _summary([_statistics(pair, seed) for seed, pair in enumerate(pairs)])
+    spans = {measure: highest - lowest for measure, (lowest, highest) in RANGES.items()}
+    return {measure: interval.within(-spans[measure], spans[measure]) for measure, interval in found.items()}
 
 
 def _summary(found: Sequence[dict[str, Values]]) -> dict[str, Interval]:

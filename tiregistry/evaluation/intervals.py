@@ -30,6 +30,10 @@ class Interval:
         """Of a difference: whether it is clear at this number of pictures."""
         return self.low > 0 or self.high < 0
 
+    def within(self, lowest: float, highest: float) -> Interval:
+        """The part of it that a value from `lowest` to `highest` can be in."""
+        return Interval(*(min(max(one, lowest), highest) for one in (self.value, self.low, self.high)))
+
 
 def resampled_means(
     strata: Sequence[Values], resamples: int = RESAMPLES, seed: int = 0, degrees: Sequence[int] | None = None

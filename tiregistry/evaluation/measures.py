@@ -15,6 +15,11 @@ IMAGE, TEXT, DINO, SCORE = "image_alignment", "text_alignment", "dino_image_alig
 """Names of measures, as the registry keeps them."""
 
 
+_COSINE = (-1.0, 1.0)
+RANGES = {IMAGE: _COSINE, TEXT: _COSINE, DINO: _COSINE, SCORE: (0.0, 1.0)}
+"""The lowest and the highest value that each measure can have."""
+
+
 def unit(features: Any) -> Features:
     """Rows scaled to length 1 (a zero row stays zero)."""
     rows = np.asarray(features, dtype=np.float32)

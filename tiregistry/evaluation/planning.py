@@ -188,8 +188,12 @@ def plan(registry: Registry, request: EvaluationRequest) -> EvaluationPlan:
 
 
 def _subjects(registry: Registry, request: EvaluationRequest) -> list[Subject]:
-    if (request.run is None) == (not request.references):
-        raise InvalidInput("name versions or a run to measure, not both", "tireg eval gnome, or tireg eval --run RUN")
+    if request.run is None and not request.references:
+        raise InvalidInput(
+            "nothing is named to measure", "name a word: tireg eval gnome, or a run: tireg eval --run last"
+        )
+    if request.run is not None and request.references:
+        raise InvalidInput("versions and a run are not measured together", "name the one or the other")
     if request.run is not None:
         return subjects_of_run(registry, request.run, request.most)
     subjects: list[Subject] = []

@@ -139,6 +139,7 @@ def import_path(
                 "leave out --name and --token, or import them one by one",
             )
     claims = Claims() if claims is None else claims
+    ours: set[str] = set()
     for result in results:
         if result.passed_over:
             yield Outcome(path=result.path, status="passed over", other=result.passed_over)
@@ -149,7 +150,7 @@ def import_path(
             beginning(result.path)
         for found in result.found:
             try:
-                outcome = _register(registry, result.path, found, options, vocabularies, claims, siblings)
+                outcome = _register(registry, result.path, found, options, vocabularies, claims, siblings, ours)
             except (InvalidInput, Conflict) as error:  # the file's fault; a full disk or a locked registry is not
                 if isinstance(error, Busy):
                     raise _stopped(error, result.path) from None
@@ -159,6 +160,7 @@ def import_path(
             else:
                 # Their names tell what was kept; the bytes of a whole folder need not stay in memory.
                 siblings.add(name_key(outcome.concept))
+                ours.add(outcome.concept)
                 kept = replace(outcome.found or found, files=dict.fromkeys(found.files, b""))
                 yield replace(outcome, found=kept)
 
@@ -199,12 +201,14 @@ def _register(
     vocabularies: Vocabularies | None,
     claims: Claims,
     siblings: Container[str],
+    ours: Container[str],
 ) -> Outcome:
     """Register one embedding, or say which version it is already.
 
     Args:
         claims: the names given so far in this import.
         siblings: keys of the names of the file's other words, which are no versions of this one.
+        ours: names of the concepts that words of this import came to.
     """
     inspections = vocabularies.inspect(found.embedding) if vocabularies else ()
     if vocabularies is not None:
@@ -229,7 +233,7 @@ def _register(
     def is_given(name: str) -> bool:
         return name_key(name) in siblings or claims.is_anothers(name, path, found, told)
 
-    names = choose_names(registry, found, options, told, is_given)
+    names = choose_names(registry, found, options, told, is_given, ours)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options, inspections)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.reading import without_step
-from tiregistry.errors import InvalidPlaceholder, TiregError
+from tiregistry.errors import AlreadyExists, InvalidPlaceholder, TiregError
 from tiregistry.placeholders import check_placeholder, placeholder_for
 from tiregistry.references import MAX_NAME, check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
@@ -29,6 +29,27 @@ class Wishes:
     name: str = ""
     placeholder_token: str = ""
     concept_type: ConceptType | None = None
+    is_related: Callable[[RegisteredConcept], bool] | None = None
+    """Of a word from a repository: whether a concept here has to do with that. Then one that has not is never joined
+    and never made way for by another name: it is in the way, and the user decides."""
+
+
+class NameTaken(AlreadyExists):
+    """The name or token that a word brings belongs to another word here.
+
+    Args:
+        concept: the word that is here.
+        token: placeholder token of the word that comes.
+        free: a name that is free here, also as a token.
+    """
+
+    def __init__(self, concept: RegisteredConcept, token: str, free: str) -> None:
+        here = safe(concept.placeholder_token, limit=100)
+        super().__init__(
+            f"{concept.name} ({here}) is another word here than {safe(token, limit=100)}",
+            f"--name {free} --token '{placeholder_for(free)}' keeps both",
+        )
+        self.free = free
 
 
 @dataclass(slots=True)
@@ -76,6 +97,7 @@ def choose_names(
     wishes: Wishes,
     told: NewVersion | None = None,
     is_given: Callable[[str], bool] = lambda name: False,
+    ours: Container[str] = (),
 ) -> Names:
     """Concept, token and type of a new version.
 
@@ -89,6 +111,10 @@ def choose_names(
         wishes: what the user decides.
         told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
         is_given: whether a concept got another word of the same import, of which this one is no version.
+        ours: the concepts of words that came together with this one, which is no reason to ask the user.
+
+    Raises:
+        NameTaken: with `wishes.is_related`, when the name or token belongs to a word that has nothing to do with it.
     """
     notes: list[str] = []
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
@@ -98,6 +124,9 @@ def choose_names(
     if owner is not None and name_key(owner) != name_key(name):
         name = owner  # the same token means the same word: one more version of it
     kind = wishes.concept_type or found.concept_type
+    stranger = _stranger(registry, wishes, name, registry.owner_of(token) or "", ours)
+    if stranger is not None and not _have_common_history(stranger, found, told):
+        raise NameTaken(stranger, token, free_name(registry, name))
     for attempt in range(2, _MOST_ATTEMPTS):
         concept = registry.find_concept(name)
         is_other = not wishes.name and is_given(concept.name if concept else name)
@@ -127,6 +156,35 @@ def choose_names(
     if not wishes.placeholder_token and found.placeholder_token not in ("", token):
         notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
     return Names(name, token, kind or "object", notes)
+
+
+def _stranger(
+    registry: Registry, wishes: Wishes, name: str, owner: str, ours: Container[str]
+) -> RegisteredConcept | None:
+    """The word here that has the name or the token and nothing to do with where the new one comes from.
+
+    Args:
+        owner: the concept that has the token; empty for none.
+    """
+    if wishes.is_related is None:
+        return None
+    concept = registry.find_concept(name)
+    if concept is not None and wishes.name:
+        return None  # the user says that it belongs there
+    concept = concept or (registry.find_concept(owner) if owner else None)
+    if concept is None or concept.name in ours or wishes.is_related(concept):
+        return None
+    return concept
+
+
+def free_name(registry: Registry, name: str) -> str:
+    """A name like `name` that no word has here, neither as its name nor in its token."""
+    base = name[: MAX_NAME - 4]
+    for count in range(2, _MOST_ATTEMPTS):
+        free = f"{base}-{count}"
+        if registry.find_concept(free) is None and registry.owner_of(placeholder_for(free)) is None:
+            return free
+    return f"{base}-new"
 
 
 def _is_same_kind(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:

@@ -14,7 +14,7 @@ from tiregistry.errors import Damaged, HubError, TiregError
 from tiregistry.hub.endpoints import Endpoint, check_sha
 from tiregistry.hub.remote import CommitMade, PullRequest, RemoteFile, RepositoryInfo
 from tiregistry.hub.transport import NoAnswer, install, offline, seconds
-from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound, as_mapping, translated
+from tiregistry.hub.trouble import NotAHub, NotAllowed, RepositoryNotFound, as_mapping, not_a_hub, translated
 from tiregistry.hub.uploading import make_commit
 from tiregistry.hub.watch import Progress, Stopped, Waiting, Watch, ignore, watched
 from tiregistry.text import safe
@@ -48,8 +48,8 @@ class Hub:
         self._api = HfApi(endpoint.url, token=self._token, library_name="tireg", library_version=__version__)
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        with watched(self.watch), translated(self.endpoint, safe(what, limit=200)):
+    def _asking(self, what: str, *, is_everywhere: bool = False) -> Iterator[None]:
+        with watched(self.watch), translated(self.endpoint, safe(what, limit=200), is_everywhere=is_everywhere):
             yield
 
     @cached_property
@@ -62,10 +62,10 @@ class Hub:
         if not self.endpoint.token:
             how = "run: hf auth login" if self.endpoint.is_default else "give a token in TIREG_HUB_TOKEN"
             raise NotAllowed(f"you are not signed in to {safe(self.endpoint.name, limit=100)}", how)
-        with self._asking("your account"):
+        with self._asking("your account", is_everywhere=True):
             name = as_mapping(self._api.whoami(token=self.endpoint.token)).get("name")
         if not isinstance(name, str) or not name:
-            raise HubError("the Hub does not say who you are", "check the address")
+            raise NotAHub(*not_a_hub(self.endpoint))
         return safe(name, limit=100)
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Hub:
 
     def models(self, **query: Any) -> Iterable[Any]:
         """`HfApi.list_models`; `limit` must be among the arguments."""
-        with self._asking("models"):
+        with self._asking("models", is_everywhere=True):
             return list(itertools.islice(self._api.list_models(**query), query["limit"]))
 
     def open_pull_requests(self, repo_id: str) -> list[PullRequest]:

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from tiregistry.bases.hub_tokens import check_token, saved_token
 from tiregistry.errors import HubError, InvalidInput
 from tiregistry.text import safe
 
@@ -46,14 +47,12 @@ def choose_endpoint(given: str = "") -> Endpoint:
     gets the token in `TIREG_HUB_TOKEN`, or none.
 
     Raises:
-        InvalidInput: the address is none, or the token would travel unencrypted.
+        InvalidInput: the address is none, or the token is none or would travel unencrypted.
     """
     url = check_url(given or os.environ.get("HF_ENDPOINT", "").strip() or DEFAULT)
     if url == DEFAULT:
-        from huggingface_hub import get_token
-
-        return Endpoint(url, get_token() or "")
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+        return Endpoint(url, saved_token())
+    token = check_token(os.environ.get(TOKEN_VARIABLE, "").strip(), TOKEN_VARIABLE, "copy it again, whole")
     if token and url.startswith("http://") and not _is_loopback(url):
         raise InvalidInput(
             f"{safe(url)} is not encrypted, so the token in {TOKEN_VARIABLE} is not sent there",

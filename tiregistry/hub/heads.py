@@ -35,10 +35,10 @@ def head_at(hub: Hub, info: RepositoryInfo, revision: str = "main", *, forgiving
         hub: where.
         info: of the repository at this revision.
         revision: `main` or `refs/pr/N`.
-        forgiving: take a `tireg.json` that contradicts itself as none.
+        forgiving: take a `tireg.json` that is damaged as none.
 
     Raises:
-        Damaged: the `tireg.json` contradicts itself.
+        Damaged: the `tireg.json` is damaged, or contradicts itself.
         HubError: the Hub does not answer.
     """
     files = hub.files(info.repo_id, info.sha)
@@ -46,10 +46,10 @@ def head_at(hub: Hub, info: RepositoryInfo, revision: str = "main", *, forgiving
     if MANIFEST in files:
         data = hub.read(info.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
         try:
-            word = SharedWord.parse(data)
-        except Damaged:
+            word = SharedWord.parse(data, info.repo_id)
+        except Damaged as error:
             if not forgiving:
-                raise
+                raise Damaged(error.message, "ask its owner; to write it anew: tireg push --force") from None
     return Head(info, files, word, revision)
 
 

@@ -123,7 +123,7 @@ def look_at(registry: Registry, hub: Hub, repo_id: str, revision: str = "") -> L
     token = word.placeholder_token if word else _text_of(hub, info, files, "token_identifier.txt", 4096).strip()
     bases: Any = [word.base_model or word.base_name] if word else fields.get("base_model") or []
     known = _known_here(registry, hub, repo_id, word)
-    wanted = _fetched(files, word)
+    wanted = {MANIFEST} if is_damaged else _fetched(files, word)
     return Looked(
         repo_id=safe(repo_id, limit=200),
         url=safe(hub.url(repo_id), limit=300),
@@ -151,11 +151,11 @@ def _text_of(hub: Hub, info: RepositoryInfo, files: Mapping[str, RemoteFile], pa
 
 
 def _word_of(hub: Hub, info: RepositoryInfo, files: Mapping[str, RemoteFile]) -> tuple[SharedWord | None, bool]:
-    """What the manifest says, and whether it contradicts itself."""
+    """What the manifest says, and whether it is damaged, so that a pull is refused."""
     if MANIFEST not in files:
         return None, False
     try:
-        return SharedWord.parse(hub.read(info.repo_id, info.sha, files[MANIFEST], MAX_TEXT)), False
+        return SharedWord.parse(hub.read(info.repo_id, info.sha, files[MANIFEST], MAX_TEXT), info.repo_id), False
     except Damaged:
         return None, True
 

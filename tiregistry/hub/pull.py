@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +38,7 @@ from tiregistry.hub.layout import (
 from tiregistry.hub.receiving import (
     Naming,
     add_pictures,
+    add_record,
     known_version,
     missing_pictures,
     register_foreign,
@@ -45,7 +46,7 @@ from tiregistry.hub.receiving import (
     unused_name,
 )
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
-from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.shared_word import SharedWord, why_unread
 from tiregistry.hub.watch import Progress, ignore
 from tiregistry.images import MAX_BYTES
 from tiregistry.registry.filesystem import make_folder
@@ -54,7 +55,7 @@ from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 Status = Literal["pulled", "completed", "already here"]
-"""`completed`: the version was here, and got pictures that were shared later."""
+"""`completed`: the version was here, and got pictures that were shared later, or the training record it lacked."""
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
 _VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
@@ -170,22 +171,26 @@ class _Pull:
         _remove_stale(self.registry.home / STAGING)
         info = self.hub.info(self.repo_id, revision)
         files = self.hub.files(self.repo_id, info.sha)
-        word = self._shared_word(info, files)
+        word, unread = self._shared_word(info, files)
         if word is not None and self.options.file:
             raise InvalidInput(f"{self.repo_id} holds one word, so --file does not choose", "leave out --file")
         found = self._foreign(info, files) if word is None else [self._shared(info, files, word)]
+        if unread:
+            found[0] = replace(found[0], notes=(*found[0].notes, unread))
         if word is not None and (not revision or (in_order and found[0].status == "pulled")):
             found = [self._with_labels(found[0], word)]
         for result in found:
             self._remember(result, revision)
         return found
 
-    def _shared_word(self, info: RepositoryInfo, files: Mapping[str, RemoteFile]) -> SharedWord | None:
+    def _shared_word(self, info: RepositoryInfo, files: Mapping[str, RemoteFile]) -> tuple[SharedWord | None, str]:
+        """What `tireg.json` says; without it, what the user should know of a file that cannot be read."""
         if MANIFEST not in files:
-            return None
+            return None, ""
         self.progress(MANIFEST, 0, 1)
-        word = SharedWord.parse(self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT))
-        return with_card(word, info.card) if word is not None else None
+        data = self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
+        word = SharedWord.parse(data, self.repo_id)
+        return (with_card(word, info.card), "") if word is not None else (None, why_unread(data, self.repo_id))
 
     # -- a repository that tireg wrote ---------------------------------------------------------------------------
 
@@ -198,19 +203,39 @@ class _Pull:
         if known is not None:
             missing = missing_pictures(self.registry, word, known)
             later = [path for path in with_it if path in missing]
-            unused = unused_name(known, self.options.naming)
-            if not later:
-                return self._result("already here", known, info, unused)
-            with self._fetched(info, files, later) as folder:
-                add_pictures(self.registry, word, known, folder, later)
-            return self._result("completed", known, info, (f"{len(later)} pictures came with it since", *unused))
+            came: list[str] = []
+            if later:
+                with self._fetched(info, files, later) as folder:
+                    add_pictures(self.registry, word, known, folder, later)
+                came.append(f"{len(later)} pictures came with it since")
+            if add_record(self.registry, word, known, self.repo_id):
+                came.append("its training record came with it now")
+            absent = self._absent(word, pictures, missing) if self.options.images else ()
+            notes = (*came, *absent, *unused_name(known, self.options.naming))
+            return self._result("completed" if came else "already here", known, info, notes)
         words = [path for path in wanted if path.endswith(".safetensors") and "/" not in path]
         if not words:
             raise UnreadableEmbedding(f"{self.repo_id} says it holds a word, but no file of it", "ask its owner")
         paths = [*words, *with_it]
         with self._fetched(info, files, paths) as folder:
             version, notes = register_shared(self.registry, word, folder, paths, self.repo_id, self.options.naming)
-        return self._result("pulled", version, info, notes)
+        absent = self._absent(word, pictures) if self.options.images else ()
+        return self._result("pulled", version, info, (*notes, *absent))
+
+    def _absent(self, word: SharedWord, there: Sequence[str], wanted: Container[str] | None = None) -> tuple[str, ...]:
+        """What to say of source pictures that `tireg.json` lists and that cannot be fetched.
+
+        Args:
+            word: what `tireg.json` says.
+            there: the paths that can be fetched.
+            wanted: the paths that are of interest; None for all.
+        """
+        paths = [p.path for p in word.pictures if p.path not in there and (wanted is None or p.path in wanted)]
+        if not paths:
+            return ()
+        shown = ", ".join(safe(path, limit=100) for path in paths[:4]) + (", …" if len(paths) > 4 else "")
+        some = f"{len(paths)} of the {len(word.pictures)} pictures that it lists {'is' if len(paths) == 1 else 'are'}"
+        return (f"{some} not in {self.repo_id}: {shown}",)
 
     def _with_labels(self, result: PullResult, word: SharedWord) -> PullResult:
         concept = self.registry.concept(result.version.concept)

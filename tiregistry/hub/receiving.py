@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tiregistry.concepts import NewVersion, Parent, SourceImage, Version
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.folders import read_folder
+from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.errors import (
     AlreadyExists,
     ConceptNotFound,
@@ -23,6 +25,7 @@ from tiregistry.errors import (
     UnreadableEmbedding,
 )
 from tiregistry.exchange.importing import ImportOptions, import_path
+from tiregistry.exchange.naming import NameTaken, free_name
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.images import decode_picture
@@ -61,7 +64,7 @@ def unused_name(version: Version, naming: Naming) -> tuple[str, ...]:
 def register_shared(
     registry: Registry, word: SharedWord, folder: Path, paths: Sequence[str], repo_id: str, naming: Naming
 ) -> tuple[Version, tuple[str, ...]]:
-    """Register a version that tireg pushed, under the digest that it has everywhere.
+    """Register a version that tireg pushed, under the digest that it has everywhere; and what is odd about its vectors.
 
     Args:
         registry: where.
@@ -76,30 +79,36 @@ def register_shared(
         AlreadyExists, Conflict: the name or token belongs to another word here.
     """
     _check_files(word, folder, paths, repo_id)
-    embedding = _embedding_of(word, folder, repo_id)
+    found = _embedding_of(word, folder, repo_id)
+    embedding = found.embedding
     name = _concept_name(registry, word, repo_id, naming)
     images, attachments = _pictures(registry, word, folder, paths)
-    hub: dict[str, Any] = {"repo_id": repo_id, "number": word.number, "created_at": word.created_at}
-    if word.base_model:
-        hub["base_model"] = word.base_model
-    new = replace(word.new_version(name, {**word.record, "hub": hub}, images), attachments=attachments)
+    new = replace(word.new_version(name, _record_of(word, repo_id), images), attachments=attachments)
     new = _renamed(new, word, naming)
     is_renamed = new.placeholder_token != word.placeholder_token
     if not is_renamed and digest_of(canonical(build(new, embedding))) != word.digest:
         raise Damaged(f"{repo_id}: its manifest holds what this tireg does not know", "update tireg, then try again")
     version = registry.add_version(new, embedding)
     _add_labels(registry, version, word)
-    return version, ()
+    return version, found.warnings
 
 
-def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> Embedding:
+def _record_of(word: SharedWord, repo_id: str) -> dict[str, Any]:
+    """What was observed when the word was made, and where it came from."""
+    hub: dict[str, Any] = {"repo_id": repo_id, "number": word.number, "created_at": word.created_at}
+    if word.base_model:
+        hub["base_model"] = word.base_model
+    return {**word.record, "hub": hub}
+
+
+def _embedding_of(word: SharedWord, folder: Path, repo_id: str) -> FoundEmbedding:
     """The vectors whose identity the manifest states, from whichever file holds them."""
     problems = []
     for result in read_folder(folder):
         problems += [result.error.message] if result.error else []
         for found in result.found:
             if found.embedding.digest == word.embedding_digest:
-                return found.embedding
+                return found
     why = f": {problems[0]}" if problems else ""
     raise Damaged(f"{repo_id}: the vectors are not those of its manifest{why}", "ask its owner; nothing was kept")
 
@@ -124,11 +133,14 @@ def _concept_name(registry: Registry, word: SharedWord, repo_id: str, naming: Na
         name_key(naming.name) == name_key(concept.name) or _is_related(registry, concept, word, repo_id)
     ):
         return concept.name
-    what = f"{concept.name} ({concept.placeholder_token}) is another word here"
-    free = _free_name(registry, wanted)
-    raise AlreadyExists(
-        f"{what} than {token} of {repo_id}", f"tireg pull {repo_id} --name {free} --token '<{free}>' keeps both"
-    )
+    raise _in_the_way(NameTaken(concept, token, free_name(registry, wanted)), repo_id)
+
+
+def _in_the_way(error: NameTaken, repo_id: str, file: str = "") -> AlreadyExists:
+    """The error told of a repository, or of one of several files in it, with the command that keeps both words."""
+    which = f"{repo_id}/{file}" if file else repo_id
+    chosen = f" --file {shlex.quote(file)}" if file else ""
+    return AlreadyExists(f"{error.summary} of {which}", f"tireg pull {repo_id}{chosen} {error.hint}")
 
 
 def _find(registry: Registry, name: str) -> RegisteredConcept | None:
@@ -148,20 +160,18 @@ def _allowed_name(name: str) -> str:
     return "pulled-word"
 
 
-def _free_name(registry: Registry, name: str) -> str:
-    taken = {n for n in (f"{name}-{count}" for count in range(2, 100)) if _find(registry, n) is None}
-    return min(taken, key=lambda n: (len(n), n), default=f"{name}-other")
-
-
 def _is_related(registry: Registry, concept: RegisteredConcept, word: SharedWord, repo_id: str) -> bool:
     """Whether a concept here has come from, or gone to, this repository, or is an ancestor or descendant."""
     ancestors = {parent["digest"] for parent in word.manifest["parents"]}
-    for version in concept.versions:
-        if version.digest in ancestors or any(parent.digest == word.digest for parent in version.parents):
-            return True
-        if any(remote.repo_id == repo_id for remote in registry.remotes(version)):
-            return True
-    return False
+    return _was_there(registry, repo_id, concept) or any(
+        version.digest in ancestors or any(parent.digest == word.digest for parent in version.parents)
+        for version in concept.versions
+    )
+
+
+def _was_there(registry: Registry, repo_id: str, concept: RegisteredConcept) -> bool:
+    """Whether a version of the concept has come from, or gone to, the repository."""
+    return any(remote.repo_id == repo_id for version in concept.versions for remote in registry.remotes(version))
 
 
 def _renamed(new: NewVersion, word: SharedWord, naming: Naming) -> NewVersion:
@@ -232,6 +242,23 @@ def add_pictures(registry: Registry, word: SharedWord, version: Version, folder:
         registry.attach(version, role, blob)
 
 
+def add_record(registry: Registry, word: SharedWord, version: Version, repo_id: str) -> bool:
+    """Add the record and the scores that a version which came without them lacks, as from an exported file.
+
+    What was made here has its own record, and what is known of a version already is not replaced.
+
+    Returns:
+        Whether the record says more of the training now.
+    """
+    if version.origin not in ("imported", "pulled"):
+        return False
+    added = registry.complete_record(version, _record_of(word, repo_id))
+    if not added.intersection(word.record):
+        return False
+    registry.set_scores(version, {label: v for label, v in word.scores.items() if label not in version.scores})
+    return True
+
+
 def _check_files(word: SharedWord, folder: Path, paths: Sequence[str], shown: str) -> None:
     for path in paths:
         if hashlib.sha256((folder / path).read_bytes()).hexdigest() != word.files[path]:
@@ -255,7 +282,7 @@ def register_foreign(
     repo_id: str,
     naming: Naming,
     card: Mapping[str, Any],
-    words: Container[str] = (),
+    words: Sequence[str] = (),
     unfetched: Mapping[str, TiregError] | None = None,
 ) -> list[tuple[Version, bool, tuple[str, ...]]]:
     """Register the words of a repository that tireg did not write; pickles are read without being executed.
@@ -276,6 +303,7 @@ def register_foreign(
     Raises:
         Damaged: none of the files can be used, and the first is damaged or asks to run code.
         UnreadableEmbedding: none of the files holds a word that can be used; the message says why the first does not.
+        AlreadyExists: the name or token of each word belongs to another one here.
         InvalidInput, Conflict: the names that the user gave do not fit.
     """
     options = ImportOptions(
@@ -284,6 +312,7 @@ def register_foreign(
         origin="pulled",
         base_name=_first_text(card.get("base_model"), 200),
         licence=_first_text(card.get("license"), 100),
+        is_related=partial(_was_there, registry, repo_id),
     )
     found: list[tuple[Version, bool, tuple[str, ...]]] = []
     refused: list[str] = []
@@ -302,7 +331,11 @@ def register_foreign(
         why = outcome.error
         if outcome.status == "passed over" and inside in words:
             why = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
-        if why is not None:
+        if isinstance(why, NameTaken):
+            why = _in_the_way(why, repo_id, inside if len(words) > 1 else "")
+            first = first or why
+            refused.append(f"{inside} was left out: {why.message} · {why.hint}")
+        elif why is not None:
             first = first or _of_repository(why, repo_id, inside)
             refused.append(f"{inside} was left out: {why.message}")
     if not found:

@@ -17,6 +17,7 @@ from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 SCHEMA = "tireg-repository/1"
+_ANY_SCHEMA = re.compile(r"tireg-repository/[0-9]{1,9}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _RECORDED = ("steps", "stop_reason", "seconds", "precision", "software")
 _CURVE_POINTS = 200
@@ -88,22 +89,25 @@ class SharedWord:
         return json.dumps(block, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
     @classmethod
-    def parse(cls, data: bytes) -> SharedWord | None:
-        """Read the file; None when it is another program's, or a later tireg's.
+    def parse(cls, data: bytes, repo_id: str) -> SharedWord | None:
+        """Read the file; None when it is another program's, a later tireg's, or that of an exported word.
+
+        Args:
+            data: the file's bytes.
+            repo_id: the repository, for messages.
 
         Raises:
-            Damaged: it is ours, but its parts do not agree.
+            Damaged: it is cut off, no JSON object, or ours with parts that do not agree.
         """
-        try:
-            raw = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(raw, dict) or raw.get("repository") != SCHEMA:
+        raw = _document(data, repo_id)
+        if raw.get("repository") != SCHEMA:
             return None
         try:
             return cls._checked(raw)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, TiregError) as error:
-            raise Damaged(f"tireg.json contradicts itself: {safe(error, limit=200)}", "ask its owner") from None
+            raise Damaged(
+                f"{safe(repo_id)}/tireg.json contradicts itself: {safe(error, limit=200)}", "ask its owner"
+            ) from None
 
     @classmethod
     def _checked(cls, raw: dict[str, Any]) -> SharedWord:
@@ -137,6 +141,36 @@ class SharedWord:
             description=self.description,
             licence=self.licence,
         )
+
+
+def why_unread(data: bytes, repo_id: str) -> str:
+    """What the user should know of a `tireg.json` of which `SharedWord.parse` makes nothing, in words.
+
+    Empty for the file of an exported word, which says nothing that the vectors' own file does not say.
+
+    Raises:
+        Damaged: it is cut off, or no JSON object.
+    """
+    raw = _document(data, repo_id)
+    form = raw.get("repository")
+    if form is None and Provenance.parse(data.decode("utf-8", "replace")) is not None:
+        return ""
+    is_ours = isinstance(form, str) and _ANY_SCHEMA.fullmatch(form)
+    what = f"the format {safe(form, limit=60)}" if isinstance(form, str) else "a format without a name"
+    return (
+        f"its tireg.json is of {what}, which this tireg does not read: training record, description, tags and scores "
+        f"did not come with it{'; after an update of tireg, pull again' if is_ours else ''}"
+    )
+
+
+def _document(data: bytes, repo_id: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError):
+        raw = None
+    if not isinstance(raw, dict):
+        raise Damaged(f"{safe(repo_id)}/tireg.json is damaged: it is cut off, or no JSON", "ask its owner")
+    return raw
 
 
 def shared_word(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,11 @@ from tiregistry.errors import Conflict, HubError, InvalidInput, NotFound, TiregE
 from tiregistry.hub.endpoints import TOKEN_VARIABLE, Endpoint
 from tiregistry.hub.transport import NoAnswer, ServerFailed
 from tiregistry.text import safe
+
+_NOTHING_HERE = (404, 405, 501)
+"""Statuses of servers that know nothing of what is asked, or of the way it is asked."""
+_MISSHAPEN = (KeyError, TypeError, AttributeError)
+"""What huggingface_hub fails with on JSON of another shape than a Hub's."""
 
 
 class RepositoryNotFound(NotFound):
@@ -30,20 +36,25 @@ class Garbled(HubError):
     """The answer is not what a Hub says; whether the request was carried out is not known."""
 
 
+class NotAHub(HubError):
+    """What is at the address answers, but not as any Hub does."""
+
+
 class CommitInProgress(Conflict):
     """Another commit is being written at this moment."""
 
 
 @contextmanager
-def translated(endpoint: Endpoint, what: str) -> Iterator[None]:
+def translated(endpoint: Endpoint, what: str, *, is_everywhere: bool = False) -> Iterator[None]:
     """Within the block, every failure of huggingface_hub becomes one of ours.
 
     Args:
         endpoint: where it talks to.
         what: the repository or thing that is asked for, already safe.
+        is_everywhere: whether every Hub has it.
 
     Raises:
-        RepositoryNotFound, NotAllowed, HeadMoved, CommitInProgress, InvalidInput, HubError: as they say.
+        RepositoryNotFound, NotAllowed, HeadMoved, CommitInProgress, NotAHub, InvalidInput, HubError: as they say.
     """
     try:
         with warnings.catch_warnings():
@@ -57,7 +68,7 @@ def translated(endpoint: Endpoint, what: str) -> Iterator[None]:
         for cause in _causes(error):
             if isinstance(cause, TiregError):
                 raise cause from error
-        raise _translate(error, endpoint, what) from error
+        raise _translate(error, endpoint, what, is_everywhere=is_everywhere) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -70,7 +81,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield current
 
 
-def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
+def _translate(error: Exception, endpoint: Endpoint, what: str, *, is_everywhere: bool) -> TiregError:
     from huggingface_hub import errors
 
     where = f"on {safe(endpoint.name, limit=100)}"
@@ -91,6 +102,8 @@ def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
         return NotAllowed(f"{what}: the token is not accepted {where}{tail}", how)
     if status == 403:
         return NotAllowed(f"{what}: you may not do this {where}{tail}", "ask its owner, or propose it with --pr")
+    if status in _NOTHING_HERE and (is_everywhere or _is_a_page(response, endpoint)):
+        return NotAHub(*not_a_hub(endpoint))
     if status == 404:
         return RepositoryNotFound(f"there is no {what} {where}", "check the spelling")
     if status == 409:
@@ -103,11 +116,31 @@ def _translate(error: Exception, endpoint: Endpoint, what: str) -> TiregError:
         return HubError(f"{what}: the answer {where} was {status}{tail}", "try again later")
     if isinstance(error, errors.HFValidationError):
         return InvalidInput(f"{what} is not a name that the Hub accepts", "write it as owner/name")
-    if isinstance(error, json.JSONDecodeError) or type(error).__name__ == "JSONDecodeError":
-        return Garbled(f"{what}: the answer {where} is not what a Hub says", "check the address")
+    if isinstance(error, (json.JSONDecodeError, *_MISSHAPEN)) or type(error).__name__ == "JSONDecodeError":
+        return Garbled(*not_a_hub(endpoint))
     if isinstance(error, ValueError) and "README.md" in str(error):
         return InvalidInput(f"{what}: the card's metadata are refused: {safe(error, limit=400)}", "correct the card")
     return HubError(f"{what}: {type(error).__name__} {where}: {safe(error, limit=300)}", "try again later")
+
+
+def _is_a_page(response: Any, endpoint: Endpoint) -> bool:
+    """Whether a refusal is one for people: a Hub's own say in their headers what is wrong, or are JSON.
+
+    Its storage, which files are fetched from, is somewhere else and says what it likes.
+    """
+    headers = response.headers
+    is_said = any(name in headers for name in ("x-error-code", "x-error-message"))
+    is_of_hub = str(response.url).startswith(f"{endpoint.url}/")
+    return is_of_hub and not is_said and "json" not in headers.get("content-type", "").lower()
+
+
+def not_a_hub(endpoint: Endpoint) -> tuple[str, str]:
+    """Message and next step where something else than a Hub answers."""
+    what = f"{safe(endpoint.name, limit=100)} does not answer like a Hub"
+    if endpoint.is_default:
+        return what, "check the network: a proxy or a sign-in page may stand in between"
+    is_set = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") == endpoint.url
+    return what, "check HF_ENDPOINT" if is_set else "check the address"
 
 
 def _sign_in(endpoint: Endpoint) -> str:

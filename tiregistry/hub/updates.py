@@ -87,13 +87,13 @@ def _check(registry: Registry, hub: Hub, repo_id: str) -> Update:
         files = hub.files(repo_id, info.sha)
         if MANIFEST not in files:
             return update("changed", commit=info.sha)
-        word = SharedWord.parse(hub.read(repo_id, info.sha, files[MANIFEST], MAX_TEXT))
+        word = SharedWord.parse(hub.read(repo_id, info.sha, files[MANIFEST], MAX_TEXT), repo_id)
     except RepositoryNotFound:
         return update("gone")
     except NotAllowed:
         return update("no access")
     except Damaged:
-        return update("changed", there="its tireg.json contradicts itself")
+        return update("changed", there="its tireg.json is damaged")
     except HubError:
         raise
     except TiregError as error:

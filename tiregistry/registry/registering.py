@@ -84,6 +84,18 @@ def _is_lacking(db: Database, blobs: BlobStore, digest: str) -> bool:
     return bool(lost) or not blobs.is_intact(digest)
 
 
+def complete_record(db: Database, version_id: int, more: Mapping[str, Any]) -> set[str]:
+    """Add the parts of `more` that a version's record lacks; return their keys. See `Registry.complete_record`."""
+    with db.write() as connection:
+        row = connection.execute("SELECT record FROM records WHERE version_id = ?", (version_id,)).fetchone()
+        known = json.loads(row["record"]) if row is not None else {}
+        added = set(more) - set(known)
+        text = _record_text({**more, **known}) if added else None
+        if text is not None:
+            connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?)", (version_id, text))
+    return added
+
+
 def _check(new: NewVersion) -> None:
     if new.origin not in ("trained", "imported", "pulled", "blended"):
         raise InvalidInput(f"{new.origin!r} is no origin of a version", "use trained, imported, pulled or blended")

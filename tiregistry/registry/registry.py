@@ -259,6 +259,17 @@ class Registry(Ledger, Upkeep):
         """What was observed when the version was made (loss curve, seconds, device); empty when nothing was."""
         return versions.record(self.database, version.id)
 
+    def complete_record(self, version: Version, record: Mapping[str, Any]) -> set[str]:
+        """Add to the record of a version what it says nothing of; what it says stays.
+
+        Returns:
+            The keys that were added.
+
+        Raises:
+            InvalidInput: `record` is not plain JSON.
+        """
+        return registering.complete_record(self.database, version.id, record)
+
     def attachments(self, version: Version) -> dict[str, str]:
         """Role to blob digest of the files kept with a version."""
         return versions.attachments(self.database, version.id)

@@ -15,7 +15,7 @@ RELATIONS = {
     "newer there": "it holds a version that is not here: U pulls it",
     "older there": "here is something newer: P pushes it",
     "changed there": "it was changed there by other means",
-    "damaged": "its tireg.json contradicts itself; a pull would be refused",
+    "damaged": "its tireg.json is damaged; a pull would be refused",
 }
 KINDS = {
     "vectors": "vectors",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tireg_cli.messages import hint, warn
-from tireg_cli.output import emit_json, emit_table
+from tireg_cli.output import emit_json, emit_table, table_width, terminal_columns
 from tireg_cli.paths import PathParam
 from tiregistry.errors import InvalidInput
 from tiregistry.registry.registry import Registry
@@ -183,16 +183,11 @@ def _give_alias(registry: Registry, planned: EvaluationPlan, results: list[Measu
 
 
 def _print(planned: EvaluationPlan, results: list[Measured], chosen: str | None) -> None:
-    from tiregistry.evaluation.evaluating import differences
-
     measures = [m for m in HEADERS if m in results[0].evaluation.intervals()]
-    rows: list[list[str]] = []
-    for result in results:
-        rows.append([result.evaluation.subject.label, *_cells(result.evaluation.intervals(), measures)])
-        if result.against is not None:
-            rows.append([result.against.subject.label, *_cells(result.against.intervals(), measures)])
-            rows.append(["difference", *_cells(differences(result.evaluation, result.against), measures, signed=True)])
-    emit_table(["", *(HEADERS[m] for m in measures)], rows)
+    headers, rows = ["", *(HEADERS[m] for m in measures)], _rows(results, measures)
+    if 0 < terminal_columns() < table_width(headers, rows):
+        rows = _rows(results, measures, decimals=3)
+    emit_table(headers, rows, numbers=True)
     if planned.kinds:
         from tireg_cli.evaluation import print_kinds
 
@@ -205,6 +200,19 @@ def _print(planned: EvaluationPlan, results: list[Measured], chosen: str | None)
         hint("add --best to give the highest score the alias best")
 
 
+def _rows(results: list[Measured], measures: list[str], decimals: int = 4) -> list[list[str]]:
+    from tiregistry.evaluation.evaluating import differences
+
+    rows: list[list[str]] = []
+    for result in results:
+        rows.append([result.evaluation.subject.label, *_cells(result.evaluation.intervals(), measures, decimals)])
+        if result.against is not None:
+            apart = differences(result.evaluation, result.against)
+            rows.append([result.against.subject.label, *_cells(result.against.intervals(), measures, decimals)])
+            rows.append(["difference", *_cells(apart, measures, decimals, signed=True)])
+    return rows
+
+
 def _doubt(results: list[Measured]) -> str:
     """How the winner compares with the runner-up, in words."""
     from tiregistry.evaluation.evaluating import differences
@@ -215,7 +223,7 @@ def _doubt(results: list[Measured]) -> str:
     return f" · {second.subject.label} is not clearly worse at this number of pictures"
 
 
-def _cells(intervals: dict[str, Interval], measures: list[str], *, signed: bool = False) -> list[str]:
+def _cells(intervals: dict[str, Interval], measures: list[str], decimals: int, *, signed: bool = False) -> list[str]:
     from tireg_cli.evaluation import cell
 
-    return [cell(intervals[m], signed=signed) if m in intervals else "" for m in measures]
+    return [cell(intervals[m], signed=signed, decimals=decimals) if m in intervals else "" for m in measures]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,10 @@ from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
 
 if TYPE_CHECKING:
+    from tiregistry.concepts import Version
     from tiregistry.hub.pull import PullResult
     from tiregistry.hub.updates import Update
+    from tiregistry.registry.registry import Registry
 
 
 @click.command("pull")
@@ -80,7 +83,7 @@ def command(
             progress.clear()
             results.append(result)
             if not as_json:
-                _show(result, registry.concept(result.version.concept).placeholder_token)
+                _show(result, registry)
         documents = [
             _document(result, registry.concept(result.version.concept).placeholder_token) for result in results
         ]
@@ -102,10 +105,9 @@ def _document(result: PullResult, token: str) -> dict[str, Any]:
     }
 
 
-def _show(result: PullResult, token: str) -> None:
-    from tiregistry.embeddings.families import why_no_word
-
+def _show(result: PullResult, registry: Registry) -> None:
     version = result.version
+    token = registry.concept(version.concept).placeholder_token
     emit(version.reference)
     emit_fields(
         {
@@ -118,8 +120,36 @@ def _show(result: PullResult, token: str) -> None:
     )
     for note in result.notes:
         (warn if result.status == "pulled" else say)(note)
-    if result.status == "pulled" and not why_no_word(shape.encoder for shape in version.encoders):
-        hint(f'try it: tireg gen "{token}"')
+    if result.status == "pulled" and (how := _how_to_try(registry, version, token)):
+        hint(how)
+
+
+def _how_to_try(registry: Registry, version: Version, token: str) -> str:
+    """A command that can draw the word; what is lacking where none can; empty for what is no word."""
+    from tiregistry.bases.locating import EMBEDDED, looks_like_hub_id
+    from tiregistry.embeddings.families import why_no_word
+    from tiregistry.errors import TiregError
+    from tiregistry.generation.words import base_of_versions, check_fit
+    from tiregistry.hub.shared_word import base_model_of
+    from tiregistry.opening import is_embedded
+
+    if why_no_word(shape.encoder for shape in version.encoders):
+        return ""
+    plain = f'try it: tireg gen "{token}"'
+    if base_of_versions(registry, [version]):
+        return plain
+    if is_embedded(registry):
+        # It is in no registry before its first use. A word that says of no base model is hardly one for it.
+        if version.fingerprint is not None and version.base_name == EMBEDDED:
+            return plain
+    else:
+        with suppress(TiregError):
+            check_fit(registry, [version], registry.base(registry.default_base), allow_compatible=False)
+            return plain
+    source = base_model_of(registry, version) or version.base_name
+    if looks_like_hub_id(source):
+        return f'to try it with its base model, which is not here yet: tireg gen "{token}" --base {source}'
+    return f"its base model is not here: tireg show {version.concept} tells what is known of it, gen --base names one"
 
 
 def _show_updates(updates: list[Update], as_json: bool) -> None:

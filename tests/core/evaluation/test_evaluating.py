@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.evaluation.conftest import TINY, picture
 from tiregistry.concepts import Version
-from tiregistry.evaluation.evaluating import Evaluator, differences, mean_differences, means
+from tiregistry.evaluation.evaluating import Evaluation, Evaluator, differences, mean_differences, means
 from tiregistry.evaluation.judges import find_dino, find_judge
 from tiregistry.evaluation.keeping import measurements
 from tiregistry.evaluation.subjects import Subject, initializer_of, source_pictures
@@ -109,6 +109,27 @@ def test_differences_are_pair_by_pair(evaluator: Evaluator, add_word: Callable[.
     both = means([a, b])["score"]
     assert both.value == pytest.approx((a.intervals()["score"].value + b.intervals()["score"].value) / 2)
     assert mean_differences([(a, b), (b, a)])["score"].value == pytest.approx(0)
+
+
+def test_no_interval_leaves_what_its_measure_can_be() -> None:
+    def evaluation(low: float, high: float) -> Evaluation:
+        values = np.array([low, high])
+        return Evaluation(Subject("x"), TINY, "judge", "", 1, values, (values, values), values)
+
+    good, bad = evaluation(0.8, 0.94), evaluation(-0.9, -0.1)
+    found = good.intervals()
+    assert set(found) == {"image_alignment", "text_alignment", "score", "dino_image_alignment"}
+    for interval in found.values():
+        assert interval.value == pytest.approx(0.87)
+        assert 0 <= interval.low < interval.value < interval.high <= 1
+    assert found["image_alignment"].high == found["dino_image_alignment"].high == 1
+    assert bad.intervals()["image_alignment"].low == -1
+    assert bad.intervals()["score"].value == bad.intervals()["score"].low == 0
+    apart = differences(good, bad)
+    assert apart["image_alignment"].high == 2
+    assert apart["score"].high == 1
+    assert apart["score"].excludes_zero == (apart["score"].low > 0)
+    assert means([good, good])["image_alignment"].high == 1
 
 
 def test_plain_words_no_word_and_no_sources(evaluator: Evaluator, add_word: Callable[..., Version]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,32 @@ def test_the_saved_token_is_for_huggingface_only(saved_token: None, monkeypatch:
     monkeypatch.setenv("TIREG_HUB_TOKEN", "for-the-mirror")
     assert choose_endpoint().token == "for-the-mirror"
     assert choose_endpoint(DEFAULT).token == SAVED
+
+
+@pytest.mark.parametrize("token", ["hf_sec\x01ret", "hf_sec\nret", "hf_secrét", "hf_sec ret", "hf_sec\udcffret"])
+def test_a_token_that_cannot_be_one_is_refused_unseen(
+    token: str, server: HubServer, here: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    def refused(endpoint: str) -> str:
+        with pytest.raises(InvalidInput) as caught:
+            search_hub(here, Hub(choose_endpoint(endpoint)), "x")
+        assert "hf_sec" not in "".join(traceback.format_exception(caught.value))
+        return str(caught.value)
+
+    monkeypatch.setenv("TIREG_HUB_TOKEN", token)
+    assert refused(server.url) == "TIREG_HUB_TOKEN holds a character no token has (copy it again, whole)"
+    assert server.log == []
+    saved = tmp_path / "token"
+    saved.write_bytes(token.encode("utf-8", "surrogateescape"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(saved))
+    if "\n" not in token:  # huggingface_hub takes line ends out itself
+        assert (
+            refused(DEFAULT) == "the token that hf auth login saved holds a character no token has (run: hf auth login)"
+        )
+        monkeypatch.setenv("HF_TOKEN", token)
+        assert refused(DEFAULT) == "HF_TOKEN holds a character no token has (copy it again, whole)"
 
 
 def test_no_request_to_another_endpoint_carries_the_saved_token(

@@ -9,8 +9,9 @@ from tests.core.embeddings.samples import safetensors
 from tests.core.hub.words import BASE, learn, photo, vectors
 from tests.hub_server import HubServer
 from tiregistry.embeddings import reading
+from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.writing import Word, writer_for
-from tiregistry.errors import Damaged, InvalidInput, NotFound, UnreadableEmbedding
+from tiregistry.errors import AlreadyExists, Damaged, InvalidInput, NotFound, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.pull import PullOptions, pull_repository
 from tiregistry.hub.push import PushOptions, push_version
@@ -227,6 +228,67 @@ def test_a_name_for_a_word_that_is_here_is_said_to_be_unused(server: HubServer, 
     assert again.notes == (
         f"already here as {first.version.reference}, so the name other was not used; --token makes a word of its own",
     )
+
+
+def test_a_name_that_is_another_word_s_stops_a_pull(server: HubServer, bob: Hub, here: Registry) -> None:
+    mine = learn(here, 5, "elf")
+    server.add_repo("bob/one", {"elf.safetensors": two_words()["elf.safetensors"]})
+    with pytest.raises(AlreadyExists) as caught:
+        pull_repository(here, "bob/one", bob)
+    assert caught.value.message == "elf (<elf>) is another word here than <elf> of bob/one"
+    assert caught.value.hint == "tireg pull bob/one --name elf-2 --token '<elf-2>' keeps both"
+    assert [version.digest for version in here.versions("elf")] == [mine.digest]
+    assert len(here.concepts()) == 1
+    options = PullOptions(name="elf-2", placeholder_token="<elf-2>")
+    (pulled,) = pull_repository(here, "bob/one", bob, options=options)
+    assert (pulled.version.reference, pulled.notes) == ("elf-2@1", ())
+
+
+def test_a_word_from_one_repository_is_no_version_of_one_from_another(
+    server: HubServer, bob: Hub, here: Registry
+) -> None:
+    server.add_repo("bob/one", {"elf.safetensors": two_words()["elf.safetensors"]})
+    (first,) = pull_repository(here, "bob/one", bob)
+    other = writer_for("diffusers").write(word(8, "<elf>"), "elf")["elf.safetensors"]
+    server.add_repo("carol/one", {"elf.safetensors": other})
+    with pytest.raises(AlreadyExists, match=r"another word here than <elf> of carol/one"):
+        pull_repository(here, "carol/one", bob)
+    assert here.version("elf").digest == first.version.digest
+    # The repository it came from may bring another version of it, and so may one that the user says it of.
+    server.repos["bob/one"].put("elf.safetensors", other, lfs=True)
+    assert pull_repository(here, "bob/one", bob)[0].version.reference == "elf@2"
+    third = writer_for("diffusers").write(word(9, "<elf>"), "elf")["elf.safetensors"]
+    server.repos["carol/one"].put("elf.safetensors", third, lfs=True)
+    options = PullOptions(name="elf")
+    assert pull_repository(here, "carol/one", bob, options=options)[0].version.reference == "elf@3"
+
+
+def test_of_several_words_only_the_one_in_the_way_stays_out(server: HubServer, bob: Hub, here: Registry) -> None:
+    learn(here, 5, "gnome", token="<elf>")
+    server.add_repo("bob/two", two_words())
+    (pulled,) = pull_repository(here, "bob/two", bob)
+    assert pulled.version.reference == "troll@1"
+    assert pulled.notes == (
+        "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
+        "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both",
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1e30])
+def test_vectors_that_no_word_has_are_warned_of(
+    value: float, server: HubServer, bob: Hub, here: Registry, there: Registry
+) -> None:
+    strange = Embedding({"clip_l": np.full((1, 768), value, np.float32)})
+    files = writer_for("diffusers-bin").write(
+        Word(embedding=strange, name="elf", placeholder_token="<elf>"), "learned_embeds"
+    )
+    server.add_repo("bob/strange", files)
+    said = "longer than those of any word (clip_l 2.77e+31)" if value else "nothing but zeros"
+    (foreign,) = pull_repository(here, "bob/strange", bob)
+    assert [note for note in foreign.notes if said in note]
+    push_version(here, learn(here, name="ours", embedding=strange), "bob/ours", bob)
+    (ours,) = pull_repository(there, "bob/ours", bob)
+    assert [note for note in ours.notes if said in note]
 
 
 @pytest.mark.parametrize("name", ["troll.safetensors", "troll.bin"])

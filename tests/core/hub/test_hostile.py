@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.hub_server.faults import Request, Response
 from tiregistry.errors import Damaged, ExitCode, HubError, TiregError, UnreadableEmbedding
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
+from tiregistry.hub.looking import look_at
 from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
 from tiregistry.hub.push import PushOptions, push_version
 from tiregistry.hub.search import search_hub
@@ -147,8 +149,7 @@ def test_a_manifest_that_lies(
 ) -> None:
     repo = server.repos[REPO]
     repo.put("tireg.json", lie(repo.head.files["tireg.json"].data))
-    if lie.__name__ in ("a picture outside", "<lambda>"):
-        # A picture that is not where it should be does not come; a file that is no JSON is not ours to believe.
+    if lie.__name__ == "a picture outside":  # it does not come, and the word does
         (pulled,) = pull_repository(watched, REPO, alice)
         assert watched.verify().damages == []
         assert "concept_images/0.jpeg" not in pulled.version.attachments()
@@ -156,6 +157,87 @@ def test_a_manifest_that_lies(
     with pytest.raises(Damaged):
         pull_repository(watched, REPO, alice)
     assert watched.concepts() == []
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: data[:500],
+        lambda data: b"",
+        lambda data: b"<html>sign in</html>",
+        lambda data: b"[1]",
+        lambda data: b"\xff\xfe" + data,
+    ],
+    ids=["cut off", "empty", "a page", "a list", "no UTF-8"],
+)
+def test_a_damaged_manifest_is_no_repository_without_one(
+    harm: Callable[[bytes], bytes], server: HubServer, pushed: str, alice: Hub, here: Registry, watched: Registry
+) -> None:
+    repo = server.repos[REPO]
+    intact = repo.head.files["tireg.json"].data
+    repo.put("tireg.json", harm(intact))
+    with pytest.raises(Damaged, match=r"alice/gnome/tireg\.json is damaged") as caught:
+        pull_repository(watched, REPO, alice)
+    assert caught.value.exit_code == ExitCode.DAMAGED
+    assert watched.concepts() == []
+    assert look_at(watched, alice, REPO).relation == "damaged"
+    # Its owner can write it anew, and is told how.
+    with pytest.raises(Damaged) as told:
+        push_version(here, here.version("gnome"), REPO, alice)
+    assert "--force" in told.value.hint
+    push_version(here, here.version("gnome"), REPO, alice, PushOptions(force=True))
+    assert pull_repository(watched, REPO, alice)[0].version.digest == pushed
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("tireg-repository/2", "is of the format tireg-repository/2, which .* after an update of tireg, pull again"),
+        ("https://example.org/x", "is of the format https://example.org/x, which this tireg does not read"),
+        (None, "is of a format without a name"),
+    ],
+)
+def test_a_manifest_of_another_format_is_told_and_a_later_pull_brings_what_it_held(
+    form: str | None, told: str, server: HubServer, pushed: str, alice: Hub, here: Registry, watched: Registry
+) -> None:
+    here.set_scores(here.version("gnome"), {"score": 0.75})
+    push_version(here, here.version("gnome"), REPO, alice)
+    repo = server.repos[REPO]
+    intact = repo.head.files["tireg.json"].data
+    document = json.loads(intact) | {"repository": form}
+    if form is None:
+        document = {"hello": "world"}
+    repo.put("tireg.json", json.dumps(document).encode())
+
+    (pulled,) = pull_repository(watched, REPO, alice)
+    assert (pulled.status, pulled.version.digest) == ("pulled", pushed)
+    assert re.search(told, pulled.notes[-1])
+    assert "loss" not in watched.record(pulled.version)
+
+    repo.put("tireg.json", intact)
+    (completed,) = pull_repository(watched, REPO, alice, options=PullOptions(images=False))
+    assert completed.status == "completed"
+    assert "its training record came with it now" in completed.notes
+    record = watched.record(completed.version)
+    assert record["loss"] == [0.5, 0.25, 0.125]
+    assert record["hub"]["repo_id"] == REPO
+    assert "import" in record
+    assert watched.version("gnome").scores == {"score": 0.75}
+    (again,) = pull_repository(watched, REPO, alice, options=PullOptions(images=False))
+    assert (again.status, again.notes) == ("already here", ())
+
+
+def test_the_file_of_an_exported_word_is_not_warned_about(
+    server: HubServer, bob: Hub, here: Registry, watched: Registry
+) -> None:
+    from tiregistry.embeddings.writing import writer_for
+    from tiregistry.exchange.exporting import word_of
+
+    files = writer_for("sd-concepts").write(word_of(here, learn(here, pictures=0)), "x")
+    assert "tireg.json" in files
+    server.add_repo("bob/by-hand", files)
+    (pulled,) = pull_repository(watched, "bob/by-hand", bob)
+    assert pulled.notes == ()
 
 
 def test_vectors_of_another_word_under_a_true_manifest(

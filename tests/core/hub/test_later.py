@@ -88,6 +88,20 @@ def test_pictures_that_are_shared_later_come_with_the_next_pull(
     assert push_version(there, other, REPO, alice).status == "unchanged"
 
 
+def test_a_listed_picture_that_is_not_there_is_said(
+    server: HubServer, alice: Hub, here: Registry, there: Registry
+) -> None:
+    push_version(here, learn(here), REPO, alice, IMAGES)
+    del server.repos[REPO].head.files["concept_images/1.jpeg"]
+    said = f"1 of the 2 pictures that it lists is not in {REPO}: concept_images/1.jpeg"
+    (pulled,) = pull_repository(there, REPO, alice)
+    assert (pulled.status, pulled.notes) == ("pulled", (said,))
+    (again,) = pull_repository(there, REPO, alice)
+    assert (again.status, again.notes) == ("already here", (said,))
+    assert pull_repository(there, REPO, alice, options=PullOptions(images=False))[0].notes == ()
+    assert pull_repository(here, REPO, alice)[0].notes == ()  # its owner has it
+
+
 def test_a_push_without_pictures_leaves_those_of_the_same_version(
     server: HubServer, alice: Hub, here: Registry, there: Registry
 ) -> None:

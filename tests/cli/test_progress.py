@@ -138,6 +138,7 @@ def test_a_signal_that_comes_while_an_object_is_tidied_up_is_not_lost() -> None:
     code = """
 import os, signal, time
 from tireg_cli.lost_signals import send_again
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
 send_again()
 class Tidied:
     def __del__(self):

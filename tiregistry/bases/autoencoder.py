@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tiregistry.bases.quiet import quiet_libraries
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -26,13 +28,18 @@ def vae_at_work(base: LoadedBase, *, leaves: bool = False) -> Iterator[torch.dty
     before = next(base.vae.parameters()).dtype
     overflows = before == torch.float16 and bool(getattr(base.vae.config, "force_upcast", False))
     dtype = torch.float32 if overflows else before
-    base.vae.to(base.device, dtype)
+    _move(base, base.device, dtype)
     try:
         yield dtype
     finally:
-        base.vae.to("cpu" if leaves else base.device, before)
+        _move(base, torch.device("cpu") if leaves else base.device, before)
         if leaves and base.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _move(base: LoadedBase, device: torch.device, dtype: torch.dtype) -> None:
+    with quiet_libraries():  # diffusers advises against it for the sake of parts that need float32, also without any
+        base.vae.to(device, dtype)
 
 
 def scaled(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:

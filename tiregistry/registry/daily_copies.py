@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import time
 from contextlib import closing, suppress
@@ -25,6 +26,8 @@ KEPT = 3
 DUE_SECONDS = 3600.0
 LARGEST = 256 << 20
 """Bytes of a database that is copied: about a second's work."""
+ROOM = 100 << 20
+"""Bytes that must be free, besides ten times what a copy takes."""
 _NAME = re.compile(r"registry-\d{8}\.db")
 
 
@@ -38,8 +41,9 @@ def copy_if_due(db: Database) -> Path | None:
         newest = newest_copy(db.path.parent)
         if newest is not None and 0 <= time.time() - newest.stat().st_mtime < DUE_SECONDS:
             return None
-        if db.path.stat().st_size > LARGEST:
-            return None
+        size = db.path.stat().st_size
+        if size > LARGEST or shutil.disk_usage(db.path.parent).free < ROOM + 10 * size:
+            return None  # the space belongs to words first
         make_folder(folder)
         target = folder / time.strftime("registry-%Y%m%d.db")
         # One of its own: within a transaction, a connection would copy what may still be rolled back.

@@ -76,6 +76,13 @@ def test_one_is_made_when_it_is_due_and_a_few_days_stay(tmp_path: Path) -> None:
     )
 
 
+def test_a_disk_that_is_nearly_full_keeps_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiregistry.registry.daily_copies.ROOM", 1 << 60)
+    with Registry.open(tmp_path) as registry:
+        add_version(registry, "gnome")
+    assert copies(tmp_path) == []
+
+
 def test_what_keeps_it_from_being_made_fails_nothing(tmp_path: Path) -> None:
     (tmp_path / "backups").write_text("a file in the way")
     with Registry.open(tmp_path) as registry:

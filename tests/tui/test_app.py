@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -18,6 +19,7 @@ from textual.widgets import Input, OptionList
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
 from tireg_tui.places import PLACES
+from tireg_tui.remembered import Remembered
 from tireg_tui.screens import doctor
 from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.compose import Compose
@@ -260,6 +262,25 @@ def test_the_palette_finds_acts_and_words(home: Path) -> None:
         assert "<mug>" in screen_text(pilot)  # the next one, as from the library
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, Runs))
+
+    drive(home, story)
+
+
+def test_what_is_typed_is_on_the_disk_before_the_window_is_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tireg_tui.app._LIFE_SIGN_SECONDS", 0.1)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("3")
+        await settle(pilot)
+        await pilot.press(*"a fox")
+        await until(pilot, lambda: Remembered(home).text("prompt") == "a fox")
+        await pilot.press("escape", "escape", "n")
+        await settle(pilot)
+        await pilot.press(*"badger")
+        await until(pilot, lambda: '"badger"' in Remembered(home).text("training"))
+        written = (home / "tui.json").stat().st_mtime_ns
+        await asyncio.sleep(0.4)
+        assert (home / "tui.json").stat().st_mtime_ns == written  # nothing has changed
 
     drive(home, story)
 

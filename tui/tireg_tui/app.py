@@ -182,6 +182,12 @@ class TiregApp(PlacesApp):
         self.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
         self.call_later(self.action_open_registry)  # until the app itself is mounted, Textual draws frames in vain
         self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
+        self.set_interval(_LIFE_SIGN_SECONDS, self._keep_what_is_typed)
+
+    def _keep_what_is_typed(self) -> None:
+        """Also now and then: a process that is killed loses no form and no note."""
+        if self.registry is not None and not self.registry.readonly:
+            self.remembered.save()
 
     def on_ready(self) -> None:
         self.set_timer(_UNDISTURBED_SECONDS, self._start_is_over)
@@ -216,8 +222,7 @@ class TiregApp(PlacesApp):
             await self._hub.stop()
         if self._devices is not None:
             await self._devices.stop()
-        if self.registry is not None and not self.registry.readonly:
-            self.remembered.save()
+        self._keep_what_is_typed()
         self._follower.close()
 
     async def action_quit(self) -> None:

@@ -22,6 +22,7 @@ class Remembered:
             loaded = json.loads(self._path.read_text(encoding="utf-8"))
             if isinstance(loaded, dict):
                 self._values = loaded
+        self._saved = dict(self._values)
 
     def text(self, key: str, default: str = "") -> str:
         """A remembered text."""
@@ -35,6 +36,9 @@ class Remembered:
             del self._values[key]
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all, where something has changed."""
+        if self._values == self._saved:
+            return
         with contextlib.suppress(OSError):
             write_whole(self._path, json.dumps(self._values, indent=1).encode(), durable=False)
+            self._saved = dict(self._values)

@@ -118,6 +118,10 @@ class Compose(Place):
     def settings_changed(self) -> None:
         self._say_what_is_wrong()
 
+    @on(Input.Changed, "PromptInput")
+    def prompt_changed(self, event: Input.Changed) -> None:
+        self.tireg.remembered.set(str(event.input.id), event.value.strip())
+
     def take_prompt(self, prompt: str) -> None:
         """Put another prompt into the field."""
         if prompt:
@@ -207,10 +211,7 @@ class Compose(Place):
             self.tireg.say("Write a prompt first")
             return None
         negative = self.query_one("#negative", Input).value.strip()
-        remembered = self.tireg.remembered
-        remembered.set("prompt", prompt)
-        remembered.set("negative", negative)
-        remembered.set("drawing", json.dumps(self.fields.values()))
+        self.tireg.remembered.set("drawing", json.dumps(self.fields.values()))
         if self.fields.problem:
             self.tireg.say(self.fields.problem, title="Not yet", severity="warning")
             return None

@@ -11,7 +11,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: boo
     """Write a file; a crash, a full disk or another process leaves the old one, the new one or none, never a part.
 
     Args:
-        overwrite: False leaves a file that is there alone, also one that another process puts there meanwhile.
+        overwrite: False leaves a file that is there alone, also one that another process puts there meanwhile. On a
+            file system without links, a process that is killed in that moment can leave an empty file.
         durable: whether it must outlive a power failure; costs a few milliseconds.
 
     Raises:
@@ -87,9 +88,13 @@ def _put_new(temporary: Path, path: Path) -> None:
     except (OSError, NotImplementedError, AttributeError):  # a file system without links
         with open(path, "xb"):
             pass
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _about(path: Path, error: OSError) -> OSError:
     """The same error of `path`; its class follows from its number."""
-    return OSError(error.errno, error.strerror, str(path))
+    return OSError(error.errno, error.strerror, str(path)) if error.errno is not None else error

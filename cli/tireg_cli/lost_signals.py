@@ -6,6 +6,7 @@ tokenizers use, has such objects by the hundred.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -24,8 +25,15 @@ def send_again() -> None:
         import threading
 
         # Later: whatever is raised in here is forgotten as well.
-        timer = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
+        timer = threading.Timer(_AGAIN_SECONDS, _interrupt)
         timer.daemon = True
         timer.start()
 
     sys.unraisablehook = hook
+
+
+def _interrupt() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()  # os.kill would end the process there
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # which also ends a wait that the main thread is in

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 _SILENT = {"DIFFUSERS_VERBOSITY": "critical", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -15,12 +16,45 @@ def be_quiet() -> None:
         os.environ.setdefault(name, level)
 
 
+class _Loudness:
+    """How loud the libraries were before the first of all blocks that go on, in whatever threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._restore: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._blocks += 1
+            if self._blocks == 1:
+                self._restore = _silence()
+
+    def end(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                self._restore()
+
+
+_loudness = _Loudness()
+
+
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Within the block no progress bar and no advice is written; afterwards the libraries are as loud as before.
 
     A program that uses `Generator` and `train` may want to hear them.
     """
+    _loudness.begin()
+    try:
+        yield
+    finally:
+        _loudness.end()
+
+
+def _silence() -> Callable[[], None]:
+    """Silence the libraries; returns what makes them as loud as they were."""
     import logging
 
     from diffusers.utils import logging as diffusers_logging
@@ -34,11 +68,12 @@ def quiet_libraries() -> Iterator[None]:
     hub.setLevel(logging.ERROR)
     for library in bars:
         library.disable_progress_bar()
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         diffusers_logging.set_verbosity(loudness[0])
         transformers_logging.set_verbosity(loudness[1])
         hub.setLevel(loudness[2])
         for library in bars:
             library.enable_progress_bar()
+
+    return restore

@@ -10,7 +10,7 @@ from pathlib import Path
 from tiregistry.concepts import ConceptType, NewVersion, Origin
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.reading import without_step
-from tiregistry.errors import AlreadyExists, InvalidPlaceholder, TiregError
+from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, TiregError
 from tiregistry.placeholders import check_placeholder, placeholder_for
 from tiregistry.references import MAX_NAME, check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
@@ -153,6 +153,10 @@ def choose_names(
         name = f"{base[: MAX_NAME - 4]}-{attempt}"
         if not wishes.placeholder_token and (told is None or is_other or registry.owner_of(token) is not None):
             token = placeholder_for(name)
+    else:
+        raise InvalidInput(
+            f"{_MOST_ATTEMPTS} other words are called like {safe(base)}", "give it a name of its own: --name"
+        )
     if not wishes.placeholder_token and found.placeholder_token not in ("", token):
         notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
     return Names(name, token, kind or "object", notes)

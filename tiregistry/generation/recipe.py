@@ -125,7 +125,7 @@ def read_repeat(registry: Registry, recipe: Mapping[str, Any]) -> Repeat:
         ConceptNotFound, VersionNotFound: a word is not here at all.
     """
     prompt, seed = _value(recipe, "prompt", str), _value(recipe, "seed", int)
-    if not 0 <= seed < MAX_SEED:
+    if not 0 <= seed <= MAX_SEED:
         raise InvalidInput(f"the picture's recipe has the seed {safe(seed, limit=40)}", "it was changed")
     settings = _settings(recipe)
     settings.check()

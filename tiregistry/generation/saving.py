@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiregistry.errors import InvalidInput
-from tiregistry.generation.metadata import FORMATS, save_picture
+from tiregistry.errors import AlreadyExists, InvalidInput
+from tiregistry.generation.metadata import FORMATS, picture_bytes
 from tiregistry.generation.replacing import check_replaceable
 from tiregistry.text import safe
+from tiregistry.whole_files import write_whole
 
 if TYPE_CHECKING:
     from tiregistry.generation.generator import Picture, Prepared
     from tiregistry.registry.registry import Registry
+
+
+_TRIES = 1000
 
 
 class Target:
@@ -62,12 +67,14 @@ class Target:
         Raises:
             InvalidInput, AlreadyExists, OSError: it cannot be saved.
         """
-        while True:
+        path = self.next(prompt, picture.recipe["seed"])
+        data = picture_bytes(picture, path.suffix)
+        for _ in range(_TRIES):
+            with suppress(FileExistsError):  # another process took the name meanwhile
+                write_whole(path, data, overwrite=path == self._file)
+                return path, data
             path = self.next(prompt, picture.recipe["seed"])
-            try:
-                return path, save_picture(picture, path, overwrite=path == self._file)
-            except FileExistsError:  # another process took the name meanwhile
-                continue
+        raise AlreadyExists(f"{safe(path)} is taken by others again and again", "name another folder with --out")
 
     def next(self, prompt: str, seed: int) -> Path:
         """A free path for the next picture, or a single picture's own.
@@ -81,7 +88,7 @@ class Target:
         words = re.sub(r"[^\w]+", "-", re.sub(r"[<>()\[\]\\]", "", prompt)).strip("-_")[:48].strip("-_")
         stem = f"{self._stem or words.lower() or 'picture'}-{seed}"
         path, extra = self._folder / f"{stem}{self._suffix}", 1
-        while path.exists():
+        while os.path.lexists(path):  # a link that leads nowhere is a name that is taken, too
             extra += 1
             path = self._folder / f"{stem}-{extra}{self._suffix}"
         return path

@@ -11,7 +11,7 @@ from typing import Self
 from tiregistry import settings
 from tiregistry.registry.base_models import FileHashes
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.daily_copies import copy_if_due
+from tiregistry.registry.daily_copies import copy_if_due, replace_copies
 from tiregistry.registry.database import Database
 
 
@@ -25,6 +25,8 @@ class RegistryFolder:
         """The SQLite file; for the modules of this package."""
         self.blobs = BlobStore(home / "blobs")
         """Files by digest."""
+        self.has_purged = False
+        """Whether something was deleted for good."""
         self.file_hashes = FileHashes(database)
         """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
 
@@ -51,7 +53,9 @@ class RegistryFolder:
 
         What was changed comes into the copies of the database that are made now and then.
         """
-        if self.database.has_written:
+        if self.has_purged:
+            replace_copies(self.database)
+        elif self.database.has_written:
             copy_if_due(self.database)
         self.database.close()
 

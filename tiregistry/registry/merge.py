@@ -15,7 +15,7 @@ from tiregistry.registry.backup_contents import add_files, opened
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import open_backup, unpack
 from tiregistry.registry.curation import DESCRIBABLE
-from tiregistry.registry.daily_copies import is_copy
+from tiregistry.registry.daily_copies import is_database
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
 from tiregistry.registry.merge_report import MergeReport
@@ -47,7 +47,7 @@ def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progre
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder(db.path.parent))
         archive = None
-        if is_copy(path):
+        if is_database(path, db.path):
             shutil.copyfile(path, folder / "registry.db")
         else:
             archive = stack.enter_context(open_backup(path))

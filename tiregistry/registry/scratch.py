@@ -61,19 +61,26 @@ def is_abandoned(path: Path, pid: str, lock: Path) -> bool:
     age = time.time() - about.st_mtime
     if not is_mine or path.is_symlink() or process_exists(pid):
         return False
-    return age >= _ABANDONED or (age >= _SETTLED and not on_network(path.parent) and _is_let_go(lock))
+    is_held = _is_held(lock)
+    if is_held is None:
+        return age >= _ABANDONED
+    return not is_held and age >= _SETTLED
 
 
-def _is_let_go(lock: Path) -> bool:
-    """Whether nobody on this machine holds the file; False where that cannot be told."""
+def _is_held(lock: Path) -> bool | None:
+    """Whether somebody on this machine holds the file; None where that cannot be told."""
+    if on_network(lock.parent):
+        return None
     try:
         import fcntl
 
         with open(lock, "rb") as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return False
+    except BlockingIOError:
+        return True
     except (ImportError, OSError):
-        return False
+        return None
 
 
 def _sweep(place: Path) -> None:

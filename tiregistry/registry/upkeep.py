@@ -58,6 +58,8 @@ class Upkeep(RegistryFolder):
     ) -> list[str]:
         """Delete for good what lies in the trash: what is named, or everything; return the references.
 
+        The copies of the database in `backups/` are made anew without it when the registry is closed.
+
         Args:
             older_than: only what was removed at least this many seconds ago.
 
@@ -66,7 +68,9 @@ class Upkeep(RegistryFolder):
             InvalidReference: a digest prefix fits several versions there. Nothing is deleted then.
         """
         chosen = None if references is None else [_parsed(reference) for reference in references]
-        return trash.purge(self.database, chosen, older_than=older_than)
+        purged = trash.purge(self.database, chosen, older_than=older_than)
+        self.has_purged = self.has_purged or bool(purged)
+        return purged
 
     # -- verify, gc, backup (modules of these names) -------------------------------------------------------------
 

@@ -82,9 +82,9 @@ def record(
             config = run_config(request, (base.identity.name, base.identity.fingerprint), images, group=group)
             steps = request.config.max_steps or 0
             run = registry.create_run(request.concept, config, steps, device_name(str(base.device)), pid=os.getpid())
+            runs.append(run)
             locks.append(held.enter_context(hold_run(run_folder(registry, run.id), run.id)))
-            registry.update_run(run.id, status="running", started_at=time.time(), heartbeat_at=time.time())
-            runs.append(registry.run(run.id))
+            runs[-1] = registry.update_run(run.id, status="running", started_at=time.time(), heartbeat_at=time.time())
     return runs, kept, locks
 
 
@@ -97,7 +97,7 @@ def ended_before_its_first_step(registry: Registry, runs: Sequence[Run]) -> Iter
         failed = isinstance(error, TiregError) and not isinstance(error, Interrupted)
         message = str(error) if isinstance(error, TiregError) else "stopped before its first step"
         for run in runs:
-            if registry.run(run.id).status == "running":
+            if registry.run(run.id).status in ("queued", "running"):
                 close(registry, run, "failed" if failed else "interrupted", message)
         raise
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,36 +46,106 @@ def test_a_lost_database_comes_back_with_all_that_was_said(tmp_path: Path) -> No
         assert len(list((home / "blobs").glob("??/*"))) == files
 
 
-def test_one_is_made_when_it_is_due_and_a_few_days_stay(tmp_path: Path) -> None:
+def test_one_is_made_when_it_is_due(tmp_path: Path) -> None:
     with Registry.open(tmp_path) as registry:
         registry.create_concept("gnome", "<gnome>", "object")
     assert copies(tmp_path) == []  # no word with vectors yet
     with Registry.open(tmp_path) as registry:
         add_version(registry, "gnome")
-    [today] = copies(tmp_path)
-    before = today.read_bytes()
+    [first] = copies(tmp_path)
     with Registry.open(tmp_path) as registry:
         registry.tag("gnome", add=["new"])
-    assert today.read_bytes() == before
+    assert copies(tmp_path) == [first]
     age(tmp_path, hours=2)
     with Registry.open(tmp_path) as registry:
         registry.concepts()
-    assert today.read_bytes() == before  # nothing was changed
+    assert copies(tmp_path) == [first]  # nothing was changed
+    time.sleep(1.1)  # copies are called by the second
     with Registry.open(tmp_path) as registry:
         registry.tag("gnome", add=["newer"])
-        assert copy_if_due(registry.database) == today
-    assert sqlite3.connect(today).execute("SELECT count(*) FROM tags").fetchone() == (2,)
-    for day in ("20260101", "20260102", "20260103"):
-        (today.parent / f"registry-{day}.db").write_bytes(before)
-    other = today.parent / "registry-schema2-20260101-000000-1.db"
-    other.write_bytes(b"made before a migration")
-    age(tmp_path, hours=2)
+    [before, newest] = copies(tmp_path)
+    assert before == first
+    for copy, tags in ((before, 0), (newest, 2)):
+        with closing(sqlite3.connect(copy)) as database:
+            assert database.execute("SELECT count(*) FROM tags").fetchone() == (tags,)
+    assert sorted(path.name for path in newest.parent.iterdir()) == sorted([before.name, newest.name])
+
+
+def test_the_newest_and_a_few_days_stay_whatever_the_clock_says(tmp_path: Path) -> None:
     with Registry.open(tmp_path) as registry:
-        registry.tag("gnome", add=["newest"])
-    assert [copy.name for copy in copies(tmp_path)] == ["registry-20260102.db", "registry-20260103.db", today.name]
-    assert sorted(path.name for path in today.parent.iterdir()) == sorted(
-        [*(copy.name for copy in copies(tmp_path)), other.name]
-    )
+        add_version(registry, "gnome")
+    [made] = copies(tmp_path)
+    data, now = made.read_bytes(), time.time()
+    made.unlink()
+    hours = {"future": -48, "h1": 1, "h2": 2, "h3": 3, "d1": 30, "d1-early": 31, "d2": 54, "d2-early": 55, "d9": 220}
+    for number, back in enumerate(hours.values()):
+        copy = made.parent / f"registry-20250101-00000{number}.db"
+        copy.write_bytes(data)
+        os.utime(copy, (now - back * 3600,) * 2)
+    left = made.parent / ".registry-20250101-000000.db.abc.part"
+    left.write_bytes(b"of a process that was killed")
+    os.utime(left, (now - 7200,) * 2)
+    other = made.parent / "registry-schema2-20250101-000000-1.db"
+    other.write_bytes(b"made before a migration")
+    with Registry.open(tmp_path) as registry:
+        registry.tag("gnome", add=["new"])
+    names = {path.name for path in made.parent.iterdir()}
+    assert other.name in names
+    assert left.name not in names
+    kept = copies(tmp_path)
+    assert kept[-1].stat().st_mtime >= now - 1
+    backs = [round((now - copy.stat().st_mtime) / 3600) for copy in kept[:-1]]
+    assert {1, 2} <= set(backs)
+    assert not {-48, 31, 55, 220} & set(backs)
+
+
+def test_a_restore_from_an_older_copy_leaves_the_newest_one(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        add_version(registry, "monday", 1)
+    [monday] = copies(tmp_path)
+    age(tmp_path, hours=30)
+    time.sleep(1.1)
+    with Registry.open(tmp_path) as registry:
+        add_version(registry, "tuesday", 2)
+    tuesday = newest_copy(tmp_path)
+    assert tuesday is not None
+    os.utime(tuesday, (time.time() - 7200,) * 2)
+    for lost in tmp_path.glob("registry.db*"):
+        lost.unlink()
+    time.sleep(1.1)
+    with Registry.open(tmp_path, anew=True) as registry:
+        registry.merge_backup(monday)
+    with Registry.open(tmp_path) as registry:
+        registry.merge_backup(tuesday)
+        assert {concept.name for concept in registry.concepts()} == {"monday", "tuesday"}
+
+
+def test_a_copy_is_read_wherever_it_was_carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Registry.open(tmp_path / "one") as registry:
+        add_version(registry, "gnome")
+    copy = newest_copy(tmp_path / "one")
+    assert copy is not None
+    shutil.copy(copy, tmp_path / "usb.db")
+    monkeypatch.chdir(copy.parent)
+    for number, path in enumerate((tmp_path / "usb.db", Path(copy.name))):
+        with Registry.open(tmp_path / f"new-{number}") as registry:
+            assert registry.merge_backup(path).concepts == 1
+    with Registry.open(tmp_path / "one") as registry, pytest.raises(Damaged):
+        registry.merge_backup(tmp_path / "one" / "registry.db")
+
+
+def test_what_was_deleted_for_good_is_in_no_copy(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        add_version(registry, "gnome", 1)
+        add_version(registry, "other", 2)
+        registry.describe("gnome", notes="my secret remark")
+    assert b"my secret remark" in b"".join(copy.read_bytes() for copy in copies(tmp_path))
+    with Registry.open(tmp_path) as registry:
+        registry.remove("gnome")
+        registry.purge(["gnome"])
+    [copy] = copies(tmp_path)
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT name FROM concepts").fetchall() == [("other",)]
 
 
 def test_a_disk_that_is_nearly_full_keeps_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

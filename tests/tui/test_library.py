@@ -63,6 +63,24 @@ def test_filter_as_one_types(home: Path, typed: str, names: list[str]) -> None:
     drive(home, story)
 
 
+def test_who_types_a_name_has_the_cursor_on_the_word_of_that_name(home: Path) -> None:
+    with Registry.open(home) as registry:
+        registry.describe("gnome", notes="stands beside the mug")
+
+    async def story(pilot: Pilot[None]) -> None:
+        table(pilot).move_cursor(table(pilot).names.index("gnome"))
+        await pilot.press("slash", *"mug", "enter")
+        await settle(pilot)
+        assert table(pilot).names == ["mug", "gnome"]
+        assert table(pilot).current == "mug"
+        await pilot.press("j")
+        await pilot.press("slash", "escape")
+        await settle(pilot)
+        assert table(pilot).current == "gnome"  # without a filter it stays where it is
+
+    drive(home, story)
+
+
 def test_a_filter_that_matches_nothing_can_be_mended(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("slash", "z", "z")

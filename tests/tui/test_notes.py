@@ -10,11 +10,17 @@ from textual.widgets import TextArea
 
 from tests.tui.conftest import Talkative, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.app import TiregApp
-from tireg_tui.note_drafts import ELSEWHERE, NoteDraft, draft_of
+from tireg_tui.note_drafts import ELSEWHERE, NoteDraft, draft_of, remember
 from tireg_tui.remembered import Remembered
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.write_note import WriteNote
+from tiregistry.concepts import Concept
 from tiregistry.registry.registry import Registry
+
+
+def concept(home: Path) -> Concept:
+    with Registry.open(home) as registry:
+        return registry.concept("gnome")
 
 
 def note_of(home: Path) -> str:
@@ -63,10 +69,25 @@ def test_of_two_who_write_a_note_neither_is_lost(mine: str, seen: str, now: str,
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"text": 3, "seen": ""}', '{"text": ""}'])
-def test_a_draft_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
-    remembered = Remembered(tmp_path)
-    remembered.set("note on gnome", text)
-    assert draft_of(remembered, "gnome") is None
+def test_a_draft_that_cannot_be_read_is_none(home: Path, text: str) -> None:
+    remembered, gnome = Remembered(home), concept(home)
+    remember(remembered, gnome, NoteDraft("a", "b"))
+    assert draft_of(remembered, gnome) == NoteDraft("a", "b")
+    (key,) = remembered._values
+    remembered.set(key, text)
+    assert draft_of(remembered, gnome) is None
+
+
+def test_a_draft_goes_with_its_word_and_not_with_a_name(home: Path) -> None:
+    remembered = Remembered(home)
+    remember(remembered, concept(home), NoteDraft("a", "b"))
+    with Registry.open(home) as registry:
+        registry.rename("gnome", "dwarf")
+        assert draft_of(remembered, registry.concept("dwarf")) == NoteDraft("a", "b")
+        registry.remove("dwarf")
+        registry.purge(["dwarf"])
+        another = registry.create_concept("dwarf", "<dwarf>", "object")
+        assert draft_of(remembered, another) is None
 
 
 def test_a_note_is_written_on_where_it_ends(home: Path) -> None:
@@ -90,7 +111,7 @@ def test_a_note_that_was_left_comes_back_also_after_a_new_start(home: Path) -> N
         await writing(pilot)
         await pilot.press("escape")
         await pilot.pause()
-        assert draft_of(app_of(pilot).remembered, "gnome") is None  # nothing was typed
+        assert draft_of(app_of(pilot).remembered, concept(home)) is None  # nothing was typed
         await writing(pilot)
         await pilot.press(*"er", "escape")
         await pilot.pause()
@@ -115,7 +136,7 @@ def test_a_note_that_was_left_comes_back_also_after_a_new_start(home: Path) -> N
     assert note_of(home) == "old"
     drive(home, come_back)
     assert note_of(home) == "oldest"
-    assert draft_of(Remembered(home), "gnome") is None
+    assert draft_of(Remembered(home), concept(home)) is None
 
 
 def test_what_another_program_writes_meanwhile_stands_below(home: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from tiregistry.bases.locating import VISION_PARTS
+from tiregistry.bases.quiet import quiet_libraries
 from tiregistry.errors import InvalidInput
 from tiregistry.images import crop_square
 
@@ -39,7 +40,8 @@ class ClipSpace:
         self._text_model, self._tokenizer = text_model, tokenizer
         self._device = next(text_model.parameters()).device
         self._projection = _read_projection(folder, int(text_model.config.hidden_size)).to(self._device)
-        vision: Any = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=torch.float32)
+        with quiet_libraries():
+            vision: Any = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", dtype=torch.float32)
         if int(vision.config.projection_dim) != len(self._projection):
             raise InvalidInput("the vision tower does not fit the text encoder's projection", "copy the model again")
         self._vision = vision.requires_grad_(False).eval().to(self._device)

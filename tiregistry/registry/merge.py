@@ -176,6 +176,7 @@ class _Merge:
             if target["deleted_at"] is not None and deleted_at is None:
                 self.connection.execute("UPDATE concepts SET deleted_at = NULL WHERE id = ?", (concept_id,))
                 self.report.concepts += 1
+                self.report.changed.append(f"{target['name']}: it came back from the trash")
             for text in DESCRIBABLE:
                 if row[text] and not target[text]:
                     self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
@@ -218,13 +219,16 @@ class _Merge:
 
     def _version(self, row: Row, concept_id: int) -> None:
         here = self.connection.execute(
-            "SELECT id, deleted_at FROM versions WHERE concept_id = ? AND digest = ?", (concept_id, row["digest"])
+            "SELECT id, number, deleted_at FROM versions WHERE concept_id = ? AND digest = ?",
+            (concept_id, row["digest"]),
         ).fetchone()
         if here is not None:
             self.version_ids[row["id"]] = here["id"]
             if here["deleted_at"] is not None and row["deleted_at"] is None:
                 self.connection.execute("UPDATE versions SET deleted_at = NULL WHERE id = ?", (here["id"],))
                 self.report.versions += 1
+                (name,) = self.connection.execute("SELECT name FROM concepts WHERE id = ?", (concept_id,)).fetchone()
+                self.report.changed.append(f"{name}@{here['number']}: it came back from the trash")
             self._measurements(row["id"], here["id"])
             self._additions(row, here["id"])
             return

@@ -76,7 +76,7 @@ def edit_notes(app: TiregApp, registry: Registry, name: str) -> None:
     if app.refuses_changes():
         return
     concept = registry.concept(name)
-    left = draft_of(app.remembered, concept.name) or NoteDraft(concept.notes, concept.notes)
+    left = draft_of(app.remembered, concept) or NoteDraft(concept.notes, concept.notes)
     begun = left.over(concept.notes)
     try:
         text = app.edit_text(begun.text)
@@ -87,9 +87,9 @@ def edit_notes(app: TiregApp, registry: Registry, name: str) -> None:
         app.say("No editor: set VISUAL or EDITOR, or press e")
         return
     if text == concept.notes:
-        remember(app.remembered, concept.name, None)
+        remember(app.remembered, concept, None)
         return
-    remember(app.remembered, concept.name, NoteDraft(text, begun.seen))
+    remember(app.remembered, concept, NoteDraft(text, begun.seen))
 
     def failed(error: Exception) -> None:
         app.report(error)
@@ -97,7 +97,7 @@ def edit_notes(app: TiregApp, registry: Registry, name: str) -> None:
 
     app.change(
         lambda: registry.describe(concept.name, seen={"notes": begun.seen}, notes=text),
-        lambda _: remember(app.remembered, concept.name, None),
+        lambda _: remember(app.remembered, concept, None),
         failed,
     )
 

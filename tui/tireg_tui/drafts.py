@@ -337,9 +337,8 @@ def _config(draft: Draft, material: Material | None = None) -> Any:
             try:
                 values[key] = kind(text)
             except ValueError:
-                raise InvalidConfig(
-                    f"{option.strip('-')}: {text!r} is no number", "leave it empty for the default"
-                ) from None
+                called = option.removeprefix("--").removeprefix("num-").replace("-", " ")  # as the form has it
+                raise InvalidConfig(f"{called}: {text!r} is no number", "leave it empty for the default") from None
     values |= {
         "concept_type": draft.concept_type,
         "initializer": draft.initializer.strip(),

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from tireg_tui.remembered import Remembered
+from tiregistry.concepts import Concept
 
 ELSEWHERE = "--- written elsewhere meanwhile: ---"
 
@@ -30,19 +31,20 @@ class NoteDraft:
         return NoteDraft(f"{self.text}\n\n{ELSEWHERE}\n{theirs}" if theirs else self.text, now)
 
 
-def draft_of(remembered: Remembered, name: str) -> NoteDraft | None:
+def draft_of(remembered: Remembered, concept: Concept) -> NoteDraft | None:
     """What was typed and not kept of the note on a word."""
     try:
-        draft = NoteDraft(**json.loads(remembered.text(_key(name))))
+        draft = NoteDraft(**json.loads(remembered.text(_key(concept))))
     except (TypeError, ValueError):
         return None
     return draft if isinstance(draft.text, str) and isinstance(draft.seen, str) else None
 
 
-def remember(remembered: Remembered, name: str, draft: NoteDraft | None) -> None:
+def remember(remembered: Remembered, concept: Concept, draft: NoteDraft | None) -> None:
     """Let a note that is left, or a window that is closed, lose nothing; None: there is nothing to lose."""
-    remembered.set(_key(name), json.dumps(asdict(draft)) if draft is not None else "")
+    remembered.set(_key(concept), json.dumps(asdict(draft)) if draft is not None else "")
 
 
-def _key(name: str) -> str:
-    return f"note on {name}"
+def _key(concept: Concept) -> str:
+    # Not by its name, which may be another's tomorrow.
+    return f"note on {concept.id} of {concept.created_at:.6f}"

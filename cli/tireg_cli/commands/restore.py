@@ -59,6 +59,7 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
             return 0
         with CountingBar("restoring") as bar:
             report = registry.merge_backup(backup, progress=bar)
+        strays = len(registry.strays()) if backup.suffix == ".db" else 0
     if as_json:
         emit_json(asdict(report))
     say(
@@ -66,6 +67,9 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
         f"{forms.count(report.files, 'file')}, {forms.count(report.runs, 'run')}"
     )
     _say_some([*report.renumbered, *report.changed, *(f"left out: {each}" for each in report.left_out)])
+    if backup.suffix == ".db":
+        lacking = f"; {forms.count(strays, 'file')} here belong to words that it does not know" if strays else ""
+        hint(f"the copy is of {forms.moment(backup.stat().st_mtime)}: what was said since is not in it{lacking}")
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
         hint(f"tireg restore {report.trashed[0]} --as OTHER-NAME --token '<OTHER>' brings it back under others")

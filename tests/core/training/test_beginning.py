@@ -45,6 +45,12 @@ def test_a_warm_start_is_made_once_whatever_happens_before_the_first_checkpoint(
     assert registry.version("part").embedding_digest == registry.version("whole").embedding_digest
 
 
+def test_no_bar_of_a_library_is_written(registry: Any, quick: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    finished(train(registry, quick))
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+
+
 def test_the_device_is_held_and_the_run_is_listed_before_the_first_step(registry: Any, quick: Any) -> None:
     seen = []
     for event in train(registry, quick):

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 from tireg_tui.path_line import path_in
 from tireg_tui.screens.keeping import KeepingDialog
 from tireg_tui.widgets.path_input import PathInput
+from tiregistry.errors import AlreadyExists
 from tiregistry.text import safe
 
 _BY_PATH = "by the path's ending"
@@ -75,7 +76,13 @@ class ExportWord(KeepingDialog):
         """Export it, and close when that is done."""
         path, format_id = self.typed
         if path:
-            await self.keep(lambda: self._act(path_in(path), format_id), self._then)
+            await self.keep(lambda: self._exported(path_in(path), format_id), self._then)
+
+    def _exported(self, path: Path, format_id: str) -> list[Path]:
+        try:
+            return self._act(path, format_id)
+        except AlreadyExists as error:  # whose hint is an option of the command line
+            raise AlreadyExists(error.message, "choose another path") from None
 
     @on(Button.Pressed)
     async def answer(self, event: Button.Pressed) -> None:

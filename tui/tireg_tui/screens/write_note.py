@@ -47,7 +47,7 @@ class WriteNote(KeepingDialog):
 
     def on_mount(self) -> None:
         self._area.focus()
-        draft = draft_of(self._tireg.remembered, self._concept.name)
+        draft = draft_of(self._tireg.remembered, self._concept)
         if draft is not None:
             self._take(draft.over(self._seen))
             self.say("What was typed here before is back; F8 drops it")
@@ -65,7 +65,7 @@ class WriteNote(KeepingDialog):
     @on(TextArea.Changed)
     def remember_it(self) -> None:
         is_begun = self.typed.splitlines() != self._seen.splitlines()  # the area has its own way to end lines
-        remember(self._tireg.remembered, self._concept.name, NoteDraft(self.typed, self._seen) if is_begun else None)
+        remember(self._tireg.remembered, self._concept, NoteDraft(self.typed, self._seen) if is_begun else None)
 
     def _take(self, draft: NoteDraft) -> None:
         self._seen, self._area.text = draft.seen, draft.text
@@ -83,7 +83,7 @@ class WriteNote(KeepingDialog):
         def kept(_: None) -> None:
             self._seen = text
             if self.is_left:
-                remember(self._tireg.remembered, self._concept.name, None)
+                remember(self._tireg.remembered, self._concept, None)
             else:
                 self.remember_it()
 

@@ -85,15 +85,16 @@ class ConceptTable(RowList):
 
     @work(exclusive=True, group="concepts", exit_on_error=False)
     async def load(self, registry: Registry, query: str, *, keep: str = "") -> None:
-        """Show the concepts that match, with the cursor on `keep` (default: where it is)."""
+        """Show the concepts that match, with the cursor on `keep` (default: where it is, or on the first of others)."""
         limit = PAGE if query != self.concept_query else max(PAGE, len(self._names))
         try:
             page = await asyncio.to_thread(read_page, registry, query, self.order, limit)
         except TiregError as error:
             self.post_message(Failed(error))
             return
-        # Where the cursor is now: it may have been moved while the words were read.
-        self._show(page, keep or self.current)
+        # Who types a filter means what comes first. Else where the cursor is now: it may have been moved meanwhile.
+        is_typed = bool(query) and query != self.concept_query
+        self._show(page, keep or ("" if is_typed else self.current))
 
     def show_first(self, page: FirstPage, *, keep: str = "") -> None:
         """Show what was read already, with the cursor on `keep`."""

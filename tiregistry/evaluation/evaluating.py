@@ -14,6 +14,7 @@ from tiregistry.evaluation.kinds import KindsFound, nearest
 from tiregistry.evaluation.measures import DINO, IMAGE, RANGES, SCORE, TEXT, image_alignment, score, text_alignment
 from tiregistry.evaluation.protocols import Protocol, Shot, without_word
 from tiregistry.evaluation.subjects import Subject
+from tiregistry.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tiregistry.evaluation.measures import Features
     from tiregistry.generation.generator import Generator, Picture
 
-Progress = Callable[[int, int, str], None]
 Seen = Callable[[Subject, Shot, "Picture"], None]
 FORMAT = 1
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.bases.loading import load_clip_towers
 from tiregistry.bases.locating import locate_base
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.progress import Progress
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Version
     from tiregistry.registry.registry import Registry
 
-Progress = Callable[[int, int, str], None]
 _BATCH = 512
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tiregistry.bases.locating import locate_base
 from tiregistry.concepts import ConceptType, Run, Version
 from tiregistry.errors import InvalidInput, WrongBaseModel
-from tiregistry.evaluation.evaluating import Evaluation, Evaluator, Progress, Seen
+from tiregistry.evaluation.evaluating import Evaluation, Evaluator, Seen
 from tiregistry.evaluation.judges import JudgeSource, PictureJudgeSource, find_dino, find_judge
 from tiregistry.evaluation.keeping import keep_measurements, measurements
 from tiregistry.evaluation.kinds import read_kinds
@@ -19,6 +19,7 @@ from tiregistry.evaluation.run_points import subjects_of_run
 from tiregistry.evaluation.subjects import Subject, initializer_of, source_pictures
 from tiregistry.generation.words import base_of_versions, check_fit
 from tiregistry.opening import identify_base
+from tiregistry.progress import Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image

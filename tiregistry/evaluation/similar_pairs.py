@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.progress import Progress
 
-Progress = Callable[[int, int, str], None]
 _MOST_COSINES = 8_000_000  # of one product: 32 MB
 _ROUNDED = 1e-5
 """How far a cosine computed in float32 may lie from the exact one."""

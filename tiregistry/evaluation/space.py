@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from tiregistry.embeddings.embedding import Embedding
 from tiregistry.embeddings.inspection import lengths
 from tiregistry.errors import Damaged
 from tiregistry.evaluation.similar_pairs import similar_pairs
+from tiregistry.progress import Progress
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.inspection import Vocabulary
@@ -24,7 +24,6 @@ NEAR_DUPLICATE = 0.98
 ROUNDING = 1e-3
 """Share by which two lengths may differ and still be called equal: vocabularies are kept in half precision."""
 Neighbours = tuple[tuple[str, float], ...]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,17 @@ from tiregistry.generation.grammar import (
     parse_word,
     write_tree,
 )
-from tiregistry.settings import Settings, home
+from tiregistry.settings import Settings
 from tiregistry.text import safe
 
 MAX_PROMPTS = 10_000
 _MAX_FILE = 4 << 20  # bytes of one wildcard file
 
 
-def usual_folders(settings: Settings, named: Sequence[Path] = ()) -> tuple[Path, ...]:
+def usual_folders(settings: Settings, home: Path, named: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Where wildcards are looked for: folders that are named, that of the settings, `./wildcards`, the registry's."""
     of_settings = [Path(settings.wildcards).expanduser()] if settings.wildcards else []
-    return (*named, *of_settings, Path("wildcards"), home() / "wildcards")
+    return (*named, *of_settings, Path("wildcards"), home / "wildcards")
 
 
 @dataclass

@@ -8,12 +8,12 @@ import re
 import sqlite3
 import time
 import zipfile
-from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiregistry.errors import AlreadyExists, DiskFull, FileMissing, InvalidInput
+from tiregistry.progress import Progress
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import BACKUP_FORMAT, blob_member
 from tiregistry.registry.database import Database
@@ -26,7 +26,6 @@ _PARTIAL = re.compile(r"\.(.+)\.(\d+)\.part")
 _DEFAULT_NAME = re.compile(r"tireg-backup-\d{8}-\d{6}\.zip")
 _FIRST = b"backup.json"  # the name of the first file inside, behind the 30 bytes that zip puts before it
 _DATABASE = b"SQLite format 3\0"
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)

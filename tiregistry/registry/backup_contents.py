@@ -5,18 +5,17 @@ from __future__ import annotations
 import sqlite3
 import zipfile
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tiregistry.errors import Damaged, NewerRegistry
+from tiregistry.progress import Progress
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import blob_member, packed_blob
 from tiregistry.registry.database import Database
 from tiregistry.registry.merge_report import MergeReport
 from tiregistry.registry.structure import columns
 
-Progress = Callable[[int, int, str], None]
 _WRITERS = 8  # files written at once
 
 

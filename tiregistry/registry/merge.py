@@ -6,11 +6,12 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tiregistry.errors import Damaged
+from tiregistry.progress import Progress
 from tiregistry.registry.backup_contents import add_files, opened
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import open_backup, unpack
@@ -23,8 +24,6 @@ from tiregistry.registry.repair import mend_rows
 from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem, rows_problem
 from tiregistry.registry.scratch import scratch_folder
 from tiregistry.registry.search import reindex
-
-Progress = Callable[[int, int, str], None]
 
 
 def merge_backup(db: Database, blobs: BlobStore, path: Path, *, progress: Progress | None = None) -> MergeReport:

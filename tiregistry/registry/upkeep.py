@@ -13,10 +13,11 @@ from tiregistry.registry import trash
 from tiregistry.registry.folder import RegistryFolder
 
 if TYPE_CHECKING:
+    from tiregistry.progress import Progress
     from tiregistry.registry.backup import BackupReport
     from tiregistry.registry.gc import GcReport
     from tiregistry.registry.merge_report import MergeReport
-    from tiregistry.registry.verify import Progress, VerifyReport
+    from tiregistry.registry.verify import VerifyReport
 
 DAY = 24 * 3600.0
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 from tiregistry.errors import Damaged, DiskFull, RegistryReadOnly
+from tiregistry.progress import Progress
 from tiregistry.registry import repair, rules
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
@@ -20,8 +21,6 @@ from tiregistry.registry.strays import is_blank, strays
 from tiregistry.registry.structure import lacks, make_again
 
 Kind = Literal["database", "search", "file", "manifest", "rows"]
-Progress = Callable[[int, int, str], None]
-"""Called with done, total (0 where nothing can be counted) and what is being checked."""
 
 _BATCH = 200
 

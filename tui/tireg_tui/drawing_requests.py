@@ -30,7 +30,7 @@ def each_picture(request: Mapping[str, Any], count: int, home: Path) -> list[dic
     from tiregistry.generation.requests import PictureRequest
     from tiregistry.generation.templates import Wildcards, usual_folders
 
-    wildcards = Wildcards(usual_folders(Settings.load(home)))
+    wildcards = Wildcards(usual_folders(Settings.load(home), home))
     prompts = [variant.prompt for variant in variants_of(PictureRequest(prompt=request["prompt"]), wildcards)]
     if len(prompts) * count > MOST:
         raise InvalidInput(

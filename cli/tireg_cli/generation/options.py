@@ -9,7 +9,7 @@ from tiregistry.errors import FileMissing, InvalidConfig
 from tiregistry.generation.requests import PictureRequest, parse_size
 from tiregistry.generation.settings import GenerationSettings
 from tiregistry.generation.templates import usual_folders
-from tiregistry.settings import Settings
+from tiregistry.settings import Settings, home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def with_settings(options: Options) -> tuple[Options, bool]:
     if settings.pictures not in ("paths", "files"):
         raise InvalidConfig(f"settings.toml: pictures is {settings.pictures!r}", 'write "paths" or "files"')
     out = options.out or Path(settings.output or ".").expanduser()
-    folders = usual_folders(settings, options.wildcards)
+    folders = usual_folders(settings, home(), options.wildcards)
     device = settings.device if options.device == "auto" else options.device
     keep = settings.pictures == "files" if options.keep is None else options.keep
     return replace(options, out=out, wildcards=folders, device=device), keep

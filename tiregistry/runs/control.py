@@ -11,7 +11,7 @@ from tiregistry.concepts import Run
 from tiregistry.errors import Conflict, Damaged
 from tiregistry.runs.executor import Executor, LocalWorkers
 from tiregistry.runs.liveness import PATIENCE_SECONDS, is_dead, waits_in_vain
-from tiregistry.training.events import Event, Notice, Started
+from tiregistry.training.events import Event, Notice
 from tiregistry.training.journal import JournalReader, newest_start
 from tiregistry.training.request import check_names
 from tiregistry.training.run_lock import is_carried_out
@@ -65,7 +65,7 @@ def cancel(registry: Registry, run: Run, *, keep: bool = False) -> str:
     """Cancel a run; one that is at work stops after its step.
 
     Args:
-        keep: have its process register what was learned so far; see `keep_checkpoint` for a run that has none.
+        keep: have its process register what was learned so far; see `tiregistry.runs.keeping` for a run that has none.
 
     Returns:
         `cancelled`, or `stopping` when its process was asked to stop.
@@ -86,36 +86,6 @@ def cancel(registry: Registry, run: Run, *, keep: bool = False) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_FILE).write_text("keep" if keep else "cancel", encoding="ascii")
     return "stopping"
-
-
-def keep_checkpoint(registry: Registry, run: Run) -> Iterator[Event]:
-    """Register what a run that nobody carries out had learned at its checkpoint, and end it there.
-
-    Raises:
-        Conflict: it is over and registered, another process carries it out, or there is no checkpoint.
-        As `train` for what goes wrong while the base model is loaded and the word registered.
-    """
-    from tiregistry.training.checkpoint import FILE, load_checkpoint
-    from tiregistry.training.run import take_up
-
-    folder = run_folder(registry, run.id)
-    checkpoint = load_checkpoint(folder / FILE)  # imports torch: nothing that others should wait for
-    with registry.database.write():
-        current = registry.run(run.id)
-        if current.version_id is not None and current.status not in OPEN:
-            raise Conflict(f"run {run.id} has registered what it learned already", "tireg runs show tells as what")
-        if is_carried_out(folder) or (current.pid is not None and not is_dead(registry, current)):
-            raise Conflict(f"run {run.id} is being carried out by another process", "tireg runs watch shows it")
-        if checkpoint is None or not checkpoint.step:
-            raise Conflict(
-                f"run {run.id} has no checkpoint: it has learned nothing to keep", "cancel it without --keep"
-            )
-        registry.update_run(run.id, status="interrupted", pid=None)  # so that no worker takes it from the queue
-    forget_wish(folder)
-    for event in take_up(registry, [registry.run(run.id)]):
-        if isinstance(event, Started):
-            (folder / STOP_FILE).write_text("keep", encoding="ascii")
-        yield event
 
 
 def queue_again(registry: Registry, run: Run) -> Run:

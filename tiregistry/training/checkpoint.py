@@ -25,6 +25,7 @@ class Checkpoint:
         losses: loss of every step so far.
         threads: CPU threads of the run, whose number decides the last bits of a sum; 0 on other devices.
         seconds: how long these steps took, in all parts in which the run was at work.
+        precision: that of the frozen model: `float32`, `bfloat16`, `float16`.
     """
 
     step: int
@@ -32,6 +33,7 @@ class Checkpoint:
     losses: list[float]
     threads: int = 0
     seconds: float = 0.0
+    precision: str = ""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -46,7 +48,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"state.{key}": value.contiguous() for key, value in checkpoint.state.items()}
     tensors["losses"] = torch.tensor(checkpoint.losses, dtype=torch.float32)
     told = {"format": "tireg-checkpoint/1", "step": str(checkpoint.step), "threads": str(checkpoint.threads)}
-    told["seconds"] = f"{checkpoint.seconds:.3f}"
+    told |= {"seconds": f"{checkpoint.seconds:.3f}", "precision": checkpoint.precision}
     data = save(tensors, metadata=told)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, data)
@@ -69,7 +71,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             state = {key.removeprefix("state."): t for key, t in tensors.items() if key.startswith("state.")}
             losses = [float(x) for x in tensors["losses"]]
             threads, seconds = int(metadata.get("threads", 0)), float(metadata.get("seconds", 0))
-            return Checkpoint(int(metadata["step"]), state, losses, threads, seconds)
+            precision = metadata.get("precision", "")
+            return Checkpoint(int(metadata["step"]), state, losses, threads, seconds, precision)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise Damaged(
             f"the checkpoint of run {path.parent.name} cannot be read: {safe(error, limit=200)}",

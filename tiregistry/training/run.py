@@ -248,7 +248,7 @@ def carry_out(base: LoadedBase, states: Sequence[RunState], threads: int, stop: 
 
 def _at_work(base: LoadedBase, states: Sequence[RunState], threads: int, stop: Callable[[], bool]) -> Iterator[Event]:
     for state in states:
-        yield from state.begin(threads)
+        yield from state.begin(base, threads)
     with Heartbeat(states[0].registry, [state.run.id for state in states]):
         yield from _steps(base, states, stop)
 

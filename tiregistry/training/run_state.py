@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiregistry.concepts import NewVersion, Parent, Run, RunStatus, SourceImage, Version
+from tiregistry.concepts import Run, RunStatus, SourceImage, Version
 from tiregistry.errors import Damaged, TiregError, UnreadableEmbedding
 from tiregistry.text import safe
 from tiregistry.training.events import CheckpointSaved, Event, Notice, PreviewMade
-from tiregistry.training.journal import Journal, JournalReader
-from tiregistry.training.request import TrainingRequest, continued_version
+from tiregistry.training.journal import Journal
+from tiregistry.training.registering import register_learned
+from tiregistry.training.request import TrainingRequest
 from tiregistry.training.run_lock import RunLock
 from tiregistry.training.trail import keep_point
 
@@ -46,6 +47,7 @@ class RunState:
         lock: the run's lock, held; given back when the run ends.
         losses: loss of every step so far.
         threads: CPU threads of this run, 0 when they are not decided yet.
+        precision: that of the frozen model, once it has begun.
         saved_step: step of the checkpoint on the disk, 0 when there is none.
     """
 
@@ -65,6 +67,7 @@ class RunState:
         self.path = self.folder / FILE
         self.losses: list[float] = []
         self.threads = 0
+        self.precision = ""
         self.saved_step = 0
         self.ended = False
         self._unsaved = False
@@ -92,11 +95,11 @@ class RunState:
         """Wall time at work: since `begin`, and before the checkpoint from which the run goes on."""
         return self._seconds_before + time.perf_counter() - self._began
 
-    def begin(self, threads: int) -> Iterator[CheckpointSaved | Notice]:
+    def begin(self, base: LoadedBase, threads: int) -> Iterator[CheckpointSaved | Notice]:
         """Mark the run running, and keep what it begins with: a warm start, and the number of CPU threads."""
         now = time.time()
         self._began = time.perf_counter()
-        self.threads = threads
+        self.threads, self.precision = threads, str(base.dtype).removeprefix("torch.")
         self.registry.update_run(
             self.run.id,
             status="running",
@@ -139,7 +142,8 @@ class RunState:
             if step:  # what it begins with is no point of the trail
                 with contextlib.suppress(UnreadableEmbedding):  # nor are vectors that have become infinite
                     keep_point(self.folder, step, self._vectors_now())
-            save_checkpoint(self.path, Checkpoint(step, state, self.losses, self.threads, self.seconds))
+            now = Checkpoint(step, state, self.losses, self.threads, self.seconds, self.precision)
+            save_checkpoint(self.path, now)
         except OSError as error:
             told, self._unsaved = self._unsaved, True
             text = f"no checkpoint at step {step}: {error.strerror}; the training goes on"
@@ -180,14 +184,9 @@ class RunState:
 
     def register(self, base: LoadedBase) -> Version:
         """Add what was learned to the registry as a version, with its previews and masks."""
-        import diffusers
-        import torch
-        import transformers
-
         from tiregistry.embeddings.embedding import Embedding
 
-        word, request = self.word, self.request
-        rule = word.rule
+        word, rule = self.word, self.word.rule
         record = {
             "loss": self.losses,
             "steps": word.step,
@@ -197,35 +196,12 @@ class RunState:
             "seconds": round(self.seconds, 3),
             "device": str(base.device),
             "threads": self.threads,
-            "precision": str(base.dtype).removeprefix("torch."),
-            "software": {
-                "torch": torch.__version__,
-                "diffusers": diffusers.__version__,
-                "transformers": transformers.__version__,
-            },
+            "precision": self.precision,
         }
-        continued = continued_version(self.registry, request.config)
-        attachments = {
-            event.role: event.digest
-            for event in JournalReader(self.folder).new()
-            if isinstance(event, PreviewMade) and event.digest in self.registry.blobs
-        }
-        attachments |= {f"mask/{i:04d}.png": mask for i, mask in enumerate(request.config.masks) if mask}
-        new = NewVersion(
-            concept=request.concept,
-            placeholder_token=request.placeholder_token,
-            concept_type=request.config.concept_type,
-            origin="trained",
-            fingerprint=base.identity.fingerprint,
-            base_name=base.identity.name,
-            images=tuple(self.images),
-            training=request.config.as_dict(),
-            parents=(Parent(continued.digest, "continued"),) if continued is not None else (),
-            run_id=self.run.id,
-            record=record,
-            attachments=attachments,
-        )
-        return self.registry.add_version(new, Embedding({role: rows.numpy() for role, rows in word.learned().items()}))
+        embedding = Embedding({role: rows.numpy() for role, rows in word.learned().items()})
+        model = base.identity.name, base.identity.fingerprint
+        run = self.run.id, self.folder
+        return register_learned(self.registry, self.request, self.images, embedding, model, run, record)
 
     def end(self, status: RunStatus, *, message: str = "", version_id: int | None = None) -> None:
         """Record how the run ended; when even that fails, the next reader finds that nobody carries it out."""

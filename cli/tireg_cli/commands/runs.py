@@ -165,14 +165,16 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> int:
       tireg runs cancel k3q
       tireg runs cancel --last --keep
     """
-    from tireg_cli.learning import learn_here
-    from tiregistry.runs.control import cancel, keep_checkpoint
+    from tiregistry.runs.control import cancel
+    from tiregistry.runs.keeping import keep_checkpoint
 
     with Registry.open() as registry:
         run = find(registry, run_id, last)
         if keep and (run.pid is None or status_of(registry, run) == "dead"):
             # Nobody is at work who could register it.
-            learn_here(registry, lambda _: keep_checkpoint(registry, run))
+            kept = keep_checkpoint(registry, run)
+            emit(kept.reference)
+            hint(f"what it had learned in {forms.count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
             return 0
         done = cancel(registry, run, keep=keep)
     emit(f"{run.id} {done}")

@@ -364,6 +364,8 @@ def test_the_bar_fits_the_terminal(
 def test_a_key_of_no_act_is_refused_with_the_nearest(tireg: Tireg) -> None:
     assert "did you mean library.filter?" in tireg("settings", "set", "keys.libary.filter", "f", code=2).err
     tireg("settings", "set", "keys.library.filter", "f")
+    assert "there is no theme nordd · did you mean nord?" in tireg("settings", "set", "theme", "nordd", code=2).err
+    tireg("settings", "set", "theme", "nord")
     assert tireg("settings", "get", "keys.library.filter").out == "f\n"
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from tireg_cli.main import run
+from tireg_cli.runs.told import place_of
 from tiregistry.bases.locating import EMBEDDED
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import watch
@@ -75,6 +77,19 @@ def test_only_the_settings_that_were_chosen_are_told(
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("settings"))
     style = {"concept_type=style"} if kind == "style" else set()
     assert set(line.removeprefix("settings").strip().split(", ")) == {"recipe=thorough", "seed=4"} | style
+
+
+def test_a_run_behind_others_is_said_to_wait(registry: Registry) -> None:
+    first = queued(registry)
+    assert place_of(registry, [first]) == "training in the background"
+    registry.update_run(first.id, status="running", pid=os.getpid(), heartbeat_at=time.time(), device="cpu")
+    second, third = queued(registry), queued(registry)
+    assert place_of(registry, [second, third]) == "waits behind 1 run"
+    assert place_of(registry, [third]) == "waits behind 2 runs"
+    registry.update_run(second.id, held=True)
+    assert place_of(registry, [third]) == "waits behind 1 run"
+    registry.update_run(third.id, device="cuda:0")
+    assert place_of(registry, [registry.run(third.id)]) == "training in the background"
 
 
 def test_a_run_that_nobody_takes_up_is_named(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:

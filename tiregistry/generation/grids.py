@@ -39,7 +39,7 @@ def labelled_grid(
     present = [image for row in cells for image in row if image is not None]
     side = cell or max(max(image.size) for image in present)
     size = max(11, min(18, side // 9))
-    letters = font(size)
+    letters = font(size, (*row_labels, *column_labels))
     line = int(size * 1.35)
     left = min(3 * side, max(90, side)) if row_labels else 0
     wrapped_columns = [lines_of(text, side - 2 * gap, letters) for text in column_labels]

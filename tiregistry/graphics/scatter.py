@@ -60,8 +60,9 @@ def scatter(
     from PIL import ImageDraw
 
     width, height = size
-    letters, small = font(15), font(13)
-    marks = [replace(mark, label=legible(mark.label)) for mark in marks]
+    texts = [title, *(mark.label for mark in marks)]
+    letters, small = font(15, texts), font(13)
+    marks = [replace(mark, label=legible(mark.label, letters)) for mark in marks]
     sheet = Pillow.new("RGB", size, PAPER)
     ink = ImageDraw.Draw(sheet)
     has_axes = bool(x_label or y_label)
@@ -69,7 +70,7 @@ def scatter(
     area = (left, top, width - right, height - bottom)
     plane = _Plane(marks, area, square=square)
     if title:
-        ink.text((width / 2, 14), legible(title), fill=INK, font=letters, anchor="ma")
+        ink.text((width / 2, 14), legible(title, letters), fill=INK, font=letters, anchor="ma")
     if has_axes:
         _axes(ink, plane, area, legible(x_label), legible(y_label), letters, small)
     for a, b in lines:

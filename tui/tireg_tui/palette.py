@@ -12,7 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
 from tireg_tui.places import PLACES
-from tireg_tui.themes import SHORT_NAMES, full_name
+from tireg_tui.themes import SHORT_NAMES, full_name, names
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -86,11 +86,6 @@ class Words(Provider):
 class _OfThemes(Provider):
     """The themes, by the names that the settings have for them, the three of tiregistry first."""
 
-    @property
-    def _names(self) -> list[str]:
-        themes = self.app.available_themes
-        return [*SHORT_NAMES, *sorted(set(themes) - set(SHORT_NAMES.values()))]
-
     def _take(self, name: str) -> None:
         self.app.theme = full_name(name)
 
@@ -107,7 +102,7 @@ class ThemesAmongAll(_OfThemes):
 
     async def search(self, query: str) -> Hits:
         words = [word for word in query.lower().split() if word != "theme"]
-        for name in self._names if words else ():
+        for name in names() if words else ():
             if all(word in name for word in words) and (hit := self._hit(words[0], name, "Use this theme")):
                 # Words and acts are looked for more often than the many themes of Textual.
                 yield hit if name in SHORT_NAMES else replace(hit, score=hit.score / 2)
@@ -117,10 +112,10 @@ class Themes(_OfThemes):
     """Themes alone."""
 
     async def discover(self) -> Hits:
-        for name in self._names:
+        for name in names():
             yield DiscoveryHit(name, partial(self._take, name))
 
     async def search(self, query: str) -> Hits:
-        for name in self._names:
+        for name in names():
             if hit := self._hit(query, name):
                 yield hit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.color import Color as RichColor
 from rich.style import Style
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -98,6 +98,11 @@ ANSI = Theme(
 
 SHORT_NAMES = {"dark": DARK.name, "light": LIGHT.name, "ansi": ANSI.name}
 """How the settings call the three."""
+
+
+def names() -> list[str]:
+    """All themes by the names that the settings have for them, the three of tiregistry first."""
+    return [*SHORT_NAMES, *sorted(BUILTIN_THEMES)]
 
 
 def full_name(theme: str) -> str:

@@ -12,7 +12,7 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.runs.options import JSON, LAST, RUN, find
 from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
-from tireg_cli.runs.told import as_data, changed_settings, result_of, status_of, tell_of_waiting, why
+from tireg_cli.runs.told import as_data, changed_settings, place_of, result_of, status_of, tell_of_waiting, why
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict
 from tiregistry.registry.registry import Registry
@@ -219,7 +219,7 @@ def resume_run(run_ids: tuple[str, ...], last: bool, name: str, token: str, deta
                 emit_json(told if len(told) > 1 else told[0])
             else:
                 emit("\n".join(run.id for run in queued))
-            hint(f"training in the background · tireg runs watch {queued[0].id}")
+            hint(f"{place_of(registry, queued)} · tireg runs watch {queued[0].id}")
             return 0
         for run in runs:
             if run.status == "queued" and run.pid is None:

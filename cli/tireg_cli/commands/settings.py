@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import click
 
 from tireg_cli.json_option import hand_json_on
@@ -9,6 +11,7 @@ from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
 from tiregistry.errors import InvalidConfig
 from tiregistry.settings import FILE, SETTINGS, Settings, home
+from tiregistry.text import safe
 
 
 @click.group("settings", invoke_without_command=True)
@@ -85,7 +88,24 @@ def set_one(name: str, value: str) -> None:
         problem, what_to_do = trouble_with(name.removeprefix("keys."))
         if problem:
             raise InvalidConfig(problem, what_to_do)
+    if name == "theme":
+        _check_theme(value)
     set_setting(name, value)
+
+
+def _check_theme(name: str) -> None:
+    """Refuse a theme that the terminal UI does not have; only Textual knows which it has.
+
+    Raises:
+        InvalidConfig: there is no such theme.
+    """
+    from tireg_tui.themes import names
+
+    known = names()
+    if name not in known:
+        close = get_close_matches(name, known, n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(known)}"
+        raise InvalidConfig(f"there is no theme {safe(name)}", advice)
 
 
 @command.command("unset")

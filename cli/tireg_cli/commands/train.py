@@ -234,6 +234,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
 
 
 def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
+    from tireg_cli.runs.told import place_of
     from tiregistry.runs.control import start
     from tiregistry.runs.queue import enqueue
     from tiregistry.training.notes import notes_before
@@ -250,5 +251,5 @@ def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) 
     else:
         for run in runs:
             emit(run.id)
-    hint(f"training in the background · tireg runs watch {runs[-1].id} · tireg runs cancel {runs[-1].id}")
+    hint(f"{place_of(registry, runs)} · tireg runs watch {runs[-1].id} · tireg runs cancel {runs[-1].id}")
     return 0

@@ -18,6 +18,7 @@ from tiregistry.generation.saving import Target, log_picture
 from tiregistry.generation.settings import USUAL_STEPS
 from tiregistry.generation.start import USUAL_STRENGTH, StartPicture, read_start
 from tiregistry.generation.words import base_of_words
+from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,6 +71,8 @@ class Session:
         self.registry = registry
         self.options = options
         self._keep = keep
+        if keep and registry.readonly:
+            warn(f"the registry in {safe(registry.home)} cannot be written: the pictures are kept as files only")
         self._base = options.base or base
         self._generator: Generator | None = None
         self._said = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from tireg_cli import forms
@@ -75,6 +77,21 @@ def why(registry: Registry, run: Run, seen: str) -> str:
     from tiregistry.runs.liveness import last_error
 
     return (last_error(registry, run) if seen == "dead" else "") or run.message
+
+
+def place_of(registry: Registry, runs: Sequence[Run]) -> str:
+    """Where runs of one device stand that were just put into the queue: being taken up, or behind others."""
+    from tiregistry.runs.liveness import is_dead
+
+    ids, device = {run.id for run in runs}, runs[0].device
+    at_work = [run for run in registry.runs(status="running") if not is_dead(registry, run)]
+    waiting = list(takewhile(lambda run: run.id not in ids, registry.queue()))
+    before = [
+        run
+        for run in (*at_work, *waiting)
+        if run.id not in ids and not run.held and (run.device == device or not run.device or not device)
+    ]
+    return f"waits behind {forms.count(len(before), 'run')}" if before else "training in the background"
 
 
 def tell_of_waiting(run: Run) -> None:

@@ -76,10 +76,10 @@ def _card(title: str) -> Image:
     card = Pillow.new("RGB", (512, 512), (34, 40, 52))
     draw = ImageDraw.Draw(card)
     for size in range(72, 11, -4):
-        letters = font(size)
-        if draw.textlength(legible(title), letters) <= 464:
+        letters = font(size, [title])
+        if draw.textlength(legible(title, letters), letters) <= 464:
             break
-    draw.text((256, 256), legible(title), (236, 232, 220), letters, anchor="mm")
+    draw.text((256, 256), legible(title, letters), (236, 232, 220), letters, anchor="mm")
     return card
 
 

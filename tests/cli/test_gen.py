@@ -47,6 +47,17 @@ def test_json_is_one_document(gen: Callable[..., Any], tmp_path: Path) -> None:
     assert entry["recipe"]["words"][0]["reference"] == "gnome@2"
 
 
+def test_pictures_that_cannot_be_kept_are_said_to_be_files_only(
+    gen: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry of others, on a disk that is only read: its words are drawn all the same."""
+    opened = Registry.open
+    monkeypatch.setattr(Registry, "open", lambda home=None: opened(home, readonly=True))
+    code, out, err = gen("a <gnome>", "--keep", "--out", tmp_path / "one.png")
+    assert (code, out) == (0, f"{tmp_path / 'one.png'}\n")
+    assert "cannot be written: the pictures are kept as files only" in err
+
+
 def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
 

@@ -108,8 +108,9 @@ class TextTower:
 
     @property
     def device(self) -> torch.device:
-        """Where the encoder is; training sends an encoder without work back to the CPU."""
-        device: torch.device = next(self.model.parameters()).device
+        """Where the encoder is; training sends one without work back to the CPU, and of one at work the vocabulary."""
+        *_, last = self.model.parameters()
+        device: torch.device = last.device
         return device
 
     def encode(self, ids: torch.Tensor) -> Encoded:

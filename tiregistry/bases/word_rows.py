@@ -32,8 +32,9 @@ class WordRows(torch.nn.Module):
         return self.table.weight
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embeddings `[..., dim]` of integer `ids [...]`, in the table's dtype."""
-        known: torch.Tensor = self.table(ids.clamp(max=self.first_id - 1))
+        """Embeddings `[..., dim]` of integer `ids [...]` on their device, in the table's dtype."""
+        # A training sends the table to the CPU; its previews look words up there.
+        known: torch.Tensor = self.table(ids.clamp(max=self.first_id - 1).to(self.weight.device)).to(ids.device)
         if self.rows is None:
             return known
         rows = self.rows.to(known.device)

@@ -39,6 +39,8 @@ class CaptionStates:
         working = [tower for tower in base.towers if tower not in self.idle]
         found = [(tower, FrozenEncoder.of(tower, pooled=base.reads_pooled(tower))) for tower in working]
         self._frozen = {tower.role: encoder for tower, encoder in found if encoder is not None}
+        for encoder in self._frozen.values():
+            encoder.tower.words.table.to("cpu")
         if any(word.config.gradient_checkpointing for word in words):
             self.recompute()
 
@@ -68,11 +70,14 @@ class CaptionStates:
         device = self._base.device
         # What goes to the device goes before the encoders' work is queued: a copy waits for all that is queued.
         inverse = torch.tensor(index).to(device) if len(keys) < len(index) else None
-        ids = {
-            tower.role: torch.stack([words[o].caption_ids[tower.role][c] for o, c in keys]).to(device)
-            for tower in self._base.towers
-            if tower not in self.idle
-        }
+        ids = {}
+        for tower in self._base.towers:
+            if tower in self.idle:
+                continue
+            every = [word.caption_ids[tower.role] for word in words]
+            own = torch.stack([every[o][c] for o, c in keys])
+            frozen = self._frozen.get(tower.role)
+            ids[tower.role] = own.to(device) if frozen is None else frozen.places(own, every)
         rows = joined_rows(self._base, words)
         encoded = {}
         for tower in self._base.towers:

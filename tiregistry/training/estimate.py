@@ -35,6 +35,8 @@ _PASSES = 2.0
 """Forward and, through inputs alone, backward; no weight has a gradient."""
 _BLOCK = re.compile(r"^(down|up)_blocks\.(\d+)\.")
 _EARLIER = 5
+_VOCABULARY = "token_embedding.weight"
+"""How a text encoder's table of token embeddings is called; it stays on the CPU (see `CaptionWords`)."""
 
 
 class _Kept(NamedTuple):
@@ -136,7 +138,8 @@ def estimate(registry: Registry, request: TrainingRequest, folder: Path, device:
     kept = values_kept(unet, side, sparing=config.spare_memory) * at_once
     if config.gradient_checkpointing:
         kept /= 4
-    memory = int((parameters + kept) * _BYTES[precision]) + _RUNTIME.get(device.kind, 0) if parameters else 0
+    away = 0 if device.kind == "cpu" else sum(_count(t) for t in encoders if t.name.endswith(_VOCABULARY))
+    memory = int((parameters - away + kept) * _BYTES[precision]) + _RUNTIME.get(device.kind, 0) if parameters else 0
     samples = config.samples_per_step * config.max_steps
     seconds, basis = _from_earlier(registry, request, device, samples, resolution)
     if seconds is None and device.flops and denoiser:

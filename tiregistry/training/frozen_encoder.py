@@ -8,6 +8,7 @@ out is the same up to rounding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from tiregistry.bases.towers import Encoded, TextTower
+from tiregistry.training.caption_words import CaptionWords
 
 QUICK_GELU = 1.702
 """Factor of the activation x sigmoid(1.702 x) (Hendrycks and Gimpel 2016), which is silu(1.702 x) / 1.702."""
@@ -35,7 +37,8 @@ class _Layer:
 
 
 class FrozenEncoder:
-    """A CLIP text encoder whose weights stay as they are and where they are.
+    """A CLIP text encoder whose weights stay as they are and where they are; of its vocabulary only captions' words go
+    to the device, so that its table can leave.
 
     Attributes:
         tower: the encoder itself.
@@ -49,6 +52,7 @@ class FrozenEncoder:
         parts = dict(tower.model.named_modules())
         layers = [part for part in parts.values() if isinstance(part, CLIPEncoderLayer)]
         self.tower = tower
+        self._words = CaptionWords(tower.words)
         self.recomputes = False
         self._pools = pooled
         self._heads = int(layers[0].self_attn.num_heads)
@@ -73,10 +77,22 @@ class FrozenEncoder:
         known = getattr(tower.model.config, "hidden_act", "") in ("quick_gelu", "gelu")
         return cls(tower, pooled=pooled) if layers and plain and known else None
 
-    def encode(self, ids: torch.Tensor) -> Encoded:
-        """As `TextTower.encode`, up to rounding; `pooled` is None unless it was asked for."""
-        batch, window = ids.shape
-        hidden = (self.tower.words(ids) + self._positions[:window]).flatten(0, 1)
+    def places(self, ids: torch.Tensor, later: Sequence[torch.Tensor] = ()) -> torch.Tensor:
+        """What `encode` takes for token ids `[b, window]` (long, on the CPU), on the encoder's device.
+
+        Args:
+            later: ids that will be asked for, as far as they are known.
+        """
+        return self._words.places(ids, self._norm.weight.device, later)
+
+    def encode(self, places: torch.Tensor) -> Encoded:
+        """As `TextTower.encode`, up to rounding; `pooled` is None unless it was asked for.
+
+        Args:
+            places: what the last call of `places` returned.
+        """
+        batch, window = places.shape
+        hidden = (self._words(places) + self._positions[:window]).flatten(0, 1)
         states = hidden
         for number, layer in enumerate(self._layers, 1):
             if self.recomputes and torch.is_grad_enabled():
@@ -87,7 +103,7 @@ class FrozenEncoder:
                 states = hidden
         normal = _normalised(self._norm, hidden) if self._pools or self.tower.layer == -1 else hidden
         told = normal if self.tower.layer == -1 else states
-        pooled = self._pooled(normal.unflatten(0, (batch, window)), ids) if self._pools else None
+        pooled = self._pooled(normal.unflatten(0, (batch, window)), places) if self._pools else None
         return Encoded(told.unflatten(0, (batch, window)), pooled)
 
     def _through(self, layer: _Layer, hidden: torch.Tensor, batch: int) -> torch.Tensor:
@@ -101,10 +117,10 @@ class FrozenEncoder:
         hidden = hidden + torch.addmm(layer.out.bias, told, layer.out.weight.t())
         return hidden + self._activated(layer, _normalised(layer.norm2, hidden))
 
-    def _pooled(self, states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    def _pooled(self, states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """The state at the end of the text `[b, c]`, projected where the model has a projection."""
-        ends = (ids == self.tower.tokenizer.eos_token_id).int().argmax(dim=-1)
-        pooled = states[torch.arange(len(ids), device=ids.device), ends]
+        ends = (places == self._words.place_of(self.tower.tokenizer.eos_token_id)).int().argmax(dim=-1)
+        pooled = states[torch.arange(len(places), device=places.device), ends]
         project = getattr(self.tower.model, "text_projection", None)
         return pooled if project is None else functional.linear(pooled, project.weight, project.bias)
 

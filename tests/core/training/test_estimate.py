@@ -15,9 +15,10 @@ import pytest
 from tests.core.registry.making import add_version
 from tiregistry.bases.device_facts import Device
 from tiregistry.bases.locating import EMBEDDED, locate_base
+from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.registry.registry import Registry
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.estimate import estimate_training
+from tiregistry.training.estimate import _RUNTIME, estimate_training
 from tiregistry.training.request import TrainingRequest
 
 CPU = Device("cpu", "CPU", "fp32", 8 * 10**9, 16 * 10**9, 5e10)
@@ -49,6 +50,21 @@ def test_the_models_own_files_tell(tmp_path: Path) -> None:
         unknown = estimate_training(registry, request(), Device("cuda", "Unheard-of", "bf16"))
         assert unknown.seconds is None
         json.dumps(found.as_dict())
+
+
+def test_on_a_gpu_the_vocabulary_takes_no_memory(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        here, there = (
+            estimate_training(registry, request(), Device(kind, "x", "fp32", 0, 0, 1.0)) for kind in ("mps", "cpu")
+        )
+        tables = [
+            tensor.shape
+            for file in locate_base(EMBEDDED).glob("text_encoder/*.safetensors")
+            for tensor in read_tensors(file)
+            if "token_embedding" in tensor.name
+        ]
+        runtime = _RUNTIME["mps"] - _RUNTIME["cpu"]
+        assert there.memory - (here.memory - runtime) == 4 * sum(rows * width for rows, width in tables) > 0
 
 
 def test_earlier_trainings_tell_better(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from tiregistry.bases.loading import load_base
+from tiregistry.bases.towers import Encoded
+from tiregistry.bases.word_rows import WordRows
+from tiregistry.training.caption_words import CaptionWords
 from tiregistry.training.frozen_encoder import FrozenEncoder
 
 FAMILIES = [("sd1", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon"), ("sd3", "flow"), ("flux", "flow")]
@@ -31,6 +34,10 @@ def encoded(base: Any, tower: Any, encode: Callable[..., Any]) -> tuple[Any, tor
     return told, rows.grad
 
 
+def of_ids(frozen: FrozenEncoder) -> Callable[[torch.Tensor], Encoded]:
+    return lambda ids: frozen.encode(frozen.places(ids))
+
+
 @pytest.mark.parametrize(("family", "prediction"), FAMILIES)
 def test_it_says_what_transformers_says(tiny: Callable[..., Path], family: str, prediction: str) -> None:
     base = load_base(str(tiny(family, prediction)), device="cpu")
@@ -41,7 +48,7 @@ def test_it_says_what_transformers_says(tiny: Callable[..., Path], family: str, 
         before = {name: tensor.clone() for name, tensor in tower.model.state_dict().items()}
         frozen = FrozenEncoder.of(tower, pooled=True)
         assert frozen is not None
-        now, same = encoded(base, tower, frozen.encode)
+        now, same = encoded(base, tower, of_ids(frozen))
         torch.testing.assert_close(now.states, told.states)
         torch.testing.assert_close(now.pooled, told.pooled)
         torch.testing.assert_close(same, gradient, rtol=1e-4, atol=1e-5)
@@ -57,7 +64,7 @@ def test_what_nobody_reads_is_not_computed(tiny: Callable[..., Path], family: st
     for tower in base.towers:
         frozen = FrozenEncoder.of(tower, pooled=base.reads_pooled(tower))
         assert frozen is not None
-        told = frozen.encode(torch.tensor([tower.framed([5, 6])]))
+        told = of_ids(frozen)(torch.tensor([tower.framed([5, 6])]))
         said = tower.encode(torch.tensor([tower.framed([5, 6])]))
         torch.testing.assert_close(told.states, said.states)
         assert (told.pooled is not None) == (family == "sdxl" and tower.role == "clip_g")
@@ -93,10 +100,30 @@ def test_in_half_precision_it_is_as_near_to_the_truth(tiny: Callable[..., Path])
     tower = base.towers[0]
     frozen = FrozenEncoder.of(tower, pooled=True)
     assert frozen is not None
-    found = [encoded(base, tower, encode) for encode in (tower.encode, frozen.encode)]
+    found = [encoded(base, tower, encode) for encode in (tower.encode, of_ids(frozen))]
     assert found[1][0].states.dtype == torch.bfloat16
     tower.model.float()
     truth, true_gradient = encoded(base, tower, tower.encode)
     for index, true in ((0, truth.states), (1, true_gradient)):
         theirs, ours = (f[index] if index else f[index].states for f in found)
         assert torch.norm(ours - true) < 1.3 * torch.norm(theirs - true)
+
+
+def test_captions_words_are_looked_up_as_in_the_whole_table() -> None:
+    table = torch.nn.Embedding(50, 4).requires_grad_(False)
+    words = WordRows(table)
+    words.rows = torch.randn(3, 4, requires_grad=True)
+    few = CaptionWords(words)
+    cpu = torch.device("cpu")
+    for ids in ([[49, 7, 7, 51]], [[3, 52, 49, 50], [7, 0, 50, 3]], [[7, 3, 0, 49]]):
+        asked = torch.tensor(ids)
+        places = few.places(asked, cpu)
+        assert torch.equal(few(places), words(asked))
+        assert places.max() < 4 + 3  # no more rows than ids that have come up, and the words'
+        assert (places == few.place_of(49)).equal(asked == 49)
+    gradients = []
+    for found in (few(few.places(asked := torch.tensor([[50, 52, 50]]), cpu)), words(asked)):
+        found.square().sum().backward()
+        gradients.append(words.rows.grad)
+        words.rows.grad = None
+    assert torch.equal(gradients[0], gradients[1])

@@ -96,6 +96,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def in_24_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours are those of the themes, whatever terminal the tests are started in."""
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine opening a registry may take longer than a user is left without a word about it."""
     monkeypatch.setattr(registry_follower, "_OPENING_SECONDS", 60.0)

@@ -9,6 +9,7 @@ from typing import Literal
 from tiregistry.errors import InvalidConfig
 from tiregistry.graphics.halfblocks import Colors
 from tiregistry.graphics.queries import Answers
+from tiregistry.graphics.terminfo import colors_in_terminfo
 
 Protocol = Literal["kitty", "kitty-direct", "sixel", "halfblocks", "ascii", "off"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "kitty-direct", "sixel", "halfblocks", "ascii", "off")
@@ -19,6 +20,8 @@ PIXELS: frozenset[Protocol] = frozenset({"kitty", "kitty-direct", "sixel"})
 DEFAULT_CELL = (8, 16)
 """Assumed cell size in pixels where the terminal tells none."""
 
+_COLORLESS = range(8)
+"""Numbers of colours that are too few to say anything with."""
 _ALIASES: dict[str, Protocol] = {
     "halfblock": "halfblocks",
     "half-blocks": "halfblocks",
@@ -80,9 +83,16 @@ def parse_protocol(text: str, where: str) -> Protocol | None:
 
 
 def colors_of(environment: Mapping[str, str]) -> Colors:
-    """24-bit colour where the terminal announces it, 256 colours on other terminals, none with NO_COLOR or dumb."""
+    """How half blocks are coloured: in 24 bits where the terminal announces that, not at all where it has no colour.
+
+    Else in 256 colours, unless the terminfo database says that there are none; a terminal that it does not know is
+    taken to have them. `NO_COLOR` and a dumb terminal mean no colour.
+    """
     if environment.get("NO_COLOR") or environment.get("TERM", "dumb") in ("dumb", "", "unknown"):
         return "none"
-    announced = environment.get("COLORTERM", "").lower()
-    direct = environment.get("TERM", "").endswith("-direct")
-    return "truecolor" if announced in ("truecolor", "24bit") or direct else "256"
+    if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environment["TERM"].endswith("-direct"):
+        return "truecolor"
+    # Any other value is what terminals that have colour say, too.
+    if not environment.get("COLORTERM") and colors_in_terminfo(environment) in _COLORLESS:
+        return "none"
+    return "256"

@@ -368,7 +368,9 @@ class TiregApp(PlacesApp):
 
     def action_toggle_theme(self) -> None:
         """Change between the dark and the light theme, and keep the choice."""
-        self.preferences.set("theme", "light" if self.current_theme.dark else "dark")
+        self.preferences.set("theme", "light" if self.available_themes[self.theme].dark else "dark")
+        if self.has_own_colors_only:
+            self.say("This terminal has sixteen colours, and every theme is made of them")
 
     def _theme_changed(self) -> None:
         """Draw what takes its colours from the theme by itself; keep a theme that was chosen in the palette."""

@@ -16,6 +16,8 @@ from tireg_tui.first_paint import FirstPaint
 from tireg_tui.registry_watch import RegistryWatch
 from tireg_tui.silent_typing import SilentTyping
 from tiregistry import settings
+from tiregistry.graphics.terminal import colors_of
+from tiregistry.graphics.terminfo import colors_in_terminfo
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
@@ -90,6 +92,8 @@ def run(images: str = "") -> int:
     before = {number: signal.signal(number, leave) for number in _ENDINGS}
     if os.environ.get("NO_COLOR") == "":
         del os.environ["NO_COLOR"]  # by its definition an empty one asks for nothing; Textual takes it for a wish
+    if "TERM" in os.environ and colors_of(os.environ) == "none":
+        os.environ["NO_COLOR"] = "1"  # what a terminal without colour asks for, too
     # Nothing that the start makes is garbage, and looking for it costs a seventh of the time to the first frame.
     gc.disable()
     silent = SilentTyping()
@@ -111,9 +115,8 @@ def run(images: str = "") -> int:
         from tireg_tui.app import TiregApp
 
         terminal = asking.result()
-        if terminal.protocol == "kitty":
-            # A placeholder's colour is the picture's number, which fewer colours would round.
-            setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  (it is declared final)
+        if colors := _color_system(terminal):
+            setattr(constants, "COLOR_SYSTEM", colors)  # noqa: B010  (it is declared final)
         if told:  # what a signal raises amid the end of an object's life is lost
             leave(told, None)
         app = TiregApp(terminal, driver_class=_driver(), watch=watch, paint=paint)
@@ -134,6 +137,17 @@ def run(images: str = "") -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _color_system(terminal: Terminal) -> str:
+    """The colours that the terminal has, by their name in Rich; empty where Rich finds out, which knows fewer kinds."""
+    if terminal.protocol == "kitty":
+        return "truecolor"  # a placeholder's colour is the picture's number, which fewer colours would round
+    if "TEXTUAL_COLOR_SYSTEM" in os.environ:
+        return ""
+    if colors_of(os.environ) == "truecolor":
+        return "truecolor"
+    return "256" if (colors_in_terminfo(os.environ) or 0) >= 256 else ""
 
 
 def _driver() -> type | None:

@@ -13,7 +13,9 @@ from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
+from textual.theme import Theme
 
+from tireg_tui.fewer_colors import Nearest256, theme_within
 from tireg_tui.messages import TerminalSaid
 from tireg_tui.no_color import WithoutColor
 from tireg_tui.pixels import PixelLayer
@@ -37,7 +39,7 @@ class PaintedApp(App[None]):
 
     def __init__(self, terminal: Terminal, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)
-        self._safe_lines, self._without_color = SafeLines(), WithoutColor()
+        self._safe_lines, self._without_color, self._nearest = SafeLines(), WithoutColor(), Nearest256()
         self.pixels = PixelLayer(self, terminal)
         for theme in (DARK, LIGHT, ANSI):
             self.register_theme(theme)
@@ -51,7 +53,22 @@ class PaintedApp(App[None]):
             self._without_color.dark = self.current_theme.dark
             filters = [known for known in filters if not isinstance(known, Monochrome | NoColor)]
             filters.append(self._without_color)
+        elif self.console.color_system == "256":
+            filters = [*filters, self._nearest]
         return [*filters, self._safe_lines]
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """As Textual's, in the colours that the terminal has."""
+        theme = super().get_theme(theme_name)
+        console = getattr(self, "console", None)  # Textual asks before it has made one
+        if theme is None or console is None or self.no_color:
+            return theme
+        return theme_within(theme, console.color_system)
+
+    @property
+    def has_own_colors_only(self) -> bool:
+        """Whether every theme takes the terminal's own sixteen colours, since there are no others."""
+        return self.console.color_system in ("standard", "windows") and not self.no_color
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()

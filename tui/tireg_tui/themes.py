@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,52 @@ LIGHT = Theme(
         "footer-key-foreground": "#a8620f",
         "border": "#a9a69e",
         "border-blurred": "#d5d2cb",
+    },
+)
+# The same with colours that a terminal of 256 has: of its cube and its grey ramp. They lie further apart than those of
+# 24 bits, so that surfaces, and what the cursor stands on with the focus and without, are told apart.
+DARK_256 = replace(
+    DARK,
+    primary="#87afd7",
+    secondary="#af87d7",
+    accent="#d7af5f",
+    foreground="#dadada",
+    background="#1c1c1c",
+    surface="#262626",
+    panel="#303030",
+    success="#87af87",
+    warning="#d7af5f",
+    error="#d75f5f",
+    variables=DARK.variables
+    | {
+        "block-cursor-background": "#005f87",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-blurred-background": "#3a3a3a",
+        "footer-key-foreground": "#d7af5f",
+        "border": "#585858",
+        "border-blurred": "#444444",
+    },
+)
+LIGHT_256 = replace(
+    LIGHT,
+    primary="#005f87",
+    secondary="#5f5faf",
+    accent="#af5f00",
+    foreground="#262626",
+    background="#eeeeee",
+    surface="#ffffff",
+    panel="#e4e4e4",
+    success="#005f00",
+    warning="#875f00",
+    error="#af0000",
+    variables=LIGHT.variables
+    | {
+        "block-cursor-background": "#afd7ff",
+        "block-cursor-foreground": "#000000",
+        "block-cursor-blurred-background": "#dadada",
+        "footer-key-foreground": "#af5f00",
+        "border": "#a8a8a8",
+        "border-blurred": "#c6c6c6",
     },
 )
 ANSI = Theme(

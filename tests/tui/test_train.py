@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from textual.events import Paste
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static
 
 from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, until
 from tireg_tui.drafts import Draft, check, field_to_mend
@@ -93,6 +94,52 @@ def test_a_form_that_was_left_is_as_it_was_also_after_a_new_start(home: Path, ph
 
     drive(home, leave)
     drive(home, come_back)
+
+
+def test_enter_and_arrows_lead_from_field_to_field_and_keep_them_in_sight(home: Path) -> None:
+    def is_seen(field: Widget | None) -> bool:
+        assert field is not None
+        return field.region.height > 0 and field.screen.query_one("#train-form").region.contains_region(field.region)
+
+    async def story(pilot: Pilot[None]) -> None:
+        def value(name: str) -> str:
+            return pilot.app.screen.query_one(f"#{name}", Input).value
+
+        await pilot.press("n", *"abc", "enter", *"def")
+        assert (value("name"), value("pictures")) == ("abc", "def")
+        await pilot.press("down", "down", *"ghi", "up", "up", *"!", "up", "end", *"d")
+        assert (value("name"), value("pictures"), value("init")) == ("abcd", "def!", "ghi")
+        passed = []
+        for _ in range(15):
+            await pilot.press("down")
+            assert is_seen(pilot.app.focused)
+            passed.append(pilot.app.focused.id)
+        first, *others = [field.id for field in pilot.app.screen.focus_chain]
+        assert passed == [*others, first], "once all the way round"
+        for key, end in (("pagedown", "flip"), ("pageup", "name")):
+            await pilot.press(key)
+            assert is_seen(pilot.app.focused)
+            await pilot.press(key, key)
+            assert is_seen(pilot.app.focused)
+            assert pilot.app.focused.id == end
+
+    drive(home, story, size=(80, 24))
+
+
+def test_a_list_that_is_open_keeps_its_arrows(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("n", "down", "down")
+        kind = pilot.app.screen.query_one("#type", Select)
+        assert pilot.app.focused is kind
+        assert kind.value == "object"
+        await pilot.press("enter", "down", "enter")
+        await settle(pilot)
+        assert pilot.app.focused is kind
+        assert kind.value == "style"
+        await pilot.press("up")
+        assert pilot.app.focused is pilot.app.screen.query_one("#pictures")
+
+    drive(home, story, size=(80, 24))
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"name": 3}', '{"recipe": "none"}', '{"surprise": ""}'])

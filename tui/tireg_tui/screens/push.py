@@ -17,7 +17,7 @@ from textual.widgets import Checkbox, Input, Label, Select, Static, TabbedConten
 
 from tireg_tui import hub_texts
 from tireg_tui.screens.confirm import Confirm
-from tireg_tui.screens.place import Place
+from tireg_tui.screens.form import Form, field_keys
 from tireg_tui.screens.type_name import TypeName
 from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
@@ -43,7 +43,7 @@ _IMAGES = (
 )
 
 
-class PushPage(Place):
+class PushPage(Form):
     """A version on its way to the Hub: repository, who may read it, what goes along, and the plan.
 
     Args:
@@ -55,11 +55,7 @@ class PushPage(Place):
         Binding("escape", "leave", "Back", id="push.back"),
         Binding("ctrl+g,f5", "push", "Push", key_display="^g", id="push.push", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="push.copy", priority=True),
-        # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
-        Binding("tab", "app.focus_next", show=False, id="push.next", priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, id="push.previous", priority=True),
-        Binding("up", "app.focus_previous", show=False, id="push.up"),
-        Binding("down,enter", "app.focus_next", show=False, id="push.down"),
+        *field_keys("push"),
     ]
 
     def __init__(self, reference: str) -> None:

@@ -19,7 +19,7 @@ from tireg_tui.drafts import NUMBERS, Checked, Draft, check, field_to_mend
 from tireg_tui.estimating import needs
 from tireg_tui.path_line import with_added
 from tireg_tui.processes import ChildFailed
-from tireg_tui.screens.place import Place
+from tireg_tui.screens.form import Form, field_keys
 from tireg_tui.sources import PictureSource
 from tireg_tui.themes import ink
 from tireg_tui.widgets.path_input import PathInput
@@ -51,7 +51,7 @@ _TO_BE_NAMED = "~/photos/gnome · Tab completes"
 _MIRROR: dict[str, bool | None] = {"from the recipe": None, "yes": True, "no": False}
 
 
-class TrainForm(Place):
+class TrainForm(Form):
     """What `tireg train` takes, as a form.
 
     Args:
@@ -64,11 +64,7 @@ class TrainForm(Place):
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
         Binding("f8", "clear", "Empty the form", id="train.clear", priority=True, show=False),
         Binding("ctrl+o,f7", "browse", "Browse", key_display="^o", id="train.browse", priority=True),
-        # Before the field sees them: what is typed ahead of a slow machine belongs to the next field.
-        Binding("tab", "next", show=False, id="train.next", priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, id="train.previous", priority=True),
-        Binding("up", "app.focus_previous", show=False, id="train.up"),
-        Binding("down,enter", "app.focus_next", show=False, id="train.down"),
+        *field_keys("train"),
     ]
 
     def __init__(self, concept: str = "") -> None:

@@ -200,9 +200,10 @@ def _to_rgb(picture: Image, notes: list[str], *, is_mask: bool) -> Image:
         import numpy as np
 
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-        low, high = (0.0, 65535.0) if picture.mode != "F" else (float(values.min()), float(values.max()))
+        low, high = _range_of(picture, float(values.min()), float(values.max()))
         scaled = (values - low) / max(high - low, 1e-12) * 255.0
-        notes.append(f"{'floating-point' if picture.mode == 'F' else '16-bit'} values scaled to 8 bits")
+        kind = {"F": "floating-point", "I": "32-bit"}.get(picture.mode, "16-bit")
+        notes.append(f"{kind} values scaled to 8 bits")
         return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         notes.append(f"{picture.mode} converted to RGB")
@@ -214,6 +215,20 @@ def _to_rgb(picture: Image, notes: list[str], *, is_mask: bool) -> Image:
         background = Image.new("RGBA", layered.size, "black" if is_mask else "white")
         return Image.alpha_composite(background, layered).convert("RGB")
     return picture.convert("RGB")
+
+
+def _range_of(picture: Image, least: float, most: float) -> tuple[float, float]:
+    """The values that stand for black and white in a picture of more than 8 bits.
+
+    Args:
+        least, most: the values that are in it.
+    """
+    if picture.mode == "F":
+        return least, most
+    if picture.mode != "I" or (255 < most <= 65535 and least >= 0):
+        return 0.0, 65535.0
+    # 32 bits for what fits 8, or for more than 16.
+    return (0.0, 255.0) if least >= 0 and most <= 255 else (least, most)
 
 
 @dataclass(frozen=True, slots=True)

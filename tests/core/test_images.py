@@ -105,6 +105,16 @@ def test_sixteen_bits_keep_their_brightness(tmp_path: Path) -> None:
     assert abs(seen - values / 257.0).max() <= 2
 
 
+@pytest.mark.parametrize(("most", "brightest"), [(255, 255), (65535, 255), (10_000_000, 255), (30_000, 116)])
+def test_thirty_two_bits_are_read_by_what_is_in_them(tmp_path: Path, most: int, brightest: int) -> None:
+    """Programs write 8 and 16 bits into 32, too: whatever fits a range is of that range."""
+    values = np.linspace(0, most, 64).astype(np.int32).reshape(1, -1).repeat(64, axis=0)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    found = images.read_picture(tmp_path / "a.tif")
+    assert found.image.getchannel("R").getextrema() == (0, brightest)
+    assert "32-bit values scaled to 8 bits" in found.notes
+
+
 def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     path = tmp_path / "moving.gif"
     frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]

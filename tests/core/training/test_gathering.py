@@ -48,9 +48,10 @@ def test_captions_from_another_folder(folder: Path, tmp_path: Path) -> None:
     (texts / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidInput, match=r"texts.a\.txt is not UTF-8"):
         gather([folder], captions=texts)
-    (texts / "a.txt").write_text("word " * 5000)
-    with pytest.raises(InvalidInput, match="more than 2000 characters"):
-        gather([folder], captions=texts)
+    for long in ("word " * 5000, "\N{GRINNING FACE}" * 2001):  # of the second not all bytes are read
+        (texts / "a.txt").write_text(long, encoding="utf-8")
+        with pytest.raises(InvalidInput, match="more than 2000 characters"):
+            gather([folder], captions=texts)
 
 
 def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
@@ -94,6 +95,8 @@ def test_a_plan_written_on_windows_may_begin_with_a_mark(tmp_path: Path) -> None
         ("[[concepts]]\nimages = ['x']", "has no name"),
         ("[[concepts]]\nname = 'a'", "a in plan.toml names no images"),
         ("[[concepts]]\nname = 'a'\nimages = [1]", "a in plan.toml names no images"),
+        ("[[concepts]]\nname = 'a'\nimages = ['']", "a in plan.toml names no images"),
+        (f"x = {'[' * 5000}", "is nested too deeply"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\nmax_step = 3", "a in plan.toml: unknown training setting 'max_step'"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\ntoken = 3", "token in plan.toml is not text"),
         (

@@ -58,8 +58,8 @@ def command(
       tireg import ~/stable-diffusion-webui/embeddings
     """
     from tiregistry.errors import TiregError
+    from tiregistry.exchange.claims import Claims
     from tiregistry.exchange.importing import ImportOptions, import_path
-    from tiregistry.exchange.naming import Claims
     from tiregistry.exchange.vocabularies import Vocabularies
     from tiregistry.registry.registry import Registry
 

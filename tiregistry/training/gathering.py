@@ -80,18 +80,20 @@ def _read(
     Raises:
         InvalidImage: as `gather`.
     """
-    examples: list[_Example] = []
+    examples: dict[str, _Example] = {}
     first: dict[str, Path] = {}
-    notes = []
+    notes: list[str] = []
     for (file, picture), text, mask_file in zip(read_each(files), texts, mask_files, strict=True):
-        if picture.digest in first:
-            notes.append(repeated(file, first[picture.digest]))
-            continue
-        first[picture.digest] = file
         mask = None if mask_file is None else _mask_of(picture, mask_file)
-        examples.append(_Example(picture, text, mask))
-        notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
-    return examples, notes
+        known = examples.get(picture.digest)
+        if known is None:
+            first[picture.digest] = file
+            examples[picture.digest] = _Example(picture, text, mask)
+            notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
+        else:  # a copy often has no caption and no mask of its own, and often comes first by its name
+            examples[picture.digest] = _Example(known.picture, known.text or text, known.mask or mask)
+            notes.append(repeated(file, first[picture.digest]))
+    return list(examples.values()), notes
 
 
 def _mask_of(picture: SourcePicture, file: Path) -> SourcePicture:

@@ -24,8 +24,12 @@ def folder(tmp_path: Path) -> Path:
 def test_captions_stay_with_their_pictures_when_doubles_are_left_out(folder: Path) -> None:
     (folder / "b.txt").write_text("  a {}\n on a table \n", encoding="utf-8")
     (folder / "c.caption").write_text("the double's", encoding="utf-8")
+    (folder / "a.txt").write_text(" ", encoding="utf-8")
     found = gather([folder])
     assert [picture.filename for picture in found.pictures] == ["a.png", "b.png"]
+    assert found.captions == ["the double's", "a {} on a table"]
+    (folder / "c.caption").unlink()
+    found = gather([folder])
     assert found.captions == ["", "a {} on a table"]
     assert any("used once" in note for note in found.notes)
     assert "captions from text files for 1 of 2 pictures" in found.notes
@@ -72,6 +76,19 @@ def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
     Image.new("L", (30, 30), 255).save(masks / "a.png")
     with pytest.raises(InvalidImage, match="its picture 60x40"):
         gather([folder], masks=masks)
+
+
+def test_a_copy_takes_nothing_from_its_original(folder: Path, tmp_path: Path) -> None:
+    """`a - Copy.png` comes before `a.png`, and has neither caption nor mask."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (60, 40), 255).save(masks / "a.png")
+    (folder / "a.txt").write_text("a {} on a table", encoding="utf-8")
+    (folder / "a - Copy.png").write_bytes((folder / "a.png").read_bytes())
+    found = gather([folder], masks=masks)
+    at = [picture.filename for picture in found.pictures].index("a - Copy.png")
+    assert (found.captions[at], found.masks[at] is not None) == ("a {} on a table", True)
+    assert "a.png" not in [picture.filename for picture in found.pictures]
 
 
 def test_a_plan_may_take_transparency_as_mask(tmp_path: Path) -> None:

@@ -117,6 +117,11 @@ def caption_with_word(caption: str, placeholder_token: str, concept_type: Concep
     return f"a photo of {{}}, {text}" if concept_type == "object" else f"{text}, in the style of {{}}"
 
 
+def example_prompt(concept_type: ConceptType, token: str) -> str:
+    """A plain prompt to try a word with, in which an object is shown and a style is used."""
+    return f"a photo of {token}" if concept_type == "object" else f"a house in the style of {token}"
+
+
 def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[str]:
     """The caption of each picture: the text file with the picture's name and the suffix `.txt` or `.caption`.
 

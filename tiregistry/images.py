@@ -8,6 +8,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,11 +92,20 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def passed_over(paths: Iterable[Path]) -> list[str]:
-    """A note for each folder among `paths` that also holds pictures of kinds that are not read, as phones make them."""
+    """A note for each folder among `paths` that also holds pictures that are not read.
+
+    They are of kinds that phones make and nobody else reads, or they lie in folders inside it that are not among
+    `paths`. Folders called after masks are left out.
+    """
     notes = []
-    for path in (Path(path).expanduser() for path in paths):
+    given = [Path(path).expanduser() for path in paths]
+    for path in given:
         if not path.is_dir():
             continue
+        if deeper := _pictures_deeper(path, given):
+            count, them = ("1 picture", "it") if deeper == 1 else (f"{deeper} pictures", "them")
+            verb = "is" if deeper == 1 else "are"
+            notes.append(f"{count} in folders inside {safe(path)} {verb} not read: give {them} too, {safe(path)}/*/")
         names = [p.name for p in path.iterdir() if p.suffix.lower() in _NOT_READ and p.name[0] not in "._~"]
         if names:
             first = min(names, key=natural_key)
@@ -103,6 +113,19 @@ def passed_over(paths: Iterable[Path]) -> list[str]:
             kind = first.rpartition(".")[2].upper()
             notes.append(f"{safe(first, limit=100)}{more} passed over: {kind} is not read, save as JPEG or PNG")
     return notes
+
+
+def _pictures_deeper(folder: Path, given: Iterable[Path]) -> int:
+    """How many pictures lie in folders inside `folder`, one level down, that are not among `given`."""
+    known = {path.resolve() for path in given}
+    count = 0
+    for inner in folder.iterdir():
+        if inner.name[0] in "._~" or inner.name.lower().startswith("mask") or not inner.is_dir():
+            continue
+        with suppress(OSError):  # a folder that cannot be looked into
+            names = [p.name for p in inner.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~"]
+            count += 0 if inner.resolve() in known else len(names)
+    return count
 
 
 def read_picture(path: Path, *, is_mask: bool = False) -> SourcePicture:

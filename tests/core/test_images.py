@@ -215,6 +215,22 @@ def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert notes == ["IMG_9.heic and 1 more passed over: HEIC is not read, save as JPEG or PNG"]
 
 
+def test_pictures_in_folders_inside_a_folder_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    for number, name in enumerate(
+        ("1.png", "10_gnome/2.png", "10_gnome/3.jpg", "more/4.png", "masks/1.png", ".x/5.png")
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(32 + number).save(tmp_path / name)
+    (tmp_path / "10_gnome" / "2.txt").write_text("a gnome")
+    pictures, notes = images.read_pictures([tmp_path])
+    assert [p.filename for p in pictures] == ["1.png"]
+    assert notes == [f"3 pictures in folders inside {tmp_path} are not read: give them too, {tmp_path}/*/"]
+    _, notes = images.read_pictures([tmp_path, tmp_path / "10_gnome"])
+    assert notes == [f"1 picture in folders inside {tmp_path} is not read: give it too, {tmp_path}/*/"]
+    assert images.read_pictures([tmp_path, tmp_path / "10_gnome", tmp_path / "more"])[1] == []
+    assert images.read_what_can_be_read([tmp_path]).notes == images.read_pictures([tmp_path])[1]
+
+
 def test_a_path_that_no_system_takes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="check the path"):
         images.read_pictures([tmp_path / ("x" * 300)])

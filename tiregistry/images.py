@@ -91,18 +91,22 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def passed_over(paths: Iterable[Path]) -> list[str]:
+def passed_over(paths: Iterable[Path], *, beside: Iterable[Path] = ()) -> list[str]:
     """A note for each folder among `paths` that also holds pictures that are not read.
 
     They are of kinds that phones make and nobody else reads, or they lie in folders inside it that are not among
     `paths`. Folders called after masks are left out.
+
+    Args:
+        beside: folders inside them whose pictures are read as something else.
     """
     notes = []
     given = [Path(path).expanduser() for path in paths]
+    known = [*given, *beside]
     for path in given:
         if not path.is_dir():
             continue
-        if deeper := _pictures_deeper(path, given):
+        if deeper := _pictures_deeper(path, known):
             count, them = ("1 picture", "it") if deeper == 1 else (f"{deeper} pictures", "them")
             verb = "is" if deeper == 1 else "are"
             notes.append(f"{count} in folders inside {safe(path)} {verb} not read: give {them} too, {safe(path)}/*/")
@@ -115,16 +119,16 @@ def passed_over(paths: Iterable[Path]) -> list[str]:
     return notes
 
 
-def _pictures_deeper(folder: Path, given: Iterable[Path]) -> int:
-    """How many pictures lie in folders inside `folder`, one level down, that are not among `given`."""
-    known = {path.resolve() for path in given}
+def _pictures_deeper(folder: Path, known: Iterable[Path]) -> int:
+    """How many pictures lie in folders inside `folder`, one level down, that are not among `known`."""
+    resolved = {path.resolve() for path in known}
     count = 0
     for inner in folder.iterdir():
         if inner.name[0] in "._~" or inner.name.lower().startswith("mask") or not inner.is_dir():
             continue
         with suppress(OSError):  # a folder that cannot be looked into
             names = [p.name for p in inner.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~"]
-            count += 0 if inner.resolve() in known else len(names)
+            count += 0 if inner.resolve() in resolved else len(names)
     return count
 
 

@@ -60,7 +60,7 @@ def gather(
     examples, odd = _read(files, texts, mask_files)
     taken = [example.text for example in examples]
     used, incomplete = _on_captions(taken)
-    notes = [*passed_over(paths), *odd, *incomplete]
+    notes = [*passed_over(paths, beside=() if masks is None else [masks]), *odd, *incomplete]
     if masks is not None:
         notes += _on_masks(examples)
     return Gathered(

@@ -71,7 +71,7 @@ def command(dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
       tireg train gnome --recipe thorough                      from the pictures it has
       tireg train --each concepts/*/                           one concept for each folder
       tireg train --from plan.toml --detach                    in the background
-      tireg train gnome ./gnome-photos --base sdxl --dry-run   memory, time and device first
+      tireg train gnome ./gnome-photos --base ./sdxl --dry-run memory, time and device first
     """
     from tireg_cli.training_options import TrainOptions, requests_of
     from tiregistry.registry.registry import Registry
@@ -124,8 +124,10 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "pictures": len(request.pictures),
             }
         )
-        for problem in [*(found.problems if len(checked) == 1 else ()), *notes_before(registry, [request])]:
+        for problem in found.problems if len(checked) == 1 else ():
             warn(problem)
+    for note in () if as_json else notes_before(registry, checked):
+        warn(note)
     together = estimate_pass(registry, checked, device) if len(checked) > 1 else None
     if as_json:
         emit_json(documents[0] if together is None else {"concepts": documents, "pass": together.as_dict()})

@@ -6,6 +6,7 @@ The lists are the 27 object and the 19 style templates that the paper's code and
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,19 +94,32 @@ MAX_CAPTION = 2000
 def caption_with_word(caption: str, placeholder_token: str, concept_type: ConceptType) -> str:
     """A picture's own caption with `{}` at the word's place.
 
-    The place is where the caption has `{}` or the placeholder token; otherwise the word is put in front of it
-    (`a photo of {}, on a table`), for a style behind it (`a table, in the style of {}`).
+    The place is where the caption has `{}` or the placeholder token, in whichever case and of whichever version
+    (`<Gnome>`, `<gnome@1>`); otherwise the word is put in front of it (`a photo of {}, on a table`), for a style behind
+    it (`a table, in the style of {}`).
 
     Raises:
         InvalidConfig: the caption names the word more than once.
     """
     text = " ".join(caption.split())
-    marked = text.replace(placeholder_token, "{}") if placeholder_token else text
+    marked = text
+    if placeholder_token.endswith(">"):
+        own = (
+            re.escape(placeholder_token.removesuffix(">"))
+            + r"(@[\w.-]+)?"
+            + (">" if placeholder_token[-1] == ">" else "")
+        )
+        marked = re.sub(own, "{}", text, flags=re.IGNORECASE)
     if marked.count("{}") > 1:
         raise InvalidConfig(f"the caption {text[:80]!r} names the word more than once", "name it once")
     if "{}" in marked:
         return marked
     return f"a photo of {{}}, {text}" if concept_type == "object" else f"{text}, in the style of {{}}"
+
+
+def example_prompt(concept_type: ConceptType, token: str) -> str:
+    """A plain prompt to try a word with, in which an object is shown and a style is used."""
+    return f"a photo of {token}" if concept_type == "object" else f"a house in the style of {token}"
 
 
 def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[str]:
@@ -143,12 +157,14 @@ def read_captions(pictures: Sequence[Path], folder: Path | None = None) -> list[
 def _read_caption(path: Path) -> str:
     try:
         with open(path, "rb") as file:
-            text = file.read(4 * MAX_CAPTION + 1).decode("utf-8-sig")
+            data = file.read(4 * MAX_CAPTION + 1)
+        # A character has four bytes at most; what is read of a longer file may end within one.
+        text = "" if len(data) > 4 * MAX_CAPTION else data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(f"{safe(path)} is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
         raise InvalidInput(f"{safe(path)} cannot be read: {error.strerror}", "check its permissions") from None
     line = " ".join(safe(text, limit=4 * MAX_CAPTION + 1, multiline=True).split())
-    if len(line) > MAX_CAPTION:
+    if len(line) > MAX_CAPTION or len(data) > 4 * MAX_CAPTION:
         raise InvalidInput(f"{safe(path)} has more than {MAX_CAPTION} characters", "shorten the caption")
     return line

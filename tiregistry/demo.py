@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,13 @@ from tiregistry.concepts import ConceptType
 from tiregistry.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from tiregistry.registry.handles import RegisteredVersion
     from tiregistry.registry.registry import Registry
+
+_SMALL, _CELL = 64, 128
+"""Sides of a source picture and of a generated one on the grid, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,31 @@ def learned_already(registry: Registry, concept: BundledConcept) -> RegisteredVe
     return None
 
 
-def compositions(thing: str, style: str, initializer: str) -> list[tuple[str, str]]:
-    """Rows of the demonstration's grid as (label, prompt); `thing` and `style` are placeholder tokens."""
+def compositions(thing: str, style: str, initializer: str) -> list[str]:
+    """The prompts of the demonstration, one for each row of its grid; `thing` and `style` are placeholder tokens."""
     return [
-        ("without the word: " + f"a {initializer}", f"a photo of a {initializer}"),
-        (f"a photo of a {thing}", f"a photo of a {thing}"),
-        (f"{thing} on the beach", f"a photo of a {thing} on the beach"),
-        (f"{thing} in the snow", f"a photo of a {thing} in the snow"),
-        (f"an oil painting of a {thing}", f"an oil painting of a {thing}"),
-        (f"a cat in the style of {style}", f"a cat in the style of {style}"),
-        (f"a house in the style of {style}", f"a house in the style of {style}"),
-        (f"{thing} in the style of {style}", f"a {thing} in the style of {style}"),
+        f"a photo of a {initializer}",
+        f"a photo of a {thing}",
+        f"a photo of a {thing} on the beach",
+        f"a photo of a {thing} in the snow",
+        f"an oil painting of a {thing}",
+        f"a cat in the style of {style}",
+        f"a house in the style of {style}",
+        f"a {thing} in the style of {style}",
     ]
+
+
+def demo_sheet(sources: Mapping[str, Sequence[Image]], rows: Mapping[str, Sequence[Image]]) -> Image:
+    """The demonstration's grid: small, all pictures that each word was learned from; below, what its prompts made.
+
+    Args:
+        sources: source pictures by placeholder token.
+        rows: generated pictures by prompt.
+    """
+    from tiregistry.generation.grids import labelled_grid, stacked
+
+    learned_from = [
+        labelled_grid([pictures], [f"{token} was learned from these"], cell=_SMALL, left=_CELL)
+        for token, pictures in sources.items()
+    ]
+    return stacked([*learned_from, labelled_grid(list(rows.values()), list(rows), cell=_CELL)])

@@ -8,6 +8,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,12 +91,25 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def passed_over(paths: Iterable[Path]) -> list[str]:
-    """A note for each folder among `paths` that also holds pictures of kinds that are not read, as phones make them."""
+def passed_over(paths: Iterable[Path], *, beside: Iterable[Path] = ()) -> list[str]:
+    """A note for each folder among `paths` that also holds pictures that are not read.
+
+    They are of kinds that phones make and nobody else reads, or they lie in folders inside it that are not among
+    `paths`. Folders called after masks are left out.
+
+    Args:
+        beside: folders inside them whose pictures are read as something else.
+    """
     notes = []
-    for path in (Path(path).expanduser() for path in paths):
+    given = [Path(path).expanduser() for path in paths]
+    known = [*given, *beside]
+    for path in given:
         if not path.is_dir():
             continue
+        if deeper := _pictures_deeper(path, known):
+            count, them = ("1 picture", "it") if deeper == 1 else (f"{deeper} pictures", "them")
+            verb = "is" if deeper == 1 else "are"
+            notes.append(f"{count} in folders inside {safe(path)} {verb} not read: give {them} too, {safe(path)}/*/")
         names = [p.name for p in path.iterdir() if p.suffix.lower() in _NOT_READ and p.name[0] not in "._~"]
         if names:
             first = min(names, key=natural_key)
@@ -103,6 +117,19 @@ def passed_over(paths: Iterable[Path]) -> list[str]:
             kind = first.rpartition(".")[2].upper()
             notes.append(f"{safe(first, limit=100)}{more} passed over: {kind} is not read, save as JPEG or PNG")
     return notes
+
+
+def _pictures_deeper(folder: Path, known: Iterable[Path]) -> int:
+    """How many pictures lie in folders inside `folder`, one level down, that are not among `known`."""
+    resolved = {path.resolve() for path in known}
+    count = 0
+    for inner in folder.iterdir():
+        if inner.name[0] in "._~" or inner.name.lower().startswith("mask") or not inner.is_dir():
+            continue
+        with suppress(OSError):  # a folder that cannot be looked into
+            names = [p.name for p in inner.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~"]
+            count += 0 if inner.resolve() in resolved else len(names)
+    return count
 
 
 def read_picture(path: Path, *, is_mask: bool = False) -> SourcePicture:
@@ -200,9 +227,10 @@ def _to_rgb(picture: Image, notes: list[str], *, is_mask: bool) -> Image:
         import numpy as np
 
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-        low, high = (0.0, 65535.0) if picture.mode != "F" else (float(values.min()), float(values.max()))
+        low, high = _range_of(picture, float(values.min()), float(values.max()))
         scaled = (values - low) / max(high - low, 1e-12) * 255.0
-        notes.append(f"{'floating-point' if picture.mode == 'F' else '16-bit'} values scaled to 8 bits")
+        kind = {"F": "floating-point", "I": "32-bit"}.get(picture.mode, "16-bit")
+        notes.append(f"{kind} values scaled to 8 bits")
         return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         notes.append(f"{picture.mode} converted to RGB")
@@ -214,6 +242,20 @@ def _to_rgb(picture: Image, notes: list[str], *, is_mask: bool) -> Image:
         background = Image.new("RGBA", layered.size, "black" if is_mask else "white")
         return Image.alpha_composite(background, layered).convert("RGB")
     return picture.convert("RGB")
+
+
+def _range_of(picture: Image, least: float, most: float) -> tuple[float, float]:
+    """The values that stand for black and white in a picture of more than 8 bits.
+
+    Args:
+        least, most: the values that are in it.
+    """
+    if picture.mode == "F":
+        return least, most
+    if picture.mode != "I" or (255 < most <= 65535 and least >= 0):
+        return 0.0, 65535.0
+    # 32 bits for what fits 8, or for more than 16.
+    return (0.0, 255.0) if least >= 0 and most <= 255 else (least, most)
 
 
 @dataclass(frozen=True, slots=True)

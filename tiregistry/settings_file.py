@@ -81,20 +81,14 @@ def edited(text: str, name: str, value: str | None) -> str:
     lines = text.removesuffix("\n").split("\n") if text else []  # what else str.splitlines takes for ends is text
     first, last = _section(lines, section)
     at = next((number for number in range(first, last) if entry.match(lines[number])), None)
-    line = (f'"{key}"' if section else key) + f" = {_quoted(value or '', name)}"
-    if at is not None and value is None:
-        del lines[at]
-        if section and not any(line.strip() for line in lines[first : last - 1]):
-            _drop_section(lines, first - 1, last - 1)
+    if value is not None:
+        line = (f'"{key}"' if section else key) + f" = {_quoted(value, name)}"
+        if at is not None:
+            lines[at] = line + _comment(lines[at])
+        else:
+            _insert(lines, section, line)
     elif at is not None:
-        lines[at] = line + _comment(lines[at])
-    elif value is not None:
-        if section and first > len(lines):
-            lines += [*([""] if lines else []), f"[{_KEYS}]"]
-            first = last = len(lines)
-        while last > first and not lines[last - 1].strip():
-            last -= 1
-        lines.insert(last, line)
+        _delete(lines, section, at)
     result = "\n".join(lines) + ("\n" if lines else "")
     try:
         sound = _values(Settings.parse(result)) == wanted
@@ -159,11 +153,28 @@ def _section(lines: list[str], name: str) -> tuple[int, int]:
     return len(lines) + 1, len(lines) + 1
 
 
-def _drop_section(lines: list[str], header: int, end: int) -> None:
-    """Take out a header with nothing below it, and the empty lines that set it off."""
+def _insert(lines: list[str], section: str, line: str) -> None:
+    """Put a line at the end of its section, which is made where there is none."""
+    first, last = _section(lines, section)
+    if first > len(lines):
+        lines += [*([""] if lines else []), f"[{section}]"]
+        first = last = len(lines)
+    while last > first and not lines[last - 1].strip():
+        last -= 1
+    lines.insert(last, line)
+
+
+def _delete(lines: list[str], section: str, at: int) -> None:
+    """Take out a line; with it the header of a section that holds nothing else, and the empty lines that set it off."""
+    first, last = _section(lines, section)
+    del lines[at]
+    last -= 1
+    if not section or any(line.strip() for line in lines[first:last]):
+        return
+    header = first - 1
     while header > 0 and not lines[header - 1].strip():
         header -= 1
-    del lines[header:end]
+    del lines[header:last]
     if header and header < len(lines):
         lines.insert(header, "")
 

@@ -16,6 +16,24 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "tui")]
 REFERENCE = ROOT / "docs" / "commands.md"
+VARIABLES = {
+    "TIREG_HOME": "the registry's folder; default: the platform's folder for user data",
+    "TIREG_IMAGES": "how pictures are drawn in the terminal ([terminals](terminals.md)); `--images` wins over it",
+    "TIREG_DEBUG": "`1`: an error comes with its traceback",
+    "TIREG_JOURNAL": "`delete` or `wal`: the journal of the database, where the kind of disk is not told rightly",
+    "TIREG_HUB_TOKEN": "the token for a Hub other than huggingface.co ([sharing](sharing.md))",
+    "TIREG_HUB_TIMEOUT": "seconds that one answer of a Hub may take; default 60",
+    "_TIREG_COMPLETE": 'completion in the shell: `eval "$(_TIREG_COMPLETE=bash_source tireg)"`, or `zsh_source`',
+    "HF_ENDPOINT": "the Hub to talk to; `--endpoint` wins over it",
+    "HF_TOKEN": "the token for huggingface.co, in place of the one that `hf auth login` saved",
+    "HF_HUB_OFFLINE": "`1`: nothing is looked for in the network",
+    "HF_HOME": "where the Hub's client keeps downloaded models and the saved token; `HF_HUB_CACHE`: the models alone",
+    "OMP_NUM_THREADS": "threads on a CPU, also `MKL_NUM_THREADS`; otherwise those that no other program keeps busy",
+    "NO_COLOR": "set to anything but nothing: no colour",
+    "VISUAL": "the editor for notes, else `EDITOR`",
+    "DIFFUSERS_VERBOSITY": "how much diffusers says, and `TRANSFORMERS_VERBOSITY`; as good as nothing by default",
+}
+"""Environment variables that are looked at, and what they do."""
 
 
 def command_reference() -> str:
@@ -33,7 +51,17 @@ def command_reference() -> str:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         parts += [f"## tireg {name}\n", *_help_of(command, f"tireg {name}")]
-    return "\n".join(parts)
+    parts += ["## Environment variables\n", "| variable | what it does |\n|---|---|"]
+    parts += [f"| `{name}` | {what} |" for name, what in VARIABLES.items()]
+    return "\n".join(parts) + "\n"
+
+
+def unexplained_variables() -> list[str]:
+    """Environment variables of our own that the code looks at and the table does not have, or the other way round."""
+    sources = [path for part in ("tiregistry", "cli", "tui") for path in (ROOT / part).rglob("*.py")]
+    found = {name for path in sources for name in re.findall(r"\b_?TIREG_[A-Z_]+", path.read_text(encoding="utf-8"))}
+    told = {name for name in VARIABLES if "TIREG_" in name}
+    return [f"tools/check_docs.py: VARIABLES and the code differ about {name}" for name in sorted(found ^ told)]
 
 
 def _help_of(command: click.Command, path: str) -> list[str]:
@@ -104,7 +132,7 @@ def main() -> int:
     """Check everything; return the exit code."""
     if "--write" in sys.argv[1:]:
         REFERENCE.write_text(command_reference(), encoding="utf-8")
-    problems = []
+    problems = unexplained_variables()
     if not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != command_reference():
         problems.append("docs/commands.md is out of date: run python tools/check_docs.py --write")
     for document in documents():

@@ -9,6 +9,7 @@ from tireg_cli import forms
 from tireg_cli.interrupts import StopRequest, polite_stop
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json
+from tiregistry.captions import example_prompt
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredVersion
@@ -84,6 +85,6 @@ def _tell(registry: Registry, versions: Sequence[RegisteredVersion], finished: S
     what = forms.count(finished[-1].step, "step") if len(versions) == 1 else forms.count(len(versions), "word")
     hint(
         f"{what} in {max(each.seconds for each in finished):.0f} s"
-        f' · try: tireg gen "a photo of {version.placeholder_token}"{base_option} --show'
+        f' · try: tireg gen "{example_prompt(version.concept_type, version.placeholder_token)}"{base_option} --show'
     )
     return 0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from click import UsageError
+
 from tireg_cli.forms import count
 from tireg_cli.messages import hint, warn
-from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.errors import ConceptNotFound, InvalidConfig, InvalidInput
+from tiregistry.settings import Settings
+from tiregistry.text import safe
 from tiregistry.training.again import over
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import refuse_unread
@@ -18,6 +22,131 @@ from tiregistry.training.config_check import refuse_unread
 if TYPE_CHECKING:
     from tiregistry.training.again import Material
     from tiregistry.training.request import TrainingRequest
+
+
+# Settings whose option has another name.
+_OPTIONS = {
+    "concept_type": "type",
+    "initializer": "init",
+    "learning_rate": "lr",
+    "preview_prompts": "preview",
+    "stopping": "no-stop",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What the user asked of `tireg train`, as far as it says what is learned and how."""
+
+    name: str
+    images: tuple[Path, ...]
+    each: bool
+    plan: Path | None
+    token: str
+    base: str
+    device: str
+    mask: str | None
+    captions: Path | None
+    no_captions: bool
+    settings: tuple[str, ...]
+    """Pairs `name=value` of `--set`."""
+    named: Mapping[str, Any]
+    """Training settings that have an option of their own; None: not given."""
+
+    @classmethod
+    def of(cls, *, previews: Sequence[str], no_stop: bool, **options: Any) -> TrainOptions:
+        """From the command's parameters: those that are no field here are training settings."""
+        own = {key: options.pop(key) for key in cls.__dataclass_fields__ if key in options}
+        named = {**options, "preview_prompts": list(previews) or None, "stopping": "none" if no_stop else None}
+        return cls(**own, named=named)
+
+
+def requests_of(options: TrainOptions) -> list[TrainingRequest]:
+    """What is to be learned: a plan's concepts, a word again, one of each folder, or one from pictures.
+
+    Raises:
+        UsageError: options that do not go together, or too few.
+        TiregError: what they name cannot be used.
+    """
+    _check_usage(options)
+    if options.device == "auto":
+        options = replace(options, device=Settings.load().device)
+    if options.plan is not None:
+        _check_beside_plan(options)
+        return requests_from_plan(options.plan, base=options.base, device=options.device)
+    if not options.images and not options.each:
+        return [_again(options)]
+    return _from_pictures(options)
+
+
+def _check_usage(options: TrainOptions) -> None:
+    if options.plan is not None:
+        if options.name or options.each:
+            raise UsageError("--from takes its concepts from the plan: no NAME, no images, no --each")
+    elif not options.name:
+        raise UsageError("Missing argument 'NAME'" if not options.each else "--each needs at least one folder")
+    if options.each and options.token:
+        raise UsageError("--token names one word; --each gives every folder its own, <FOLDER>")
+    if options.captions is not None and options.no_captions:
+        raise UsageError("--captions and --no-captions exclude each other")
+
+
+def _check_beside_plan(options: TrainOptions) -> None:
+    beside = {
+        "set": options.settings,
+        "token": options.token,
+        "mask": options.mask,
+        "captions": options.captions,
+        "no-captions": options.no_captions,
+    }
+    given = [_OPTIONS.get(key, key) for key, value in options.named.items() if value is not None]
+    given += [key for key, value in beside.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].replace('_', '-')} stands in the plan, not beside it")
+
+
+def _again(options: TrainOptions) -> TrainingRequest:
+    """A word from what it was learned from before."""
+    material = _material(options)
+    config, _ = mask_of(options.mask or "", config_from(options.named, options.settings, material.settings))
+    return request_again(material, config, token=options.token, base=options.base, device=options.device)
+
+
+def _material(options: TrainOptions) -> Material:
+    """What a word was learned from that is to be learned again."""
+    from tiregistry.registry.registry import Registry
+    from tiregistry.training.again import material_of
+
+    beside = {
+        "mask": options.mask not in (None, "alpha"),
+        "captions": options.captions,
+        "no-captions": options.no_captions,
+    }
+    for option, given in beside.items():
+        if given:
+            raise UsageError(f"--{option} goes with picture files: give IMAGES, too")
+    try:
+        with Registry.open() as registry:
+            return material_of(registry, options.name)
+    except ConceptNotFound:
+        if "@" in options.name:  # which no new word can be called
+            raise
+        raise UsageError(f"Missing argument 'IMAGES...': {safe(options.name)} is a new word") from None
+
+
+def _from_pictures(options: TrainOptions) -> list[TrainingRequest]:
+    """A word from picture files, or with `--each` one from each folder."""
+    config = config_from(options.named, options.settings)
+    shared: dict[str, Any] = {
+        "base": options.base,
+        "device": options.device,
+        "captions": options.captions,
+        "use_captions": not options.no_captions,
+    }
+    if options.each:
+        return requests_for_each([Path(options.name), *options.images], config, mask=options.mask or "", **shared)
+    config, masks = mask_of(options.mask or "", config)
+    return [request_for(options.name, options.images, config, token=options.token, masks=masks, **shared)]
 
 
 def config_from(

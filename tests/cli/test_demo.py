@@ -31,6 +31,8 @@ def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert run(["demo", "--out", str(out), "--columns", "1", "--no-show"]) == 0
     captured = capsys.readouterr()
     assert captured.out.strip() == str(out / "grid.png")
+    assert "These are its pictures" not in captured.err  # none are drawn
+    assert captured.err.count("It has 4 pictures, all of which the grid shows.") == 2
     with Image.open(out / "grid.png") as grid:
         assert min(grid.size) > 200
     with Registry.open() as registry:

@@ -62,10 +62,21 @@ def test_every_format_that_holds_the_word(gnome, capsys, format_id, name):
 def test_a_folder_with_a_final_slash_is_made(gnome, capsys):
     code, out, _ = tireg(capsys, "export", "gnome", f"{gnome}/new/deep/")
     assert (code, out) == (0, f"{gnome}/new/deep/gnome.safetensors\n")
-    code, out, _ = tireg(capsys, "export", "gnome", f"{gnome}/words/imp/", "--format", "sd-concepts")
-    assert (code, out) == (0, f"{gnome}/words/imp\n")
-    assert (gnome / "words" / "imp" / "token_identifier.txt").is_file()
     assert tireg(capsys, "export", "gnome", "")[0] == 2
+
+
+def test_a_format_that_is_a_folder_is_put_into_folders_like_a_file(gnome, capsys):
+    into = ("export", "gnome", f"{gnome}/new/", "--format", "sd-concepts")
+    code, out, _ = tireg(capsys, *into)
+    assert (code, out) == (0, f"{gnome}/new/gnome\n")
+    assert (gnome / "new" / "gnome" / "token_identifier.txt").is_file()
+    code, out, err = tireg(capsys, *into)
+    assert (code, out) == (4, "")
+    assert f"{gnome}/new/gnome exists" in err
+    assert tireg(capsys, *into, "--force")[:2] == (0, f"{gnome}/new/gnome\n")
+    assert [path.name for path in (gnome / "new").iterdir()] == ["gnome"]
+    code, out, _ = tireg(capsys, "export", "gnome", gnome / "itself", "--format", "sd-concepts")
+    assert (code, out) == (0, f"{gnome / 'itself'}\n")
 
 
 def test_originals_are_all_given_back_into_a_folder(gnome, tmp_path, capsys):

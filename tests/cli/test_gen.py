@@ -12,11 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.learned import register_word
 from tireg_cli.main import run
+from tiregistry.concepts import NewVersion
+from tiregistry.embeddings.embedding import Embedding
 from tiregistry.generation.metadata import read_recipe
 from tiregistry.registry.registry import Registry
 
@@ -83,6 +86,22 @@ def test_lines_stream_and_a_bad_one_does_not_stop_the_rest(
     assert (made[5]["id"], made[5]["seed"]) == ("six", 9)
     assert "tireg: line 5: " in err
     assert err.endswith("tireg: 3 of 11 prompts failed\n")
+
+
+def test_a_warning_belongs_to_the_line_whose_word_it_is_of(
+    gen: Callable[..., Any], loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Registry.open() as registry:
+        role, dim = loaded.towers[0].role, loaded.towers[0].dim
+        for name, width in (("wide", dim + 8), ("found", dim)):
+            rows = np.full((1, width), 0.01, dtype=np.float32)
+            registry.add_version(NewVersion(name, f"<{name}>", "object", "imported"), Embedding({role: rows}))
+    stdin(monkeypatch, b"<wide>\n<gnome>\n<found>\n<found> <imp>\n")
+    code, _, err = gen("-", "--out", tmp_path / "o")
+    assert code == 1
+    about = [line for line in err.splitlines() if "base model is not recorded" in line]
+    assert len(about) == 1
+    assert "line 3: found@1: its base model is not recorded" in about[0]
 
 
 def test_a_prompt_file_prints_paths(gen: Callable[..., Any], tmp_path: Path) -> None:

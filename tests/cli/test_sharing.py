@@ -225,23 +225,31 @@ def test_only_what_can_be_drawn_is_proposed(
         learned = [
             learn(maker, 1, "elf"),  # on Stable Diffusion, which has a Hub id
             learn(maker, 2, "orc", fingerprint=SDXL, embedding=vectors(2, clip_l=768, clip_g=1280), base_name="mine"),
-            learn(maker, 3, "imp", fingerprint=embedded, embedding=vectors(3, clip_l=192), base_name="embedded"),
+            learn(
+                maker,
+                3,
+                "imp",
+                fingerprint=embedded,
+                embedding=vectors(3, clip_l=192),
+                base_name="embedded",
+                concept_type="style",
+            ),
         ]
         for version in learned:
             push_version(maker, version, f"alice/{version.concept}", Hub(choose_endpoint()), PushOptions(private=False))
         bare = Word(embedding=vectors(4), name="cat", placeholder_token="<cat>")
         server.add_repo("alice/cat", writer_for("diffusers-bin").write(bare, "learned_embeds"))
 
-    assert told("alice/elf").endswith(f'which is not here yet: tireg gen "<elf>" --base {BASE}')
+    assert told("alice/elf").endswith(f'which is not here yet: tireg gen "a photo of <elf>" --base {BASE}')
     missing = "its base model is not here: tireg show {} tells what is known of it, gen --base names one"
     assert told("alice/orc") == missing.format("orc")
     assert told("alice/cat") == missing.format("cat")
     assert bob.tireg("gen", "<cat>", "--out", str(tmp_path)) == 4  # so this is not proposed
-    assert told("alice/imp") == 'try it: tireg gen "<imp>"'
+    assert told("alice/imp") == 'try it: tireg gen "a house in the style of <imp>"'
     with Registry.open(bob.home) as registry:
         registry.add_base(BaseModel("sd15", BASE, SD15))
         registry.remove("elf")
-    assert told("alice/elf") == 'try it: tireg gen "<elf>"'
+    assert told("alice/elf") == 'try it: tireg gen "a photo of <elf>"'
 
 
 def test_a_moved_head_is_exit_code_4(server: HubServer, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,11 @@ def test_the_reference_is_all_that_goes_to_stdout(capsys: pytest.CaptureFixture[
     assert "sha256:" not in capsys.readouterr().out
 
 
+def test_a_style_is_proposed_as_one(capsys: pytest.CaptureFixture[str], base: str, photos: Path) -> None:
+    assert run(["train", "ink", str(photos / "mug"), "--type", "style", "--base", base, *SHORT]) == 0
+    assert 'tireg gen "a house in the style of <ink>" --base tiny --show' in capsys.readouterr().err
+
+
 def test_captions_of_several_concepts_are_told_apart(
     capsys: pytest.CaptureFixture[str], base: str, photos: Path, tmp_path: Path
 ) -> None:

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.flow_models import tiny_flow
 from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.registry.registry import Registry
@@ -189,6 +191,44 @@ def test_parts_of_several_models(
     config = base / part / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {setting: value}))
     code, line = refused(capsys, "gnome", str(pictures), "--base", str(base), "--init", "cat")
+    assert code == 2
+    assert says in line
+    assert nothing_was_registered()
+
+
+@pytest.mark.parametrize(
+    ("family", "part", "settings", "says"),
+    [
+        ("sd3", "transformer", {}, "resolution 272 is more than"),
+        ("flux", "transformer", {"in_channels": 384}, "takes 384 channels, its latents have 64"),
+        (
+            "sd2",
+            "unet",
+            {"class_embed_type": "projection"},
+            "its unet has class_embed_type projection",
+        ),
+        ("sd1", "scheduler", {"prediction_type": "sample"}, "predicts 'sample', which cannot be trained"),
+        ("sdxl", "scheduler", {"sigma_data": 0.5}, "was trained in the EDM formulation"),
+    ],
+)
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+def test_models_that_no_word_can_be_learned_on(
+    capsys: pytest.CaptureFixture[str],
+    pictures: Path,
+    tmp_path: Path,
+    family: str,
+    part: str,
+    settings: dict[str, Any],
+    says: str,
+    more: list[str],
+) -> None:
+    """Said before anything is loaded, and by --dry-run; nothing is left of it in the list of runs."""
+    make = tiny_flow if family in ("sd3", "flux") else tiny_sd
+    base = make(tmp_path / "base", family)
+    config = base / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | settings))
+    arguments = ("gnome", str(pictures), "--base", str(base), "--init", "cat", "--resolution", "272")
+    code, line = refused(capsys, *arguments, *more)
     assert code == 2
     assert says in line
     assert nothing_was_registered()

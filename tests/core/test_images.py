@@ -105,6 +105,16 @@ def test_sixteen_bits_keep_their_brightness(tmp_path: Path) -> None:
     assert abs(seen - values / 257.0).max() <= 2
 
 
+@pytest.mark.parametrize(("most", "brightest"), [(255, 255), (65535, 255), (10_000_000, 255), (30_000, 116)])
+def test_thirty_two_bits_are_read_by_what_is_in_them(tmp_path: Path, most: int, brightest: int) -> None:
+    """Programs write 8 and 16 bits into 32, too: whatever fits a range is of that range."""
+    values = np.linspace(0, most, 64).astype(np.int32).reshape(1, -1).repeat(64, axis=0)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    found = images.read_picture(tmp_path / "a.tif")
+    assert found.image.getchannel("R").getextrema() == (0, brightest)
+    assert "32-bit values scaled to 8 bits" in found.notes
+
+
 def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     path = tmp_path / "moving.gif"
     frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
@@ -203,6 +213,22 @@ def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
     pictures, notes = images.read_pictures([tmp_path])
     assert len(pictures) == 1
     assert notes == ["IMG_9.heic and 1 more passed over: HEIC is not read, save as JPEG or PNG"]
+
+
+def test_pictures_in_folders_inside_a_folder_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    for number, name in enumerate(
+        ("1.png", "10_gnome/2.png", "10_gnome/3.jpg", "more/4.png", "masks/1.png", ".x/5.png")
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(32 + number).save(tmp_path / name)
+    (tmp_path / "10_gnome" / "2.txt").write_text("a gnome")
+    pictures, notes = images.read_pictures([tmp_path])
+    assert [p.filename for p in pictures] == ["1.png"]
+    assert notes == [f"3 pictures in folders inside {tmp_path} are not read: give them too, {tmp_path}/*/"]
+    _, notes = images.read_pictures([tmp_path, tmp_path / "10_gnome"])
+    assert notes == [f"1 picture in folders inside {tmp_path} is not read: give it too, {tmp_path}/*/"]
+    assert images.read_pictures([tmp_path, tmp_path / "10_gnome", tmp_path / "more"])[1] == []
+    assert images.read_what_can_be_read([tmp_path]).notes == images.read_pictures([tmp_path])[1]
 
 
 def test_a_path_that_no_system_takes_is_refused(tmp_path: Path) -> None:

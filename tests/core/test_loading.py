@@ -77,6 +77,61 @@ def test_parts_of_one_model_fit(tmp_path: Path, family: Any) -> None:
     assert misfit(folder, family).endswith("its denoiser takes 7")
 
 
+@pytest.mark.parametrize(
+    "made",
+    ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler", "DDIMScheduler", "LCMScheduler"],
+)
+def test_no_sampler_clips_latents(tmp_path: Path, made: str) -> None:
+    """Whatever the model's own scheduler leaves unsaid: clipped to -1 and 1, latents are a blur."""
+    import diffusers
+
+    from tiregistry.bases.loading import load_base
+    from tiregistry.generation.settings import SCHEDULERS
+
+    folder = tiny_sd(tmp_path / "tiny")
+    getattr(diffusers, made)(beta_start=0.00085, beta_end=0.012).save_pretrained(folder / "scheduler")
+    file = folder / "scheduler" / "scheduler_config.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({key: told[key] for key in told if key not in ("clip_sample", "thresholding")}))
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"scheduler": ["diffusers", made]}))
+    base = load_base(str(folder), device="cpu")
+    for name, (class_name, options) in SCHEDULERS.items():
+        config = getattr(diffusers, class_name).from_config(base.scheduler.config, **options).config
+        assert not config.get("clip_sample"), name
+        assert not config.get("thresholding"), name
+        assert config["beta_start"] == 0.00085
+
+
+def test_a_model_of_another_formulation(tmp_path: Path) -> None:
+    from diffusers import EDMEulerScheduler
+
+    from tiregistry.bases.loading import load_base
+
+    folder = tiny_sd(tmp_path / "tiny", "sdxl")
+    EDMEulerScheduler().save_pretrained(folder / "scheduler")
+    with pytest.raises(InvalidInput, match="was trained in the EDM formulation"):
+        load_base(str(folder), device="cpu")
+
+
+def test_latents_with_a_mean_and_a_deviation(tmp_path: Path) -> None:
+    """Per channel, as in some autoencoders' configurations; diffusers' pipelines read them so."""
+    import torch
+
+    from tiregistry.bases.autoencoder import scaled, unscaled
+    from tiregistry.bases.loading import load_base
+
+    folder = tiny_sd(tmp_path / "tiny", "sdxl")
+    config = folder / "vae" / "config.json"
+    told = {"latents_mean": [1.0, -2.0, 0.5, 0.0], "latents_std": [2.0, 4.0, 1.0, 0.5], "scaling_factor": 0.5}
+    config.write_text(json.dumps(json.loads(config.read_text()) | told))
+    base = load_base(str(folder), device="cpu")
+    latents = torch.randn(3, 4, 2, 2)
+    known = scaled(base, latents)
+    torch.testing.assert_close(known[:, 1], (latents[:, 1] + 2.0) * 0.5 / 4.0)
+    torch.testing.assert_close(unscaled(base, known), latents)
+
+
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
 def test_a_pooled_state_of_another_width(tmp_path: Path, family: Any) -> None:
     folder = tiny_sd(tmp_path / "tiny", family) if family == "sdxl" else tiny_flow(tmp_path / "tiny", family)

@@ -43,13 +43,15 @@ def _move(base: LoadedBase, device: torch.device, dtype: torch.dtype) -> None:
 
 
 def scaled(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:
-    """Latents as the denoiser knows them, of those that the autoencoder puts out."""
-    return (latents - _shift(base)) * float(base.vae.config.scaling_factor)
+    """Latents as the denoiser knows them, of those `[b, c, h, w]` that the autoencoder puts out."""
+    shift, factor = _scale(base, latents)
+    return (latents - shift) * factor
 
 
 def unscaled(base: LoadedBase, latents: torch.Tensor) -> torch.Tensor:
     """Latents as the autoencoder knows them; the inverse of `scaled`."""
-    return latents / float(base.vae.config.scaling_factor) + _shift(base)
+    shift, factor = _scale(base, latents)
+    return latents / factor + shift
 
 
 def pictures_of(pixels: torch.Tensor) -> list[Image]:
@@ -60,5 +62,14 @@ def pictures_of(pixels: torch.Tensor) -> list[Image]:
     return [Pillow.fromarray(one.permute(1, 2, 0).numpy()) for one in values]
 
 
-def _shift(base: LoadedBase) -> float:
-    return float(getattr(base.vae.config, "shift_factor", None) or 0.0)
+def _scale(base: LoadedBase, latents: torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
+    """What is taken off the autoencoder's latents, and what they are then multiplied by.
+
+    Some configurations have a mean and a standard deviation for each channel, as diffusers' pipelines read them.
+    """
+    config = base.vae.config
+    factor, mean, deviation = float(config.scaling_factor), config.get("latents_mean"), config.get("latents_std")
+    if mean is None or deviation is None:
+        return float(config.get("shift_factor") or 0.0), factor
+    mean, deviation = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, deviation))
+    return mean, factor / deviation

@@ -16,7 +16,7 @@ from tiregistry.errors import InvalidInput
 
 
 def check_fit(folder: Path, family: Family, name: str) -> None:
-    """Refuse a folder whose parts do not fit each other.
+    """Refuse a folder whose parts do not fit each other, or whose noise is not that of the family.
 
     Raises:
         InvalidInput: calls the model `name`, and says what does not fit.
@@ -24,6 +24,13 @@ def check_fit(folder: Path, family: Family, name: str) -> None:
     unfit = misfit(folder, family)
     if unfit:
         raise InvalidInput(f"the parts of {name} are of different models: {unfit}", "copy the model again")
+    scheduler = read_config(folder / "scheduler", "scheduler_config.json")
+    # Karras et al. 2022: the denoiser's input and output are scaled, in other ways than Stable Diffusion's.
+    if str(scheduler.get("_class_name", "")).startswith("EDM") or "sigma_data" in scheduler:
+        raise InvalidInput(
+            f"{name} was trained in the EDM formulation, which is not known here",
+            "use a model that predicts noise or velocity, as Stable Diffusion does",
+        )
 
 
 def misfit(folder: Path, family: Family) -> str:

@@ -128,11 +128,25 @@ def _load_parts(folder: Path, base: BaseModel, device: torch.device, dtype: torc
         usual = diffusers.FlowMatchEulerDiscreteScheduler if base.family in FLOW_FAMILIES else diffusers.DDIMScheduler
         scheduler_class = getattr(diffusers, class_name(index, "scheduler"), None) or usual
         scheduler = scheduler_class.from_pretrained(folder, subfolder="scheduler")
+        if base.family not in FLOW_FAMILIES:
+            _unclipped(scheduler)
     loaded = LoadedBase(base, towers, _frozen(denoiser, device), _frozen(vae, device), scheduler, device, dtype)
     loaded.identity = replace(base, resolution=loaded.resolution)
     note = precision_note(dtype, device)
     loaded.notes = (note,) if note else ()
     return loaded
+
+
+def _unclipped(scheduler: Any) -> None:
+    """Have nothing that is made from a scheduler's configuration clip its samples.
+
+    Clipping to -1 and 1 is for models of pixels. diffusers' classes do so unless their configuration says otherwise,
+    which that of another class often does not, and its pipelines correct that in the scheduler they are made with.
+    """
+    clipping = dict.fromkeys(("clip_sample", "thresholding"), False)
+    # What a file leaves to the defaults of its own class, another class would leave to its own.
+    usual = [name for name in scheduler.config.get("_use_default_values", ()) if name not in clipping]
+    scheduler.register_to_config(**clipping, _use_default_values=usual)
 
 
 def _load_tower(

@@ -59,35 +59,17 @@ STORAGES = {
 }  # fmt: skip
 _KEY_LIMIT = 1 << 31
 _NUMPY = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u1": "U8"}
-_TORCH_NAMES = {
+_UNPACKED = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i"}
+_DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-    "Size", "device", "Tensor",
-}  # fmt: skip
-_REBUILD = {
-    "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state",
-    "_rebuild_device_tensor_from_numpy",
-}  # fmt: skip
-_CONTAINERS = {Global("torch.nn.modules.container", "ParameterDict"), Global("collections", "OrderedDict")}
-_BUILTINS = ("builtins", "__builtin__")
+)  # fmt: skip
+Spend = Callable[[int], None]
+"""Charges the bytes or items that a call copies against the reader's budget."""
 
 
 def is_allowed(wanted: Global) -> bool:
     """Whether a pickle may name this global at all."""
-    module, name = wanted
-    if module in ("torch", "torch.cuda"):
-        return name in STORAGES or (module == "torch" and name in _TORCH_NAMES)
-    if module == "torch._utils":
-        return name in _REBUILD
-    if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
-        return name in ("ndarray", "dtype") if module == "numpy" else name in ("_reconstruct", "scalar")
-    if module in ("numpy.core.numeric", "numpy._core.numeric"):
-        return name == "_frombuffer"
-    return (
-        wanted in _CONTAINERS
-        or wanted in (Global("torch._tensor", "_rebuild_from_type_v2"), Global("torch.nn.parameter", "Parameter"))
-        or wanted == Global("_codecs", "encode")
-        or (module in _BUILTINS and name in ("set", "frozenset", "bytearray"))
-    )
+    return wanted in _MEANINGS
 
 
 def refuse(wanted: Global) -> DamagedEmbedding:
@@ -98,87 +80,150 @@ def refuse(wanted: Global) -> DamagedEmbedding:
     )
 
 
-def call(function: Any, arguments: Any, spend: Callable[[int], None]) -> Any:
+def call(function: Any, arguments: Any, spend: Spend) -> Any:
     """What calling an allow-listed global would give, as an inert value.
 
     Args:
         function: what the pickle wants to call.
         arguments: the argument tuple.
-        spend: charges the bytes or items that the call copies against the reader's budget.
+        spend: charged before anything is copied.
 
     Raises:
         UnreadableEmbedding: it is not callable here, or the arguments are not what its real code takes.
     """
     if not isinstance(function, Global) or not isinstance(arguments, tuple):
         raise damaged("the pickle calls something that is no function")
-    if not is_allowed(function):
+    meaning = _MEANINGS.get(function)
+    if meaning is None:
         raise refuse(function)
     try:
-        return _call(function, arguments, spend)
+        return meaning(arguments, spend)
     except (IndexError, ValueError, TypeError, AttributeError, KeyError, struct.error):
         raise damaged(f"{function} is called with arguments it does not take") from None
 
 
-def _call(function: Global, args: tuple[Any, ...], spend: Callable[[int], None]) -> Any:
-    name = function.name
-    if name == "OrderedDict":
-        pairs = args[0] if args else ()
-        if not isinstance(pairs, (list, tuple)):
-            raise TypeError
-        spend(len(pairs))
-        result: dict[Any, Any] = {}
-        for key, value in pairs:
-            result[plain_key(key)] = value
-        return result
-    if name == "ParameterDict":
-        return Module()
-    if name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
-        storage, offset, size, stride = args[:4]
-        if not isinstance(storage, Storage):
-            raise TypeError
-        return RawTensor(
-            storage.dtype, _sizes(size), storage.load, _size(offset) + storage.offset, _sizes(stride), storage.little
-        )
-    if name in ("_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_device_tensor_from_numpy"):
-        return args[0] if isinstance(args[0], RawTensor) else _type_error()
-    if name == "Parameter":
-        return args[0] if args and isinstance(args[0], RawTensor) else _type_error()
-    if name == "_rebuild_from_type_v2":
-        inner, _, inner_args = args[:3]
-        if not isinstance(inner, Global) or inner.module != "torch._utils":
-            raise TypeError
-        return call(inner, inner_args, spend)
-    if name == "_reconstruct":
-        return RawTensor("U8", (0,), bytes)
-    if name == "_frombuffer":
-        raw, kind, shape, order = args
-        array = RawTensor("U8", (0,), bytes)
-        build(array, (1, shape, kind, order == "F", raw))
-        return array
-    if name == "scalar":
-        kind, raw = args[:2]
-        return struct.unpack(kind.order + {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i"}[kind.code], raw)[0]
-    if name == "dtype":
-        code = args[0]
-        return NumpyType(code.lstrip("<>=|"), ">" if code.startswith(">") else "<")
-    if name == "encode":
-        text, encoding = args[:2]
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise TypeError
-        spend(len(text))
-        return text.encode("latin-1")
-    if name in ("set", "frozenset"):
-        items = args[0] if args else ()
-        spend(len(items))
-        return {plain_key(item) for item in items}
-    if name == "bytearray" and isinstance(args[0], bytes):
-        spend(len(args[0]))
-        return args[0]
-    if name == "Size":
-        return _sizes(args[0])
-    if name == "device":
-        return ":".join(str(part) for part in args if isinstance(part, (str, int)))
-    raise refuse(function)
+def _ordered_dict(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
+    pairs = args[0] if args else ()
+    if not isinstance(pairs, (list, tuple)):
+        raise TypeError
+    spend(len(pairs))
+    result: dict[Any, Any] = {}
+    for key, value in pairs:
+        result[plain_key(key)] = value
+    return result
+
+
+def _parameter_dict(args: tuple[Any, ...], spend: Spend) -> Module:
+    return Module()
+
+
+def _tensor(args: tuple[Any, ...], spend: Spend) -> RawTensor:
+    storage, offset, size, stride = args[:4]
+    if not isinstance(storage, Storage):
+        raise TypeError
+    return RawTensor(
+        storage.dtype, _sizes(size), storage.load, _size(offset) + storage.offset, _sizes(stride), storage.little
+    )
+
+
+def _parameter(args: tuple[Any, ...], spend: Spend) -> RawTensor:
+    """Whatever wraps a tensor: the tensor."""
+    if not isinstance(args[0], RawTensor):
+        raise TypeError
+    return args[0]
+
+
+def _from_type(args: tuple[Any, ...], spend: Spend) -> Any:
+    """A tensor subclass: what it is made from, by one of torch's own functions."""
+    inner, _, inner_args = args[:3]
+    if not isinstance(inner, Global) or inner.module != "torch._utils":
+        raise TypeError
+    return call(inner, inner_args, spend)
+
+
+def _empty_array(args: tuple[Any, ...], spend: Spend) -> RawTensor:
+    """An array whose shape and bytes come with its state."""
+    return RawTensor("U8", (0,), bytes)
+
+
+def _array_of_bytes(args: tuple[Any, ...], spend: Spend) -> RawTensor:
+    raw, kind, shape, order = args
+    array = RawTensor("U8", (0,), bytes)
+    build(array, (1, shape, kind, order == "F", raw))
+    return array
+
+
+def _numpy_scalar(args: tuple[Any, ...], spend: Spend) -> Any:
+    kind, raw = args[:2]
+    return struct.unpack(kind.order + _UNPACKED[kind.code], raw)[0]
+
+
+def _numpy_type(args: tuple[Any, ...], spend: Spend) -> NumpyType:
+    code = args[0]
+    return NumpyType(code.lstrip("<>=|"), ">" if code.startswith(">") else "<")
+
+
+def _latin_bytes(args: tuple[Any, ...], spend: Spend) -> bytes:
+    """Bytes as protocols 0 to 2 write them."""
+    text, encoding = args[:2]
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise TypeError
+    spend(len(text))
+    return text.encode("latin-1")
+
+
+def _set(args: tuple[Any, ...], spend: Spend) -> set[Any]:
+    items = args[0] if args else ()
+    spend(len(items))
+    return {plain_key(item) for item in items}
+
+
+def _bytearray(args: tuple[Any, ...], spend: Spend) -> bytes:
+    if not isinstance(args[0], bytes):
+        raise TypeError
+    spend(len(args[0]))
+    return args[0]
+
+
+def _torch_size(args: tuple[Any, ...], spend: Spend) -> tuple[int, ...]:
+    return _sizes(args[0])
+
+
+def _device(args: tuple[Any, ...], spend: Spend) -> str:
+    return ":".join(str(part) for part in args if isinstance(part, (str, int)))
+
+
+_MEANINGS: dict[Global, Callable[[tuple[Any, ...], Spend], Any] | None] = {
+    **{Global(module, name): None for module in ("torch", "torch.cuda") for name in STORAGES},
+    **{Global("torch", name): None for name in (*_DTYPES, "Tensor")},
+    Global("torch", "Size"): _torch_size,
+    Global("torch", "device"): _device,
+    Global("torch._utils", "_rebuild_tensor"): _tensor,
+    Global("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    Global("torch._utils", "_rebuild_parameter"): _parameter,
+    Global("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+    Global("torch._utils", "_rebuild_device_tensor_from_numpy"): _parameter,
+    Global("torch._tensor", "_rebuild_from_type_v2"): _from_type,
+    Global("torch.nn.parameter", "Parameter"): _parameter,
+    Global("torch.nn.modules.container", "ParameterDict"): _parameter_dict,
+    Global("numpy", "ndarray"): None,
+    Global("numpy", "dtype"): _numpy_type,
+    Global("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    Global("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    Global("numpy.core.multiarray", "scalar"): _numpy_scalar,
+    Global("numpy._core.multiarray", "scalar"): _numpy_scalar,
+    Global("numpy.core.numeric", "_frombuffer"): _array_of_bytes,
+    Global("numpy._core.numeric", "_frombuffer"): _array_of_bytes,
+    Global("collections", "OrderedDict"): _ordered_dict,
+    Global("_codecs", "encode"): _latin_bytes,
+    Global("builtins", "set"): _set,
+    Global("__builtin__", "set"): _set,
+    Global("builtins", "frozenset"): _set,
+    Global("__builtin__", "frozenset"): _set,
+    Global("builtins", "bytearray"): _bytearray,
+    Global("__builtin__", "bytearray"): _bytearray,
+}
+"""The allow-list: what each global is made into; None for those that are only named, as the type of something."""
 
 
 def build(target: Any, state: Any) -> None:
@@ -264,7 +309,3 @@ def _fortran(shape: tuple[int, ...]) -> tuple[int, ...]:
         strides.append(step)
         step *= max(size, 1)
     return tuple(strides)
-
-
-def _type_error() -> Any:
-    raise TypeError

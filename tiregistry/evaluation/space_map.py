@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tiregistry.evaluation.space import Space, vocabularies
-from tiregistry.graphics.scatter import Mark, scatter
+from tiregistry.evaluation.space import Space, VectorPlace, vocabularies
+from tiregistry.graphics.scatter import Mark, Shape, scatter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from tiregistry.embeddings.inspection import Vocabulary
     from tiregistry.registry.registry import Registry
 
 MOST_NEIGHBOURS = 24
 MOST_RELATIVES = 8
 WORD, VOCABULARY, INITIALIZER, VERSION, OTHER = 1, 4, 2, 0, 3
 """Colours by what a mark is."""
+_SHAPES: dict[int, Shape] = {WORD: "star", VOCABULARY: "dot", INITIALIZER: "square", VERSION: "ring", OTHER: "ring"}
+
+
+class _Point(NamedTuple):
+    """What becomes a mark: a vector `[dim]`, what it is called and what it is."""
+
+    vector: Any
+    label: str
+    color: int
 
 
 class SpaceMap:
@@ -34,39 +45,16 @@ class SpaceMap:
         encoder = version.encoders[0].encoder
         own = registry.embedding(version).tensors[encoder]
         vocabulary = vocabularies(registry, version).get(encoder)
-        rows: list[Any] = list(own)
-        many = len(own) > 1
-        labels = [f"{version.reference}[{n + 1}]" if many else version.reference for n in range(len(own))]
-        kinds = [WORD] * len(own)
-        self.lines: list[tuple[int, int]] = []
-        if vocabulary is not None:
-            index = {word: number for number, word in enumerate(vocabulary.words) if word}
-            places = [place for place in space.vectors if place.encoder == encoder]
-            starts = list(dict.fromkeys(p.initializer for p in places if p.initializer in index))
-            told = [word for place in places for word, _ in (*place.nearest, *place.nearest_outputs)]
-            near = [*told, *(word for found in vocabulary.nearest(own[:4], 10) for word, _ in found)]
-            near = [word for word in dict.fromkeys(near) if word in index and word not in starts][:MOST_NEIGHBOURS]
-            for word in (*starts, *near):
-                rows.append(vocabulary.rows([index[word]])[0])
-                labels.append(word)
-                kinds.append(INITIALIZER if word in starts else VOCABULARY)
-            for number, place in enumerate(places):
-                if place.initializer in starts:
-                    self.lines.append((number, len(own) + starts.index(place.initializer)))
-        for relative in space.relatives[:MOST_RELATIVES]:
-            other = registry.embedding(registry.version(relative.reference)).tensors.get(encoder)
-            if other is None or other.shape[1] != own.shape[1]:
-                continue
-            for number, vector in enumerate(other):
-                rows.append(vector)
-                labels.append(f"{relative.reference}[{number + 1}]" if len(other) > 1 else relative.reference)
-                kinds.append(VERSION if relative.is_same_concept else OTHER)
-        flat, self.shown = _plane(np.stack(rows))
-        shapes = {WORD: "star", VOCABULARY: "dot", INITIALIZER: "square", VERSION: "ring", OTHER: "ring"}
+        places = [place for place in space.vectors if place.encoder == encoder]
+        starts, near = ([], []) if vocabulary is None else _vocabulary(vocabulary, places, own)
+        points = [*_of_word(version.reference, own, WORD), *starts, *near, *_relatives(registry, space, encoder, own)]
+        flat, self.shown = _plane(np.stack([point.vector for point in points]))
         self.marks = [
-            Mark(float(x), float(y), label, kind, shapes[kind])  # type: ignore[arg-type]
-            for (x, y), label, kind in zip(flat, labels, kinds, strict=True)
+            Mark(float(x), float(y), point.label, point.color, _SHAPES[point.color])
+            for (x, y), point in zip(flat, points, strict=True)
         ]
+        numbers = {point.label: len(own) + number for number, point in enumerate(starts)}
+        self.lines = [(n, numbers[place.initializer]) for n, place in enumerate(places) if place.initializer in numbers]
 
     def picture(self) -> Image:
         """RGB: the word a star, vocabulary words dots, the initializer a square, other words and versions rings."""
@@ -98,6 +86,37 @@ class SpaceMap:
                     grid[row][place] = list(text)
                     break
         return ["".join(row).rstrip() for row in grid]
+
+
+def _of_word(reference: str, vectors: Any, color: int) -> list[_Point]:
+    """The vectors `[n, dim]` of a learned word, numbered where there are several."""
+    if len(vectors) == 1:
+        return [_Point(vectors[0], reference, color)]
+    return [_Point(vector, f"{reference}[{number}]", color) for number, vector in enumerate(vectors, 1)]
+
+
+def _vocabulary(vocabulary: Vocabulary, places: Sequence[VectorPlace], own: Any) -> tuple[list[_Point], list[_Point]]:
+    """The vocabulary's words that the vectors `own` started from, and those that are near them now."""
+    index = {word: number for number, word in enumerate(vocabulary.words) if word}
+    starts = list(dict.fromkeys(place.initializer for place in places if place.initializer in index))
+    told = [word for place in places for word, _ in (*place.nearest, *place.nearest_outputs)]
+    found = [word for nearest in vocabulary.nearest(own[:4], 10) for word, _ in nearest]
+    near = [word for word in dict.fromkeys([*told, *found]) if word in index and word not in starts]
+
+    def points(words: Sequence[str], color: int) -> list[_Point]:
+        return [_Point(vocabulary.rows([index[word]])[0], word, color) for word in words]
+
+    return points(starts, INITIALIZER), points(near[:MOST_NEIGHBOURS], VOCABULARY)
+
+
+def _relatives(registry: Registry, space: Space, encoder: str, own: Any) -> list[_Point]:
+    """The nearest other words and versions that have vectors as long as `own` for the encoder."""
+    points = []
+    for relative in space.relatives[:MOST_RELATIVES]:
+        other = registry.embedding(registry.version(relative.reference)).tensors.get(encoder)
+        if other is not None and other.shape[1] == own.shape[1]:
+            points += _of_word(relative.reference, other, VERSION if relative.is_same_concept else OTHER)
+    return points
 
 
 def _plane(rows: Any) -> tuple[Any, float]:

@@ -14,7 +14,8 @@ from tiregistry.embeddings.found import Candidate, FoundEmbedding
 from tiregistry.embeddings.inspection import Inspection
 from tiregistry.embeddings.neighbours import read_path
 from tiregistry.errors import Busy, Conflict, InvalidInput, TiregError
-from tiregistry.exchange.naming import Claims, Names, Wishes, choose_names
+from tiregistry.exchange.claims import Claims
+from tiregistry.exchange.naming import Names, Wishes, choose_names
 from tiregistry.exchange.vocabularies import Vocabularies
 from tiregistry.images import read_picture
 from tiregistry.placeholders import check_placeholder
@@ -214,9 +215,10 @@ def _register(
     if vocabularies is not None:
         found = _as_base_at_hand(found, inspections, vocabularies)
     told = _told(found)
+    claimant = claims.claimant(path, found, told, siblings)
     known = _existing(registry, found, options)
     if known is not None:
-        claims.claim(known.concept, path, found, told)
+        claimant.claim(known.concept)
         healed = not options.dry_run and registry.heal_version(known, found.embedding, found.files.values())
         return Outcome(
             path=path,
@@ -229,16 +231,12 @@ def _register(
             inspections=inspections,
             notes=(*found.warnings, *[_HEALED] * healed),
         )
-
-    def is_given(name: str) -> bool:
-        return name_key(name) in siblings or claims.is_anothers(name, path, found, told)
-
-    names = choose_names(registry, found, options, told, is_given, ours)
+    names = choose_names(registry, found, options, told, claimant, ours)
     version: Version | None = None
     if not options.dry_run:
         version = _add(registry, path, found, names, told, options, inspections)
         names.concept = version.concept
-    claims.claim(names.concept, path, found, told)
+    claimant.claim(names.concept)
     return Outcome(
         path=path,
         status="imported",

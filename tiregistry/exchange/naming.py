@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tiregistry.concepts import ConceptType, NewVersion, Origin
 from tiregistry.embeddings.found import FoundEmbedding
-from tiregistry.embeddings.reading import without_step
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, TiregError
+from tiregistry.exchange.claims import MOST_CANDIDATES, Claimant, numbered
 from tiregistry.placeholders import check_placeholder, placeholder_for
 from tiregistry.references import MAX_NAME, check_name, name_key
 from tiregistry.registry.handles import RegisteredConcept
@@ -18,8 +17,6 @@ from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 _FOREIGN: tuple[Origin, ...] = ("imported", "pulled")
-_MOST_ATTEMPTS = 1000
-_STEP_FOLDER = re.compile(r"(?:checkpoint|steps?|epoch)[-_]?\d{1,9}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,40 +60,12 @@ class Names:
     """What the user should know about it."""
 
 
-class Claims:
-    """The names given so far in one import, each with the word that got it.
-
-    Two files that ask for one name hold two words, unless they are snapshots of one training: files of one folder whose
-    names differ in nothing but the step (or the format), or versions of one word exported by tireg.
-    """
-
-    def __init__(self) -> None:
-        self._owners: dict[str, Hashable] = {}
-
-    def claim(self, name: str, path: Path, found: FoundEmbedding, told: NewVersion | None) -> None:
-        """Note that the concept `name` was given to a word in `path`; the first one keeps it."""
-        self._owners.setdefault(name_key(name), _training_of(path, found, told))
-
-    def is_anothers(self, name: str, path: Path, found: FoundEmbedding, told: NewVersion | None) -> bool:
-        """Whether `name` was given to another word than the one in `path`."""
-        mine = _training_of(path, found, told)
-        return self._owners.get(name_key(name), mine) != mine
-
-
-def _training_of(path: Path, found: FoundEmbedding, told: NewVersion | None) -> Hashable:
-    """What the snapshots of one training have in common."""
-    if told is not None and found.provenance is not None:
-        return name_key(found.provenance.reference.partition("@")[0])
-    folder = path.parent.parent if _STEP_FOLDER.fullmatch(path.parent.name) else path.parent
-    return folder, without_step(path.stem, found.step)
-
-
 def choose_names(
     registry: Registry,
     found: FoundEmbedding,
     wishes: Wishes,
     told: NewVersion | None = None,
-    is_given: Callable[[str], bool] = lambda name: False,
+    claimant: Claimant | None = None,
     ours: Container[str] = (),
 ) -> Names:
     """Concept, token and type of a new version.
@@ -110,71 +79,115 @@ def choose_names(
         found: the word.
         wishes: what the user decides.
         told: the version that the file was exported from, if it says; it keeps its token wherever that is free.
-        is_given: whether a concept got another word of the same import, of which this one is no version.
+        claimant: the word beside the others of its import; None where it comes alone.
         ours: the concepts of words that came together with this one, which is no reason to ask the user.
 
     Raises:
         NameTaken: with `wishes.is_related`, when the name or token belongs to a word that has nothing to do with it.
+        InvalidInput: too many words are called like this one.
     """
-    notes: list[str] = []
+    suggested = _suggested(registry, found, wishes)
+    stranger = _stranger(registry, wishes, suggested, ours)
+    if stranger is not None and not _have_common_history(stranger, found, told):
+        raise NameTaken(stranger, suggested.token, free_name(registry, suggested.concept))
+    if wishes.name:
+        names = _as_wished(registry, suggested, wishes)
+    else:
+        names = _first_that_fits(registry, found, suggested, wishes, told, claimant or Claimant())
+    if not wishes.placeholder_token and found.placeholder_token not in ("", names.token):
+        names.notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {names.token} here")
+    return names
+
+
+def _suggested(registry: Registry, found: FoundEmbedding, wishes: Wishes) -> Names:
+    """What the word would be called if it were alone here: as the user wishes, else as its file says."""
     exported_name = found.provenance.reference.partition("@")[0] if found.provenance else ""
     name = wishes.name or _slug(exported_name) or _slug(found.name) or _slug(found.placeholder_token) or "imported"
     token = wishes.placeholder_token or _token(found, name)
     owner = None if wishes.name else registry.owner_of(token)
     if owner is not None and name_key(owner) != name_key(name):
         name = owner  # the same token means the same word: one more version of it
-    kind = wishes.concept_type or found.concept_type
-    stranger = _stranger(registry, wishes, name, registry.owner_of(token) or "", ours)
-    if stranger is not None and not _have_common_history(stranger, found, told):
-        raise NameTaken(stranger, token, free_name(registry, name))
-    for attempt in range(2, _MOST_ATTEMPTS):
-        concept = registry.find_concept(name)
-        is_other = not wishes.name and is_given(concept.name if concept else name)
-        is_free = concept is None and not is_other
-        if is_free and (wishes.name or wishes.placeholder_token or registry.owner_of(token) is None):
-            break
-        if concept is not None and (
-            wishes.name
-            or (not is_other and _is_same_kind(concept, found, told))
-            or _have_common_history(concept, found, told)
-        ):
-            joined = wishes.placeholder_token or concept.placeholder_token
-            fits_type = wishes.concept_type in (None, concept.concept_type)
-            is_other_word = told is not None and not wishes.name and token != concept.placeholder_token
-            if fits_type and joined == concept.placeholder_token and not is_other_word:
-                token, kind = joined, concept.concept_type
-                break
-            if wishes.name:
-                token = joined
-                break  # the registry will say what is in the way
-        if not is_free and not notes:
-            notes.append(f"{name} is another word here already")
-        base = re.sub(r"-\d+$", "", name) if attempt > 2 else name
-        name = f"{base[: MAX_NAME - 4]}-{attempt}"
-        if not wishes.placeholder_token and (told is None or is_other or registry.owner_of(token) is not None):
+    return Names(name, token, wishes.concept_type or found.concept_type or "object")
+
+
+def _as_wished(registry: Registry, suggested: Names, wishes: Wishes) -> Names:
+    """Under the name that the user gives; where token or type do not fit it, the registry says what is in the way."""
+    concept = registry.find_concept(suggested.concept)
+    if concept is None:
+        return suggested
+    if _fits_wishes(concept, wishes):
+        return Names(suggested.concept, concept.placeholder_token, concept.concept_type)
+    return Names(suggested.concept, wishes.placeholder_token or concept.placeholder_token, suggested.concept_type)
+
+
+def _first_that_fits(
+    registry: Registry,
+    found: FoundEmbedding,
+    suggested: Names,
+    wishes: Wishes,
+    told: NewVersion | None,
+    claimant: Claimant,
+) -> Names:
+    """Under the first name that is free, or whose concept the word joins."""
+    taken, token, is_anothers = "", suggested.token, False
+    for name in claimant.candidates(suggested.concept):
+        may_respell = name != suggested.concept and not wishes.placeholder_token
+        if may_respell and (told is None or is_anothers or registry.owner_of(token) is not None):
             token = placeholder_for(name)
-    else:
-        raise InvalidInput(
-            f"{_MOST_ATTEMPTS} other words are called like {safe(base)}", "give it a name of its own: --name"
-        )
-    if not wishes.placeholder_token and found.placeholder_token not in ("", token):
-        notes.append(f"the file's token {safe(found.placeholder_token, limit=60)} is written {token} here")
-    return Names(name, token, kind or "object", notes)
+        concept = registry.find_concept(name)
+        is_anothers = claimant.is_anothers(concept.name if concept else name)
+        if concept is None and not is_anothers:
+            if wishes.placeholder_token or registry.owner_of(token) is None:
+                return Names(name, token, suggested.concept_type, _notes_on(taken))
+            continue
+        if concept is not None and _joins(concept, found, wishes, told, token, is_anothers):
+            return Names(name, concept.placeholder_token, concept.concept_type, _notes_on(taken))
+        taken = taken or name
+    raise InvalidInput(
+        f"{MOST_CANDIDATES} other words are called like {safe(suggested.concept)}",
+        "give it a name of its own: --name",
+    )
 
 
-def _stranger(
-    registry: Registry, wishes: Wishes, name: str, owner: str, ours: Container[str]
-) -> RegisteredConcept | None:
-    """The word here that has the name or the token and nothing to do with where the new one comes from.
+def _notes_on(taken: str) -> list[str]:
+    return [f"{taken} is another word here already"] if taken else []
+
+
+def _joins(
+    concept: RegisteredConcept,
+    found: FoundEmbedding,
+    wishes: Wishes,
+    told: NewVersion | None,
+    token: str,
+    is_anothers: bool,
+) -> bool:
+    """Whether the word becomes one more version of a concept that has the name.
 
     Args:
-        owner: the concept that has the token; empty for none.
+        token: what the word would be written like on its own; an exported one is that word and no other.
+        is_anothers: another word of the same import came to the concept.
     """
+    is_like_it = not is_anothers and _is_same_kind(concept, found, told)
+    if not is_like_it and not _have_common_history(concept, found, told):
+        return False
+    is_written_alike = told is None or token == concept.placeholder_token
+    return is_written_alike and _fits_wishes(concept, wishes)
+
+
+def _fits_wishes(concept: RegisteredConcept, wishes: Wishes) -> bool:
+    """Whether a concept has the token and the type that the user gave, if any."""
+    has_token = wishes.placeholder_token in ("", concept.placeholder_token)
+    return has_token and wishes.concept_type in (None, concept.concept_type)
+
+
+def _stranger(registry: Registry, wishes: Wishes, suggested: Names, ours: Container[str]) -> RegisteredConcept | None:
+    """The word here that has the name or the token and nothing to do with where the new one comes from."""
     if wishes.is_related is None:
         return None
-    concept = registry.find_concept(name)
+    concept = registry.find_concept(suggested.concept)
     if concept is not None and wishes.name:
         return None  # the user says that it belongs there
+    owner = registry.owner_of(suggested.token)
     concept = concept or (registry.find_concept(owner) if owner else None)
     if concept is None or concept.name in ours or wishes.is_related(concept):
         return None
@@ -183,12 +196,11 @@ def _stranger(
 
 def free_name(registry: Registry, name: str) -> str:
     """A name like `name` that no word has here, neither as its name nor in its token."""
-    base = name[: MAX_NAME - 4]
-    for count in range(2, _MOST_ATTEMPTS):
-        free = f"{base}-{count}"
+    for number in range(2, MOST_CANDIDATES):
+        free = numbered(name, number)
         if registry.find_concept(free) is None and registry.owner_of(placeholder_for(free)) is None:
             return free
-    return f"{base}-new"
+    return f"{name[: MAX_NAME - 4]}-new"
 
 
 def _is_same_kind(concept: RegisteredConcept, found: FoundEmbedding, told: NewVersion | None) -> bool:

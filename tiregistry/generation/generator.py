@@ -55,6 +55,8 @@ class Prepared:
         settings: with everything filled in that was left to the base model, and the picture's size.
         tokens, negative_tokens: as token ids, in chunks that fit the window.
         notes: what the user should know, e.g. that the prompt is longer than the window.
+        warnings: what is to be said of its words, the same for every prompt with them: a base model that is not
+            recorded, or is only compatible.
     """
 
     prompt: str
@@ -66,6 +68,7 @@ class Prepared:
     negative_tokens: TokenisedPrompt
     start: StartPicture | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Generator:
@@ -111,7 +114,7 @@ class Generator:
             raise
         self.allow_compatible = allow_compatible
         self.warnings: list[str] = []
-        """What `prepare` found worth saying about words, each line once."""
+        """What is to be said of the words of all prompts that `prepare` accepted, each line once."""
         self._encoder: PromptEncoder | None = None
         self._pipelines: Pipelines | None = None
         self._embeddings: OrderedDict[str, Embedding] = OrderedDict()
@@ -201,11 +204,9 @@ class Generator:
             **resolve_words(self.registry, names_in(parts), pinned),
             **resolve_words(self.registry, names_in(negative), pinned, "the negative prompt"),
         }
-        for warning in check_fit(
+        warnings = check_fit(
             self.registry, list(versions.values()), self.base.identity, allow_compatible=self.allow_compatible
-        ):
-            if warning not in self.warnings:
-                self.warnings.append(warning)
+        )
         native = self.base.resolution
         width, height = native, native
         assert settings.num_inference_steps is not None
@@ -229,7 +230,10 @@ class Generator:
             for what, one in (("the prompt", tokens), ("the negative prompt", negative_tokens))
             if (pieces := max(len(chunks) for chunks in one.chunks.values())) > 1
         ]
-        return Prepared(prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes))
+        self.warnings.extend(warning for warning in warnings if warning not in self.warnings)
+        return Prepared(
+            prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes), tuple(warnings)
+        )
 
     def repeat(self, repeat: Repeat, *, start: StartPicture | None = None) -> Picture:
         """The picture of a recipe again, computed as it was: by as many threads, as one of as many at a time.

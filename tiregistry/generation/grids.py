@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = 16
 """Pixels of a cell in which something can still be seen."""
+_PAPER = (250, 250, 248)
 
 
 def labelled_grid(
@@ -23,6 +24,7 @@ def labelled_grid(
     *,
     cell: int = 0,
     gap: int = 4,
+    left: int = 0,
 ) -> Image:
     """One RGB picture of `cells[row][column]` with labels at the left and on top.
 
@@ -32,6 +34,7 @@ def labelled_grid(
         cell: side of a cell in pixels; 0 takes the largest picture. Smaller pictures are enlarged by whole factors
             with hard edges, so that 64-pixel pictures stay what they are.
         gap: pixels between cells.
+        left: pixels for the row labels; 0 chooses by the cells. Where there are no row labels it is nothing.
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw
@@ -41,13 +44,13 @@ def labelled_grid(
     size = max(11, min(18, side // 9))
     letters = font(size, (*row_labels, *column_labels))
     line = int(size * 1.35)
-    left = min(3 * side, max(90, side)) if row_labels else 0
+    left = (left or min(3 * side, max(90, side))) if row_labels else 0
     wrapped_columns = [lines_of(text, side - 2 * gap, letters) for text in column_labels]
     top = max((len(lines) for lines in wrapped_columns), default=0) * line + (gap if column_labels else 0)
     columns = max(len(row) for row in cells)
     width = left + columns * (side + gap) + gap
     height = top + len(cells) * (side + gap) + gap
-    sheet = Pillow.new("RGB", (width, height), (250, 250, 248))
+    sheet = Pillow.new("RGB", (width, height), _PAPER)
     ink = ImageDraw.Draw(sheet)
     for c, lines in enumerate(wrapped_columns):
         for i, text in enumerate(lines):
@@ -66,6 +69,19 @@ def labelled_grid(
                 x = left + gap + c * (side + gap)
                 sheet.paste(fitted, (x + (side - fitted.width) // 2, y + (side - fitted.height) // 2))
     return sheet
+
+
+def stacked(sheets: Sequence[Image]) -> Image:
+    """Grids one below the other, flush left, as one RGB picture as wide as the widest."""
+    from PIL import Image as Pillow
+
+    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
+    page = Pillow.new("RGB", (width, height), _PAPER)
+    top = 0
+    for sheet in sheets:
+        page.paste(sheet, (0, top))
+        top += sheet.height
+    return page
 
 
 def side_within(rows: int, columns: int, side: int, longest: int) -> int:

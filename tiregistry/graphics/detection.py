@@ -58,45 +58,75 @@ def detect(
     """
     environment = os.environ if environment is None else environment
     wanted, source = wish(option, environment)
-    colors = colors_of(environment)
-    if wanted in ("off", "ascii", "halfblocks"):
-        chosen = colors if wanted == "halfblocks" or colors == "none" else "none"
-        return Terminal(wanted, chosen, cell_size() or DEFAULT_CELL, f"asked for by {source}")
-    if sys.__stderr__ is None or not sys.__stderr__.isatty():
-        return Terminal(wanted or "off", colors, reason=f"asked for by {source}" if wanted else "no terminal")
-    if environment.get("TERM", "dumb") in ("dumb", "", "unknown") and wanted is None:
-        return Terminal("ascii", "none", reason="a dumb terminal")
+    asked_for, colors = f"asked for by {source}", colors_of(environment)
+    unaskable = _forced(wanted, asked_for, colors) or _without_terminal(wanted, asked_for, colors, environment)
+    if unaskable is not None:
+        return unaskable
     # The answers come where the keys do: who asks must read them all, what was typed for the next program included.
     if not in_ui and keys_wait():
-        return _unasked(wanted, source, colors, environment)
+        return _unasked(wanted, asked_for, colors, environment)
     limit = patience(environment) if seconds is None else seconds
     here, outer, answered = ask(environment, limit)
-    cell = cell_size() or here.cell or DEFAULT_CELL
-    facts = _facts(here, outer, "yes" if answered else "no", cell, environment)
     if outer is not None and not outer.name:
         outer.name = tmux.outer_name()
-        facts["outside tmux"] = outer.name or "unknown"
-    name = (outer or here).name
-    in_tmux = outer is not None
-    typed = here.typed + (outer.typed if outer is not None else b"")
+    cell = cell_size() or here.cell or DEFAULT_CELL
+    said = Terminal(
+        "ascii",
+        colors,
+        cell,
+        name=(outer or here).name,
+        in_tmux=outer is not None,
+        answered=answered,
+        facts=_facts(here, outer, "yes" if answered else "no", cell, environment),
+        typed=here.typed + (outer.typed if outer is not None else b""),
+    )
     if wanted is not None:
-        protocol, reason = _possible(wanted, f"asked for by {source}", in_tmux, in_ui and "NO_COLOR" in environment)
-        return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, typed=typed)
-    protocol, reason = choose(here, outer, colors != "none")
-    if protocol == "halfblocks" and not answered:
+        is_colorless = in_ui and "NO_COLOR" in environment
+        protocol, reason = _possible(wanted, asked_for, said.in_tmux, is_colorless)
+        return replace(said, protocol=protocol, reason=reason)
+    return _from_answers(said, here, outer)
+
+
+def _forced(wanted: Protocol | None, asked_for: str, colors: Colors) -> Terminal | None:
+    """The choice where the user wants no pictures, or some that every terminal shows."""
+    if wanted not in ("off", "ascii", "halfblocks"):
+        return None
+    chosen = colors if wanted == "halfblocks" else "none"
+    return Terminal(wanted, chosen, cell_size() or DEFAULT_CELL, asked_for)
+
+
+def _without_terminal(
+    wanted: Protocol | None, asked_for: str, colors: Colors, environment: Mapping[str, str]
+) -> Terminal | None:
+    """The choice where there is no terminal, or one that only writes letters."""
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        return Terminal(wanted or "off", colors, reason=asked_for if wanted else "no terminal")
+    if environment.get("TERM", "dumb") in ("dumb", "", "unknown") and wanted is None:
+        return Terminal("ascii", "none", reason="a dumb terminal")
+    return None
+
+
+def _from_answers(said: Terminal, here: Answers, outer: Answers | None) -> Terminal:
+    """The choice for a terminal that was asked, where the user leaves it to us.
+
+    Args:
+        said: what it said of itself.
+        here, outer: as `choose` takes them.
+    """
+    protocol, reason = choose(here, outer, said.colors != "none")
+    if protocol == "halfblocks" and not said.answered:
         reason = "the terminal did not answer in time"
-    if protocol in ("kitty", "kitty-direct"):
-        colors = "truecolor"
+    colors: Colors = "truecolor" if protocol in ("kitty", "kitty-direct") else said.colors
     # Inside tmux two terminals answer on one line; tmux itself is near, and is not awaited for longer.
-    awaited = None if answered or in_tmux else here
-    return Terminal(protocol, colors, cell, reason, name, in_tmux, answered, facts, awaited, typed)
+    awaited = None if said.answered or said.in_tmux else here
+    return replace(said, protocol=protocol, reason=reason, colors=colors, awaited=awaited)
 
 
-def _unasked(wanted: Protocol | None, source: str, colors: Colors, environment: Mapping[str, str]) -> Terminal:
+def _unasked(wanted: Protocol | None, asked_for: str, colors: Colors, environment: Mapping[str, str]) -> Terminal:
     """The choice for a terminal that cannot be asked at the moment."""
     in_tmux, cell = tmux.inside(environment), cell_size() or DEFAULT_CELL
     if wanted is not None:
-        protocol, reason = _possible(wanted, f"asked for by {source}", in_tmux, False)
+        protocol, reason = _possible(wanted, asked_for, in_tmux, False)
         return Terminal(protocol, colors, cell, reason, in_tmux=in_tmux)
     why = "something was typed meanwhile, so the terminal was not asked"
     if colors == "none":

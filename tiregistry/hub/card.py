@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiregistry.bases.locating import EMBEDDED
+from tiregistry.captions import example_prompt
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.text import safe
@@ -99,8 +100,7 @@ def _is_embedded(word: SharedWord) -> bool:
 
 
 def _prompt(word: SharedWord) -> str:
-    token = word.placeholder_token
-    return f"a photo of {token}" if word.manifest["concept_type"] == "object" else f"a painting in the style of {token}"
+    return example_prompt(word.manifest["concept_type"], word.placeholder_token)
 
 
 def _licence(licence: str) -> dict[str, Any]:

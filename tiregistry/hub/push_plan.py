@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from tiregistry.concepts import Remote, Version
 from tiregistry.errors import Conflict
@@ -266,7 +267,6 @@ class _Planner:
         """What would have to be sent on top of a head."""
         self.progress("preparing the files", 10, STEPS)
         number = self._number(refs, head.word)
-        same = head.word if head.word is not None and head.word.digest == self.version.digest else None
         other = other_word(self.registry, self.hub, self.version, head) if head.info.sha else ""
         mine = repository_files(
             self.registry,
@@ -278,16 +278,10 @@ class _Planner:
             without_images=self.options.without_images,
         )
         text = self._card(mine.word, head, refs, replaces_another=bool(other))
-        wanted = {**mine.files, CARD: text.encode()}
-        gone = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
-        if other:
-            gone |= {path for path in head.files if re.fullmatch(PICTURE_PATH, path)}
-        gone -= set(mine.word.files)
+        changes = _changes({**mine.files, CARD: text.encode()}, mine.word, head, is_other_word=bool(other))
         is_proposal = self.options.create_pr
         tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
-        add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
-        gone = {p for p in gone if p in head.files and _LAYOUT.fullmatch(p)}
-        at = "" if add or gone else head.info.sha
+        at = "" if changes.add or changes.delete else head.info.sha  # the commit that the tags name in the end
         return PushPlan(
             version=self.version,
             repo_id=self.repo_id,
@@ -295,9 +289,9 @@ class _Planner:
             exists=bool(head.info.sha),
             private=head.info.private,
             number=number,
-            add=add,
-            kept=tuple(sorted(set(wanted) - set(add))),
-            delete=tuple(sorted(gone)),
+            add=changes.add,
+            kept=changes.kept,
+            delete=changes.delete,
             public=mine.public,
             notes=mine.notes,
             card=text,
@@ -308,7 +302,7 @@ class _Planner:
             head=head.info.sha,
             revision=head.revision,
             opens_pull_request=is_proposal and head.revision == "main",
-            replaces=head.word.number if head.word is not None and same is None else 0,
+            replaces=0 if head.word is None or head.word.digest == self.version.digest else head.word.number,
             other_word=other,
         )
 
@@ -340,6 +334,31 @@ class _Planner:
 
         before = card.front_matter(head.word) if head.word is not None else {}
         return card_text.compose(card.front_matter(word), card.body(word, self.repo_id), existing, as_pushed, before)
+
+
+class _Changes(NamedTuple):
+    """What a commit on top of a head would write and remove, and what of the version is there already."""
+
+    add: dict[str, bytes]
+    delete: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def _changes(wanted: Mapping[str, bytes], word: SharedWord, head: Head, *, is_other_word: bool) -> _Changes:
+    """How a head's files differ from those that are to be there.
+
+    Args:
+        wanted: path to bytes of the version's files and the card.
+        word: the version as it would be shared; what belongs to it is not removed.
+        head: what is there.
+        is_other_word: the head holds another word, whose pictures go, too.
+    """
+    add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
+    gone = {*(head.word.files if head.word else ()), *_OTHER_WORDS}
+    if is_other_word:
+        gone |= {path for path in head.files if re.fullmatch(PICTURE_PATH, path)}
+    delete = [path for path in gone - set(word.files) if path in head.files and _LAYOUT.fullmatch(path)]
+    return _Changes(add, tuple(sorted(delete)), tuple(sorted(set(wanted) - set(add))))
 
 
 def _with_files_that_exist(word: SharedWord, head: Head) -> SharedWord:

@@ -315,37 +315,34 @@ def register_foreign(
         is_related=partial(_was_there, registry, repo_id),
     )
     found: list[tuple[Version, bool, tuple[str, ...]]] = []
-    refused: list[str] = []
-    first: TiregError | None = None
-    for path, error in (unfetched or {}).items():
-        inside = safe(path, limit=120)
-        first = first or _of_repository(error, repo_id, inside)
-        refused.append(f"{inside} was left out: {error.message}")
+    refused = [(safe(path, limit=120), error) for path, error in (unfetched or {}).items()]
     for outcome in import_path(registry, folder, options):
         inside = safe(outcome.path.relative_to(folder), limit=120)
         if outcome.version is not None:
             unused = unused_name(outcome.version, naming)
             was_known = outcome.status == "already there" or bool(unused)
             found.append((outcome.version, was_known, (*outcome.notes, *unused)))
-            continue
-        why = outcome.error
-        if outcome.status == "passed over" and inside in words:
-            why = DamagedEmbedding(f"the file is damaged: it is a {outcome.other or 'file of another kind'}")
-        if isinstance(why, NameTaken):
-            why = _in_the_way(why, repo_id, inside if len(words) > 1 else "")
-            first = first or why
-            refused.append(f"{inside} was left out: {why.message} · {why.hint}")
-        elif why is not None:
-            first = first or _of_repository(why, repo_id, inside)
-            refused.append(f"{inside} was left out: {why.message}")
+        elif isinstance(outcome.error, NameTaken):
+            refused.append((inside, _in_the_way(outcome.error, repo_id, inside if len(words) > 1 else "")))
+        elif outcome.error is not None:
+            refused.append((inside, outcome.error))
+        elif inside in words:
+            what = outcome.other or "file of another kind"
+            refused.append((inside, DamagedEmbedding(f"the file is damaged: it is a {what}")))
     if not found:
-        if first is not None:
-            raise first
+        if refused:
+            path, error = refused[0]
+            raise _of_repository(error, repo_id, path)
         raise UnreadableEmbedding(f"{repo_id}: its files hold no learned word", "tireg hub search finds others")
-    if refused:
-        version, was_known, notes = found[-1]
-        found[-1] = (version, was_known, (*notes, *refused))
+    version, was_known, notes = found[-1]
+    found[-1] = (version, was_known, (*notes, *(_left_out(path, error) for path, error in refused)))
     return found
+
+
+def _left_out(path: str, error: TiregError) -> str:
+    """A note on one of several files; where a word here is in the way, with the command that keeps both."""
+    how = f" · {error.hint}" if isinstance(error, AlreadyExists) else ""
+    return f"{path} was left out: {error.message}{how}"
 
 
 def _is_here(registry: Registry, embedding: Embedding | None, naming: Naming) -> bool:

@@ -44,6 +44,18 @@ class CommitInProgress(Conflict):
     """Another commit is being written at this moment."""
 
 
+_ANSWERS: dict[int, tuple[type[TiregError], str, str]] = {
+    401: (NotAllowed, "{what}: the token is not accepted {where}{said}", "{token}"),
+    403: (NotAllowed, "{what}: you may not do this {where}{said}", "ask its owner, or propose it with --pr"),
+    404: (RepositoryNotFound, "there is no {what} {where}", "check the spelling"),
+    409: (CommitInProgress, "{what} is being changed by another commit {where}", "try again in a moment"),
+    412: (HeadMoved, "{what} has changed {where} in the meantime", "pull it first"),
+    429: (HubError, "too many requests {where}", "try again in five minutes"),
+}
+"""What a status means: the error, its message and the next step."""
+_ANY_ANSWER = (HubError, "{what}: the answer {where} was {status}{said}", "try again later")
+
+
 @contextmanager
 def translated(endpoint: Endpoint, what: str, *, is_everywhere: bool = False) -> Iterator[None]:
     """Within the block, every failure of huggingface_hub becomes one of ours.
@@ -95,25 +107,13 @@ def _translate(error: Exception, endpoint: Endpoint, what: str, *, is_everywhere
         return RepositoryNotFound(f"there is no {what} {where} that you may see", _sign_in(endpoint))
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 0)
-    said = safe(getattr(error, "server_message", "") or "", limit=300)
-    tail = f": {said}" if said else ""
-    if status == 401:
-        how = "run: hf auth login" if endpoint.is_default else f"check the token in {TOKEN_VARIABLE}"
-        return NotAllowed(f"{what}: the token is not accepted {where}{tail}", how)
-    if status == 403:
-        return NotAllowed(f"{what}: you may not do this {where}{tail}", "ask its owner, or propose it with --pr")
     if status in _NOTHING_HERE and (is_everywhere or _is_a_page(response, endpoint)):
         return NotAHub(*not_a_hub(endpoint))
-    if status == 404:
-        return RepositoryNotFound(f"there is no {what} {where}", "check the spelling")
-    if status == 409:
-        return CommitInProgress(f"{what} is being changed by another commit {where}", "try again in a moment")
-    if status == 412:
-        return HeadMoved(f"{what} has changed {where} in the meantime", "pull it first")
-    if status == 429:
-        return HubError(f"too many requests {where}", "try again in five minutes")
     if status:
-        return HubError(f"{what}: the answer {where} was {status}{tail}", "try again later")
+        said = safe(getattr(error, "server_message", "") or "", limit=300)
+        kind, message, hint = _ANSWERS.get(status, _ANY_ANSWER)
+        words = {"what": what, "where": where, "status": status, "said": f": {said}" if said else ""}
+        return kind(message.format_map(words), hint.format(token=_token_advice(endpoint)))
     if isinstance(error, errors.HFValidationError):
         return InvalidInput(f"{what} is not a name that the Hub accepts", "write it as owner/name")
     if isinstance(error, (json.JSONDecodeError, *_MISSHAPEN)) or type(error).__name__ == "JSONDecodeError":
@@ -141,6 +141,10 @@ def not_a_hub(endpoint: Endpoint) -> tuple[str, str]:
         return what, "check the network: a proxy or a sign-in page may stand in between"
     is_set = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") == endpoint.url
     return what, "check HF_ENDPOINT" if is_set else "check the address"
+
+
+def _token_advice(endpoint: Endpoint) -> str:
+    return "run: hf auth login" if endpoint.is_default else f"check the token in {TOKEN_VARIABLE}"
 
 
 def _sign_in(endpoint: Endpoint) -> str:

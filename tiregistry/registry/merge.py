@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tiregistry.registry.curation import DESCRIBABLE
 from tiregistry.registry.daily_copies import is_database
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.filesystem import folder_lock
+from tiregistry.registry.matching import same_concepts
 from tiregistry.registry.merge_report import MergeReport
 from tiregistry.registry.repair import mend_rows
 from tiregistry.registry.rules import concept_problem, is_alias, is_key, manifest_problem, rows_problem
@@ -87,7 +87,7 @@ class _Merge:
             )
         # Living concepts first: they win their names over those in the backup's trash.
         concepts = self.source.rows("SELECT * FROM concepts ORDER BY deleted_at IS NOT NULL, id")
-        same = self._same(concepts)
+        same = same_concepts(self.source, self.connection, concepts)
         for row in concepts:
             if problem := concept_problem(row):
                 self.report.refused.append(f"{row['name']}: {problem}")
@@ -97,90 +97,55 @@ class _Merge:
         self._runs()
         self._pictures()
 
-    def _same(self, concepts: Sequence[Row]) -> dict[int, int]:
-        """Which concept here each concept of the backup is: its id in the backup to its id here."""
-        same: dict[int, int] = {}
-        for _, source_id, concept_id in sorted(self._namesakes(concepts), reverse=True):
-            if source_id not in same and concept_id not in same.values():
-                same[source_id] = concept_id
-        for row in concepts:
-            if row["id"] not in same and (changed := self._changed_since(row, set(same.values()))) is not None:
-                same[row["id"]] = changed
-        return same
-
-    def _namesakes(self, concepts: Sequence[Row]) -> Iterator[tuple[tuple[bool, bool, int], int, int]]:
-        """How alike, id in the backup, id here: concepts of the same name, placeholder token and type.
-
-        A name can be that of a living concept and of several in the trash. One in the backup's trash is a living one
-        here only if more than the name says so: the versions of a removed word must not join its successor's.
-        """
-        for row in concepts:
-            for here in self.connection.execute(
-                "SELECT id, created_at, deleted_at FROM concepts "
-                "WHERE name_key = ? AND token_key = ? AND concept_type = ?",
-                (row["name_key"], row["token_key"], row["concept_type"]),
-            ).fetchall():
-                digests = self._digests(row["id"])
-                shared = sum(
-                    each["digest"] in digests
-                    for each in self.connection.execute(
-                        "SELECT digest FROM versions WHERE concept_id = ?", (here["id"],)
-                    )
-                )
-                is_as_old = row["created_at"] == here["created_at"]
-                if is_as_old or shared or row["deleted_at"] is None or here["deleted_at"] is not None:
-                    is_as_alive = (row["deleted_at"] is None) == (here["deleted_at"] is None)
-                    yield (is_as_old, is_as_alive, shared), row["id"], here["id"]
-
-    def _digests(self, source_id: int) -> set[str]:
-        return {
-            row["digest"] for row in self.source.rows("SELECT digest FROM versions WHERE concept_id = ?", source_id)
-        }
-
-    def _changed_since(self, row: Row, claimed: set[int]) -> int | None:
-        """The concept here that is the backup's under another name or token.
-
-        It has a version of it and still its name or its token; or every version of it.
-        """
-        digests = self._digests(row["id"])
-        shared = Counter(
-            here["concept_id"]
-            for digest in digests
-            for here in self.connection.execute("SELECT DISTINCT concept_id FROM versions WHERE digest = ?", (digest,))
-        )
-        best: tuple[bool, int, int] | None = None
-        for concept_id, number in shared.items():
-            here = self.connection.execute(
-                "SELECT name_key, token_key FROM concepts WHERE id = ?", (concept_id,)
-            ).fetchone()
-            is_named = row["name_key"] == here["name_key"] or row["token_key"] == here["token_key"]
-            if concept_id not in claimed and (is_named or number == len(digests)):
-                best = max(best or (False, 0, 0), (is_named, number, -concept_id))
-        return None if best is None else -best[2]
-
     def _concept(self, row: Row, same: int | None) -> None:
-        target = self.connection.execute("SELECT * FROM concepts WHERE id = ?", (same,)).fetchone()
-        is_new = target is None
-        deleted_at = row["deleted_at"]
-        is_hidden = is_new or target["deleted_at"] is not None
-        if is_hidden and deleted_at is None and self._is_taken(row if is_new else target):
-            deleted_at = row["updated_at"]
-            if is_new:
-                self.report.trashed.append(row["name"])
-        if is_new:
-            concept_id = self._insert("concepts", {**_dict(row, "id"), "deleted_at": deleted_at})
-            self.report.concepts += 1
+        """Bring one concept with all that belongs to it.
+
+        Args:
+            row: the concept in the backup.
+            same: the id of the one that it is here; None where it is new.
+        """
+        here = self.connection.execute("SELECT * FROM concepts WHERE id = ?", (same,)).fetchone()
+        if here is None:
+            concept_id = self._added(row)
+            self._versions(row, concept_id)
+            self._labels(row["id"], concept_id, "")
         else:
-            concept_id = int(target["id"])
-            if target["deleted_at"] is not None and deleted_at is None:
-                self.connection.execute("UPDATE concepts SET deleted_at = NULL WHERE id = ?", (concept_id,))
-                self.report.concepts += 1
-                self.report.changed.append(f"{target['name']}: it came back from the trash")
-            for text in DESCRIBABLE:
-                if row[text] and not target[text]:
-                    self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], concept_id))
-                    self.report.changed.append(f"{target['name']}: its {text.removesuffix('s')} came")
-        latest = None if is_new else self._latest(concept_id)
+            concept_id = int(here["id"])
+            self._united(row, here)
+            latest = self._latest(concept_id)
+            self._versions(row, concept_id)
+            self._labels(row["id"], concept_id, here["name"])
+            self._report_latest(concept_id, here["name"], latest)
+            if here["name_key"] != row["name_key"]:
+                self._redirect(row["name_key"], concept_id, row["updated_at"])
+        self.connection.execute(
+            "DELETE FROM redirects WHERE name_key = "
+            "(SELECT name_key FROM concepts WHERE id = ? AND deleted_at IS NULL)",
+            (concept_id,),
+        )
+        reindex(self.connection, concept_id)
+
+    def _added(self, row: Row) -> int:
+        """A concept that is not here: as it is in the backup, but in the trash where its name or token is taken."""
+        deleted_at = row["deleted_at"]
+        if deleted_at is None and self._is_taken(row):
+            deleted_at = row["updated_at"]
+            self.report.trashed.append(row["name"])
+        self.report.concepts += 1
+        return self._insert("concepts", {**_dict(row, "id"), "deleted_at": deleted_at})
+
+    def _united(self, row: Row, here: Row) -> None:
+        """A concept that is here: back from the trash where it lives in the backup, with the texts that it lacks."""
+        if row["deleted_at"] is None and here["deleted_at"] is not None and not self._is_taken(here):
+            self.connection.execute("UPDATE concepts SET deleted_at = NULL WHERE id = ?", (here["id"],))
+            self.report.concepts += 1
+            self.report.changed.append(f"{here['name']}: it came back from the trash")
+        for text in DESCRIBABLE:
+            if row[text] and not here[text]:
+                self.connection.execute(f"UPDATE concepts SET {text} = ? WHERE id = ?", (row[text], here["id"]))
+                self.report.changed.append(f"{here['name']}: its {text.removesuffix('s')} came")
+
+    def _versions(self, row: Row, concept_id: int) -> None:
         for version in self.source.rows("SELECT * FROM versions WHERE concept_id = ? ORDER BY number", row["id"]):
             if problem := manifest_problem(version):
                 self.report.refused.append(f"{row['name']}@{version['number']}: {problem}")
@@ -189,18 +154,11 @@ class _Merge:
         self.connection.execute(
             "UPDATE concepts SET last_number = max(last_number, ?) WHERE id = ?", (row["last_number"], concept_id)
         )
-        self._labels(row["id"], concept_id, "" if is_new else target["name"])
-        if latest is not None and latest != (now := self._latest(concept_id)):
-            name = target["name"]
-            self.report.changed.append(f"{name}: its latest version is {name}@{now}, it was {name}@{latest}")
-        if not is_new and target["name_key"] != row["name_key"]:
-            self._redirect(row["name_key"], concept_id, row["updated_at"])
-        self.connection.execute(
-            "DELETE FROM redirects WHERE name_key = "
-            "(SELECT name_key FROM concepts WHERE id = ? AND deleted_at IS NULL)",
-            (concept_id,),
-        )
-        reindex(self.connection, concept_id)
+
+    def _report_latest(self, concept_id: int, name: str, before: int | None) -> None:
+        now = self._latest(concept_id)
+        if before not in (None, now):
+            self.report.changed.append(f"{name}: its latest version is {name}@{now}, it was {name}@{before}")
 
     def _latest(self, concept_id: int) -> int | None:
         (number,) = self.connection.execute(
@@ -292,6 +250,14 @@ class _Merge:
         Args:
             known_as: the concept's name here; empty when it came just now.
         """
+        self._tags(source_id, concept_id, known_as)
+        self._aliases(source_id, concept_id, known_as)
+        for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
+            self._redirect(row["name_key"], concept_id, row["renamed_at"])
+        if not known_as:
+            self._alias_log(source_id, concept_id)
+
+    def _tags(self, source_id: int, concept_id: int, known_as: str) -> None:
         tags = []
         for row in self.source.rows("SELECT tag FROM tags WHERE concept_id = ? ORDER BY tag", source_id):
             if not is_key(row["tag"]):
@@ -300,6 +266,8 @@ class _Merge:
                 tags.append(row["tag"])
         if known_as and tags:
             self.report.changed.append(f"{known_as}: {'tags' if len(tags) > 1 else 'tag'} {', '.join(tags)} came")
+
+    def _aliases(self, source_id: int, concept_id: int, known_as: str) -> None:
         for row in self.source.rows("SELECT * FROM aliases WHERE concept_id = ?", source_id):
             version = self._row(self.version_ids.get(row["version_id"], 0))
             if version is None or version["concept_id"] != concept_id or not is_alias(row["alias"]):
@@ -310,13 +278,12 @@ class _Merge:
                 self.connection.execute(
                     "INSERT INTO aliases VALUES (?, ?, ?)", (concept_id, row["alias"], version["id"])
                 )
-        for row in self.source.rows("SELECT * FROM redirects WHERE concept_id = ?", source_id):
-            self._redirect(row["name_key"], concept_id, row["renamed_at"])
-        if not known_as:
-            entries: dict[int, int] = {}
-            for row in self.source.rows("SELECT * FROM alias_log WHERE concept_id = ? ORDER BY id", source_id):
-                fields = {**_dict(row, "id"), "concept_id": concept_id, "undoes": entries.get(row["undoes"])}
-                entries[row["id"]] = self._insert("alias_log", fields)
+
+    def _alias_log(self, source_id: int, concept_id: int) -> None:
+        entries: dict[int, int] = {}
+        for row in self.source.rows("SELECT * FROM alias_log WHERE concept_id = ? ORDER BY id", source_id):
+            fields = {**_dict(row, "id"), "concept_id": concept_id, "undoes": entries.get(row["undoes"])}
+            entries[row["id"]] = self._insert("alias_log", fields)
 
     def _alias(self, name: str, concept_id: int, alias: str, version: Row) -> None:
         """An alias of a concept that is here, unless it was taken away here."""

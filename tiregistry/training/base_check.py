@@ -30,7 +30,8 @@ from tiregistry.training.wording import Wording
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
-
+PREDICTIONS = ("epsilon", "v_prediction")
+"""What a diffusion model may predict to be learned on."""
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model")
 """Files that hold a tokenizer's vocabulary, one of which there must be."""
 
@@ -67,7 +68,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
         namesake: see `request.namesake`.
     """
     family = _check_parts(folder, name)
-    _check_inputs(folder, name)
+    _check_inputs(folder, family, name)
     config = request.config
     if config.recipe == "quick":
         absent = [part for part in VISION_PARTS if not (folder / part).is_file()]
@@ -76,7 +77,7 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
                 f"the recipe quick needs a vision tower, and {name} has no {absent[0]}", "use --recipe direction"
             )
     _check_resolution(folder, family, name, config)
-    _check_schedule(folder, name, config)
+    _check_schedule(folder, family, name, config)
     _check_words(folder, request, namesake)
     encoders = encoder_parts(folder, family)
     roles = [role for role, _ in encoders]
@@ -107,12 +108,21 @@ def _check_parts(folder: Path, name: str) -> Family:
     return family
 
 
-def _check_inputs(folder: Path, name: str) -> None:
-    """It makes pictures from texts alone, unlike models for inpainting or depth."""
-    taken, latents = read_config(folder / "unet").get("in_channels"), read_config(folder / "vae").get("latent_channels")
-    if isinstance(taken, int) and isinstance(latents, int) and taken != latents:
+def _check_inputs(folder: Path, family: Family, name: str) -> None:
+    """It makes pictures from texts alone, unlike models for inpainting, depth or variations."""
+    part = "transformer" if family in FLOW_FAMILIES else "unet"
+    config, latents = read_config(folder / part), read_config(folder / "vae").get("latent_channels")
+    taken, more = config.get("in_channels"), ""
+    if isinstance(taken, int) and isinstance(latents, int):
+        wanted = 4 * latents if family == "flux" else latents  # FLUX's sees squares of two by two cells
+        if taken != wanted:
+            more = f"its {part} takes {taken} channels, its latents have {wanted}"
+    for key in ("class_embed_type", "num_class_embeds", "encoder_hid_dim_type"):
+        if config.get(key) is not None and not more:
+            more = f"its {part} has {key} {safe(config[key], limit=60)}"
+    if more:
         raise InvalidInput(
-            f"{name} makes pictures from more than a text: its unet takes {taken} channels, its latents have {latents}",
+            f"{name} makes pictures from more than a text: {more}",
             "learn the word on a text-to-image model of the same family",
         )
 
@@ -121,16 +131,29 @@ def _check_resolution(folder: Path, family: Family, name: str, config: TrainingC
     factor = vae_factor_of_folder(folder)
     if family in FLOW_FAMILIES:
         factor *= 2  # their transformers see squares of two by two latent cells
-    if config.resolution is not None and config.resolution % factor:
+    if config.resolution is None:
+        return
+    if config.resolution % factor:
         raise InvalidConfig(
             f"resolution {config.resolution} is not a multiple of {factor}, which {name} needs",
             f"use {max(1, round(config.resolution / factor)) * factor}",
         )
+    # SD3 learned as many positions as this along one side; FLUX computes them.
+    most = read_config(folder / "transformer").get("pos_embed_max_size")
+    if isinstance(most, int) and config.resolution > most * factor:
+        raise InvalidConfig(f"resolution {config.resolution} is more than {name} can make", f"up to {most * factor}")
 
 
-def _check_schedule(folder: Path, name: str, config: TrainingConfig) -> None:
-    """The timesteps to learn from are those of the noise schedule."""
-    schedule = read_config(folder / "scheduler", "scheduler_config.json").get("num_train_timesteps", 1000)
+def _check_schedule(folder: Path, family: Family, name: str, config: TrainingConfig) -> None:
+    """What the model predicts can be learned from, and the timesteps to learn from are those of its noise schedule."""
+    scheduler = read_config(folder / "scheduler", "scheduler_config.json")
+    predicted = scheduler.get("prediction_type", "epsilon")
+    if family not in FLOW_FAMILIES and predicted not in PREDICTIONS:
+        raise InvalidInput(
+            f"{name} predicts {safe(predicted, limit=60)!r}, which cannot be trained",
+            f"{' and '.join(PREDICTIONS)} can",
+        )
+    schedule = scheduler.get("num_train_timesteps", 1000)
     if not isinstance(schedule, int) or schedule < 1:
         raise InvalidInput(
             f"{name} has no number of timesteps in its scheduler/scheduler_config.json", "copy the model again"

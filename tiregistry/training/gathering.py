@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tiregistry.captions import read_captions
 from tiregistry.errors import InvalidImage
@@ -30,6 +31,14 @@ class Gathered:
     used: list[str] = field(default_factory=list)
 
 
+class _Example(NamedTuple):
+    """One picture with what belongs to it."""
+
+    picture: SourcePicture
+    text: str
+    mask: SourcePicture | None
+
+
 def gather(
     paths: Sequence[Path], *, captions: Path | None = None, use_captions: bool = True, masks: Path | None = None
 ) -> Gathered:
@@ -48,46 +57,78 @@ def gather(
     files = find_images(paths)
     texts = read_captions(files, captions) if use_captions else [""] * len(files)
     mask_files = find_masks(files, masks) if masks is not None else [None] * len(files)
-    found: dict[str, tuple[SourcePicture, str, SourcePicture | None]] = {}
-    first: dict[str, Path] = {}
-    notes = passed_over(paths)
-    for (file, picture), text, mask_file in zip(read_each(files), texts, mask_files, strict=True):
-        if picture.digest in found:
-            notes.append(repeated(file, first[picture.digest]))
-            continue
-        mask = None if mask_file is None else read_picture(mask_file, is_mask=True)
-        if mask is not None and abs(_shape(mask) - _shape(picture)) > 0.02:
-            raise InvalidImage(
-                f"the mask {mask.filename} is {mask.size[0]}x{mask.size[1]}, "
-                f"its picture {picture.size[0]}x{picture.size[1]}",
-                "a mask has its picture's proportions",
-            )
-        found[picture.digest] = (picture, text, mask)
-        first[picture.digest] = file
-        notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
-    all_texts = [text for _, text, _ in found.values()]
-    used = []
-    if all(all_texts):
-        which = f"all {len(all_texts)} pictures" if len(all_texts) > 1 else "the picture"
-        used.append(f"captions from text files for {which}")
-    elif any(all_texts):
-        count = sum(bool(text) for text in all_texts)
-        notes.append(f"captions from text files for {count} of {len(all_texts)} pictures")
-    all_masks = [mask for _, _, mask in found.values()] if masks is not None else []
-    coloured = [pic.filename for pic, _, mask in found.values() if mask is not None and _is_coloured(mask)]
-    if coloured:
-        what = f"the mask of {coloured[0]} is" if len(coloured) == 1 else f"{len(coloured)} masks are"
-        notes.append(f"{what} in colour, most likely the wrong folder: where they are bright is learned")
-    if any(mask is None for mask in all_masks):
-        count = sum(mask is not None for mask in all_masks)
-        notes.append(f"masks for {count} of {len(all_masks)} pictures; the others are learned whole")
+    examples, odd = _read(files, texts, mask_files)
+    taken = [example.text for example in examples]
+    used, incomplete = _on_captions(taken)
+    notes = [*passed_over(paths, beside=() if masks is None else [masks]), *odd, *incomplete]
+    if masks is not None:
+        notes += _on_masks(examples)
     return Gathered(
-        [picture for picture, _, _ in found.values()],
-        all_texts if any(all_texts) else [],
-        all_masks,
+        [example.picture for example in examples],
+        taken if any(taken) else [],
+        [example.mask for example in examples] if masks is not None else [],
         notes,
         used,
     )
+
+
+def _read(
+    files: Sequence[Path], texts: Sequence[str], mask_files: Sequence[Path | None]
+) -> tuple[list[_Example], list[str]]:
+    """Each content once, with its caption and mask; and what is odd about the pictures.
+
+    Raises:
+        InvalidImage: as `gather`.
+    """
+    examples: dict[str, _Example] = {}
+    first: dict[str, Path] = {}
+    notes: list[str] = []
+    for (file, picture), text, mask_file in zip(read_each(files), texts, mask_files, strict=True):
+        mask = None if mask_file is None else _mask_of(picture, mask_file)
+        known = examples.get(picture.digest)
+        if known is None:
+            first[picture.digest] = file
+            examples[picture.digest] = _Example(picture, text, mask)
+            notes.extend(f"{picture.filename}: {note}" for note in picture.notes)
+        else:  # a copy often has no caption and no mask of its own, and often comes first by its name
+            examples[picture.digest] = _Example(known.picture, known.text or text, known.mask or mask)
+            notes.append(repeated(file, first[picture.digest]))
+    return list(examples.values()), notes
+
+
+def _mask_of(picture: SourcePicture, file: Path) -> SourcePicture:
+    mask = read_picture(file, is_mask=True)
+    if abs(_shape(mask) - _shape(picture)) > 0.02:
+        raise InvalidImage(
+            f"the mask {mask.filename} is {mask.size[0]}x{mask.size[1]}, "
+            f"its picture {picture.size[0]}x{picture.size[1]}",
+            "a mask has its picture's proportions",
+        )
+    return mask
+
+
+def _on_captions(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What to say of the captions: where every picture has one, and where some have."""
+    if all(texts):
+        which = f"all {len(texts)} pictures" if len(texts) > 1 else "the picture"
+        return [f"captions from text files for {which}"], []
+    if any(texts):
+        count = sum(bool(text) for text in texts)
+        return [], [f"captions from text files for {count} of {len(texts)} pictures"]
+    return [], []
+
+
+def _on_masks(examples: Sequence[_Example]) -> list[str]:
+    """What the user should know of the masks."""
+    notes = []
+    coloured = [e.picture.filename for e in examples if e.mask is not None and _is_coloured(e.mask)]
+    if coloured:
+        what = f"the mask of {coloured[0]} is" if len(coloured) == 1 else f"{len(coloured)} masks are"
+        notes.append(f"{what} in colour, most likely the wrong folder: where they are bright is learned")
+    count = sum(example.mask is not None for example in examples)
+    if count < len(examples):
+        notes.append(f"masks for {count} of {len(examples)} pictures; the others are learned whole")
+    return notes
 
 
 def _is_coloured(mask: SourcePicture) -> bool:

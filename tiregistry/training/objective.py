@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from tiregistry.errors import InvalidConfig
+from tiregistry.training.base_check import PREDICTIONS
 from tiregistry.training.timesteps import LogitNormalTimesteps, Timesteps, UniformTimesteps
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ class Denoising:
         self.timesteps: Timesteps = UniformTimesteps(int(noise_scheduler.config.num_train_timesteps))
         self._alphas = noise_scheduler.alphas_cumprod.float().to(base.device)
         self._prediction = base.prediction_type
-        if self._prediction not in ("epsilon", "v_prediction"):
+        if self._prediction not in PREDICTIONS:
             raise InvalidConfig(
-                f"the base model predicts {self._prediction!r}, which cannot be trained", "epsilon and v_prediction can"
+                f"the base model predicts {self._prediction!r}, which cannot be trained",
+                f"{' and '.join(PREDICTIONS)} can",
             )
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:

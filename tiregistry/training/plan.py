@@ -61,6 +61,8 @@ def read_plan(path: Path) -> Plan:
         raise FileMissing(f"{safe(path)} does not exist", "docs/training.md shows a plan") from None
     except OSError as error:
         raise InvalidConfig(f"{name} cannot be read: {error.strerror}", "give a TOML file") from None
+    except RecursionError:
+        raise InvalidConfig(f"{name} is nested too deeply", "correct the file") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidConfig(f"{name} is not valid TOML: {safe(error, limit=200)}", "correct the file") from None
     _known(raw, _TOP, name)
@@ -84,7 +86,7 @@ def _concept(table: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, 
         raise InvalidConfig(f"a concept in {plan} has no name", 'add name = "gnome"')
     images = table.get("images")
     images = [images] if isinstance(images, str) else images
-    if not isinstance(images, list) or not images or not all(isinstance(item, str) for item in images):
+    if not isinstance(images, list) or not images or not all(isinstance(item, str) and item for item in images):
         raise InvalidConfig(f"{concept} in {plan} names no images", 'add images = ["folder"]')
     captions, masks = _text(table, "captions", plan), _text(table, "masks", plan)
     for table_of_both in (shared, table):

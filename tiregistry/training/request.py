@@ -47,6 +47,7 @@ class TrainingRequest:
         base: a registered base model, `embedded`, a folder or a Hub id; empty means the default.
         captions: nothing, or one per picture, empty for a picture that the templates describe.
         masks: nothing, or one per picture (white is learned), None for a picture that is learned whole.
+        takes_default_base: whether nobody named a base model; filled in by `check_request`.
     """
 
     concept: str
@@ -58,6 +59,7 @@ class TrainingRequest:
     device: str = "auto"
     captions: Sequence[str] = ()
     masks: Sequence[SourcePicture | None] = ()
+    takes_default_base: bool = False
 
     @property
     def all_captions(self) -> Sequence[str]:
@@ -131,7 +133,14 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
             )
     Wording.build(config, request.all_captions, token, request.filenames)
     config.check()
-    return replace(request, concept=concept, placeholder_token=token, config=config, base=base)
+    return replace(
+        request,
+        concept=concept,
+        placeholder_token=token,
+        config=config,
+        base=base,
+        takes_default_base=request.takes_default_base or not request.base,
+    )
 
 
 def check_names(registry: Registry, concept: str, token: str, concept_type: ConceptType) -> tuple[str, str]:

@@ -161,6 +161,7 @@ class FreeVectors:
         learned = config.encoders or tuple(start)
         self._rows = {role: rows.clone().requires_grad_(role in learned) for role, rows in self._start.items()}
         self._regularization, self._max_grad_norm = config.regularization, config.max_grad_norm
+        self._decays = bool(config.weight_decay)
         self._optimizer = torch.optim.AdamW(list(self._rows.values()), lr=0.0, weight_decay=config.weight_decay)
 
     def rows(self) -> Rows:
@@ -178,8 +179,18 @@ class FreeVectors:
             torch.nn.utils.clip_grad_norm_(list(self._rows.values()), self._max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
+        before = {role: rows.detach().clone() for role, rows in self._rows.items()} if self._decays else {}
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        for role, old in before.items():
+            self._undo_decay(self._rows[role], old)
+
+    @torch.no_grad()
+    def _undo_decay(self, rows: torch.Tensor, old: torch.Tensor) -> None:
+        """Put vectors back that have had no gradient yet, as those yet to join: decay alone would use them up."""
+        squares = self._optimizer.state.get(rows, {}).get("exp_avg_sq")
+        if squares is not None:
+            rows.copy_(torch.where(squares.amax(dim=-1, keepdim=True) > 0, rows, old))
 
     @torch.no_grad()
     def place(self, rows: Mapping[str, torch.Tensor]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiregistry.captions import caption_with_word, templates_for
 from tiregistry.errors import InvalidConfig, InvalidPrompt
+from tiregistry.placeholders import placeholders_in
 from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
 
@@ -51,10 +52,10 @@ class Wording:
             pictures: the pictures' file names, for messages.
 
         Raises:
-            InvalidConfig: a template or caption has the mark more than once.
+            InvalidConfig: a template or caption has the mark more than once, or names another word.
         """
         templates = templates_for(config.concept_type, config.caption_templates)
-        texts: list[str] = list(templates)
+        texts = [_own_words(template) for template in templates]
         owners = [-1] * len(texts)
         files = [""] * len(texts)
         choices: list[tuple[int, ...]] = []
@@ -63,7 +64,7 @@ class Wording:
             file = pictures[picture] if picture < len(pictures) else ""
             if caption.strip():
                 try:
-                    texts.append(caption_with_word(caption, placeholder_token, config.concept_type))
+                    texts.append(_own_words(caption_with_word(caption, placeholder_token, config.concept_type)))
                 except InvalidConfig as error:
                     raise InvalidConfig(
                         f"{safe(file)}: {error.message}" if file else error.message, error.hint
@@ -112,3 +113,18 @@ class Wording:
             except InvalidPrompt as error:
                 raise InvalidPrompt(f"{self.name(caption)} is too long: {error.message}", error.hint) from None
         return filled
+
+
+def _own_words(text: str) -> str:
+    """`text`, in which nothing is written like another word: its letters would be learned from, not the word.
+
+    Raises:
+        InvalidConfig: something is.
+    """
+    others = placeholders_in(text)
+    if others:
+        raise InvalidConfig(
+            f"the caption {text[:80]!r} names the word {others[0]}",
+            f"write what is seen in plain words; if {others[0]} is the word that is learned, add --token {others[0]!r}",
+        )
+    return text

@@ -65,8 +65,8 @@ async def import_words(
 def _import(
     registry: Registry, paths: list[Path], outcomes: list[Outcome], stop: threading.Event, dry_run: bool
 ) -> None:
+    from tiregistry.exchange.claims import Claims
     from tiregistry.exchange.importing import ImportOptions, import_path
-    from tiregistry.exchange.naming import Claims
 
     claims = Claims()
     for path in paths:

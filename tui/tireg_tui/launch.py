@@ -60,6 +60,83 @@ class _Asking(threading.Thread):
         return self._found
 
 
+class _Endings:
+    """Signals that end the app instead of the process, so that the terminal is left clean; as before afterwards."""
+
+    def __init__(self) -> None:
+        self.app: TiregApp | None = None
+        """What a signal ends; while there is none, it raises."""
+        self._told = 0
+
+    def __enter__(self) -> _Endings:
+        self._before = {number: signal.signal(number, self._leave) for number in _ENDINGS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def raise_lost(self) -> None:
+        """Raise again for a signal that came already: what one raises amid the end of an object's life is lost."""
+        if self._told:
+            self._leave(self._told, None)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self._told = number
+        if self.app is None:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        # An event loop that waits for a key sleeps on after a signal; only this wakes it.
+        leaving = partial(self.app.exit, return_code=128 + number)
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(leaving)
+        except RuntimeError:  # it does not run yet, or no longer
+            leaving()
+
+
+class _Start:
+    """What runs beside the imports, which take longest: the terminal is asked and the registry opened.
+
+    The terminal echoes nothing until the app has ended.
+    """
+
+    def __init__(self, images: str) -> None:
+        self._images = images
+        self.has_app = False
+        """The app waits for the registry's thread; nobody else does."""
+
+    def __enter__(self) -> _Start:
+        # Nothing that the start makes is garbage, and looking for it costs a seventh of the time to the first frame.
+        gc.disable()
+        self._silent = SilentTyping()
+        # Textual reads the terminal from its start on, so all answers must have come before.
+        self.asking = _Asking(self._images)
+        self.asking.start()
+        # The second processor, and the time that SQLite needs without Python, would else be idle during the imports.
+        self.watch = RegistryWatch(reads_first_page=True)
+        self.watch.start()
+        self.paint = FirstPaint(self._silent)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.paint.leave()
+        gc.enable()
+        self.watch.stop()
+        if not self.has_app:
+            self.watch.join(_ENDING_SECONDS)
+        self.asking.join()
+        self._silent.end()
+
+    def show_first_page(self) -> None:
+        """Paint the first words, before the imports: beside them it would take twice as long, as both need Python.
+
+        A registry that can only be read says so at the top, which no kept look does.
+        """
+        watch = self.watch
+        if watch.wait_opened(_FIRST_PAINT_SECONDS) and watch.registry is not None and not watch.registry.readonly:
+            self.asking.refuse()  # of settings that cannot be read it knows by now
+            self.paint.show(settings.home(), watch.first_page)
+
+
 def run(images: str = "") -> int:
     """Open the TUI on this process's terminal and return the exit code.
 
@@ -74,63 +151,23 @@ def run(images: str = "") -> int:
 
         wish(images)  # refused at once, before anything is loaded and the terminal is asked
 
-    app: TiregApp | None = None
-    told = 0
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        told = number
-        if app is None:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        # An event loop that waits for a key sleeps on after a signal; only this wakes it.
-        leaving = partial(app.exit, return_code=128 + number)
-        try:
-            asyncio.get_running_loop().call_soon_threadsafe(leaving)
-        except RuntimeError:  # it does not run yet, or no longer
-            leaving()
-
-    before = {number: signal.signal(number, leave) for number in _ENDINGS}
     if os.environ.get("NO_COLOR") == "":
         del os.environ["NO_COLOR"]  # by its definition an empty one asks for nothing; Textual takes it for a wish
     if "TERM" in os.environ and colors_of(os.environ) == "none":
         os.environ["NO_COLOR"] = "1"  # what a terminal without colour asks for, too
-    # Nothing that the start makes is garbage, and looking for it costs a seventh of the time to the first frame.
-    gc.disable()
-    silent = SilentTyping()
-    asking = _Asking(images)
-    # Textual reads the terminal from its start on, so all answers must have come before.
-    asking.start()
-    # The second processor, and the time that SQLite needs without Python, would else be idle during the imports.
-    watch = RegistryWatch(reads_first_page=True)
-    watch.start()
-    paint = FirstPaint(silent)
-    try:
-        # Beside the imports it would take twice as long: both need the interpreter.
-        # One that can only be read says so at the top, which no kept look does.
-        if watch.wait_opened(_FIRST_PAINT_SECONDS) and watch.registry is not None and not watch.registry.readonly:
-            asking.refuse()  # of settings that cannot be read it knows by now
-            paint.show(settings.home(), watch.first_page)
+    with _Endings() as endings, _Start(images) as start:
+        start.show_first_page()
         from textual import constants
 
         from tireg_tui.app import TiregApp
 
-        terminal = asking.result()
+        terminal = start.asking.result()
         if colors := _color_system(terminal):
             setattr(constants, "COLOR_SYSTEM", colors)  # noqa: B010  (it is declared final)
-        if told:  # what a signal raises amid the end of an object's life is lost
-            leave(told, None)
-        app = TiregApp(terminal, driver_class=_driver(), watch=watch, paint=paint)
+        endings.raise_lost()
+        app = TiregApp(terminal, driver_class=_driver(), watch=start.watch, paint=start.paint)
+        endings.app, start.has_app = app, True
         app.run()
-    finally:
-        paint.leave()
-        gc.enable()
-        watch.stop()
-        if app is None:  # nobody else waits for it
-            watch.join(_ENDING_SECONDS)
-        asking.join()
-        silent.end()
-        for number, handler in before.items():
-            signal.signal(number, handler)
     code = app.return_code or 0
     if app.threads.are_left:  # the interpreter would wait for them
         sys.stdout.flush()

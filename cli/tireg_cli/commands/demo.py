@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,12 @@ def command(out: Path, seed: int, columns: int, show: bool, again: bool) -> None
         tokens = []
         for number, concept in enumerate((thing, style), 1):
             kind = "thing" if concept.concept_type == "object" else "style"
-            _explain(f"{number}. A {kind}: {concept.caption}. These are its pictures:")
+            _explain(f"{number}. A {kind}: {concept.caption}.")
             tokens.append(_learn(registry, concept, stop, show=show, again=again))
         _explain(f"3. Composing. {tokens[0]} and {tokens[1]} are words now, and work in any prompt:")
-        rows = compositions(tokens[0], tokens[1], thing.initializer)
-        path = _compose(registry, rows, range(seed, seed + columns), out, thing.folder, show=show)
+        prompts = compositions(tokens[0], tokens[1], thing.initializer)
+        sources = {token: concept.folder for token, concept in zip(tokens, (thing, style), strict=True)}
+        path = _compose(registry, prompts, range(seed, seed + columns), out, sources, show=show)
     emit(str(path))
     _explain(
         f"Done in {time.monotonic() - began:.0f} s. Both words are in your registry, with their pictures, settings and"
@@ -79,7 +81,7 @@ def command(out: Path, seed: int, columns: int, show: bool, again: bool) -> None
 
 def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, show: bool, again: bool) -> str:
     """Learn a bundled concept, or find it learned; returns its placeholder token."""
-    from tireg_cli.pictures import show_pictures
+    from tireg_cli.pictures import show_pictures, this_terminal
     from tireg_cli.progress import follow
     from tiregistry.demo import learned_already
     from tiregistry.training.gathering import gather
@@ -87,8 +89,11 @@ def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, sh
 
     gathered = gather([concept.folder])
     pictures = gathered.pictures
-    if show:
+    if show and this_terminal().protocol != "off":
+        say("These are its pictures:")
         show_pictures([p.image for p in pictures], [p.filename for p in pictures])
+    else:
+        say(f"It has {len(pictures)} pictures, all of which the grid shows.")
     found = None if again else learned_already(registry, concept)
     if found is not None:
         say(f"Learned by an earlier demo: {found.reference} (--again learns it anew).")
@@ -112,13 +117,17 @@ def _learn(registry: Registry, concept: BundledConcept, stop: StopRequest, *, sh
 
 
 def _compose(
-    registry: Registry, rows: list[tuple[str, str]], seeds: range, out: Path, sources: Path, *, show: bool
+    registry: Registry, prompts: list[str], seeds: range, out: Path, sources: Mapping[str, Path], *, show: bool
 ) -> Path:
-    """Generate every row, save the pictures and one labelled grid; returns the grid's path."""
+    """Generate the pictures of every prompt, save them and one labelled grid; returns the grid's path.
+
+    Args:
+        sources: the folder of each word's source pictures, by placeholder token.
+    """
     from tireg_cli.pictures import show_picture
     from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
+    from tiregistry.demo import demo_sheet
     from tiregistry.generation.generator import Generator
-    from tiregistry.generation.grids import labelled_grid
     from tiregistry.generation.metadata import save_image, save_picture
     from tiregistry.generation.settings import GenerationSettings
     from tiregistry.images import read_pictures
@@ -126,21 +135,18 @@ def _compose(
     watch = BusyWatch()
     generator = Generator("embedded", registry)
     settings = GenerationSettings(guidance_scale=4.0)
-    learned_from: list[Image | None] = [p.image for p in read_pictures([sources])[0]]
-    cells = [(learned_from + [None] * len(seeds))[: len(seeds)]]
-    labels = ["the pictures it was learned from"]
-    for number, (label, prompt) in enumerate(rows):
+    rows: dict[str, list[Image]] = {}
+    for number, prompt in enumerate(prompts):
         hint(f"  {prompt}")
-        row: list[Image | None] = []
+        rows[prompt] = []
         with using_threads(free_threads(watch)):
             prepared = generator.prepare(prompt, settings)
             for picture in generator.render(prepared, seeds, batch_size=len(seeds)):
                 save_picture(picture, out / f"{number}-{picture.recipe['seed']}.png")
-                row.append(picture.image)
-        cells.append(row)
-        labels.append(label)
+                rows[prompt].append(picture.image)
+    learned_from = {token: [p.image for p in read_pictures([folder])[0]] for token, folder in sources.items()}
+    sheet = demo_sheet(learned_from, rows)
     path = out / "grid.png"
-    sheet = labelled_grid(cells, labels, cell=128)
     save_image(sheet, path)
     if show:
         show_picture(sheet)

@@ -40,10 +40,12 @@ def command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Write the word REF (gnome, gnome@3, gnome@best) to PATH, a file or a folder to choose a name in.
+    """Write the word REF (gnome, gnome@3, gnome@best) to PATH.
 
-    A folder that is not there is made when PATH ends in /. --format original gives back the files it was imported
-    from: into a folder all of them, under a file's name the embedding's own.
+    A PATH that ends in / (it is made where it is not there) or is a folder already is a folder to choose a name in,
+    whatever the format: new/ gets new/gnome.safetensors, and with --format sd-concepts, which writes a folder,
+    new/gnome. Any other PATH is the file (or that folder) itself. --format original gives back the files it was
+    imported from: into a folder all of them, under a file's name the embedding's own.
 
     The file says where the word comes from (base model, training settings, digests and captions of the pictures, never
     the pictures themselves), so that importing it, here or in another registry, gives this very version.
@@ -53,6 +55,7 @@ def command(
       tireg export gnome gnome.safetensors
       tireg export gnome@2 ~/stable-diffusion-webui/embeddings --format a1111
       tireg export gnome gnome.png
+      tireg export gnome words/ --format sd-concepts          makes the folder words/gnome
     """
     from tiregistry.embeddings.placing import made_folder
     from tiregistry.exchange.exporting import choose_format, export_version, original_files
@@ -63,7 +66,7 @@ def command(
         version = registry.version(reference)
         path = Path(target)
         is_new = target.endswith("/") and not path.exists()
-        with made_folder(path.parent if format_id == "sd-concepts" else path) if is_new else nullcontext():
+        with made_folder(path) if is_new else nullcontext():
             chosen = format_id or choose_format(path, frozenset(shape.encoder for shape in version.encoders))
             others = list(original_files(registry, version))[1:] if chosen == "original" and not path.is_dir() else []
             written = export_version(

@@ -21,7 +21,8 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.errors import TiregError
-    from tiregistry.exchange.importing import Outcome
+    from tiregistry.exchange.importing import ImportOptions, Outcome
+    from tiregistry.registry.registry import Registry
 
 
 @click.command("import")
@@ -57,48 +58,68 @@ def command(
       tireg import gnome.pt --name gnome --type object
       tireg import ~/stable-diffusion-webui/embeddings
     """
-    from tiregistry.errors import TiregError
-    from tiregistry.exchange.importing import ImportOptions, import_path
-    from tiregistry.exchange.naming import Claims
-    from tiregistry.exchange.vocabularies import Vocabularies
+    from tiregistry.exchange.importing import ImportOptions
     from tiregistry.registry.registry import Registry
 
     if len(paths) > 1 and (name or token):
         raise click.UsageError("--name and --token need a single PATH")
     options = ImportOptions(name=name, placeholder_token=token, concept_type=concept_type, dry_run=dry_run)
+    with Registry.open() as registry, ImportProgress(paths) as progress:
+        done = _import(registry, paths, options, progress, keep_going=keep_going)
+    if done.stopped is not None and not done.outcomes:
+        raise done.stopped
+    is_single = len(paths) == 1 and not keep_going
+    if done.refused is not None and done.stopped is None and is_single and not as_json:
+        raise done.refused
+    if as_json:
+        emit_json(_document(done.outcomes, dry_run, done.stopped))
+    else:
+        _show(done.outcomes, paths, dry_run)
+    if done.stopped is not None:
+        raise done.stopped
+    first = next((outcome.error for outcome in done.outcomes if outcome.error is not None), None)
+    return int(first.exit_code) if first is not None else 0
+
+
+class _Done(NamedTuple):
+    """How far an import came."""
+
+    outcomes: list[Outcome]
+    refused: TiregError | None
+    """Why the first path given by name was refused."""
+    stopped: TiregError | None
+    """What cut the import short."""
+
+
+def _import(
+    registry: Registry, paths: Sequence[Path], options: ImportOptions, progress: ImportProgress, *, keep_going: bool
+) -> _Done:
+    from tiregistry.errors import TiregError
+    from tiregistry.exchange.claims import Claims
+    from tiregistry.exchange.importing import import_path
+    from tiregistry.exchange.vocabularies import Vocabularies
+
+    bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
+    vocabularies, claims = Vocabularies(bases), Claims()
     outcomes: list[Outcome] = []
     refused: TiregError | None = None
-    stopped: TiregError | None = None
-    with Registry.open() as registry, ImportProgress(paths) as progress:
-        bases = sorted(registry.bases(), key=lambda base: base.name != registry.default_base)
-        vocabularies, claims = Vocabularies(bases), Claims()
-        try:
-            for path in paths:
-                for outcome in import_path(registry, path, options, vocabularies, claims, progress.begin):
-                    outcomes.append(outcome)
-                    if outcome.status != "passed over":
-                        progress.show(outcome.path)
-                    refused = outcome.error if refused is None and not path.is_dir() else refused
-                if refused is not None and not keep_going:
-                    if path != paths[-1]:
-                        hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
-                    break
-        except TiregError as error:
-            stopped = error
-        except KeyboardInterrupt:
-            stopped = progress.interruption()
-    if stopped is None and refused is not None and len(paths) == 1 and not keep_going and not as_json:
-        raise refused
-    if stopped is not None and not outcomes:
-        raise stopped
-    if as_json:
-        emit_json(_document(outcomes, dry_run, stopped))
-    else:
-        _show(outcomes, paths, dry_run)
-    if stopped is not None:
-        raise stopped
-    first = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
-    return int(first.exit_code) if first is not None else 0
+    try:
+        for path in paths:
+            for outcome in import_path(registry, path, options, vocabularies, claims, progress.begin):
+                outcomes.append(outcome)
+                if outcome.status != "passed over":
+                    progress.show(outcome.path)
+                if refused is None and not path.is_dir():
+                    refused = outcome.error
+            if refused is not None and not keep_going:
+                if path != paths[-1]:
+                    hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
+                break
+    except TiregError as error:
+        return _Done(outcomes, refused, error)
+    except KeyboardInterrupt:
+        return _Done(outcomes, refused, progress.interruption())
+    return _Done(outcomes, refused, None)
 
 
 def _document(outcomes: list[Outcome], dry_run: bool, stopped: TiregError | None) -> dict[str, object]:

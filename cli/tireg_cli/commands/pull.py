@@ -127,6 +127,7 @@ def _show(result: PullResult, registry: Registry) -> None:
 def _how_to_try(registry: Registry, version: Version, token: str) -> str:
     """A command that can draw the word; what is lacking where none can; empty for what is no word."""
     from tiregistry.bases.locating import EMBEDDED, looks_like_hub_id
+    from tiregistry.captions import example_prompt
     from tiregistry.embeddings.families import why_no_word
     from tiregistry.errors import TiregError
     from tiregistry.generation.words import base_of_versions, check_fit
@@ -135,7 +136,8 @@ def _how_to_try(registry: Registry, version: Version, token: str) -> str:
 
     if why_no_word(shape.encoder for shape in version.encoders):
         return ""
-    plain = f'try it: tireg gen "{token}"'
+    prompt = example_prompt(version.concept_type, token)
+    plain = f'try it: tireg gen "{prompt}"'
     if base_of_versions(registry, [version]):
         return plain
     if is_embedded(registry):
@@ -148,7 +150,7 @@ def _how_to_try(registry: Registry, version: Version, token: str) -> str:
             return plain
     source = base_model_of(registry, version) or version.base_name
     if looks_like_hub_id(source):
-        return f'to try it with its base model, which is not here yet: tireg gen "{token}" --base {source}'
+        return f'to try it with its base model, which is not here yet: tireg gen "{prompt}" --base {source}'
     return f"its base model is not here: tireg show {version.concept} tells what is known of it, gen --base names one"
 
 

@@ -9,6 +9,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.found_facts import found_facts
 from tireg_cli.output import emit, emit_fields, emit_json
+from tiregistry.captions import example_prompt
 from tiregistry.embeddings.families import why_no_word
 from tiregistry.references import Reference
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
@@ -74,8 +75,7 @@ def _concept_fields(
         reason = f"{missing.message} · {missing.hint}"
     else:
         reason = why_no_word(shape.encoder for shape in version.encoders)
-    place = "a photo of" if concept.concept_type == "object" else "a house in the style of"
-    use = f'tireg gen "{place} {concept.placeholder_token}"'
+    use = f'tireg gen "{example_prompt(concept.concept_type, concept.placeholder_token)}"'
     return {
         "concept": f"{concept.name} ({concept.concept_type})",
         "use it": f"no prompt can: {reason}" if reason else use,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,24 +11,11 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.errors import ConceptNotFound
-from tiregistry.settings import Settings
-from tiregistry.text import safe
 from tiregistry.training.config import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
-    from tiregistry.training.again import Material
     from tiregistry.training.request import TrainingRequest
-
-# Settings whose option has another name.
-_OPTIONS = {
-    "concept_type": "type",
-    "initializer": "init",
-    "learning_rate": "lr",
-    "preview_prompts": "preview",
-    "stopping": "no-stop",
-}
 
 
 @click.command("train")
@@ -71,25 +57,7 @@ _OPTIONS = {
 @click.option("--dry-run", is_flag=True, help="Check everything and say what it will need; train nothing.")
 @click.option("--detach", is_flag=True, help="Return at once; a worker trains in the background.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of references.")
-def command(
-    name: str,
-    images: tuple[Path, ...],
-    token: str,
-    base: str,
-    no_stop: bool,
-    mask: str | None,
-    captions: Path | None,
-    no_captions: bool,
-    previews: tuple[str, ...],
-    device: str,
-    settings: tuple[str, ...],
-    each: bool,
-    plan: Path | None,
-    dry_run: bool,
-    detach: bool,
-    as_json: bool,
-    **options: Any,
-) -> int:
+def command(dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
     """Learn the word NAME from pictures (files or folders; 3 to 5 are usual).
 
     Prints the new version, such as gnome@1. Training NAME again adds a version; without IMAGES it is learned from the
@@ -103,51 +71,12 @@ def command(
       tireg train gnome --recipe thorough                      from the pictures it has
       tireg train --each concepts/*/                           one concept for each folder
       tireg train --from plan.toml --detach                    in the background
-      tireg train gnome ./gnome-photos --base sdxl --dry-run   memory, time and device first
+      tireg train gnome ./gnome-photos --base ./sdxl --dry-run memory, time and device first
     """
-    from tireg_cli.training_options import (
-        config_from,
-        mask_of,
-        request_again,
-        request_for,
-        requests_for_each,
-        requests_from_plan,
-    )
-
-    _check_usage(name, each, plan)
-    if each and token:
-        raise click.UsageError("--token names one word; --each gives every folder its own, <FOLDER>")
-    if captions is not None and no_captions:
-        raise click.UsageError("--captions and --no-captions exclude each other")
-    device = Settings.load().device if device == "auto" else device
-    named = {**options, "preview_prompts": list(previews) or None, "stopping": "none" if no_stop else None}
-    if plan is not None:
-        beside = {"set": settings, "token": token, "mask": mask, "captions": captions, "no_captions": no_captions}
-        given = [key for key, value in named.items() if value is not None]
-        given += [key for key, value in beside.items() if value]
-        if given:
-            option = _OPTIONS.get(given[0], given[0]).replace("_", "-")
-            raise click.UsageError(f"--{option} stands in the plan, not beside it")
-        requests = requests_from_plan(plan, base=base, device=device)
-    elif not images and not each:
-        material = _material(name, mask, captions, no_captions)
-        config, _ = mask_of(mask or "", config_from(named, settings, material.settings))
-        requests = [request_again(material, config, token=token, base=base, device=device)]
-    else:
-        config = config_from(named, settings)
-        shared: dict[str, Any] = {
-            "base": base,
-            "device": device,
-            "captions": captions,
-            "use_captions": not no_captions,
-        }
-        if each:
-            requests = requests_for_each([Path(name), *images], config, mask=mask or "", **shared)
-        else:
-            config, masks = mask_of(mask or "", config)
-            requests = [request_for(name, images, config, token=token, masks=masks, **shared)]
+    from tireg_cli.training_options import TrainOptions, requests_of
     from tiregistry.registry.registry import Registry
 
+    requests = requests_of(TrainOptions.of(**options))
     with Registry.open() as registry:
         if dry_run:
             return _estimate(registry, requests, as_json)
@@ -159,31 +88,6 @@ def command(
         return learn_here(
             registry, lambda stop: train_many(registry, requests, stop=stop), count=len(requests), as_json=as_json
         )
-
-
-def _check_usage(name: str, each: bool, plan: Path | None) -> None:
-    if plan is not None:
-        if name or each:
-            raise click.UsageError("--from takes its concepts from the plan: no NAME, no images, no --each")
-    elif not name:
-        raise click.UsageError("Missing argument 'NAME'" if not each else "--each needs at least one folder")
-
-
-def _material(name: str, mask: str | None, captions: Path | None, no_captions: bool) -> Material:
-    """What a word was learned from that is to be learned again."""
-    from tiregistry.registry.registry import Registry
-    from tiregistry.training.again import material_of
-
-    for option, given in (("mask", mask not in (None, "alpha")), ("captions", captions), ("no-captions", no_captions)):
-        if given:
-            raise click.UsageError(f"--{option} goes with picture files: give IMAGES, too")
-    try:
-        with Registry.open() as registry:
-            return material_of(registry, name)
-    except ConceptNotFound:
-        if "@" in name:  # which no new word can be called
-            raise
-        raise click.UsageError(f"Missing argument 'IMAGES...': {safe(name)} is a new word") from None
 
 
 def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
@@ -220,8 +124,10 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "pictures": len(request.pictures),
             }
         )
-        for problem in [*(found.problems if len(checked) == 1 else ()), *notes_before(registry, [request])]:
+        for problem in found.problems if len(checked) == 1 else ():
             warn(problem)
+    for note in () if as_json else notes_before(registry, checked):
+        warn(note)
     together = estimate_pass(registry, checked, device) if len(checked) > 1 else None
     if as_json:
         emit_json(documents[0] if together is None else {"concepts": documents, "pass": together.as_dict()})

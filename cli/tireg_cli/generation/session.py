@@ -75,7 +75,7 @@ class Session:
             warn(f"the registry in {safe(registry.home)} cannot be written: the pictures are kept as files only")
         self._base = options.base or base
         self._generator: Generator | None = None
-        self._said = 0
+        self._said: set[str] = set()
         self._starts: dict[tuple[object, ...], StartPicture] = {}
 
     def generator(self, prompts: Sequence[str], negative: str = "") -> Generator:
@@ -110,6 +110,8 @@ class Session:
     ) -> list[Job]:
         """Check every prompt of a request before any picture of it is made; says what is worth knowing.
 
+        What is to be said of a word is said with the first request that can be carried out with it.
+
         Args:
             line: where the request stands, for what is said.
 
@@ -130,9 +132,11 @@ class Session:
             Job(variant, generator.prepare(variant.prompt, request.settings, start=start, pinned=pinned), request)
             for variant in variants
         ]
-        for said in dict.fromkeys([*generator.warnings[self._said :], *(n for job in jobs for n in job.item.notes)]):
+        of_words = dict.fromkeys(warning for job in jobs for warning in job.item.warnings)
+        notes = dict.fromkeys(note for job in jobs for note in job.item.notes)
+        for said in (*(warning for warning in of_words if warning not in self._said), *notes):
             warn(place + said)
-        self._said = len(generator.warnings)
+        self._said.update(of_words)
         return jobs
 
     def make(

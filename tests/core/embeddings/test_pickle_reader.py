@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.core.embeddings.samples import Called, Named, Tensor, plain_pickle, torch_legacy, torch_zip, vectors
 from tests.fuzz.mutations import OPCODES, argument
-from tiregistry.embeddings import pickle_reader
+from tiregistry.embeddings import pickle_ops, pickle_reader
 from tiregistry.embeddings.pickle_reader import read_pickle
 from tiregistry.embeddings.reading import read_embedding
 from tiregistry.errors import TiregError, UnreadableEmbedding
@@ -103,6 +103,51 @@ def torch_zip_of(stream: bytes) -> bytes:
     return buffer.getvalue()
 
 
+STORAGES = "Float Half BFloat16 Double Long Int Short Char Byte Bool"
+DTYPES = "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool"
+ALLOWED = {
+    *(f"{module}.{name}Storage" for module in ("torch", "torch.cuda") for name in STORAGES.split()),
+    *(f"torch.{name}" for name in DTYPES.split()),
+    *(f"torch.{name}" for name in ("Size", "Tensor", "device")),
+    "torch._tensor._rebuild_from_type_v2",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch.nn.modules.container.ParameterDict",
+    "torch.nn.parameter.Parameter",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+    "collections.OrderedDict",
+    "_codecs.encode",
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "frozenset", "bytearray")),
+}
+
+
+def test_nothing_joins_the_allow_list_unnoticed():
+    assert {str(allowed) for allowed in pickle_ops._MEANINGS} == ALLOWED
+
+
+def test_types_are_named_and_never_called():
+    types = {str(allowed) for allowed, meaning in pickle_ops._MEANINGS.items() if meaning is None}
+    storages = {name for name in ALLOWED if name.endswith("Storage")}
+    assert types == storages | {f"torch.{name}" for name in DTYPES.split()} | {"torch.Tensor", "numpy.ndarray"}
+    for name in types:
+        module, _, attribute = name.rpartition(".")
+        assert read_pickle(plain_pickle(Named(module, attribute)))[0] == pickle_ops.Global(module, attribute)
+        with pytest.raises(UnreadableEmbedding, match="could run code"):
+            read_pickle(plain_pickle(Called(module, attribute, ())))
+
+
+@pytest.mark.parametrize("module", sorted({name.rpartition(".")[0] for name in ALLOWED}))
+def test_allowed_names_are_allowed_in_their_own_module_only(module):
+    for name in {name.rpartition(".")[2] for name in ALLOWED}:
+        assert pickle_ops.is_allowed(pickle_ops.Global(module, name)) == (f"{module}.{name}" in ALLOWED)
+
+
 def test_allowed_names_in_the_wrong_module_are_refused():
     for module, name in (
         ("os", "_rebuild_tensor_v2"),
@@ -133,6 +178,8 @@ def test_allowed_globals_with_wrong_arguments():
         Called("numpy", "dtype", (7,)),
         Called("numpy", "dtype", ("f4", False, True), "state"),
         Called("builtins", "set", ([[1]],)),
+        Called("builtins", "bytearray", ("x", "latin-1")),
+        Called("builtins", "bytearray", ()),
         Called("torch", "Size", ([-1],)),
         Called("torch", "FloatStorage", ()),
     ]

@@ -23,9 +23,9 @@ from tests.core.registry.upkeep import damage_file, execute
 from tiregistry.concepts import Fingerprint, NewVersion
 from tiregistry.embeddings.embedding import Embedding
 from tiregistry.errors import AlreadyExists, InvalidInput, InvalidPlaceholder, InvalidReference
+from tiregistry.exchange.claims import Claims
 from tiregistry.exchange.exporting import FORMATS, choose_format, export_version
 from tiregistry.exchange.importing import UNUSABLE_TAG, ImportOptions, Outcome, import_path
-from tiregistry.exchange.naming import Claims
 from tiregistry.registry.registry import Registry
 
 SHA = "sha256:" + "ef" * 32
@@ -183,6 +183,20 @@ def test_several_paths_of_one_import_share_no_name(registry, tmp_path):
         path = file(tmp_path, f"{place}/fire.pt", torch_zip(a1111(vectors(1, seed=seed))))
         found += import_path(registry, path, ImportOptions(), claims=claims)
     assert [outcome.reference for outcome in found] == ["fire@1", "fire-2@1"]
+
+
+def test_many_files_of_one_name_are_not_each_tried_from_the_beginning(registry, tmp_path, monkeypatch):
+    count = 40
+    for seed in range(count):
+        file(tmp_path / "words", f"{seed:02}/fire.pt", torch_zip(a1111(vectors(1, 8, seed=seed))))
+    looked_at = []
+    find = Registry.find_concept
+    monkeypatch.setattr(Registry, "find_concept", lambda self, name: looked_at.append(name) or find(self, name))
+    for dry_run in (True, False):
+        looked_at.clear()
+        found = bring(registry, tmp_path / "words", dry_run=dry_run)
+        assert [o.concept for o in found] == ["fire", *(f"fire-{number}" for number in range(2, count + 1))]
+        assert len(looked_at) < 3 * count
 
 
 def test_an_import_never_becomes_the_latest_of_a_word_trained_here(registry, tmp_path):

@@ -105,12 +105,21 @@ def test_a_quarter_of_the_captions_names_the_pictures_own_token() -> None:
     [
         ("a <word> in the snow", "object", "a {} in the snow"),
         ("a {} in the snow", "object", "a {} in the snow"),
+        ("a <Word> in the snow", "object", "a {} in the snow"),
+        ("a <word@2> in the snow", "object", "a {} in the snow"),
         ("on  a\ntable", "object", "a photo of {}, on a table"),
         ("a house", "style", "a house, in the style of {}"),
     ],
 )
 def test_where_the_word_stands_in_a_caption(caption: str, kind: Any, wanted: str) -> None:
     assert caption_with_word(caption, "<word>", kind) == wanted
+
+
+def test_a_caption_that_names_another_word() -> None:
+    with pytest.raises(InvalidConfig, match=r"b\.png: the caption 'a \{\} beside <mug>' names the word <mug>"):
+        Wording.build(config(), ["", "a <word> beside <mug>"], "<word>", ["a.png", "b.png"])
+    with pytest.raises(InvalidConfig, match="names the word <mug>"):
+        Wording.build(config(caption_templates=("{} and <mug>",)), [""], "<word>")
 
 
 def test_a_caption_that_names_the_word_twice() -> None:

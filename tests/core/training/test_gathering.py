@@ -24,8 +24,12 @@ def folder(tmp_path: Path) -> Path:
 def test_captions_stay_with_their_pictures_when_doubles_are_left_out(folder: Path) -> None:
     (folder / "b.txt").write_text("  a {}\n on a table \n", encoding="utf-8")
     (folder / "c.caption").write_text("the double's", encoding="utf-8")
+    (folder / "a.txt").write_text(" ", encoding="utf-8")
     found = gather([folder])
     assert [picture.filename for picture in found.pictures] == ["a.png", "b.png"]
+    assert found.captions == ["the double's", "a {} on a table"]
+    (folder / "c.caption").unlink()
+    found = gather([folder])
     assert found.captions == ["", "a {} on a table"]
     assert any("used once" in note for note in found.notes)
     assert "captions from text files for 1 of 2 pictures" in found.notes
@@ -48,9 +52,10 @@ def test_captions_from_another_folder(folder: Path, tmp_path: Path) -> None:
     (texts / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidInput, match=r"texts.a\.txt is not UTF-8"):
         gather([folder], captions=texts)
-    (texts / "a.txt").write_text("word " * 5000)
-    with pytest.raises(InvalidInput, match="more than 2000 characters"):
-        gather([folder], captions=texts)
+    for long in ("word " * 5000, "\N{GRINNING FACE}" * 2001):  # of the second not all bytes are read
+        (texts / "a.txt").write_text(long, encoding="utf-8")
+        with pytest.raises(InvalidInput, match="more than 2000 characters"):
+            gather([folder], captions=texts)
 
 
 def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
@@ -71,6 +76,19 @@ def test_masks_are_matched_by_name(folder: Path, tmp_path: Path) -> None:
     Image.new("L", (30, 30), 255).save(masks / "a.png")
     with pytest.raises(InvalidImage, match="its picture 60x40"):
         gather([folder], masks=masks)
+
+
+def test_a_copy_takes_nothing_from_its_original(folder: Path, tmp_path: Path) -> None:
+    """`a - Copy.png` comes before `a.png`, and has neither caption nor mask."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (60, 40), 255).save(masks / "a.png")
+    (folder / "a.txt").write_text("a {} on a table", encoding="utf-8")
+    (folder / "a - Copy.png").write_bytes((folder / "a.png").read_bytes())
+    found = gather([folder], masks=masks)
+    at = [picture.filename for picture in found.pictures].index("a - Copy.png")
+    assert (found.captions[at], found.masks[at] is not None) == ("a {} on a table", True)
+    assert "a.png" not in [picture.filename for picture in found.pictures]
 
 
 def test_a_plan_may_take_transparency_as_mask(tmp_path: Path) -> None:
@@ -94,6 +112,8 @@ def test_a_plan_written_on_windows_may_begin_with_a_mark(tmp_path: Path) -> None
         ("[[concepts]]\nimages = ['x']", "has no name"),
         ("[[concepts]]\nname = 'a'", "a in plan.toml names no images"),
         ("[[concepts]]\nname = 'a'\nimages = [1]", "a in plan.toml names no images"),
+        ("[[concepts]]\nname = 'a'\nimages = ['']", "a in plan.toml names no images"),
+        (f"x = {'[' * 5000}", "is nested too deeply"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\nmax_step = 3", "a in plan.toml: unknown training setting 'max_step'"),
         ("[[concepts]]\nname = 'a'\nimages = 'x'\ntoken = 3", "token in plan.toml is not text"),
         (

@@ -28,6 +28,7 @@ from tiregistry.runs.queue import enqueue
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import CheckpointSaved, Finished, Notice, PreviewMade
 from tiregistry.training.gathering import gather
+from tiregistry.training.notes import notes_before
 from tiregistry.training.run import TrainingRequest, check_request, take_up, train, train_many
 
 
@@ -210,13 +211,39 @@ def test_a_phrase_that_is_longer_than_the_word_is_told(registry: Any, request_fo
     assert "pot: 1 vector has no room for all of 'old teapot': starting from 'teapot'" in said
 
 
-def test_a_phrase_that_is_also_a_word_of_the_registry_is_told(registry: Any, request_for: Build) -> None:
-    finished(train(registry, request_for("teapot", max_steps=1)))
-    again = list(train(registry, request_for("other", max_steps=1)))
-    assert any(isinstance(e, Notice) and "--init teapot@latest goes on from your own" in e.what for e in again)
+def test_going_on_from_a_word_is_proposed_only_where_it_may_be_meant(registry: Any, request_for: Build) -> None:
+    request = request_for("teapot", max_steps=1)
+    finished(train(registry, request))
+
+    def told(name: str, **changes: Any) -> list[str]:
+        return notes_before(registry, [check_request(registry, replace(request, concept=name, **changes))])
+
+    proposal = "starting from the vocabulary's word teapot; --init teapot@latest goes on from your own"
+    assert proposal in told("Teapot", pictures=request.pictures[:2])
+    assert proposal not in told("teapot", config=replace(request.config, seed=5))  # the same once more
+    assert told("other") == told("other", pictures=request.pictures[:2]) == []
     finished(train(registry, request_for("pot", max_steps=1)))
     with pytest.raises(InvalidConfig, match="--init pot@latest goes on from your word pot"):
         list(train(registry, request_for("another", initializer="pot")))
+
+
+def test_photos_that_go_to_the_embedded_model_unasked_are_told_once(registry: Any, tmp_path: Path) -> None:
+    for name, side in (("large", 300), ("small", 200)):
+        (tmp_path / name).mkdir()
+        for number, colour in enumerate(("red", "green")):
+            Image.new("RGB", (side, side + number), colour).save(tmp_path / name / f"{number}.png")
+    large, small = (read_pictures([tmp_path / name])[0] for name in ("large", "small"))
+
+    def told(*requests: TrainingRequest) -> list[str]:
+        notes = notes_before(registry, [check_request(registry, request) for request in requests])
+        return [note for note in notes if "--base" in note]
+
+    says = "learned at 64 px on the small built-in model; for real photos name a Stable Diffusion model with --base"
+    assert told(TrainingRequest("pot", large), TrainingRequest("mug", large)) == [says]
+    assert told(TrainingRequest("pot", large, base="embedded")) == []
+    assert told(TrainingRequest("pot", small)) == told(TrainingRequest("pot", [*large, *small])) == []
+    again = check_request(registry, check_request(registry, TrainingRequest("pot", large)))
+    assert again.takes_default_base
 
 
 def test_masks_are_kept_and_change_what_is_learned(

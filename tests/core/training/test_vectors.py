@@ -74,6 +74,18 @@ def test_free_vectors_move_as_adamw() -> None:
     assert torch.equal(vectors.rows()["clip_l"].detach(), parameter.detach())
 
 
+def test_what_has_not_joined_does_not_decay() -> None:
+    """As the second vector of a progressive word: no gradient for forty steps, and none of it is used up."""
+    vectors = free(weight_decay=1.0)
+    begun = vectors.rows()["clip_l"].detach().clone()
+    for _ in range(40):
+        torch.autograd.backward(vectors.rows()["clip_l"][:1].square().sum())
+        vectors.update(0.02)
+    after = vectors.rows()["clip_l"].detach()
+    assert torch.equal(after[1], begun[1])
+    assert after[0].norm() < 0.7 * begun[0].norm()
+
+
 def test_regularization_pulls_back_to_the_start() -> None:
     strong, none = free(regularization=10.0), free()
     for vectors in (strong, none):

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import add_version, app_of, drive, screen_text, settle, table, until
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, table, until
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.library import Library
 from tireg_tui.widgets.concept_table import PAGE
@@ -36,6 +36,28 @@ def test_words_and_the_one_under_the_cursor(home: Path) -> None:
         assert table(pilot).current == "inkwash"
         await pilot.press("k")
         assert table(pilot).current == "mug"
+
+    drive(home, story)
+
+
+def test_a_name_that_the_token_does_not_tell_is_shown_and_removals_are_told_by_it(home: Path) -> None:
+    with Registry.open(home) as registry:
+        registry.rename("mug", "猫のぬいぐるみ")
+
+    async def story(pilot: Pilot[None]) -> None:
+        rows = screen_text(pilot).splitlines()
+        assert any("猫のぬいぐるみ <mug>  " in row for row in rows)
+        assert any(row.strip().startswith("<gnome>") for row in rows), "a name that the token tells is not told twice"
+        for name in ("猫のぬいぐるみ", "gnome"):
+            while table(pilot).current != name:
+                await pilot.press("j")
+            await pilot.press("D")
+            await settle(pilot)
+            assert f"Move {name} to the trash?" in screen_text(pilot)
+            await pilot.press("right", "enter")
+            await until(pilot, lambda told=name: f"In the trash {told} ·" in notices(pilot))
+            await settle(pilot)
+            await pilot.press("g")
 
     drive(home, story)
 

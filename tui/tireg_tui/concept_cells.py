@@ -55,11 +55,17 @@ def columns_within(width: int) -> list[Column]:
     return [mark, word._replace(cells=max(8, min(_WORD_CELLS, word.cells + left))), *others]
 
 
+def word_of(concept: Concept) -> str:
+    """A word as lists show it: `<gnome>`, and where it is called otherwise its name, by which it is sorted, first."""
+    token = concept.placeholder_token
+    return token if token == f"<{concept.name}>" else f"{concept.name} {token}"
+
+
 def cells_of(concept: Concept, columns: list[Column], *, is_marked: bool = False) -> list[tuple[str, bool]]:
     """Safe text of every column for a concept, and whether it is of less weight."""
     texts = {
         "mark": "●" if is_marked else " ",
-        "token": safe(concept.placeholder_token, limit=64),
+        "token": safe(word_of(concept), limit=140),
         "type": concept.concept_type,
         "updated": shown.ago(concept.updated_at),
         "versions": f"{concept.num_versions:>3}",

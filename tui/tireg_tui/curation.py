@@ -122,7 +122,7 @@ def ask_removal(
     """Move words or versions to the trash, after a question that stands on Cancel.
 
     Args:
-        what: for people: `<gnome>`, `3 words`.
+        what: as it is told of afterwards, by name: `gnome`, `gnome@3`; or `3 words`.
         how_much: what goes with it, or stays; one sentence.
         before: called when the answer is yes.
     """

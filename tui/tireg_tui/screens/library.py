@@ -249,12 +249,11 @@ class Library(Place):
         names.sort(key=lambda name: name in listed)  # first those that are not seen beside the question
         concepts = [self.registry.concept(name) for name in names]
         versions = shown.count(sum(concept.num_versions for concept in concepts), "version")
-        tokens = [concept.placeholder_token for concept in concepts]
         hidden = len(set(names) - listed)
-        is_one = len(tokens) == 1
-        what = tokens[0] if is_one else shown.count(len(tokens), "word")
-        with_them = f"With {versions}" if is_one else f"{shown.some_of(tokens)}, with {versions}"
+        is_one = len(names) == 1
+        what = names[0] if is_one else shown.count(len(names), "word")
+        with_them = f"With {versions}" if is_one else f"{shown.some_of(names)}, with {versions}"
         if hidden:
-            how_many = "It is" if is_one else "They are" if hidden == len(tokens) else f"{hidden} of them are"
+            how_many = "It is" if is_one else "They are" if hidden == len(names) else f"{hidden} of them are"
             with_them += f". {how_many} not shown at present"
         curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark)

@@ -42,6 +42,21 @@ def test_prompts_become_files_with_their_recipes(gen: Callable[..., Any], tmp_pa
         assert registry.pictures(query="imp", limit=1)[0].path == str(paths[5])
 
 
+def test_a_version_behind_its_word_is_text_and_asked_about(gen: Callable[..., Any], tmp_path: Path) -> None:
+    with Registry.open() as registry:
+        registry.set_alias("gnome@1", "best")
+    prompt = "a <gnome>@best, <GNOME@1>@2. (<imp>@v1:1.2)"
+    code, out, err = gen(prompt, "--out", tmp_path / "one.png", "--negative", "<gnome>@latest")
+    assert (code, out) == (0, f"{tmp_path / 'one.png'}\n")
+    late = {"<gnome>@best": "<gnome@best>", "<GNOME@1>@2": "<GNOME@2>", "<imp>@v1": "<imp@v1>"}
+    late["<gnome>@latest"] = "<gnome@latest>"
+    for line, (written, meant) in zip(err.splitlines(), late.items(), strict=True):
+        assert line.startswith(f"warning: {written} holds the text")
+        assert f"is written {meant}," in line
+    plain = r"a <gnome@best>, <gnome>@best-of, <gnome>@9 <gnome> @best <gnome>\@best \<gnome>@best by <imp>@best"
+    assert gen(plain, "--out", tmp_path / "two.png")[2] == ""
+
+
 def test_json_is_one_document(gen: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = gen("a <gnome>", "--json", "--out", tmp_path / "one.webp")
     (entry,) = json.loads(out)

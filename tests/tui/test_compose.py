@@ -240,6 +240,21 @@ def test_words_that_do_not_fit_are_said_as_they_are_typed(home: Path) -> None:
     drive(home, story)
 
 
+def test_a_version_behind_its_word_is_asked_about(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("3")
+        await settle(pilot)
+        await pilot.press(*"a <gnome>")
+        await settle(pilot)
+        await pilot.press(*"@best at sea")
+        await until(pilot, lambda: "<gnome>@best holds the text @best" in screen_text(pilot))
+        assert "<gnome@best>" in screen_text(pilot)
+        await pilot.press(*["backspace"] * len("@best at sea"), *"@dawn at sea")
+        await until(pilot, lambda: "holds the text" not in screen_text(pilot))
+
+    drive(home, story)
+
+
 def test_two_versions_side_by_side(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         screen = await composing(pilot, "<gnome> at sea")

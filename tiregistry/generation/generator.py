@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tiregistry.concepts import Version
 from tiregistry.errors import DeviceError, InvalidInput
 from tiregistry.generation.grammar import WordName
+from tiregistry.generation.late_selectors import late_selectors
 from tiregistry.generation.processor import computing_as
 from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt
 from tiregistry.generation.recipe import Repeat, make_recipe
@@ -230,6 +231,9 @@ class Generator:
             for what, one in (("the prompt", tokens), ("the negative prompt", negative_tokens))
             if (pieces := max(len(chunks) for chunks in one.chunks.values())) > 1
         ]
+        if not pinned:  # of a picture that is made again the prompt is what it is
+            for text in (prompt, settings.negative_prompt):
+                notes += late_selectors(self.registry, text)
         self.warnings.extend(warning for warning in warnings if warning not in self.warnings)
         return Prepared(
             prompt, parts, negative, versions, sized, tokens, negative_tokens, start, tuple(notes), tuple(warnings)

@@ -32,6 +32,7 @@ from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
+from tiregistry.generation.late_selectors import late_selectors, written_late
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
@@ -176,7 +177,7 @@ class Compose(Place):
     def _check_words(self) -> None:
         """Look whether the words can be drawn together, where they are others than before."""
         texts = [field.value for field in self.query(PromptInput)]
-        words = [word for text in texts for _, _, word in words_of(text)]
+        words = [word for text in texts for word in (*(word for _, _, word in words_of(text)), *written_late(text))]
         if words != self._checked:
             self._checked = words
             self._check_fit(texts)
@@ -188,13 +189,16 @@ class Compose(Place):
         await asyncio.sleep(_TYPING_SECONDS)
         try:
             await asyncio.to_thread(check_words, self.registry, *texts)
-            self._misfit = ""
+            self._misfit = " · ".join(await asyncio.to_thread(self._late, texts))
         except (WrongBaseModel, NotFound) as error:
             self._misfit = f"{error.message} · {error.hint}"
         except TiregError:  # half a prompt; what is wrong with a whole one is said when it is drawn
             self._misfit = ""
         if self.prompt.typed is None:
             self._say_what_is_wrong()
+
+    def _late(self, texts: list[str]) -> list[str]:
+        return [said for text in texts for said in late_selectors(self.registry, text)]
 
     # -- making --------------------------------------------------------------------------------------------------
 

@@ -139,6 +139,26 @@ def test_help_is_searched_and_closed(home: Path) -> None:
     drive(home, story, size=(120, 60))
 
 
+@pytest.mark.parametrize(("keys", "own"), [(["1"], "Compose"), (["n"], "Next field"), (["6"], "Edit the file")])
+def test_help_begins_with_the_keys_of_the_screen_also_where_there_is_little_room(
+    home: Path, keys: list[str], own: str
+) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press(*keys)
+        await settle(pilot)
+        await pilot.press("f1")
+        await settle(pilot)
+        text = screen_text(pilot)
+        assert "this screen" in text
+        assert own in text
+        assert not any(usual in text for usual in ("Cursor up", "Scroll Left", "Page Left", "Move cursor left"))
+        await pilot.press(*"page left")
+        await settle(pilot)
+        assert "Page Left" in screen_text(pilot), "what every program has is found, too"
+
+    drive(home, story, size=(80, 24))
+
+
 def test_long_help_is_paged(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")

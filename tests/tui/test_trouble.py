@@ -172,7 +172,9 @@ def test_a_registry_that_can_only_be_read_says_so_and_asks_for_nothing(home: Pat
         for place in PLACES:
             app_of(pilot).action_go(place.id)
             await settle(pilot)
-            assert "read-only" in screen_text(pilot).splitlines()[0]
+            top = screen_text(pilot).splitlines()[0]
+            assert "read-only" in top
+            assert all(f"{known.digit} {known.label}" in top for known in PLACES), "places come before paths"
         for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX")):
             app_of(pilot).action_go(name)
             await settle(pilot)

@@ -1,4 +1,4 @@
-"""A version that stands behind its word, `<gnome>@best`, where `<gnome@best>` was meant: the prompt holds its letters."""
+"""A version that stands behind its word, `<gnome>@best`, and so is text, where `<gnome@best>` was meant."""
 
 from __future__ import annotations
 

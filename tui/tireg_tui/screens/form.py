@@ -19,9 +19,9 @@ def field_keys(form: str) -> list[Binding]:
     return [
         Binding("tab", "next", show=False, id=f"{form}.next", priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, id=f"{form}.previous", priority=True),
-        Binding("up", "field_above", show=False, id=f"{form}.up", priority=True),
-        Binding("down", "field_below", show=False, id=f"{form}.down", priority=True),
-        Binding("enter", "field_done", show=False, id=f"{form}.enter", priority=True),
+        Binding("up", "field_above", "Field before", show=False, id=f"{form}.up", priority=True),
+        Binding("down", "field_below", "Next field", show=False, id=f"{form}.down", priority=True),
+        Binding("enter", "field_done", "Go on to the next field", show=False, id=f"{form}.enter", priority=True),
         Binding("pageup", "fields_up", show=False, id=f"{form}.page_up", priority=True),
         Binding("pagedown", "fields_down", show=False, id=f"{form}.page_down", priority=True),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.table import Table
@@ -12,6 +13,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
+
+_PANE, _SCREEN, _EVERYWHERE = "the focused pane", "this screen", "everywhere"
+_USUAL = "moving and writing"
+_ORDER = (_PANE, _SCREEN, _EVERYWHERE, _USUAL)
+
+
+@dataclass
+class _Key:
+    """An act with its keys."""
+
+    where: str
+    keys: list[str]
+    act: str
+    is_ours: bool = False
+    """It has an id; those of fields, lists and tables, which are as in any program, have none."""
 
 
 class Help(ModalScreen[None]):
@@ -73,24 +89,18 @@ class Help(ModalScreen[None]):
 
 
 def _keys_of(screen: Screen[object]) -> list[tuple[str, str, str]]:
-    """Place, key and act of every binding that works now, the most special place first."""
-    found: dict[str, tuple[str, list[str], str]] = {}
+    """Place, key and act of every binding that works now, the most special place first; the usual ones come last."""
+    found: dict[tuple[str, str], _Key] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if not binding.description and not binding.tooltip:
             continue
-        where = (
-            "everywhere"
-            if active.node is screen.app
-            else ("this screen" if active.node is screen else "the focused pane")
-        )
-        name = f"{where} {binding.action}"
+        where = _EVERYWHERE if active.node is screen.app else _SCREEN if active.node is screen else _PANE
         key = screen.app.get_key_display(binding)
-        if name in found:
-            if key not in found[name][1]:
-                found[name][1].append(key)
-        else:
-            found[name] = (where, [key], binding.tooltip or binding.description)
-    order = {"the focused pane": 0, "this screen": 1, "everywhere": 2}
-    rows = sorted(found.values(), key=lambda item: order[item[0]])
-    return [(where, " ".join(keys), act) for where, keys, act in rows]
+        known = found.setdefault((where, binding.action), _Key(where, [], binding.tooltip or binding.description))
+        known.is_ours |= binding.id is not None
+        if key not in known.keys:
+            known.keys.append(key)
+    places = [known.where if known.is_ours else _USUAL for known in found.values()]
+    rows = sorted(zip(places, found.values(), strict=True), key=lambda row: _ORDER.index(row[0]))
+    return [(where, " ".join(known.keys), known.act) for where, known in rows]

@@ -15,6 +15,8 @@ from tireg_tui.themes import ink
 from tiregistry.text import safe
 
 _PICTURES = "pictures: "
+_FULL, _CLOSE = " {0} {1} ", "{0} {1} "
+_FORMS = ((" tireg ", _FULL), ("", _FULL), ("", _CLOSE), (" tireg ", " {0} "), ("", " {0} "), ("", "{0} "))
 _WARNINGS = ("read-only", "disk full")
 
 
@@ -66,8 +68,11 @@ class TopBar(Widget):
 
     @staticmethod
     def _fitting(width: int) -> tuple[str, list[str]]:
-        """Our name and the places', as much of them as there is room for; where there is little, each by its digit."""
-        for name, form in ((" tireg ", " {0} {1} "), (" tireg ", " {0} "), ("", " {0} "), ("", "{0} ")):
+        """Our name and the places', as much of them as there is room for; where there is little, each by its digit.
+
+        Ours gives way to theirs: it leads nowhere.
+        """
+        for name, form in _FORMS:
             labels = [form.format(place.digit, place.label) for place in PLACES]
             if cell_len(name) + sum(map(cell_len, labels)) <= width:
                 return name, labels

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from tiregistry.embeddings.writing import WRITERS
-from tools.embedding_formats import FORMATS, PAGE, format_ids, updated
+from tools import embedding_formats as formats
+from tools.embedding_formats import PAGE, updated
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,12 +25,12 @@ def test_every_id_in_the_code_has_a_row():
     used = set(re.findall(r'(?:_single|Draft)\(\s*"([a-z0-9-]+)"', source))
     used |= set(re.findall(r'draft\.format(?:, draft\.label)? = "([a-z0-9-]+)"', source))
     assert used
-    assert used <= format_ids()
+    assert used <= {entry.id for entry in formats.FORMATS}
 
 
 def test_every_writer_is_in_the_table_and_offered_by_the_command():
-    assert {name for entry in FORMATS for name in entry.writes} == set(WRITERS)
+    assert {name for entry in formats.FORMATS for name in entry.writes} == set(WRITERS)
     from tireg_cli.commands.export import _FORMATS
-    from tiregistry.exchange import exporting
+    from tiregistry.exchange.exporting import FORMATS
 
-    assert _FORMATS == exporting.FORMATS
+    assert _FORMATS == FORMATS

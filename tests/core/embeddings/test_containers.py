@@ -432,7 +432,7 @@ def test_reading_needs_no_torch(tmp_path):
     script = (
         "import sys; from pathlib import Path\n"
         "from tiregistry.embeddings.folders import read_folder\n"
-        "from tiregistry.embeddings import writing, formats\n"
+        "from tiregistry.embeddings import writing\n"
         f"print(sum(len(r.found) for r in read_folder(Path({str(tmp_path)!r}))))\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'safetensors', 'textual'} & set(sys.modules)))\n"
     )

@@ -49,7 +49,11 @@ def write_configurations(folder: Path, name: str) -> Path:
     """`model_index.json` and the configurations of an architecture, without weights."""
     denoiser, encoders, config = ARCHITECTURES[name]
     part, _, kind = denoiser.partition("/")
-    index: dict[str, Any] = {"_class_name": "Pipeline", part: ["diffusers", kind], "vae": ["diffusers", "AutoencoderKL"]}
+    index: dict[str, Any] = {
+        "_class_name": "Pipeline",
+        part: ["diffusers", kind],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
     configs: dict[str, Any] = {part: config, "vae": {"block_out_channels": [128, 256, 512, 512]}}
     for suffix, (encoder, encoder_config) in zip(("", "_2", "_3"), encoders, strict=False):
         index[f"text_encoder{suffix}"] = ["transformers", encoder]

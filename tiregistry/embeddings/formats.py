@@ -242,11 +242,6 @@ FORMATS: tuple[Format, ...] = (
 """Every format, in the order of the documentation."""
 
 
-def format_ids() -> frozenset[str]:
-    """The ids that `FoundEmbedding.format` may have."""
-    return frozenset(entry.id for entry in FORMATS)
-
-
 def table() -> str:
     """The formats as a Markdown table."""
     head = ("format", "written by", "files", "keys", "read", "`--format`", "proven with")

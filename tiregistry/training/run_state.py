@@ -44,11 +44,12 @@ class RunState:
         run: the run as it was when it was taken up.
         word: what is learned; its checkpoint has been loaded.
         images: its source images, whose blobs are in the store.
-        lock: the run's lock, held; given back when the run ends.
         losses: loss of every step so far.
         threads: CPU threads of this run, 0 when they are not decided yet.
         precision: that of the frozen model, once it has begun.
         saved_step: step of the checkpoint on the disk, 0 when there is none.
+
+    The run's lock, which is held, is given back when the run ends.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ XTI = ["IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{n:02d}" fo
 
 def only(data: bytes, filename: str = "gnome.bin") -> FoundEmbedding:
     (found,) = read_embedding(data, filename=filename)
-    assert found.format in formats.format_ids()
+    assert found.format in {entry.id for entry in formats.FORMATS}
     return found
 
 

@@ -31,7 +31,7 @@ def test_every_id_in_the_code_has_a_row():
     used = set(re.findall(r'(?:_single|Draft)\(\s*"([a-z0-9-]+)"', source))
     used |= set(re.findall(r'draft\.format(?:, draft\.label)? = "([a-z0-9-]+)"', source))
     assert used
-    assert used <= formats.format_ids()
+    assert used <= {entry.id for entry in formats.FORMATS}
 
 
 def test_every_writer_is_in_the_table_and_offered_by_the_command():

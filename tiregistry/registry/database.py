@@ -33,6 +33,8 @@ from tiregistry.registry.sqlite_errors import translated
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
 """How long a writer waits for the others before it gives up."""
+_PORTION = 5000
+"""Parameters of one statement, of which SQLite takes 32,766 at most."""
 
 
 class Database:
@@ -325,9 +327,9 @@ class Database:
                 self._nesting.depth = 0
 
 
-def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
-    """`ids` in parts that fit as parameters into one statement, of which SQLite takes 32,766 at most."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+def portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`ids` in parts that fit as parameters into one statement."""
+    return (ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION))
 
 
 class _Nesting(threading.local):

@@ -25,6 +25,7 @@ from tiregistry.hub.labels import Labels, with_card
 from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, PICTURE_PATH, repository_files
 from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.tags import digest_tag, version_numbers, version_tag
 from tiregistry.hub.trouble import RepositoryNotFound
 from tiregistry.hub.watch import Progress, ignore
 from tiregistry.registry.registry import Registry
@@ -41,7 +42,6 @@ _OTHER_WORDS = (
     "learned_embeds_2.safetensors",
 )
 _MOST_LOOKED_AT = 5
-_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +116,6 @@ class PushPlan:
     def is_empty(self) -> bool:
         """Whether there is nothing to send: all of it is there."""
         return self.exists and not self.add and not self.delete
-
-
-def digest_tag(digest: str) -> str:
-    """The tag that names a version by its content; git allows no colon."""
-    return digest.replace(":", "-")
 
 
 def target_of(registry: Registry, hub: Hub, version: Version, wanted: str = "") -> str:
@@ -284,7 +279,7 @@ class _Planner:
             gone |= {path for path in head.files if re.fullmatch(PICTURE_PATH, path)}
         gone -= set(mine.word.files)
         is_proposal = self.options.create_pr
-        tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
+        tags = () if is_proposal else (version_tag(number), digest_tag(self.version.digest))
         add = {p: data for p, data in wanted.items() if p not in head.files or not head.files[p].matches(data)}
         gone = {p for p in gone if p in head.files and _LAYOUT.fullmatch(p)}
         at = "" if add or gone else head.info.sha
@@ -316,7 +311,7 @@ class _Planner:
         """The version's number in the repository: the one it has there, else its own, else the next free one."""
         if head_word is not None and head_word.digest == self.version.digest:
             return head_word.number  # its tags may not have been set when the push was cut off
-        numbers = {int(m[1]): sha for tag, sha in refs.items() if (m := _VERSION_TAG.fullmatch(tag))}
+        numbers = {number: refs[tag] for number, tag in version_numbers(refs).items()}
         tagged = refs.get(digest_tag(self.version.digest))
         for number, sha in numbers.items():
             if sha == tagged:

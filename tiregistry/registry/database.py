@@ -28,7 +28,7 @@ from tiregistry.registry.database_file import (
 )
 from tiregistry.registry.filesystem import make_folder, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
-from tiregistry.registry.sqlite_errors import translated
+from tiregistry.registry.sqlite_errors import translated, wait_while_busy
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
@@ -346,15 +346,8 @@ def _begin(connection: sqlite3.Connection) -> None:
     """
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.001 + 0.003 * random.random())
+        wait_while_busy(
+            lambda: connection.execute("BEGIN IMMEDIATE"), BUSY_SECONDS, lambda: 0.001 + 0.003 * random.random()
+        )
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")

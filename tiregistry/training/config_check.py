@@ -168,7 +168,16 @@ def _check_together(config: TrainingConfig) -> None:
         )
     if config.compile and config.spare_memory:
         raise InvalidConfig("compile and spare_memory do not go together", "a compiled denoiser keeps little by itself")
-    if config.use_alpha and config.masks:
+    check_masks(config.use_alpha, config.masks)
+
+
+def check_masks(use_alpha: bool, masks: Sequence[object]) -> None:
+    """Refuse masks of two sources.
+
+    Raises:
+        InvalidConfig: they come from the pictures' transparency and from files.
+    """
+    if use_alpha and masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
 
 

@@ -72,8 +72,8 @@ def _words(base: Any, recipe: str, batch: int, count: int) -> list[Any]:
 
     from tiregistry.training.config import TrainingConfig
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word
     from tiregistry.training.starting import start_vectors
+    from tiregistry.training.word import Word
     from tiregistry.training.wording import Wording
 
     pictures = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("red", "green", "blue", "white")]

@@ -17,7 +17,7 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.generation.generator import Prepared
+    from tiregistry.generation.prepared import Prepared
     from tiregistry.registry.registry import Registry
 
 FORMAT = "tireg-picture/1"

@@ -13,8 +13,8 @@ from tiregistry.training.frozen_encoder import FrozenEncoder
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.training.loop import Word
     from tiregistry.training.vectors import Rows
+    from tiregistry.training.word import Word
 
 _AT_ONCE = 8
 """Captions that go through an idle encoder together."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.embeddings.embedding import Embedding
     from tiregistry.registry.registry import Registry
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 STOP_FILE = "stop"
 """Name of a file in a run's folder that asks its process to stop: `keep` registers what was learned, `cancel` not."""

@@ -15,7 +15,7 @@ from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import ConceptNotFound
 from tiregistry.settings import Settings
 from tiregistry.text import safe
-from tiregistry.training.config import LR_SCHEDULERS, RECIPES
+from tiregistry.training.recipes import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry

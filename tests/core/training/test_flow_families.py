@@ -13,8 +13,9 @@ from tests.flow_models import tiny_flow
 from tiregistry.errors import InvalidConfig
 from tiregistry.images import read_pictures
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.loop import Word, learn
+from tiregistry.training.loop import learn
 from tiregistry.training.run import TrainingRequest, train
+from tiregistry.training.word import Word
 
 Make = Callable[..., Word]
 PROMPT = "a photo of a gnome in the snow"

@@ -27,7 +27,7 @@ from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidImage, NotFound
 from tiregistry.text import safe
-from tiregistry.training.config import RECIPES
+from tiregistry.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -170,7 +170,11 @@ def _reversed(term: str) -> str:
 
 
 def by_id(db: Database, concept_id: int) -> dict[str, Any]:
-    """The fields of one concept, living or in the trash."""
+    """The fields of one concept, living or in the trash.
+
+    Raises:
+        ConceptNotFound: there is none with this id.
+    """
     with db.read():
         rows = db.rows(f"{_SELECT} WHERE c.id = ?", concept_id)
         if not rows:

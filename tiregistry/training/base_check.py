@@ -66,6 +66,11 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
 
     Args:
         namesake: see `request.namesake`.
+
+    Raises:
+        InvalidInput: no model, of a family that cannot be trained, or without a part that is needed.
+        InvalidConfig: captions do not fit the token window; or the model has no such resolution, timestep, text encoder
+            or initializer.
     """
     family = _check_parts(folder, name)
     _check_inputs(folder, name)

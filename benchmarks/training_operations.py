@@ -25,7 +25,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,7 @@ class Counting:
         self._counts: Counter[str] = Counter()
         self._undo: list[Callable[[], None]] = []
 
-    def __enter__(self) -> Counting:
+    def __enter__(self) -> Self:
         import torch
 
         import tiregistry.training.loop as loop

@@ -49,9 +49,9 @@ def write_model(
         "safety_checker": [None, None],
     }
     (folder / "model_index.json").write_text(json.dumps(index))
-    for part, tensors in WEIGHTS.items():
+    for part, weights in WEIGHTS.items():
         (folder / part).mkdir()
-        tensors = {prefix * (part == "text_encoder") + k: v + (part == change) for k, v in tensors.items()}
+        tensors = {prefix * (part == "text_encoder") + k: v + (part == change) for k, v in weights.items()}
         save_file({k: v.astype(dtype) for k, v in tensors.items()}, folder / part / f"{FILE[part]}.safetensors")
     (folder / "text_encoder" / "config.json").write_text(json.dumps(encoder))
     (folder / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": width, "sample_size": 8}))

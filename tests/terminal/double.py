@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -95,7 +96,7 @@ class TerminalDouble:
         finally:
             os.close(tell_sized)
 
-    def __enter__(self) -> TerminalDouble:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

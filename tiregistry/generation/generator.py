@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tiregistry.concepts import Version
 from tiregistry.errors import DeviceError, InvalidInput
@@ -98,7 +98,7 @@ class Generator:
         self._lent: dict[str, Embedding] = {}
         self._rounds_as_alone: Known = {}
 
-    def __enter__(self) -> Generator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -193,9 +193,11 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
             if name == called
             else f"the base model differs in its {part}: it was {name}, it is {called}"
         )
-    for key in ("device", "dtype"):
-        if recipe.get(key) != made[key]:
-            lines.append(f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}")
+    lines += [
+        f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}"
+        for key in ("device", "dtype")
+        if recipe.get(key) != made[key]
+    ]
     processor = described(recipe.get("processor"))
     if processor != described(made["processor"]):
         was = safe(processor or "not recorded", limit=100)

@@ -42,7 +42,7 @@ class _Asking(threading.Thread):
 
         try:
             self._found = detect(self._images, in_ui=True)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (`refuse` raises it, in the thread that waits)
             self._error = error
 
     def refuse(self) -> None:

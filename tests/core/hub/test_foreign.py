@@ -269,8 +269,10 @@ def test_of_several_words_only_the_one_in_the_way_stays_out(server: HubServer, b
     (pulled,) = pull_repository(here, "bob/two", bob)
     assert pulled.version.reference == "troll@1"
     assert pulled.notes == (
-        "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
-        "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both",
+        (
+            "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
+            "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both"
+        ),
     )
 
 

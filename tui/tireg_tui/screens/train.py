@@ -336,7 +336,7 @@ def _checked(registry: Registry, draft: Draft) -> Checked:
     """What the check finds; the form survives whatever a path or a model folder holds."""
     try:
         return check(registry, draft)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (shown beside the form)
         return Checked(problems=(f"{type(error).__name__}: {error}",))
 
 

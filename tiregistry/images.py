@@ -65,8 +65,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         InvalidInput: a folder holds no picture.
     """
     found: dict[Path, None] = {}
-    for path in paths:
-        path = Path(path).expanduser()
+    for path in (Path(path).expanduser() for path in paths):
         try:
             is_folder = path.is_dir()
             exists = is_folder or path.exists()

@@ -42,12 +42,15 @@ def command_reference() -> str:
     """The text of docs/commands.md, from the commands' own help."""
     from tireg_cli.main import COMMANDS, cli
 
+    contract = (
+        "stdout is data, stderr is talk. Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 not found ·"
+        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted. In JSON, a number that is infinite or none"
+        " is `null`.\n"
+    )
     parts = [
         "# Commands\n",
         "Generated from `tireg --help` by `python tools/check_docs.py --write`.\n",
-        "stdout is data, stderr is talk. Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 not found ·"
-        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted. In JSON, a number that is infinite or none"
-        " is `null`.\n",
+        contract,
     ]
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from types import TracebackType
+from typing import Self
 
 from tireg_cli.messages import Talk, color_allowed
 
@@ -29,7 +30,7 @@ class CountingBar:
         self._live = sys.stderr.isatty()
         self._talk = Talk()
 
-    def __enter__(self) -> CountingBar:
+    def __enter__(self) -> Self:
         return self
 
     def __call__(self, done: int, total: int, what: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
@@ -141,7 +141,7 @@ class TrainingProgress:
         self._bars = ExitStack()
         self._next_line = 0.0
 
-    def __enter__(self) -> TrainingProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -8,13 +8,11 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Tireg
-from tests.cli.words import add_words
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
 from tireg_cli.bar import CountingBar
@@ -22,14 +20,6 @@ from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
 # -- look ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def words() -> Iterator[Registry]:
-    """A registry with `gnome` (three versions) and `inky` (a style)."""
-    with Registry.open() as registry:
-        add_words(registry)
-        yield registry
 
 
 def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:

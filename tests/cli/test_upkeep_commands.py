@@ -5,24 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Tireg
-from tests.cli.words import add_words
 from tests.core.registry.making import add_version
 from tests.core.registry.upkeep import damage_file
 from tiregistry.registry.registry import Registry
-
-
-@pytest.fixture
-def words() -> Iterator[Registry]:
-    """A registry with `gnome` (three versions) and `inky` (a style)."""
-    with Registry.open() as registry:
-        add_words(registry)
-        yield registry
 
 
 @pytest.mark.parametrize("reference", ["gnome", "gnome@2"])

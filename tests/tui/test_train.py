@@ -224,7 +224,7 @@ def test_what_it_needs_is_said_before_it_starts(home: Path, photos: Path) -> Non
     Image.new("RGB", (40, 300)).save(photos / "long.png")
 
     async def story(pilot: Pilot[None]) -> None:
-        app_of(pilot).devices._known["auto"] = Device("cpu", "CPU, 2 threads", "fp32", 10**8, 10**9, 5e10)
+        app_of(pilot).devices._known["auto"] = Device("cpu", "CPU, 2 threads", "fp32", 10**8, 5e10)
         await pilot.press("n")
         await settle(pilot)
         screen = pilot.app.screen

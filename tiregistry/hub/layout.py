@@ -23,6 +23,7 @@ from tiregistry.hub.shared_word import SharedPicture, SharedWord, original_time,
 from tiregistry.hub.stripping import check_stripped, strip_picture
 from tiregistry.images import MAX_BYTES, decode_picture
 from tiregistry.registry.registry import Registry
+from tiregistry.text import natural_key
 
 MANIFEST = "tireg.json"
 CARD = "README.md"
@@ -305,6 +306,4 @@ def picture_paths(files: dict[str, RemoteFile]) -> list[str]:
         and path.lower().endswith(_PICTURES)
         and 0 < file.size <= MAX_BYTES
     ]
-    return sorted(found, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", path)])[
-        :MAX_IMAGES
-    ]
+    return sorted(found, key=natural_key)[:MAX_IMAGES]

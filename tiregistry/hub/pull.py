@@ -7,7 +7,6 @@ registered. What was fetched lies in a staging folder of its own, never in huggi
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
@@ -47,6 +46,7 @@ from tiregistry.hub.receiving import (
 )
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord, why_unread
+from tiregistry.hub.tags import version_numbers
 from tiregistry.hub.watch import Progress, ignore
 from tiregistry.images import MAX_BYTES
 from tiregistry.registry.filesystem import make_folder
@@ -58,7 +58,6 @@ Status = Literal["pulled", "completed", "already here"]
 """`completed`: the version was here, and got pictures that were shared later, or the training record it lacked."""
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
-_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +138,11 @@ def pull_every_version(
     pull = _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress)
     head = hub.info(repo_id).sha
     refs = hub.refs(repo_id)
-    numbers = sorted((int(m[1]), tag) for tag in refs if (m := _VERSION_TAG.fullmatch(tag)))
+    numbers = version_numbers(refs)
     if len(numbers) > MAX_VERSIONS:
         raise HubError(f"{repo_id} has {len(numbers)} versions, more than {MAX_VERSIONS}", "pull single ones: @v3")
     seen: set[str] = set()
-    for _, tag in numbers:
+    for tag in numbers.values():
         if refs[tag] not in seen:
             seen.add(refs[tag])
             yield from pull.run("" if refs[tag] == head else tag, in_order=True)

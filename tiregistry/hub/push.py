@@ -13,7 +13,7 @@ from tiregistry.concepts import Remote, Version
 from tiregistry.errors import InvalidInput
 from tiregistry.hub.client import Hub
 from tiregistry.hub.committing import commit
-from tiregistry.hub.push_plan import STEPS, PushOptions, PushPlan, digest_tag, plan_push, target_of
+from tiregistry.hub.push_plan import STEPS, PushOptions, PushPlan, plan_push, target_of
 from tiregistry.hub.remote import CommitMade
 from tiregistry.hub.trouble import NotAllowed
 from tiregistry.hub.watch import Announce, Progress, ignore
@@ -25,7 +25,6 @@ __all__ = [
     "PushOptions",
     "PushPlan",
     "PushResult",
-    "digest_tag",
     "plan_push",
     "push_version",
     "target_of",

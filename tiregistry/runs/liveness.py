@@ -84,12 +84,12 @@ def adopt_dead_runs(registry: Registry) -> list[str]:
     Returns:
         One line for each, for the log.
     """
-    lines = []
-    for status in ("running", "queued"):
-        for run in registry.runs(status=status):
-            if is_dead(registry, run) and (message := _adopt(registry, run.id)):
-                lines.append(f"{run.id}: {message}")
-    return lines
+    return [
+        f"{run.id}: {message}"
+        for status in ("running", "queued")
+        for run in registry.runs(status=status)
+        if is_dead(registry, run) and (message := _adopt(registry, run.id))
+    ]
 
 
 def _adopt(registry: Registry, run_id: str) -> str:

@@ -72,7 +72,7 @@ class Changes:
         except asyncio.CancelledError:
             work.cancel()
             raise
-        except Exception as error:  # whatever a change runs into, the app goes on and says so
+        except Exception as error:  # noqa: BLE001 (whatever a change runs into, the app goes on and says so)
             (failed or self._app.report)(error)
             return
         if then is not None:

@@ -15,7 +15,7 @@ from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, NotFound, TiregError
 from tiregistry.settings import Settings
-from tiregistry.training.config import RECIPES
+from tiregistry.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.concepts import ConceptType

@@ -49,7 +49,7 @@ def main() -> None:
             tell(number, error=error.summary, hint=error.hint, kind=type(error).__name__, **sides)
         except TiregError as error:
             tell(number, error=error.message, hint=error.hint, kind=type(error).__name__)
-        except Exception as error:  # the front end says it; the next request may well work
+        except Exception as error:  # noqa: BLE001 (the front end says it; the next request may well work)
             tell(number, error=f"unexpected {type(error).__name__}: {error}", hint="", kind=type(error).__name__)
 
 

@@ -60,7 +60,7 @@ class RegistryWatch(threading.Thread):
                     self.first_page = read_first_page(registry)
         except TiregError as error:
             self.registry, self.error = None, error
-        except Exception as error:  # a disk can fail in ways that nobody named
+        except Exception as error:  # noqa: BLE001 (a disk can fail in ways that nobody named)
             self.registry, self.error = None, TiregError(f"the registry cannot be opened: {error}", "tireg doctor")
         self._opened.set()
         self._say()
@@ -76,7 +76,7 @@ class RegistryWatch(threading.Thread):
                 now, self.error = registry.changes(), None
             except TiregError as error:
                 now, self.error = seen, error
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (as above)
                 now, self.error = seen, TiregError(f"the registry cannot be read: {error}", "tireg verify")
             self.changes += now != seen
             seen = now

@@ -75,7 +75,7 @@ def add(source: str, name: str, revision: str, make_default: bool, as_json: bool
         if make_default:
             registry.set_default_base(base.name)
         is_default = registry.default_base == base.name
-        words = len(registry.concepts(fits=base.fingerprint))
+        words = registry.count_concepts(fits=base.fingerprint)
     if as_json:
         emit_json(forms.base_data(base, is_default=is_default))
     else:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import click
 
@@ -259,7 +259,7 @@ class ImportProgress:
         self._at: Path | None = None
         self._next = time.monotonic() + (0.3 if self._live else 10.0)
 
-    def __enter__(self) -> ImportProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

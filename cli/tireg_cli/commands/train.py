@@ -11,7 +11,7 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.training.config import LR_SCHEDULERS, RECIPES
+from tiregistry.training.recipes import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry

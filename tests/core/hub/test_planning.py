@@ -12,8 +12,9 @@ from tiregistry.errors import ExitCode, Interrupted
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.pull import pull_repository
-from tiregistry.hub.push import PushOptions, digest_tag, plan_push, push_version
+from tiregistry.hub.push import PushOptions, plan_push, push_version
 from tiregistry.hub.search import search_hub
+from tiregistry.hub.tags import digest_tag
 from tiregistry.hub.trouble import HeadMoved, NotAllowed
 from tiregistry.registry.registry import Registry
 

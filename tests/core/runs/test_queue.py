@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.runs.conftest import until
 from tiregistry.errors import Conflict, InvalidInput, RunNotFound
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import worker
@@ -39,13 +40,6 @@ def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
-
-
-def until(what: Callable[[], bool], seconds: float = 200.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
 
 
 def test_a_queued_run_can_be_carried_elsewhere(registry: Registry, request_for: Build, tmp_path: Path) -> None:

@@ -155,11 +155,12 @@ def _wide(extra: bytes, packed: int, size: int, local: int) -> tuple[int, int, i
         values = [int.from_bytes(body[i : i + 8], "little") for i in range(0, len(body) - 7, 8)]
         wide: list[int] = []
         for value in (size, packed, local):  # the order in which the field lists them
-            if value == 0xFFFFFFFF:
-                if not values:
-                    break
-                value = values.pop(0)
-            wide.append(value)
+            if value != 0xFFFFFFFF:
+                wide.append(value)
+            elif values:
+                wide.append(values.pop(0))
+            else:
+                break
         if len(wide) == 3:
             return wide[1], wide[0], wide[2]
     raise damaged("the archive's zip64 sizes are missing")

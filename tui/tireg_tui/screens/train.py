@@ -27,7 +27,7 @@ from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidImage, NotFound
 from tiregistry.text import safe
-from tiregistry.training.config import RECIPES
+from tiregistry.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -336,7 +336,7 @@ def _checked(registry: Registry, draft: Draft) -> Checked:
     """What the check finds; the form survives whatever a path or a model folder holds."""
     try:
         return check(registry, draft)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (shown beside the form)
         return Checked(problems=(f"{type(error).__name__}: {error}",))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import Talk, color_allowed, hint, lines_through, say, warn
 from tireg_cli.output import fit
+from tireg_cli.terminal import is_live
 from tiregistry.errors import Interrupted
 from tiregistry.text import safe
 from tiregistry.training.events import (
@@ -205,7 +205,7 @@ class TrainingProgress:
         pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
-        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if not is_live(sys.stderr):
             return
         if self._live is None:
             self._live = self._bars.enter_context(_bars())

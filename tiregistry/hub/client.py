@@ -16,7 +16,8 @@ from tiregistry.hub.remote import CommitMade, PullRequest, RemoteFile, Repositor
 from tiregistry.hub.transport import NoAnswer, install, offline, seconds
 from tiregistry.hub.trouble import NotAHub, NotAllowed, RepositoryNotFound, as_mapping, not_a_hub, translated
 from tiregistry.hub.uploading import make_commit
-from tiregistry.hub.watch import Progress, Stopped, Waiting, Watch, ignore, watched
+from tiregistry.hub.watch import Stopped, Waiting, Watch, ignore, watched
+from tiregistry.progress import Progress
 from tiregistry.text import safe
 
 MAX_ENTRIES = 20_000

@@ -276,7 +276,7 @@ class HubScreen(Place):
         self._asking, self._since = what, time.monotonic()
         self._tick()
 
-        def progress(step: str, done: int, total: int) -> None:
+        def progress(done: int, total: int, step: str) -> None:
             if self._question is question:
                 self._asking = f"{what}: {safe(step, limit=80)}"
 

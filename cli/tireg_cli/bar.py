@@ -10,6 +10,7 @@ from typing import Self
 from tireg_cli.messages import Talk, color_allowed, say
 from tireg_cli.output import fit
 from tireg_cli.terminal import columns_of, is_live
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 _WIDTH = 24
@@ -65,7 +66,7 @@ class CountingBar:
         left = (now - began) * (total - done) / (done - first) if done > first else 0.0
         counted = f"{done:,}/{total:,}"
         line = f"{self._named(what)} {'█' * filled}{'░' * (_WIDTH - filled)} {counted}"
-        line += f" · {left:.0f} s left" if left >= 1 else ""
+        line += f" · {duration(left)} left" if left >= 1 else ""
         self.draw(line if fit(line, self._room) == line else f"{safe(what, limit=60)} {counted}")
 
     def draw(self, line: str) -> None:

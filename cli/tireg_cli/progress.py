@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, cast
 
-from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import Talk, color_allowed, hint, lines_through, say, warn
 from tireg_cli.output import fit
 from tireg_cli.terminal import is_live
 from tiregistry.errors import Interrupted
+from tiregistry.quantities import count, duration
 from tiregistry.text import safe
 from tiregistry.training.events import (
     CheckpointSaved,
@@ -201,8 +201,7 @@ class TrainingProgress:
             course.ended = True
 
     def _start(self, event: Started) -> None:
-        vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
-        pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
+        vectors, pictures = count(event.num_vectors, "vector"), count(event.num_images, "picture")
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
         if not is_live(sys.stderr):

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tireg_cli.forms import count
 from tireg_cli.messages import hint, warn
 from tiregistry.errors import InvalidConfig, InvalidInput
+from tiregistry.quantities import count
 from tiregistry.training.again import over
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import refuse_unread

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 
 # Dense peak in half precision, in TFLOP/s, as the makers state it; the first name that occurs in the device's counts.
 _PEAKS = (
@@ -72,7 +73,7 @@ def look_at_device(wanted: str = "auto") -> Device:
     if device.type == "mps":
         return Device("mps", "Apple GPU", precision, free, total)
     threads = _threads()
-    return Device("cpu", f"CPU, {threads} thread{'s' if threads > 1 else ''}", precision, free, total, _measured())
+    return Device("cpu", f"CPU, {count(threads, 'thread')}", precision, free, total, _measured())
 
 
 def _threads() -> int:

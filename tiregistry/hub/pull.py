@@ -50,6 +50,7 @@ from tiregistry.hub.shared_word import SharedWord, why_unread
 from tiregistry.hub.watch import ignore
 from tiregistry.images import MAX_BYTES
 from tiregistry.progress import Progress
+from tiregistry.quantities import size
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.gc import GRACE_SECONDS, STAGING
 from tiregistry.registry.registry import Registry
@@ -298,7 +299,7 @@ class _Pull:
         total = sum(files[path].size for path in paths)
         if total > MAX_TOTAL:
             raise HubError(
-                f"{self.repo_id} would fetch {total >> 20} MiB, more than {MAX_TOTAL >> 20}",
+                f"{self.repo_id} would fetch {size(total)}, more than {size(MAX_TOTAL)}",
                 "--no-images leaves the pictures out",
             )
         staging = self.registry.home / STAGING

@@ -19,7 +19,6 @@ STATUS_GLYPHS: dict[RunStatus, str] = {
     "cancelled": "–",
 }
 """Shown beside the word, never instead of it."""
-_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def ago(moment: float | None, now: float | None = None) -> str:
@@ -33,16 +32,6 @@ def ago(moment: float | None, now: float | None = None) -> str:
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
     return time.strftime("%Y-%m-%d", time.localtime(moment))
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `1 h 05 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def trouble(error: BaseException, between: str) -> str:
@@ -60,11 +49,6 @@ def place(folder: Path) -> str:
         return str(folder)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 version`, `2 versions`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def some_of(names: Sequence[str], most: int = 8) -> str:
     """`a, b and 3 more`."""
     rest = len(names) - most
@@ -75,16 +59,3 @@ def bar(done: int, total: int, width: int) -> str:
     """A progress bar of `width` characters."""
     filled = round(width * min(1.0, done / total)) if total > 0 else 0
     return "━" * filled + "─" * (width - filled)
-
-
-def curve(values: Sequence[float], width: int) -> str:
-    """A line of blocks that shows the course of `values`, smoothed to `width` columns."""
-    if not values or width < 1:
-        return ""
-    columns = min(width, len(values))
-    means = []
-    for column in range(columns):
-        first, last = column * len(values) // columns, (column + 1) * len(values) // columns
-        means.append(sum(values[first:last]) / (last - first))
-    low, high = min(means), max(means)
-    return "".join(_BLOCKS[round((m - low) / (high - low or 1) * (len(_BLOCKS) - 1))] for m in means)

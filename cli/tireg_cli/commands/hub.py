@@ -7,6 +7,7 @@ import click
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
+from tiregistry.quantities import size
 
 
 @click.group("hub")
@@ -114,7 +115,7 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
             "visible to": readers(looked.repo_id, private=looked.private),
             "state": looked.relation,
             "here": ", ".join(looked.here),
-            "a pull fetches": f"{looked.pull_size:,} bytes",
+            "a pull fetches": size(looked.pull_size),
         }
     )
     emit_table(

@@ -15,6 +15,7 @@ from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
 from tireg_cli.runs.told import as_data, changed_settings, place_of, result_of, status_of, tell_of_waiting, why
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 STATUSES = (*get_args(RunStatus), "dead", "held")
@@ -174,7 +175,7 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> int:
             # Nobody is at work who could register it.
             kept = keep_checkpoint(registry, run)
             emit(kept.reference)
-            hint(f"what it had learned in {forms.count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
+            hint(f"what it had learned in {count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
             return 0
         done = cancel(registry, run, keep=keep)
     emit(f"{run.id} {done}")
@@ -225,7 +226,7 @@ def resume_run(run_ids: tuple[str, ...], last: bool, name: str, token: str, deta
             if run.status == "queued" and run.pid is None:
                 raise Conflict(f"run {run.id} is in the queue", "add --detach to start a worker for it")
         return learn_here(
-            registry, lambda stop: resume_many(registry, runs, stop=stop), count=len(runs), as_json=as_json
+            registry, lambda stop: resume_many(registry, runs, stop=stop), words=len(runs), as_json=as_json
         )
 
 

@@ -10,6 +10,7 @@ from tireg_cli import forms
 from tireg_cli.messages import hint
 from tiregistry.concepts import Run
 from tiregistry.errors import VersionNotFound
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 
@@ -91,7 +92,7 @@ def place_of(registry: Registry, runs: Sequence[Run]) -> str:
         for run in (*at_work, *waiting)
         if run.id not in ids and not run.held and (run.device == device or not run.device or not device)
     ]
-    return f"waits behind {forms.count(len(before), 'run')}" if before else "training in the background"
+    return f"waits behind {count(len(before), 'run')}" if before else "training in the background"
 
 
 def tell_of_waiting(run: Run) -> None:

@@ -24,6 +24,7 @@ from tireg_tui.watching import log_tail
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Queue(Place):
             job = row.job
             title = job.what
             took = (job.ended_at or job.started_at) - job.started_at
-            facts = {"state": job.state, "now": job.detail, "took": shown.duration(took) if job.ended_at else ""}
+            facts = {"state": job.state, "now": job.detail, "took": duration(took) if job.ended_at else ""}
             log = "It ends with this window." if job.state == "at work" else ""
         elif row is not None and row.run is not None:
             title, facts = row.what, _facts(row.run, row)

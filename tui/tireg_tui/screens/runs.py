@@ -24,6 +24,7 @@ from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class Runs(Place):
             elif watched.losses:
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
-                line.append(f"  {shown.duration(watched.seconds_left)} left at most")
+                line.append(f"  {duration(watched.seconds_left)} left at most")
             room = self.query_one("#run-progress").content_size.width - line.cell_len
             bar = shown.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
             line = Text.assemble((bar, ink(self.app, "primary")), line if bar else line[2:])
@@ -223,7 +224,7 @@ class Runs(Place):
         else:
             line.append(f"{run.status} at step {step}")
             if watched.seconds:  # of work: a run that was taken up again was left alone in between
-                line.append(f" after {shown.duration(sum(watched.seconds))}")
+                line.append(f" after {duration(sum(watched.seconds))}")
         return line
 
     # -- keys ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 from tireg_tui import shown
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ConceptRuns(Table):
 
 
 def _cells(run: RegisteredRun) -> list[Text]:
-    took = shown.duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
+    took = duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
     return [
         Text(f"{shown.STATUS_GLYPHS[run.status]} {run.status}"),
         Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),

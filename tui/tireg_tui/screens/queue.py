@@ -29,6 +29,7 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Run
+    from tiregistry.runs.ordering import Where
 
 _EMPTY = "Nothing is under way and nothing waits.\n\nn        starts a training\n4        searches the Hub"
 _COLORS: dict[State, str] = {
@@ -171,7 +172,7 @@ class Queue(Place):
         if row is not None and row.run is not None:
             self.tireg.show_run(row.run.id)
 
-    def action_move(self, where: str) -> None:
+    def action_move(self, where: Where) -> None:
         """Move what waits; the cursor goes with it."""
         from tiregistry.runs.ordering import move
 
@@ -182,7 +183,11 @@ class Queue(Place):
             self.tireg.say("Only a training that waits can be moved")
             return
         run: Run = row.run
-        self.tireg.change(lambda: move(registry, run, where), lambda _: self._load(follow=run.id))  # type: ignore[arg-type]
+
+        def moved(_: object) -> None:
+            self._load(follow=run.id)
+
+        self.tireg.change(lambda: move(registry, run, where), moved)
 
     def action_hold(self) -> None:
         """Hold a training that waits, or let it go on."""

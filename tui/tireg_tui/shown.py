@@ -5,20 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tiregistry.concepts import RunStatus
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
-STATUS_GLYPHS: dict[RunStatus, str] = {
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
+
+STANDING_GLYPHS: dict[Standing, str] = {
     "queued": "◌",
+    "in vain": "◌",
+    "held": "‖",
     "running": "●",
     "finished": "✓",
     "interrupted": "‖",
     "failed": "✗",
+    "dead": "✗",
     "cancelled": "–",
 }
 """Shown beside the word, never instead of it."""
+
+
+def standing(of_run: Standing) -> str:
+    """How a training stands, in lists of trainings: `● running`; what waits in vain is queued all the same."""
+    return f"{STANDING_GLYPHS[of_run]} {'queued' if of_run == 'in vain' else of_run}"
 
 
 def ago(moment: float | None, now: float | None = None) -> str:

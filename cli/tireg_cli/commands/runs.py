@@ -12,7 +12,16 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.runs.options import JSON, LAST, RUN, find
 from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
-from tireg_cli.runs.told import as_data, changed_settings, place_of, result_of, status_of, tell_of_waiting, why
+from tireg_cli.runs.told import (
+    as_data,
+    changed_settings,
+    in_words,
+    place_of,
+    result_of,
+    status_of,
+    tell_of_waiting,
+    why,
+)
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict
 from tiregistry.quantities import count
@@ -54,11 +63,12 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
       tireg runs list --concept gnome
       tireg runs list --limit 5 --json
     """
-    from tiregistry.runs.liveness import waits_in_vain
+    from tiregistry.runs.liveness import standings_of
 
     with Registry.open() as registry:
         runs = registry.runs(concept=concept, limit=None if status else limit)
-        found = [(run, status_of(registry, run)) for run in runs]
+        standings = standings_of(registry, runs)
+        found = [(run, in_words(standings[run.id])) for run in runs]
         found = [(run, seen) for run, seen in found if status in (None, seen)][:limit]
         if as_json:
             emit_json([as_data(registry, run, seen) for run, seen in found])
@@ -67,7 +77,7 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
             (run.id, run.concept, seen, f"{run.step}/{run.max_steps}", run.device or "any", result_of(registry, run))
             for run, seen in found
         ]
-        waiting = [run for run, _ in found if waits_in_vain(registry, run)]
+        waiting = [run for run, _ in found if standings[run.id] == "in vain"]
     if not rows:
         which = f"no run of {concept}" if concept else "no run"
         hint(f"{which} is {status or 'here'}" if status or concept else "no runs yet · tireg train NAME IMAGES…")

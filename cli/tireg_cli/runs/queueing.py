@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
 from tireg_cli.runs.options import JSON, LAST, NAME_ONE, RUN, find
-from tireg_cli.runs.told import as_data, status_of, tell_of_waiting
+from tireg_cli.runs.told import as_data, in_words, tell_of_waiting
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.ordering import WHERE, Where, hold, move, release
+
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
 
 
 @click.command("queue")
@@ -22,26 +27,30 @@ def list_queue(as_json: bool) -> None:
       tireg runs queue
       tireg runs queue --json
     """
-    from tiregistry.runs.liveness import waits_in_vain
+    from tiregistry.runs.liveness import standings_of
 
     with Registry.open() as registry:
         queue = registry.queue()
+        standings = standings_of(registry, queue)
         if as_json:
-            emit_json([as_data(registry, run, status_of(registry, run)) for run in queue])
+            emit_json([as_data(registry, run, in_words(standings[run.id])) for run in queue])
             return
-        waiting = [run for run in queue if waits_in_vain(registry, run)]
     if not queue:
         hint("nothing waits · tireg train NAME IMAGES… --detach")
         return
     emit_table(
         ("place", "run", "concept", "state", "steps", "device"),
         [
-            (place, run.id, run.concept, "held" if run.held else "waits", run.max_steps, run.device or "any")
+            (place, run.id, run.concept, _state(standings[run.id]), run.max_steps, run.device or "any")
             for place, run in enumerate(queue, 1)
         ],
     )
-    if waiting:
-        tell_of_waiting(waiting[0])
+    if waiting := next((run for run in queue if standings[run.id] == "in vain"), None):
+        tell_of_waiting(waiting)
+
+
+def _state(standing: Standing) -> str:
+    return "waits" if standing in ("queued", "in vain") else standing
 
 
 def _at_most_one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tireg_cli import forms
 from tireg_cli.messages import hint
@@ -13,14 +13,20 @@ from tiregistry.errors import VersionNotFound
 from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
+
+
+def in_words(standing: Standing) -> str:
+    """How a run stands, as lists and JSON have it: whether anybody is there to take it up is said in a hint."""
+    return "queued" if standing == "in vain" else standing
+
 
 def status_of(registry: Registry, run: Run) -> str:
-    """The run's status; `dead` when the process that should carry it out no longer exists, `held` in the queue."""
-    from tiregistry.runs.liveness import is_dead
+    """How one run stands, as lists and JSON have it."""
+    from tiregistry.runs.liveness import standing_of
 
-    if run.status == "queued" and run.held:
-        return "held"
-    return "dead" if is_dead(registry, run) else run.status
+    return in_words(standing_of(registry, run))
 
 
 def result_of(registry: Registry, run: Run) -> str:
@@ -51,7 +57,7 @@ def as_data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> d
     """A run as JSON data.
 
     Args:
-        seen: what `status_of` says.
+        seen: how it stands, see `in_words`.
         full: with its whole configuration and the place of its folder.
     """
     data = {

@@ -115,13 +115,13 @@ class Queue(Place):
     @work(exclusive=True, group="queue", exit_on_error=False)
     async def _load(self, follow: str = "") -> None:
         try:
-            standing = await asyncio.to_thread(read, self.registry)
+            trainings = await asyncio.to_thread(read, self.registry)
         except TiregError as error:
             self.tireg.report(error)
             return
         before = self.current
         wanted = follow or (before.key if before else "")
-        self._rows = rows(standing, self.tireg.jobs.all)
+        self._rows = rows(trainings, self.tireg.jobs.all)
         table = self.table
         table.show({row.key: self._cells(row) for row in self._rows}, wanted)
         self.query_one("#queue-empty").display = not self._rows

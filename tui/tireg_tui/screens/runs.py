@@ -30,12 +30,19 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 _POLL = 0.5
 _SILENT_SECONDS = 10.0
 """After which a run that is under way and writes nothing is asked for its process's own log."""
 _SHORTEST_BAR = 6
 _LIMIT = 200
+_COLORS: dict[Standing, str] = {"running": "accent", "failed": "error", "dead": "error"}
+_WAITING: dict[Standing, str] = {
+    "queued": "waiting in the queue",
+    "in vain": "waiting, and nothing is at work; r starts it",
+    "held": "held back; Space in 5 Queue lets it go on",
+}
 _EMPTY = "No runs yet. n starts a training."
 
 
@@ -68,7 +75,7 @@ class Runs(Place):
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RegisteredRun] = []
-        self._dead: set[str] = set()
+        self._standings: dict[str, Standing] = {}
         self._watcher: Watcher | None = None
         self._wanted = ""
 
@@ -115,11 +122,11 @@ class Runs(Place):
     @work(exclusive=True, group="runs", exit_on_error=False)
     async def _load(self) -> None:
         try:
-            runs, dead = await asyncio.to_thread(_read, self.registry)
+            runs, standings = await asyncio.to_thread(_read, self.registry)
         except TiregError as error:
             self.tireg.report(error)
             return
-        before, self._runs, self._dead = self.current, runs, dead
+        before, self._runs, self._standings = self.current, runs, standings
         wanted = self._wanted or (before.id if before else self.tireg.remembered.text("run"))
         self._wanted = ""
         table = self.table
@@ -129,14 +136,10 @@ class Runs(Place):
         self._show()
 
     def _cells(self, run: RegisteredRun) -> dict[str, Text]:
-        status, glyph = str(run.status), shown.STATUS_GLYPHS[run.status]
-        if run.id in self._dead:
-            status, glyph = "dead", "✗"
-        elif run.status == "queued" and run.held:
-            status, glyph = "held", "‖"
-        color = ink(self.app, {"running": "accent", "failed": "error", "dead": "error"}.get(status, ""))
+        standing = self._standings[run.id]
+        color = ink(self.app, _COLORS.get(standing, ""))
         return {
-            "status": Text(f"{glyph} {status}", style=color),
+            "status": Text(shown.standing(standing), style=color),
             "concept": Text(safe(run.concept, limit=40)),
             "steps": Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
             "loss": Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
@@ -198,12 +201,12 @@ class Runs(Place):
         self.query_one("#run-log", VerticalScroll).scroll_end(animate=False)
 
     def _progress_line(self, run: RegisteredRun, watcher: Watcher) -> Text:
-        watched = watcher.watched
+        watched, standing = watcher.watched, self._standings[run.id]
         step, last = max(watched.step, run.step), watched.last_step or run.max_steps
         line = Text(no_wrap=True, overflow="ellipsis")
         if watched.diverged:
             line.append("the loss is no number: the training has diverged ", style=ink(self.app, "error", bold=True))
-        elif run.status == "running" and run.id not in self._dead:
+        elif standing == "running":
             line.append(f"  {step}/{last}")
             if watched.doing:
                 line.append(f"  {safe(watched.doing, limit=100)}")
@@ -217,10 +220,10 @@ class Runs(Place):
             bar = shown.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
             line = Text.assemble((bar, ink(self.app, "primary")), line if bar else line[2:])
             line.no_wrap, line.overflow = True, "ellipsis"
-        elif run.id in self._dead:
+        elif standing == "dead":
             line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))
-        elif run.status == "queued":
-            line.append("held back; Space in 5 Queue lets it go on" if run.held else "waiting in the queue")
+        elif standing in _WAITING:
+            line.append(_WAITING[standing])
         else:
             line.append(f"{run.status} at step {step}")
             if watched.seconds:  # of work: a run that was taken up again was left alone in between
@@ -311,9 +314,9 @@ class Runs(Place):
         self.app.push_screen(Confirm(f"Forget run {run.id} of {run.concept}?", text, "Forget run"), answered)
 
 
-def _read(registry: Registry) -> tuple[list[RegisteredRun], set[str]]:
-    """The newest runs, and the ids of those whose process is gone."""
-    from tiregistry.runs.liveness import is_dead
+def _read(registry: Registry) -> tuple[list[RegisteredRun], dict[str, Standing]]:
+    """The newest runs, and how each really stands."""
+    from tiregistry.runs.liveness import standings_of
 
     runs = registry.runs(limit=_LIMIT)
-    return runs, {run.id for run in runs if is_dead(registry, run)}
+    return runs, standings_of(registry, runs)

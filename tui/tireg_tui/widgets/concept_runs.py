@@ -19,6 +19,7 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 _MOST = 100
 
@@ -45,13 +46,13 @@ class ConceptRuns(Table):
     async def read(self, registry: Registry, concept: str) -> None:
         """Read the trainings of a word."""
         try:
-            runs = await asyncio.to_thread(registry.runs, concept=concept, limit=_MOST)
+            runs, standings = await asyncio.to_thread(_read, registry, concept)
         except TiregError:  # the screen around it says what is wrong
             return
         self.clear()
         self._ids = [run.id for run in runs]
         for run in runs:
-            self.add_row(*_cells(run), key=run.id)
+            self.add_row(*_cells(run, standings[run.id]), key=run.id)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Tell which one was chosen."""
@@ -60,10 +61,17 @@ class ConceptRuns(Table):
             self.post_message(self.Chosen(self._ids[event.cursor_row]))
 
 
-def _cells(run: RegisteredRun) -> list[Text]:
+def _read(registry: Registry, concept: str) -> tuple[list[RegisteredRun], dict[str, Standing]]:
+    from tiregistry.runs.liveness import standings_of
+
+    runs = registry.runs(concept=concept, limit=_MOST)
+    return runs, standings_of(registry, runs)
+
+
+def _cells(run: RegisteredRun, standing: Standing) -> list[Text]:
     took = duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
     return [
-        Text(f"{shown.STATUS_GLYPHS[run.status]} {run.status}"),
+        Text(shown.standing(standing)),
         Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
         Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
         Text(safe(run.config.get("training", {}).get("recipe", ""), limit=20), style="dim"),

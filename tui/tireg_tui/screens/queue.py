@@ -212,7 +212,7 @@ class Queue(Place):
 
     def action_again(self) -> None:
         """Take a training up at its checkpoint, or do a job of this window again."""
-        row, registry = self.current, self.registry
+        row = self.current
         if row is None:
             return
         if row.job is not None:
@@ -223,16 +223,7 @@ class Queue(Place):
         if row.state not in ("interrupted", "dead", "failed", "in vain"):
             self.tireg.say("Only a training that broke off, or waits in vain, can be taken up")
             return
-        if self.tireg.refuses_changes():
-            return
-
-        def act() -> str:
-            from tiregistry.runs.control import queue_again, start
-
-            start(registry, [queue_again(registry, run)])
-            return run.concept
-
-        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+        self.tireg.resume(run)
 
     def _do_again(self, job: Job) -> None:
         """Do a job again, after asking: it may be one that others see."""

@@ -282,19 +282,8 @@ class Runs(Place):
 
     def action_resume(self) -> None:
         """Take the run up at its checkpoint, in the background."""
-        if self.tireg.refuses_changes():
-            return
-        run, registry = self.current, self.registry
-        if run is None:
-            return
-
-        def act() -> str:
-            from tiregistry.runs.control import queue_again, start
-
-            start(registry, [queue_again(registry, run)])
-            return run.concept
-
-        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+        if self.current is not None:
+            self.tireg.resume(self.current)
 
     def action_remove(self) -> None:
         """Forget the run with its checkpoint, after asking."""

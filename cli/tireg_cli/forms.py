@@ -186,13 +186,16 @@ def told_settings(registry: Registry, training: Mapping[str, Any] | None) -> dic
     return told
 
 
-def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:
+_SETTINGS_TOLD = 12
+
+
+def settings_line(training: Mapping[str, Any] | None) -> str:
     """The plain values of a training configuration in one line: `steps 500 · lr 0.005`."""
     if not training:
         return ""
     plain = [(k, v) for k, v in training.items() if isinstance(v, (str, int, float)) and v not in ("", None)]
     plain.sort(key=lambda item: _TOLD_FIRST.index(item[0]) if item[0] in _TOLD_FIRST else len(_TOLD_FIRST))
     shown = " · ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:most]
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:_SETTINGS_TOLD]
     )
-    return shown + (" · …" if len(plain) > most else "")
+    return shown + (" · …" if len(plain) > _SETTINGS_TOLD else "")

@@ -13,6 +13,8 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from tiregistry.runs.liveness import Standing
 
+_NAMED = 8
+"""Names of many that are told."""
 STANDING_GLYPHS: dict[Standing, str] = {
     "queued": "◌",
     "in vain": "◌",
@@ -60,10 +62,10 @@ def place(folder: Path) -> str:
         return str(folder)
 
 
-def some_of(names: Sequence[str], most: int = 8) -> str:
+def some_of(names: Sequence[str]) -> str:
     """`a, b and 3 more`."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def bar(done: int, total: int, width: int) -> str:

@@ -33,7 +33,9 @@ def _rounded(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `1 h 05 min`; what is negative is none."""
+    """`45 s`, `3 min 20 s`, `1 h 05 min`; nothing below zero, and `unknown` what is no finite number."""
+    if not isfinite(seconds):
+        return "unknown"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -49,6 +49,8 @@ def test_sizes(number: int, text: str) -> None:
         (7169, "1 h 59 min"),
         (7171, "2 h 00 min"),
         (360_000, "100 h 00 min"),
+        (math.inf, "unknown"),
+        (math.nan, "unknown"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:

@@ -32,7 +32,7 @@ def described(processor: object) -> str:
     if not isinstance(processor, Mapping) or not processor.get("name"):
         return ""
     threads = processor.get("threads")
-    if not threads:
+    if not isinstance(threads, int) or not threads:
         return str(processor["name"])
     return f"{processor['name']} with {count(threads, 'thread')}"
 

@@ -341,11 +341,12 @@ def test_the_bar_fits_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     for done, total, what in ((0, 0, "the database"), (1200, 5000, "files")):
         with CountingBar("checking") as bar:
             bar(done, total, what)
-        drawn = capsys.readouterr().err.split("\r")
+        drawn = capsys.readouterr().err.replace("\x1b[K", "").split("\r")
         assert all(len(line) < columns for line in drawn)
         assert not "".join(drawn[2:]).strip()  # wiped
     assert drawn[1].startswith(shown)

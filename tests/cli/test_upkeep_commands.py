@@ -135,7 +135,7 @@ def test_restore_from_a_backup(tireg: Tireg, words: Registry, tmp_path: Path, mo
 def test_gc_lists_and_only_removes_when_told(tireg: Tireg, words: Registry) -> None:
     orphan = words.blobs.add(b"orphan")
     assert "younger than 24h, or taken" in tireg("gc").err
-    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 bytes"]
+    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 B"]
     assert orphan in words.blobs
     assert tireg("gc", "--grace", "0s", "--apply", "--json").json["bytes"] == 6
     assert orphan not in words.blobs

@@ -235,7 +235,7 @@ def test_what_it_needs_is_said_before_it_starts(home: Path, photos: Path) -> Non
         said = screen.query_one("#train-needs", Static)
         await until(pilot, lambda: "≈ about" in str(said.content))
         text = str(said.content)
-        for expected in ("≈ on CPU, 2 threads", "of memory of 100 MB free", "0.1 GB is free", "reckoned for"):
+        for expected in ("≈ on CPU, 2 threads", "of memory of 100 MB free", "100 MB is free", "reckoned for"):
             assert expected in text, expected
         captions = [source.caption for source in screen.query_one("#train-pictures", PictureStrip).sources]
         assert "smaller than 64" in captions[-1]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 
 # Dense peak in half precision, in TFLOP/s, as the makers state it; the first name that occurs in the device's counts.
 _PEAKS = (
@@ -70,7 +71,7 @@ def look_at_device(wanted: str = "auto") -> Device:
     if device.type == "mps":
         return Device("mps", "Apple GPU", precision, free)
     threads = _threads()
-    return Device("cpu", f"CPU, {threads} thread{'s' if threads > 1 else ''}", precision, free, _measured())
+    return Device("cpu", f"CPU, {count(threads, 'thread')}", precision, free, _measured())
 
 
 def _threads() -> int:

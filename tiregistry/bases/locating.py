@@ -115,7 +115,7 @@ def download(
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         disable_progress_bars()  # huggingface_hub draws them into logs and pipes, too
     with _hub_trouble(repo_id, revision, instead):
         if check:

@@ -47,8 +47,10 @@ from tiregistry.hub.receiving import (
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord, why_unread
 from tiregistry.hub.tags import version_numbers
-from tiregistry.hub.watch import Progress, ignore
+from tiregistry.hub.watch import ignore
 from tiregistry.images import MAX_BYTES
+from tiregistry.progress import Progress
+from tiregistry.quantities import size
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.gc import GRACE_SECONDS, STAGING
 from tiregistry.registry.registry import Registry
@@ -186,7 +188,7 @@ class _Pull:
         """What `tireg.json` says; without it, what the user should know of a file that cannot be read."""
         if MANIFEST not in files:
             return None, ""
-        self.progress(MANIFEST, 0, 1)
+        self.progress(0, 1, MANIFEST)
         data = self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
         word = SharedWord.parse(data, self.repo_id)
         return (with_card(word, info.card), "") if word is not None else (None, why_unread(data, self.repo_id))
@@ -296,7 +298,7 @@ class _Pull:
         total = sum(files[path].size for path in paths)
         if total > MAX_TOTAL:
             raise HubError(
-                f"{self.repo_id} would fetch {total >> 20} MiB, more than {MAX_TOTAL >> 20}",
+                f"{self.repo_id} would fetch {size(total)}, more than {size(MAX_TOTAL)}",
                 "--no-images leaves the pictures out",
             )
         staging = self.registry.home / STAGING
@@ -305,7 +307,7 @@ class _Pull:
             # Named after the repository, because readers name a word by its folder where nothing else does.
             folder = Path(parent) / self.repo_id.rpartition("/")[2]
             for done, path in enumerate(paths):
-                self.progress(path, done, len(paths))
+                self.progress(done, len(paths), path)
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 is_looked_at = refused is not None and path.endswith(".safetensors")
@@ -318,7 +320,7 @@ class _Pull:
                     refused[path] = error
                 else:
                     target.write_bytes(data)
-            self.progress("registering", len(paths), len(paths))
+            self.progress(len(paths), len(paths), "registering")
             yield folder
 
     # -- afterwards ----------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.tags import digest_tag, version_numbers, version_tag
 from tiregistry.hub.trouble import RepositoryNotFound
-from tiregistry.hub.watch import Progress, ignore
+from tiregistry.hub.watch import ignore
+from tiregistry.progress import Progress
 from tiregistry.registry.registry import Registry
 
 STEPS = 100
@@ -181,7 +182,7 @@ class _Planner:
         self.options, self.progress = options, progress
 
     def plan(self) -> PushPlan:
-        self.progress("looking at the repository", 0, STEPS)
+        self.progress(0, STEPS, "looking at the repository")
         head = self._look()
         if head is None:
             if self.options.create_pr:
@@ -260,7 +261,7 @@ class _Planner:
 
     def _compared(self, head: Head, refs: Mapping[str, str]) -> PushPlan:
         """What would have to be sent on top of a head."""
-        self.progress("preparing the files", 10, STEPS)
+        self.progress(10, STEPS, "preparing the files")
         number = self._number(refs, head.word)
         other = other_word(self.registry, self.hub, self.version, head) if head.info.sha else ""
         mine = repository_files(

@@ -13,6 +13,7 @@ from tiregistry.bases.devices import choose_device, choose_dtype
 from tiregistry.concepts import Run, RunStatus, SourceImage
 from tiregistry.errors import Interrupted, TiregError
 from tiregistry.opening import open_base
+from tiregistry.quantities import count
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Notice, Preparing
 from tiregistry.training.request import TrainingRequest, keep_pictures, run_config
@@ -88,9 +89,9 @@ def take_threads(
 
 def preparations(requests: Sequence[TrainingRequest]) -> Iterator[Event]:
     """Say what comes before the first step."""
-    count = sum(len(request.pictures) for request in requests)
-    if count:
-        yield Preparing(f"encoding {count} picture{'s' if count > 1 else ''}")
+    pictures = sum(len(request.pictures) for request in requests)
+    if pictures:
+        yield Preparing(f"encoding {count(pictures, 'picture')}")
     steps = sum(request.config.warm_start_steps for request in requests if request.config.recipe == "quick")
     if steps:
         yield Preparing(f"fitting vectors to the pictures in CLIP space, {steps} steps")

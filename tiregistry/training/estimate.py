@@ -25,6 +25,7 @@ from tiregistry.bases.locating import locate_base
 from tiregistry.bases.tensor_files import StoredTensor, read_tensors
 from tiregistry.errors import TiregError
 from tiregistry.opening import identify_base
+from tiregistry.quantities import size
 from tiregistry.training.request import TrainingRequest
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def estimate(registry: Registry, request: TrainingRequest, folder: Path, device:
     problems = []
     if memory and device.free_memory and memory > device.free_memory:
         problems.append(
-            f"about {_gigabytes(memory)} of memory is needed and {_gigabytes(device.free_memory)} is free: "
+            f"about {size(memory)} of memory is needed and {size(device.free_memory)} is free: "
             "a smaller batch size or resolution needs less"
         )
     return Estimate(parameters, memory, seconds, basis, config.stopping == "dvar", tuple(problems))
@@ -255,7 +256,3 @@ def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int
         text = ".attn2.to_k." in tensor.name or ".attn2.to_v." in tensor.name or "time_emb" in tensor.name
         total += 2 * _count(tensor) * (window if text else (side / 2**level) ** 2)
     return total
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tireg_tui.first_paint import FirstPaint
     from tireg_tui.hub_process import HubProcess
     from tireg_tui.registry_watch import RegistryWatch
+    from tiregistry.concepts import Run
     from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
@@ -357,6 +358,10 @@ class TiregApp(PlacesApp):
     ) -> None:
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
         self._changes.make(act, then, failed)
+
+    def resume(self, run: Run) -> None:
+        """Take a training up at its checkpoint, in the background."""
+        self._changes.resume(run)
 
     def remove(self, references: list[str]) -> None:
         """Move concepts or versions to the trash; `u` takes it back."""

@@ -12,6 +12,7 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
+    from tiregistry.concepts import Run
 
 T = TypeVar("T")
 _NAMED = 5
@@ -78,6 +79,19 @@ class Changes:
         if then is not None:
             then(result)
         self._app.registry_changed()
+
+    def resume(self, run: Run) -> None:
+        """Take a training up at its checkpoint, or start one that waits, in the background."""
+        registry = self._app.registry
+        if self.are_refused() or registry is None:
+            return
+
+        def act() -> None:
+            from tiregistry.runs.control import queue_again, start
+
+            start(registry, [queue_again(registry, run)])
+
+        self.make(act, lambda _: self._app.say(f"The training of {run.concept} goes on in the background"))
 
     def remove(self, references: list[str]) -> None:
         """Move concepts or versions to the trash; `undo` takes it back."""

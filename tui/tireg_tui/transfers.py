@@ -37,8 +37,8 @@ def start_transfer(app: TiregApp, what: str, do: str, request: dict[str, Any], d
 async def _carry_out(app: TiregApp, job: Job, do: str, request: dict[str, Any], done: Callable[[Any], None]) -> None:
     process = HubProcess(app.home)
 
-    def tell(what: str, steps: int, total: int) -> None:
-        job.tell(safe(what, limit=120), steps, total)
+    def tell(steps: int, total: int, step: str) -> None:
+        job.tell(safe(step, limit=120), steps, total)
         app.jobs_changed()
 
     try:

@@ -14,6 +14,7 @@ from typing import Any
 from tiregistry.embeddings.limits import MAX_MEMBERS, MAX_UNPACKED
 from tiregistry.embeddings.tensors import damaged
 from tiregistry.errors import UnreadableEmbedding
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 _END = b"PK\x05\x06"
@@ -49,18 +50,18 @@ class ZipArchive:
         self.members: dict[str, Member] = {}
         self.comment = b""
         """What stands behind the archive's end record, at most 64 KiB."""
-        count, start, size = self._find_directory()
-        if count > MAX_MEMBERS:
-            raise UnreadableEmbedding(f"the archive has {count} members; at most {MAX_MEMBERS} are read", "")
+        entries, start, length = self._find_directory()
+        if entries > MAX_MEMBERS:
+            raise UnreadableEmbedding(f"the archive has {entries} members; at most {MAX_MEMBERS} are read", "")
         position, unpacked = start, 0
-        for _ in range(count):
-            member, position = self._entry(position, start + size)
+        for _ in range(entries):
+            member, position = self._entry(position, start + length)
             if member.name in self.members:
                 raise damaged(f"two members of the archive are called {safe(member.name, limit=60)!r}")
             unpacked += member.size
             if unpacked > MAX_UNPACKED:
                 raise UnreadableEmbedding(
-                    f"the archive unpacks to more than {MAX_UNPACKED >> 20} MiB", "a learned word has kilobytes"
+                    f"the archive unpacks to more than {size(MAX_UNPACKED)}", "a learned word has kilobytes"
                 )
             self.members[member.name] = member
 

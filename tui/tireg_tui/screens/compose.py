@@ -18,7 +18,6 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
 from textual.widgets import DataTable, Input, Label, Select, Static
 
-from tireg_tui import shown
 from tireg_tui.drawing_requests import each_picture, pictures_folder
 from tireg_tui.jobs import Job
 from tireg_tui.messages import RegistryChanged
@@ -32,6 +31,7 @@ from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
@@ -221,7 +221,7 @@ class Compose(Place):
     @work(exclusive=True, group="make", exit_on_error=False)
     async def _make(self, requests: list[dict[str, Any]], *, pairs: bool) -> None:
         line = self.query_one("#compose-line", Static)
-        what = f"draw {shown.count(len(requests), 'picture')}: {requests[0]['prompt']}"
+        what = f"draw {count(len(requests), 'picture')}: {requests[0]['prompt']}"
         job = self._job = self.tireg.start_job(Job(what, cancel=self._stop))
         job.tell("", 0, len(requests))
         made: list[PictureSource] = []
@@ -249,7 +249,7 @@ class Compose(Place):
                 self.tireg.jobs_changed()
                 self._say_doing(f"{len(made)} of {len(requests)}")
             if made:
-                line.update(safe(f"{shown.count(len(made), 'picture')} in {folder}"))
+                line.update(safe(f"{count(len(made), 'picture')} in {folder}"))
                 job.end("done", str(folder))
         except asyncio.CancelledError:
             job.end("cancelled")

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static, TabbedContent, TabPane
 
-from tireg_tui import curation, shown
+from tireg_tui import curation
 from tireg_tui.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.place import Place
@@ -26,6 +26,7 @@ from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.version_facts import difference_table, facts_of
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -364,6 +365,6 @@ class ConceptScreen(Place):
         version = self.current
         if version is not None:
             others = len(self._versions) - 1
-            stay = f"{shown.count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
+            stay = f"{count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
             stay = stay if others else f"{version.concept} has no other version"
             curation.ask_removal(self.tireg, version.reference, stay, [version.reference])

@@ -16,12 +16,12 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tireg_tui import shown
 from tireg_tui.importing import import_words
 from tireg_tui.path_line import paths_in
 from tireg_tui.themes import ink
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ImportWords(ModalScreen[list[Path] | None]):
             return
 
         def tell(number: int) -> None:
-            said.update(Text(f"reading … {shown.count(number, 'file')}" if number else "reading …", style="dim"))
+            said.update(Text(f"reading … {count(number, 'file')}" if number else "reading …", style="dim"))
 
         app = cast("TiregApp", self.app)
         tell(0)
@@ -109,8 +109,8 @@ class ImportWords(ModalScreen[list[Path] | None]):
         """How many of each, then what can be imported, then what is here, what is refused and what is no word."""
         if not any(outcome.status != "passed over" for outcome in outcomes):
             return Text("no embedding is in there", style="dim")
-        count = Counter(outcome.status for outcome in outcomes)
-        told = (f"{count[status]:,} {what}" for status, what in _STATUSES.items() if count[status])
+        found = Counter(outcome.status for outcome in outcomes)
+        told = (f"{found[status]:,} {what}" for status, what in _STATUSES.items() if found[status])
         text = Text(" · ".join(told) + "\n", style="bold")
         order = list(_STATUSES)
         # What is said of a whole folder comes first: that there is more in it than was read.

@@ -18,6 +18,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
+from tiregistry.quantities import count
 from tiregistry.registry.search import no_filter_hint
 from tiregistry.text import safe
 
@@ -124,8 +125,7 @@ class Library(Place):
 
     def _show_status(self) -> None:
         query = self.query_one("#filter", Input).value
-        count = len(self.table.names)
-        empty = count == 0
+        empty = not self.table.names
         self.query_one("#library-empty", Static).display = empty
         if empty and query:
             told = safe(no_filter_hint(query), limit=200)
@@ -248,11 +248,11 @@ class Library(Place):
         listed = set(self.table.names)
         names.sort(key=lambda name: name in listed)  # first those that are not seen beside the question
         concepts = [self.registry.concept(name) for name in names]
-        versions = shown.count(sum(concept.num_versions for concept in concepts), "version")
+        versions = count(sum(concept.num_versions for concept in concepts), "version")
         tokens = [concept.placeholder_token for concept in concepts]
         hidden = len(set(names) - listed)
         is_one = len(tokens) == 1
-        what = tokens[0] if is_one else shown.count(len(tokens), "word")
+        what = tokens[0] if is_one else count(len(tokens), "word")
         with_them = f"With {versions}" if is_one else f"{shown.some_of(tokens)}, with {versions}"
         if hidden:
             how_many = "It is" if is_one else "They are" if hidden == len(tokens) else f"{hidden} of them are"

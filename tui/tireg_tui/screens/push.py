@@ -25,6 +25,7 @@ from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError
 from tiregistry.hub.remote import readers
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 _LOOKING = "looking at what would be sent …"
@@ -207,7 +208,7 @@ class PushPage(Place):
             self.tireg.say("It is all there already; there is nothing to send")
             return
         who = readers(plan["repo_id"], private=plan["private"])
-        total = hub_texts.size(sum(size for _, size in plan["files"]))
+        total = size(sum(length for _, length in plan["files"]))
         text = f"{len(plan['files'])} files, {total}. Readable by: {who}."
         if plan["removed"]:
             text += f" {len(plan['removed'])} files there are removed; they stay in its history."
@@ -237,8 +238,8 @@ def _files(plan: dict[str, Any]) -> RichTable:
     table = RichTable(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("file", ratio=1, overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
-    for path, size in plan["files"]:
-        table.add_row(Text(safe(path, limit=200)), Text(hub_texts.size(size)))
+    for path, length in plan["files"]:
+        table.add_row(Text(safe(path, limit=200)), Text(size(length)))
     for path in plan["removed"]:
         table.add_row(Text(safe(path, limit=200), style="strike dim"), Text("removed", style="dim"))
     return table

@@ -26,6 +26,7 @@ from tireg_tui.places import PLACES
 from tireg_tui.places_app import PlacesApp
 from tireg_tui.preferences import Preferences
 from tireg_tui.registry_follower import RegistryFollower
+from tireg_tui.registry_watch import holds_registry
 from tireg_tui.remembered import Remembered
 from tireg_tui.themes import full_name, short_name
 from tireg_tui.threads import Threads
@@ -184,10 +185,10 @@ class TiregApp(PlacesApp):
         self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
         self.set_interval(_LIFE_SIGN_SECONDS, self._keep_what_is_typed)
 
-    def _keep_what_is_typed(self) -> None:
+    def _keep_what_is_typed(self, patience: float = 0.2) -> None:
         """Also now and then: a process that is killed loses no form and no note."""
-        if self.registry is not None and not self.registry.readonly:
-            self.remembered.save()
+        if self.registry is not None and not self.registry.readonly and holds_registry(self.home):
+            self.remembered.save(patience)
 
     def on_ready(self) -> None:
         self.set_timer(_UNDISTURBED_SECONDS, self._start_is_over)
@@ -222,7 +223,7 @@ class TiregApp(PlacesApp):
             await self._hub.stop()
         if self._devices is not None:
             await self._devices.stop()
-        self._keep_what_is_typed()
+        self._keep_what_is_typed(_LIFE_SIGN_SECONDS)
         self._follower.close()
 
     async def action_quit(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
 
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle, table, until
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, still_said, table, until
 from tireg_tui.screens import keeping
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.confirm import Confirm
@@ -240,5 +240,95 @@ def test_a_dialog_whose_answer_waits_can_be_typed_in_and_left(home: Path, monkey
                 await pilot.press("escape")
         assert len(pilot.app.screen_stack) == 1
         assert "did not work" not in notices(pilot)
+
+    drive(home, story)
+
+
+async def remove_marked(pilot: Pilot[None]) -> None:
+    await pilot.press("D")
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, Confirm)
+    await pilot.press("right", "enter")
+    await settle(pilot)
+
+
+def test_a_word_that_others_have_removed_keeps_none_of_the_marked_ones_here(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space", "space")
+        await pilot.press("D")
+        await pilot.pause()
+        with Registry.open(home) as other:
+            other.remove("inkwash")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "u brings it back" in notices(pilot))
+        assert "gnome, mug · u brings it back\ninkwash: removed elsewhere already" in notices(pilot)
+        assert sorted(item.reference for item in registry.trash()) == ["gnome", "inkwash", "mug"]
+        with Registry.open(home) as other:
+            other.restore("gnome")
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back" in notices(pilot))
+        assert {"gnome", "mug"} <= {concept.name for concept in registry.concepts()}
+        await settle(pilot)
+        assert still_said(pilot) == ["Brought back"]  # "In the trash" no longer holds
+        await pilot.press("u")
+        await settle(pilot)
+        assert "Nothing was removed here" in notices(pilot)
+
+    drive(home, story)
+
+
+def test_a_word_that_cannot_come_back_is_said_and_can_be_tried_again(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space")
+        await remove_marked(pilot)
+        registry.create_concept("gnome", "<other>", "object")  # has its name now
+        await pilot.press("u")
+        await until(pilot, lambda: "1 of 2 brought back, 1 not" in notices(pilot))
+        assert "gnome: " in notices(pilot)
+        assert "tireg restore gnome --as OTHER-NAME" in notices(pilot)
+        registry.concept("mug")
+        registry.rename("gnome", "troll")
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back gnome" in notices(pilot))
+        assert registry.concept("gnome").num_versions == 3
+
+    drive(home, story)
+
+
+def test_what_was_moved_before_the_disk_was_full_comes_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = Registry.remove
+
+    def until_full(registry: Registry, reference: str) -> str:
+        if reference != "gnome":
+            raise DiskFull("no space left", kept="nothing was lost")
+        return remove(registry, reference)
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space", "space")
+        await remove_marked(pilot)
+        await until(pilot, lambda: "1 of 3 in the trash, 2 not" in notices(pilot))
+        assert "inkwash, mug: no space left" in notices(pilot)
+        assert table(pilot).marked == {"inkwash", "mug"}  # to be tried again
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back gnome" in notices(pilot))
+
+    monkeypatch.setattr(Registry, "remove", until_full)
+    drive(home, story)
+
+
+def test_marks_of_words_that_have_gone_keep_none_from_being_removed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space")
+        registry.remove("mug")  # nobody has been told yet
+        await remove_marked(pilot)
+        await until(pilot, lambda: "In the trash gnome" in notices(pilot))
 
     drive(home, story)

@@ -359,9 +359,9 @@ class TiregApp(PlacesApp):
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
         self._changes.make(act, then, failed)
 
-    def remove(self, references: list[str]) -> None:
-        """Move concepts or versions to the trash; `u` takes it back."""
-        self._changes.remove(references)
+    def remove(self, references: list[str], left: Callable[[list[str]], None] | None = None) -> None:
+        """Move concepts or versions to the trash; `u` takes it back. See `Changes.remove`."""
+        self._changes.remove(references, left)
 
     def action_undo(self) -> None:
         """Bring back what was removed last, in this sitting."""

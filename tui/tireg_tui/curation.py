@@ -117,7 +117,12 @@ def ask_export(app: TiregApp, registry: Registry, version: RegisteredVersion) ->
 
 
 def ask_removal(
-    app: TiregApp, what: str, how_much: str, references: list[str], before: Callable[[], None] | None = None
+    app: TiregApp,
+    what: str,
+    how_much: str,
+    references: list[str],
+    before: Callable[[], None] | None = None,
+    left: Callable[[list[str]], None] | None = None,
 ) -> None:
     """Move words or versions to the trash, after a question that stands on Cancel.
 
@@ -125,6 +130,7 @@ def ask_removal(
         what: for people: `<gnome>`, `3 words`.
         how_much: what goes with it, or stays; one sentence.
         before: called when the answer is yes.
+        left: told those that could not be moved.
     """
     from tireg_tui.screens.confirm import Confirm
 
@@ -135,7 +141,7 @@ def ask_removal(
         if yes:
             if before is not None:
                 before()
-            app.remove(references)
+            app.remove(references, left)
 
     text = f"{how_much}. Nothing is deleted: u brings it back, also: tireg restore"
     app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tireg_tui.one_by_one import Outcome, remove_each, restore_each
 from tireg_tui.unsaid import unsay
-from tiregistry.errors import NotFound, RegistryReadOnly
+from tiregistry.errors import NotFound, RegistryReadOnly, TiregError
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ class Changes:
         self._removed: list[list[str]] = []
 
     def are_refused(self) -> bool:
-        """Whether the registry can only be read; that is said, so that nothing is asked or written for nothing."""
+        """Whether the registry can only be read, or is gone; that is said, so that nothing is asked for nothing."""
         registry = self._app.registry
+        if self._app.registry_is_gone:
+            self._app.report(TiregError("the registry is gone", "bring it back, and it is opened again"))
+            return True
         if registry is None or not registry.readonly or registry.is_full:
             return False
         hint = "check its folder's rights and start tireg again, or set TIREG_HOME to another one"

@@ -40,6 +40,7 @@ from tiregistry.graphics.terminal import Terminal
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
+    from tireg_tui.chance import Chance
     from tireg_tui.estimating import DeviceAsker
     from tireg_tui.first_page import FirstPage
     from tireg_tui.first_paint import FirstPaint
@@ -355,9 +356,10 @@ class TiregApp(PlacesApp):
         act: Callable[[], T],
         then: Callable[[T], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
+        chance: Chance | None = None,
     ) -> None:
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
-        self._changes.make(act, then, failed)
+        self._changes.make(act, then, failed, chance)
 
     def remove(self, references: list[str], left: Callable[[list[str]], None] | None = None) -> None:
         """Move concepts or versions to the trash; `u` takes it back. See `Changes.remove`."""

@@ -14,10 +14,11 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
+    from tireg_tui.chance import Chance
 
 T = TypeVar("T")
 _NAMED = 5
-_REMOVED, _BACK, _WAITS = "In the trash", "Brought back", "Waiting"
+_REMOVED, _BACK, WAITS = "In the trash", "Brought back", "Waiting"
 _PATIENCE = 1.5
 """Seconds after which it is said that a change still waits."""
 
@@ -46,6 +47,7 @@ class Changes:
         act: Callable[[], T],
         then: Callable[[T], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
+        chance: Chance | None = None,
     ) -> None:
         """Change the registry in a thread (another writer may make it wait), then look again everywhere.
 
@@ -53,14 +55,18 @@ class Changes:
             act: changes it; called in a thread.
             then: told the result, in the app's own thread; not called when the change failed.
             failed: told what went wrong, instead of the user.
+            chance: whether it can be dropped, and was; by default it cannot.
         """
-        work: Any = partial(
-            self._make, act, then, failed
-        )  # a callable: one that is never started leaves no coroutine behind
+        # A callable: one that is never started leaves no coroutine behind.
+        work: Any = partial(self._make, act, then, failed, chance)
         self._app.run_worker(work, group="change", exit_on_error=False)
 
     async def _make(
-        self, act: Callable[[], T], then: Callable[[T], None] | None, failed: Callable[[Exception], None] | None
+        self,
+        act: Callable[[], T],
+        then: Callable[[T], None] | None,
+        failed: Callable[[Exception], None] | None,
+        chance: Chance | None,
     ) -> None:
         def counted() -> T:
             with self._app.threads.change():
@@ -69,20 +75,18 @@ class Changes:
         work = asyncio.ensure_future(asyncio.to_thread(counted))
         try:
             await asyncio.wait({work}, timeout=_PATIENCE)
-            if not work.done():
-                self._app.say(
-                    "another program holds the registry, or its disk is slow; it is done as soon as that ends",
-                    title=_WAITS,
-                )
+            if not work.done() and not (chance and chance.is_dropped):
+                leave = "Esc drops it" if chance and not chance.has_begun else "it is done as soon as that ends"
+                self._app.say(f"another program holds the registry, or its disk is slow; {leave}", title=WAITS)
             result = await work
         except asyncio.CancelledError:
             work.cancel()
             raise
         except Exception as error:  # whatever a change runs into, the app goes on and says so
-            unsay(self._app, _WAITS)
+            unsay(self._app, WAITS)
             (failed or self._app.report)(error)
             return
-        unsay(self._app, _WAITS)
+        unsay(self._app, WAITS)
         if then is not None:
             then(result)
         self._app.registry_changed()

@@ -30,13 +30,12 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
     def keep(answer: str) -> None:
         tags = [check_name(tag, "tag") for tag in answer.replace(",", " ").lower().split()]
         gone = set(single.tags) - set(tags) if single else set()
-        with registry.transaction():
-            for name in names:
-                registry.tag(name, add=tags, remove=gone)
+        for name in names:
+            registry.tag(name, add=tags, remove=gone)
 
     title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
     now = " ".join(single.tags) if single else ""
-    app.push_screen(AskText(title, keep, "separated by blanks", now))
+    app.push_screen(AskText(title, keep, "separated by blanks", now, within=registry))
 
 
 def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
@@ -50,7 +49,7 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
         if answer.strip():
             registry.set_alias(version.reference, check_alias(answer.strip()))
 
-    app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best"))
+    app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best", within=registry))
 
 
 def ask_notes(app: TiregApp, registry: Registry, name: str) -> None:

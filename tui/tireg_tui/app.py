@@ -229,7 +229,7 @@ class TiregApp(PlacesApp):
 
     async def action_quit(self) -> None:
         """Leave; what would end with the window is asked about first. Trainings go on."""
-        at_work = self.jobs.at_work
+        at_work = self.jobs.not_over
         if not at_work:
             self.exit()
             return
@@ -237,7 +237,7 @@ class TiregApp(PlacesApp):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                for job in self.jobs.at_work:
+                for job in self.jobs.not_over:
                     job.cancel()
                 self.exit()
 

@@ -90,10 +90,11 @@ def rows(standing: Standing, jobs: Sequence[Job]) -> list[Row]:
     """The lines in the order in which they are shown."""
     out = [_run_row(run, "at work") for run in standing.running]
     out += [_job_row(job) for job in jobs if job.state == "at work"]
+    out += [_job_row(job) for job in reversed(jobs) if job.state == "waits"]  # in the order of their turns
     for number, run in enumerate(standing.waiting, 1):
         out.append(_run_row(run, "held" if run.held else "in vain" if run.id in standing.in_vain else "waits", number))
     out += [_run_row(run, state) for run, state in standing.broken]
-    return out + [_job_row(job) for job in jobs if job.state != "at work"]
+    return out + [_job_row(job) for job in jobs if job.is_over]
 
 
 def _run_row(run: RegisteredRun, state: State, place: int = 0) -> Row:

@@ -155,7 +155,7 @@ class RegistryFollower:
 
     def _stop_jobs(self) -> None:
         """End what this window does with a registry that is gone: it would make a new folder in its place."""
-        stopped = self._app.jobs.at_work
+        stopped = self._app.jobs.not_over
         for job in stopped:
             job.cancel()
         if stopped:

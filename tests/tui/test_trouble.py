@@ -23,6 +23,7 @@ from tireg_tui.remembered import Remembered
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
+from tireg_tui.screens.settings import KeysTable, SettingsScreen
 from tireg_tui.screens.trouble import Trouble
 from tiregistry.registry.registry import Registry
 from tiregistry.settings import Settings
@@ -256,11 +257,19 @@ def test_a_registry_that_can_only_be_read_says_so_and_asks_for_nothing(home: Pat
             app_of(pilot).action_go(place.id)
             await settle(pilot)
             assert "read-only" in screen_text(pilot).splitlines()[0]
-        for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX")):
+        settings = ("enter", "space", "backspace", "e")
+        for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX"), ("settings", settings)):
             app_of(pilot).action_go(name)
             await settle(pilot)
             for key in keys:
                 await refused(pilot, key)
+        await pilot.press("tab")  # to the keys
+        await until(pilot, lambda: isinstance(pilot.app.focused, KeysTable) and pilot.app.focused.row_count)
+        for key in ("enter", "backspace"):
+            await refused(pilot, key)
+        app_of(pilot).search_themes()
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, SettingsScreen)
         await pilot.press("1", "enter")
         await settle(pilot)
         for key in "atenD":

@@ -326,6 +326,8 @@ class TiregApp(PlacesApp):
 
     def search_themes(self) -> None:
         """Choose a theme by its name in the settings."""
+        if not self.registry_is_gone and self.refuses_changes():
+            return
         from textual.command import CommandPalette
 
         from tireg_tui.palette import Themes

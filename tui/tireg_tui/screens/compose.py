@@ -26,6 +26,7 @@ from tireg_tui.picture_maker import PictureMaker, Refused
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource, from_file
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.drawing_fields import DrawingFields
 from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -117,6 +118,7 @@ class Compose(Place):
 
     @on(Input.Changed, "DrawingFields Input")
     def settings_changed(self) -> None:
+        unsay(self.app, "Not yet")
         self._say_what_is_wrong()
 
     @on(Input.Changed, "PromptInput")
@@ -204,11 +206,7 @@ class Compose(Place):
         self._ask_for_pictures()
 
     def _ask_for_pictures(self) -> bool:
-        """Whether they are made, or wait for their turn.
-
-        Raises:
-            TiregError: as `each_picture`.
-        """
+        """Whether they are made, or wait for their turn."""
         request = self._request()
         if request is None:
             return False

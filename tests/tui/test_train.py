@@ -12,7 +12,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, until
+from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, still_said, until
 from tireg_tui.drafts import Draft, check, field_to_mend
 from tireg_tui.path_line import path_in, paths_in, with_added
 from tireg_tui.path_suggester import completed
@@ -371,6 +371,10 @@ def test_nothing_starts_while_something_is_wrong(home: Path) -> None:
         assert isinstance(form, TrainForm)
         assert form.focused is form.query_one("#pictures")
         assert "Not yet pictures: give files or a folder" in notices(pilot)
+        assert still_said(pilot) == ["Not yet"]
+        await pilot.press(*"photos")  # what is wrong now stands in the form, not below a message about what was
+        await settle(pilot)
+        assert still_said(pilot) == []
         await pilot.press("escape")
         await pilot.pause()
         registry = app_of(pilot).registry

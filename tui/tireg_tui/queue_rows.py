@@ -89,9 +89,10 @@ def rows(trainings: Trainings, jobs: Sequence[Job]) -> list[Row]:
     """The lines in the order in which they are shown."""
     out = [_run_row(run, state) for run, state in trainings.running]
     out += [_job_row(job) for job in jobs if job.state == "at work"]
+    out += [_job_row(job) for job in reversed(jobs) if job.state == "waits"]  # in the order of their turns
     out += [_run_row(run, state, number) for number, (run, state) in enumerate(trainings.waiting, 1)]
     out += [_run_row(run, state) for run, state in trainings.broken]
-    return out + [_job_row(job) for job in jobs if job.state != "at work"]
+    return out + [_job_row(job) for job in jobs if job.is_over]
 
 
 def _run_row(run: RegisteredRun, state: State, place: int = 0) -> Row:

@@ -12,6 +12,7 @@ from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 
 _POLL_SECONDS = 0.5
+_FILE = "registry.db"
 
 
 class RegistryWatch(threading.Thread):
@@ -90,10 +91,15 @@ class RegistryWatch(threading.Thread):
             self.tell(self)
 
 
+def holds_registry(home: Path) -> bool:
+    """Whether there is a registry in a folder. Where it has gone from, nothing is written that would outlast it."""
+    return (home / _FILE).is_file()
+
+
 def _identity(registry: Registry) -> tuple[int, int] | None:
     """Which file it is; None when it is gone. A copy that is read instead of the original never changes."""
     try:
-        status = (registry.home / "registry.db").stat()
+        status = (registry.home / _FILE).stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino

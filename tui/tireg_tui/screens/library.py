@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,9 +18,13 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
+from tiregistry.errors import NotFound
 from tiregistry.quantities import count
 from tiregistry.registry.search import no_filter_hint
 from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.handles import RegisteredConcept
 
 _FIRST_FRAME_SECONDS = 0.3
 """Longest wait for the words with nothing shown."""
@@ -247,7 +251,12 @@ class Library(Place):
             return
         listed = set(self.table.names)
         names.sort(key=lambda name: name in listed)  # first those that are not seen beside the question
-        concepts = [self.registry.concept(name) for name in names]
+        concepts = [concept for name in names if (concept := self._still_here(name, is_one=len(names) == 1))]
+        if not concepts:
+            self.table.unmark()
+            self.tireg.say("None of the marked words is here any more")
+            return
+        names = [concept.name for concept in concepts]
         versions = count(sum(concept.num_versions for concept in concepts), "version")
         tokens = [concept.placeholder_token for concept in concepts]
         hidden = len(set(names) - listed)
@@ -257,4 +266,17 @@ class Library(Place):
         if hidden:
             how_many = "It is" if is_one else "They are" if hidden == len(tokens) else f"{hidden} of them are"
             with_them += f". {how_many} not shown at present"
-        curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark)
+        curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark, left=self.table.mark)
+
+    def _still_here(self, name: str, *, is_one: bool) -> RegisteredConcept | None:
+        """A word; None where one of several that were marked was removed elsewhere meanwhile.
+
+        Raises:
+            NotFound: it is the only one.
+        """
+        try:
+            return self.registry.concept(name)
+        except NotFound:
+            if is_one:
+                raise
+            return None

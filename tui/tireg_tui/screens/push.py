@@ -21,6 +21,7 @@ from tireg_tui.screens.place import Place
 from tireg_tui.screens.type_name import TypeName
 from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError
@@ -28,6 +29,7 @@ from tiregistry.hub.remote import readers
 from tiregistry.quantities import size
 from tiregistry.text import safe
 
+_NOT_YET = "Not yet"
 _LOOKING = "looking at what would be sent …"
 _PATIENCE = 3.0
 _WAIT = 0.5
@@ -148,6 +150,7 @@ class PushPage(Place):
     @work(exclusive=True, group="hub", exit_on_error=False)
     async def _look(self) -> None:
         """Ask what a push would do; a plan that no longer fits the form is not shown."""
+        unsay(self.app, _NOT_YET)
         self._plan, self._refusal = None, ""
         request = self._request
         text = Text.assemble(("the same in a shell:\n", "dim"), safe(self.command(), limit=2000))
@@ -167,6 +170,7 @@ class PushPage(Place):
         finally:
             waiting.cancel()
         self._plan = plan
+        unsay(self.app, _NOT_YET)
         lines = hub_texts.plan_lines(plan)
         shown = Text()
         for number, line in enumerate(lines):
@@ -202,7 +206,7 @@ class PushPage(Place):
         """Push what the plan lists, after one more question."""
         plan = self._plan
         if plan is None:
-            self.tireg.say(self._refusal or "What would be sent is still being looked at", title="Not yet")
+            self.tireg.say(self._refusal or "What would be sent is still being looked at", title=_NOT_YET)
             return
         if plan["is_empty"]:
             self.tireg.say("It is all there already; there is nothing to send")

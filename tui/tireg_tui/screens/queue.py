@@ -148,7 +148,7 @@ class Queue(Place):
             title = job.what
             took = (job.ended_at or job.started_at) - job.started_at
             facts = {"state": job.state, "now": job.detail, "took": duration(took) if job.ended_at else ""}
-            log = "It ends with this window." if job.state == "at work" else ""
+            log = "" if job.is_over else "It ends with this window."
         elif row is not None and row.run is not None:
             title, facts = row.what, _facts(row.run, row)
             self._read_log(row.run.id)
@@ -228,7 +228,7 @@ class Queue(Place):
     def _do_again(self, job: Job) -> None:
         """Do a job again, after asking: it may be one that others see."""
         again = job.again
-        if job.state == "at work" or again is None:
+        if not job.is_over or again is None:
             self.tireg.say("There is nothing to do again")
             return
 
@@ -271,7 +271,7 @@ class Queue(Place):
     def action_forget(self) -> None:
         """Take a job of this window that is over off the list."""
         row = self.current
-        if row is not None and row.job is not None and row.job.state != "at work":
+        if row is not None and row.job is not None and row.job.is_over:
             self.tireg.jobs.forget(row.job)
             self._load()
         elif row is not None and row.run is not None:

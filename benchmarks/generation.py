@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _compare(arguments: argparse.Namespace, scratch: Path) -> None:
         for count in arguments.prompts:
             for words in arguments.words:
                 prompts = [f"a photo of <{names[i % words]}> number {i}" for i in range(count)]
-                before, after = _seconds(lambda p=prompts: theirs(p)), _seconds(lambda p=prompts: ours(p))
+                before, after = _seconds(partial(theirs, prompts)), _seconds(partial(ours, prompts))
                 print(f"{count:>8} {words:>6} {count / before:>18.2f} {count / after:>18.2f} {before / after:>6.2f}")
         _word_switch(arguments, generator, settings)
         if not arguments.skip_first:

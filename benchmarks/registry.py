@@ -175,7 +175,8 @@ def measure(home: Path, concepts: int, versions: int) -> None:
     with Registry.open(home) as registry:
         names = [concept.name for concept in registry.concepts()]
         choose = random.Random(1)
-        embeddings = [Embedding({"clip_l": np.random.default_rng(10**6 + n).normal(size=(1, 768))}) for n in range(50)]
+        drawn = [np.random.default_rng(10**6 + n).normal(size=(1, 768)) for n in range(50)]
+        embeddings = [Embedding({"clip_l": vectors.astype(np.float32)}) for vectors in drawn]
 
         def add(turn: int) -> None:
             unique = {"at": time.time_ns()}

@@ -317,7 +317,7 @@ def _diffusers(arguments: argparse.Namespace) -> dict[str, float]:
         times.append(_now(device))
         return result
 
-    torch.optim.AdamW.step = timed  # type: ignore[method-assign]
+    torch.optim.AdamW.step = timed
     steps = WARM + arguments.steps
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(choose_dtype(arguments.precision, device))[6:], "no")
     with tempfile.TemporaryDirectory() as scratch:
@@ -410,8 +410,8 @@ def _without_tracker() -> None:
     """Logging to TensorBoard is no part of what is measured, and need not be installed."""
     import accelerate
 
-    accelerate.Accelerator.init_trackers = lambda self, *_, **__: None  # type: ignore[method-assign]
-    accelerate.accelerator.filter_trackers = lambda *_, **__: []  # type: ignore[assignment]
+    accelerate.Accelerator.init_trackers = lambda self, *_, **__: None
+    accelerate.accelerator.filter_trackers = lambda *_, **__: []
 
 
 _PARTS = {"floor": _floor, "tireg": _tireg, "diffusers": _diffusers}

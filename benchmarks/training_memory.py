@@ -55,7 +55,8 @@ def main() -> None:
             for sparing in (False, True):
                 denoiser = _denoiser(UNETS[name])
                 streamline(denoiser, spare_memory=sparing)
-                sizes.append(_count(denoiser, batch, side, layers := Counter()))
+                layers: Counter[str] = Counter()
+                sizes.append(_count(denoiser, batch, side, layers))
                 config = json.loads(denoiser.to_json_string())
                 sizes.append(int(2 * batch * values_kept(config, side, sparing=sparing)))
             sizes.insert(0, sum(parameter.nbytes for parameter in denoiser.parameters()))

@@ -25,7 +25,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,8 +72,8 @@ def _words(base: Any, recipe: str, batch: int, count: int) -> list[Any]:
 
     from tiregistry.training.config import TrainingConfig
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word
     from tiregistry.training.starting import start_vectors
+    from tiregistry.training.word import Word
     from tiregistry.training.wording import Wording
 
     pictures = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("red", "green", "blue", "white")]
@@ -103,7 +103,7 @@ class Counting:
         self._counts: Counter[str] = Counter()
         self._undo: list[Callable[[], None]] = []
 
-    def __enter__(self) -> Counting:
+    def __enter__(self) -> Self:
         import torch
 
         import tiregistry.training.loop as loop

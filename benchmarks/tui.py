@@ -25,8 +25,10 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "tui")]
@@ -73,7 +75,7 @@ class Watched:
         size = struct.pack("HHHH", ROWS, COLUMNS, COLUMNS * CELL[0], ROWS * CELL[1])
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -145,20 +147,24 @@ def frames(folder: Path, repeats: int) -> None:
     for number in range(repeats + 1):
         for kind, (home, command) in kinds.items():
             with Watched(home, *command) as tui:
-                words = tui.read(lambda tui=tui: FIRST_WORD.encode() in tui.written)
-                app = tui.read(lambda tui=tui: FIRST_WORD.encode() in tui.written.partition(TAKEN_OVER)[2])
+                words = tui.read(partial(_is_written, tui))
+                app = tui.read(partial(_is_written, tui, TAKEN_OVER))
                 if number:
                     found[kind].append((words, app, tui.cpu_seconds()))
-                elif (
-                    not command
-                ):  # the first reads the code from the disk, and takes the look that the others begin with
-                    tui.read(lambda home=home: (home / "tui-look.json").exists())
+                elif not command:
+                    # The first reads the code from the disk, and takes the look that the others begin with.
+                    tui.read((home / "tui-look.json").exists)
     print(f"from the start of the process, best and median of {repeats} starts, in seconds:")
     print(f"{'':<21}  {'first words':>13}  {'app draws them':>14}  {'CPU of that':>13}")
     for kind, starts in found.items():
         cells = (f"{min(times):.2f}  {statistics.median(times):.2f}" for times in zip(*starts, strict=True))
-        words, app, cpu = cells
-        print(f"{kind:<21}  {words:>13}  {app:>14}  {cpu:>13}")
+        first, drawn, cpu = cells
+        print(f"{kind:<21}  {first:>13}  {drawn:>14}  {cpu:>13}")
+
+
+def _is_written(tui: Watched, after: bytes = b"") -> bool:
+    """Whether the first word is on the terminal, counted from where `after` was written."""
+    return FIRST_WORD.encode() in (tui.written.partition(after)[2] if after else tui.written)
 
 
 def keys(folder: Path, repeats: int) -> None:
@@ -179,9 +185,15 @@ def _training(home: Path, options: list[str]) -> Iterator[None]:
 
     command = [sys.executable, "-m", "tireg_cli", "train", "robot", str(PICTURES), "--no-stop", "--max-steps", "5000"]
     environment = {**os.environ, "TIREG_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path[:3])}
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     # A session of its own, as each terminal has one: processors are shared out among sessions first.
-    process = subprocess.Popen([*command, *options], env=environment, start_new_session=True, **silent)
+    process = subprocess.Popen(
+        [*command, *options],
+        env=environment,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     with Registry.open(home) as registry:
         end = time.monotonic() + PATIENCE * 3
         while not (runs := registry.runs(status="running", limit=1)) or runs[0].step < 3:

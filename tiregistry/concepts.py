@@ -144,13 +144,13 @@ class Measurement:
         return self.high < other.low or other.high < self.low
 
     @classmethod
-    def from_label(cls, label: str, value: float, measured_at: float = 0.0) -> Measurement:
+    def from_label(cls, label: str, value: float) -> Measurement:
         """The inverse of `label`; a text of any other form is a measure of an unknown protocol."""
         measure, separator, how = label.removesuffix(")").partition(" (")
         protocol, comma, judge = how.partition(", ")
         if not (label.endswith(")") and separator and comma and measure and protocol and judge):
-            return cls(label, value, measured_at=measured_at)
-        return cls(measure, value, protocol=protocol, judge=judge, measured_at=measured_at)
+            return cls(label, value)
+        return cls(measure, value, protocol=protocol, judge=judge)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tiregistry import __version__, settings
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import size
 
 if TYPE_CHECKING:
     from tiregistry.graphics.terminal import Terminal
@@ -75,7 +76,7 @@ def _device() -> Section:
         free, total = torch.cuda.mem_get_info(device)
         facts["name"] = torch.cuda.get_device_name(device)
         facts["bf16"] = "in hardware" if computes_in_bf16(device) else "only emulated, slower than fp16"
-        facts["memory"] = f"{_size(free)} free of {_size(total)}"
+        facts["memory"] = f"{size(free)} free of {size(total)}"
     elif device.type == "cpu":
         facts["threads"] = str(torch.get_num_threads())
         facts["bf16"] = "in hardware" if computes_in_bf16(device) else "only emulated, much slower than fp32"
@@ -94,7 +95,7 @@ def _registry() -> Section:
     problems = []
     existing = next((folder for folder in (home, *home.parents) if folder.exists()), Path("/"))
     free = shutil.disk_usage(existing).free
-    facts["free disk"] = _size(free)
+    facts["free disk"] = size(free)
     if free < LOW_DISK:
         problems.append("the disk is nearly full; tireg gc shows what can be freed")
     if home.exists():
@@ -169,7 +170,3 @@ def _day(moment: float | None) -> str:
     if moment is None:
         return "never · tireg backup FILE makes one"
     return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d")
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

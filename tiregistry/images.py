@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import FileMissing, InvalidImage, InvalidInput
+from tiregistry.quantities import size
 from tiregistry.text import natural_key, safe
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         InvalidInput: a folder holds no picture.
     """
     found: dict[Path, None] = {}
-    for path in paths:
-        path = Path(path).expanduser()
+    for path in (Path(path).expanduser() for path in paths):
         try:
             is_folder = path.is_dir()
             exists = is_folder or path.exists()
@@ -153,7 +153,7 @@ def read_picture(path: Path, *, is_mask: bool = False) -> SourcePicture:
                 raise InvalidImage(f"{shown} is empty (0 bytes)", "remove it or copy it again")
             if status.st_size > MAX_BYTES:
                 raise InvalidImage(
-                    f"{shown} has {status.st_size / 2**20:.0f} MiB, more than {MAX_BYTES >> 20}", "save a smaller copy"
+                    f"{shown} has {size(status.st_size)}, more than {size(MAX_BYTES)}", "save a smaller copy"
                 )
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -11,9 +11,12 @@ from tiregistry.errors import InvalidReference
 MAX_NAME = 64
 """Longest concept name, alias or tag, in characters."""
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+"""A whole digest, as the registry writes it."""
+
 _ALLOWED_MARKS = "-_."
 _NUMBER = re.compile(r"v?([1-9][0-9]{0,8})", re.IGNORECASE)
-_DIGEST = re.compile(r"sha256:([0-9a-f]{4,64})", re.IGNORECASE)
+_DIGEST_PREFIX = re.compile(r"sha256:([0-9a-f]{4,64})", re.IGNORECASE)
 # Names that would be read as something else on a command line, or that Windows keeps for devices: a concept's name
 # also names files on export.
 _RESERVED = frozenset(
@@ -66,7 +69,7 @@ class Reference:
             return cls(name)
         if match := _NUMBER.fullmatch(selector):
             return cls(name, number=int(match.group(1)))
-        if match := _DIGEST.fullmatch(selector):
+        if match := _DIGEST_PREFIX.fullmatch(selector):
             return cls(name, digest=match.group(1).lower())
         if selector.lower().startswith("sha256:"):
             raise InvalidReference(

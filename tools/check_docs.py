@@ -1,7 +1,7 @@
-"""Keeps the documentation true: the command reference is generated, links resolve, and shown commands exist.
+"""Keeps the documentation true: generated parts are current, links resolve, shown commands and named files exist.
 
 python tools/check_docs.py            # report what is wrong, exit 1 if anything is
-python tools/check_docs.py --write    # write docs/commands.md anew
+python tools/check_docs.py --write    # write anew what is generated: docs/commands.md and the tables of other pages
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 import click
@@ -34,18 +35,22 @@ VARIABLES = {
     "DIFFUSERS_VERBOSITY": "how much diffusers says, and `TRANSFORMERS_VERBOSITY`; as good as nothing by default",
 }
 """Environment variables that are looked at, and what they do."""
+PARTS = ("tiregistry", "cli", "tui", "tests", "tools", "benchmarks")
 
 
 def command_reference() -> str:
     """The text of docs/commands.md, from the commands' own help."""
     from tireg_cli.main import COMMANDS, cli
 
+    contract = (
+        "stdout is data, stderr is talk. Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 not found ·"
+        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted. In JSON, a number that is infinite or none"
+        " is `null`.\n"
+    )
     parts = [
         "# Commands\n",
         "Generated from `tireg --help` by `python tools/check_docs.py --write`.\n",
-        "stdout is data, stderr is talk. Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 not found ·"
-        " 4 conflict · 5 Hub or network · 6 damaged data · 130 interrupted. In JSON, a number that is infinite or none"
-        " is `null`.\n",
+        contract,
     ]
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
@@ -75,6 +80,16 @@ def _help_of(command: click.Command, path: str) -> list[str]:
     return out
 
 
+def generated() -> dict[Path, str]:
+    """Pages that are generated, whole or between marks, with the text that they should have."""
+    from tools import embedding_formats, training_options
+
+    pages = {REFERENCE: command_reference()}
+    for part in (embedding_formats, training_options):
+        pages[part.PAGE] = part.updated(part.PAGE.read_text(encoding="utf-8"))
+    return pages
+
+
 def documents() -> list[Path]:
     """README, CHANGELOG and everything in docs/."""
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -90,6 +105,31 @@ def broken_links(document: Path) -> list[str]:
         if path and not re.match(r"[a-z]+:", path) and not (document.parent / path).exists():
             missing.append(f"{document.relative_to(ROOT)}: link to {target} leads nowhere")
     return missing
+
+
+def missing_files(document: Path) -> list[str]:
+    """Files and folders of the project that a page names by their path, and that are not there.
+
+    A page that describes one part of the project names its files from there, so any file whose path ends so will do.
+    """
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    there = ["/" + path for path in _project_files()]
+    missing = []
+    for name in re.findall(r"`([\w./-]+)`", text):
+        if name.endswith(".py"):
+            found = any(path.endswith("/" + name) for path in there)
+        elif name.endswith("/") and name.split("/")[0] in PARTS:
+            found = (ROOT / name).is_dir()
+        else:
+            continue
+        if not found:
+            missing.append(f"{document.relative_to(ROOT)}: there is no file {name}")
+    return missing
+
+
+@cache
+def _project_files() -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for part in PARTS for path in (ROOT / part).rglob("*.py")]
 
 
 def wrong_commands(document: Path) -> list[str]:
@@ -130,13 +170,15 @@ def _problem(arguments: str, command: click.Command) -> str:
 
 def main() -> int:
     """Check everything; return the exit code."""
-    if "--write" in sys.argv[1:]:
-        REFERENCE.write_text(command_reference(), encoding="utf-8")
     problems = unexplained_variables()
-    if not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != command_reference():
-        problems.append("docs/commands.md is out of date: run python tools/check_docs.py --write")
+    for page, text in generated().items():
+        if "--write" in sys.argv[1:]:
+            page.write_text(text, encoding="utf-8")
+        elif not page.exists() or page.read_text(encoding="utf-8") != text:
+            problems.append(f"{page.relative_to(ROOT)} is out of date: run python tools/check_docs.py --write")
     for document in documents():
         problems += broken_links(document)
+        problems += missing_files(document)
         if document != REFERENCE:
             problems += wrong_commands(document)
     print("\n".join(problems) if problems else f"{len(documents())} documents are in order")

@@ -10,7 +10,8 @@ from itertools import pairwise, product
 from pathlib import Path
 
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.training.config import RECIPES, TrainingConfig
+from tiregistry.training.config import TrainingConfig
+from tiregistry.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "training.md"

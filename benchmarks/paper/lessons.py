@@ -19,7 +19,7 @@ from tiregistry.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 EVERY = 25
 """Steps between checkpoints: what an interruption costs at most."""
@@ -100,8 +100,8 @@ def _pass(base: LoadedBase, folder: Path, lessons: Sequence[Lesson]) -> None:
 
 def _start(base: LoadedBase, lesson: Lesson) -> Word:
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word
     from tiregistry.training.starting import start_vectors
+    from tiregistry.training.word import Word
     from tiregistry.training.wording import Wording
 
     config, pictures = lesson.config, lesson.concept.pictures()

@@ -64,11 +64,14 @@ def spread_text(rows: Sequence[Row], reference: Row) -> str:
     one = found[MEASURES[0]]
     apart = (0.01, 0.02, 0.05)
     heads = [f"pictures for {d}" for d in apart] + [f"trainings for {d}" for d in apart]
-    lines = [
+    meaning = (
         f"Standard deviations pooled over {one.words} words and {one.pairs} pairs with the {reference.label}, and how "
         f"many (of each of two words) find a true difference in four of five attempts, n = ({POWER} sd / difference)^2 "
         "with the sd of pairs, or of two trainings' difference. Pictures say that these two words differ; trainings "
-        "that two ways of learning do.",
+        "that two ways of learning do."
+    )
+    lines = [
+        meaning,
         "",
         f"| | sd | sd of pairs | sd of trainings | {' | '.join(heads)} |",
         f"|---|{'---|' * (3 + len(heads))}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tiregistry.concepts import ConceptType
 from tiregistry.training.config import TrainingConfig
 
 RECIPES: dict[str, TrainingConfig] = {
@@ -43,7 +44,7 @@ class Concept:
     """One concept to learn."""
 
     name: str
-    type: str
+    type: ConceptType
     initializer: str
     folder: Path
 

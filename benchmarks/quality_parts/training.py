@@ -48,10 +48,11 @@ def plan(base: Any, recipe: str, concept: Concept, seed: int) -> Training:
 def make(base: Any, folder: Path, training: Training, *, fresh: bool = True) -> Any:
     """The word at its start."""
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word, place_captions
+    from tiregistry.training.loop import place_captions
     from tiregistry.training.starting import start_vectors
     from tiregistry.training.stopping import StopRule
     from tiregistry.training.vision_start import warm_start
+    from tiregistry.training.word import Word
     from tiregistry.training.wording import Wording
 
     config, images = training.config, list(training.pictures)

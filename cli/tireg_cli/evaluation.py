@@ -97,9 +97,8 @@ def print_kinds(results: list[Measured]) -> None:
     counted: list[tuple[str, KindsFound]] = []
     differ: list[list[str]] = []
     for result in results:
-        for one in (result.evaluation, result.against):
-            if one is not None and one.kinds is not None:
-                counted.append((one.subject.label, one.kinds))
+        both = (result.evaluation, result.against)
+        counted += [(one.subject.label, one.kinds) for one in both if one is not None and one.kinds is not None]
         if result.against is not None and result.evaluation.kinds is not None and result.against.kinds is not None:
             found = variety_difference(result.evaluation.kinds, result.against.kinds)
             differ.append([result.evaluation.subject.label, cell(found, signed=True)])

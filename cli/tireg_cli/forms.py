@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import BaseModel, Concept, Fit, Measurement, SourceImage, Version
+from tiregistry.quantities import count
 
 if TYPE_CHECKING:
     from tiregistry.registry.lineage import Ancestor
     from tiregistry.registry.registry import Registry
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
@@ -27,16 +26,6 @@ def day(seconds: float | None) -> str:
 def moment(seconds: float | None) -> str | None:
     """A moment for programs: ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds is not None else None
-
-
-def size(number: int) -> str:
-    """Bytes for people: `3.2 KB`."""
-    value = float(number)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
 
 
 def seconds_of(text: str) -> float:
@@ -57,19 +46,6 @@ def seconds_of(text: str) -> float:
     return value
 
 
-def duration(seconds: float) -> str:
-    """Seconds as `45 s`, `3 min` or `1 h 05 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 version`, `2 versions`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def short(digest: str) -> str:
     """The beginning of a digest, long enough to name it."""
     return digest[:19]
@@ -82,18 +58,6 @@ def shapes(version: Version) -> str:
             f"{len(version.encoders)} layers, each {count(version.num_vectors, 'vector')} of {version.encoders[0].dim}"
         )
     return ", ".join(f"{count(s.num_vectors, 'vector')} of {s.dim} ({s.encoder})" for s in version.encoders)
-
-
-def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """A row of numbers as block characters, averaged to at most `width` of them; empty for fewer than two."""
-    numbers = [float(v) for v in values if isinstance(v, (int, float)) and v == v and abs(v) != float("inf")]
-    if len(numbers) < 2:
-        return ""
-    cells = min(width, len(numbers))
-    edges = [round(i * len(numbers) / cells) for i in range(cells + 1)]
-    means = [sum(numbers[a:b]) / (b - a) for a, b in pairwise(edges)]
-    low, span = min(means), (max(means) - min(means)) or 1.0
-    return "".join(_BLOCKS[min(7, int((mean - low) / span * 8))] for mean in means)
 
 
 def value_text(measured: Measurement) -> str:
@@ -222,13 +186,16 @@ def told_settings(registry: Registry, training: Mapping[str, Any] | None) -> dic
     return told
 
 
-def settings_line(training: Mapping[str, Any] | None, most: int = 12) -> str:
+_SETTINGS_TOLD = 12
+
+
+def settings_line(training: Mapping[str, Any] | None) -> str:
     """The plain values of a training configuration in one line: `steps 500 · lr 0.005`."""
     if not training:
         return ""
     plain = [(k, v) for k, v in training.items() if isinstance(v, (str, int, float)) and v not in ("", None)]
     plain.sort(key=lambda item: _TOLD_FIRST.index(item[0]) if item[0] in _TOLD_FIRST else len(_TOLD_FIRST))
     shown = " · ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:most]
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in plain[:_SETTINGS_TOLD]
     )
-    return shown + (" · …" if len(plain) > most else "")
+    return shown + (" · …" if len(plain) > _SETTINGS_TOLD else "")

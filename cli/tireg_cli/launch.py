@@ -43,7 +43,7 @@ def _run() -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return open_ui()
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (said as one line)
             from tireg_cli.messages import fail
 
             return fail(error)

@@ -141,5 +141,5 @@ def run(argv: list[str] | None = None) -> int:
         # cannot complain, and end like any tool that gets SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (said as one line)
         return fail(error)

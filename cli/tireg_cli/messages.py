@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
+from tireg_cli.terminal import is_live
 from tiregistry.errors import FULL_DISK, Conflict, ExitCode, Interrupted, TiregError, interruption_in
 from tiregistry.text import safe
 
 
 def color_allowed(stream: object) -> bool:
     """Whether `stream` is a terminal that may get colour (`NO_COLOR`, `TERM=dumb` and pipes say no)."""
-    isatty = getattr(stream, "isatty", lambda: False)
-    return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_live(stream) and not os.environ.get("NO_COLOR")
 
 
 class Talk:

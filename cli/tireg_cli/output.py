@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,21 +51,29 @@ def emit(text: str = "") -> None:
 
 
 def width_of(text: str) -> int:
-    """Terminal cells of `text`: 2 for wide East Asian characters, 0 for combining marks."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Terminal cells of `text`; what is not ASCII is measured by rich, whose tables take two milliseconds to load."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _beginning(text: str, cells: int) -> str:
+    """As much of `text` as `cells` terminal cells hold."""
+    if text.isascii():
+        return text[:cells]
+    from rich.cells import set_cell_size
+
+    cut = set_cell_size(text, cells)
+    return cut if text.startswith(cut) else cut[:-1]  # rich puts a space where half a wide character would stand
 
 
 def fit(text: str, cells: int) -> str:
     """`text` cut to `cells` terminal cells, with an ellipsis where something was cut."""
     if width_of(text) <= cells:
         return text
-    kept, used = [], 0
-    for character in text:
-        used += width_of(character)
-        if used > cells - 1:
-            break
-        kept.append(character)
-    return "".join(kept) + ("…" if cells > 0 else "")
+    return _beginning(text, cells - 1) + "…" if cells > 0 else ""
 
 
 def wrap(text: str, cells: int, indent: str = "", first: str = "") -> list[str]:
@@ -82,13 +89,10 @@ def wrap(text: str, cells: int, indent: str = "", first: str = "") -> list[str]:
             lines.append(line)
             line = ""
         line = f"{line} {word}" if line else word
-        while (used := width_of(line)) > room():
-            kept = len(line)
-            while used > room() and kept > 1:
-                kept -= 1
-                used -= width_of(line[kept])
-            lines.append(line[:kept])
-            line = line[kept:]
+        while width_of(line) > room():
+            cut = _beginning(line, room()) or line[0]
+            lines.append(cut)
+            line = line[len(cut) :]
     return [first + line if not number else indent + line for number, line in enumerate([*lines, line])]
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from tireg_cli.forms import duration
 from tireg_cli.interrupts import StopRequest
 from tireg_cli.messages import Talk, color_allowed, hint, lines_through, say, warn
 from tireg_cli.output import fit
+from tireg_cli.terminal import is_live
 from tiregistry.errors import Interrupted
+from tiregistry.quantities import count, duration
 from tiregistry.text import safe
 from tiregistry.training.events import (
     CheckpointSaved,
@@ -33,14 +33,14 @@ _NAMED = 4
 """Words of a pass that a line names one by one."""
 
 
-def follow(events: Iterable[Event], stop: StopRequest, *, quiet: bool = False) -> Finished:
+def follow(events: Iterable[Event], stop: StopRequest) -> Finished:
     """Consume the events of one run, showing where it stands, and return its last one."""
     finished: list[Finished] = []
-    follow_all(events, stop, finished, quiet=quiet)
+    follow_all(events, stop, finished)
     return finished[-1]
 
 
-def follow_all(events: Iterable[Event], stop: StopRequest, finished: list[Finished], *, quiet: bool = False) -> None:
+def follow_all(events: Iterable[Event], stop: StopRequest, finished: list[Finished]) -> None:
     """Consume the events of one or several runs, showing where they stand.
 
     Args:
@@ -50,7 +50,7 @@ def follow_all(events: Iterable[Event], stop: StopRequest, finished: list[Finish
     Raises:
         Interrupted: Ctrl-C while steps were taken; names the runs that can be taken up again.
     """
-    with TrainingProgress(quiet=quiet) as progress:
+    with TrainingProgress() as progress:
         try:
             for event in events:
                 if isinstance(event, Started):
@@ -129,19 +129,17 @@ class TrainingProgress:
     """Shows training events: steps, running mean of the loss, steps per second, time left.
 
     Args:
-        quiet: show warnings only.
         watching: the run belongs to another process.
     """
 
-    def __init__(self, *, quiet: bool = False, watching: bool = False) -> None:
-        self._quiet = quiet
+    def __init__(self, *, watching: bool = False) -> None:
         self._watching = watching
         self._courses: dict[str, Course] = {}
         self._live: Any = None
         self._bars = ExitStack()
         self._next_line = 0.0
 
-    def __enter__(self) -> TrainingProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -162,8 +160,6 @@ class TrainingProgress:
         self._follow(event)
         if isinstance(event, Notice):
             warn(event.what)
-        elif self._quiet:
-            return
         elif isinstance(event, Preparing):
             hint(f"{event.what} …")
         elif isinstance(event, Started):
@@ -201,11 +197,10 @@ class TrainingProgress:
             course.ended = True
 
     def _start(self, event: Started) -> None:
-        vectors = f"{event.num_vectors} vector{'s' if event.num_vectors > 1 else ''}"
-        pictures = f"{event.num_images} picture{'s' if event.num_images > 1 else ''}"
+        vectors, pictures = count(event.num_vectors, "vector"), count(event.num_images, "picture")
         keys = "Ctrl-C stops watching" if self._watching else "Ctrl-C stops and keeps what was learned"
         hint(f"run {event.run_id}: {event.concept}, {vectors} from {pictures}, on {event.device}; {keys}")
-        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if not is_live(sys.stderr):
             return
         if self._live is None:
             self._live = self._bars.enter_context(_bars())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from click import UsageError
 
-from tireg_cli.forms import count
 from tireg_cli.messages import hint, warn
 from tiregistry.errors import ConceptNotFound, InvalidConfig, InvalidInput
+from tiregistry.quantities import count
 from tiregistry.settings import Settings
 from tiregistry.text import safe
 from tiregistry.training.again import over

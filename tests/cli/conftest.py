@@ -1,17 +1,19 @@
-"""`tireg` in this process, and a tiny base model with words for `tireg gen`."""
+"""`tireg` in this process, a registry with words to look at, and a tiny base model with words for `tireg gen`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.running import Tireg
+from tests.core.registry.making import add_version
 from tests.learned import register_word
 from tests.models import tiny_sd
 from tireg_cli.main import run
+from tiregistry.concepts import Parent
 from tiregistry.registry.registry import Registry
 
 QUICK = ("--steps", "1")
@@ -35,8 +37,27 @@ def loaded(model: Path) -> Any:
     return load_base(str(model), device="cpu")
 
 
+@pytest.fixture(scope="session")
+def base(model: Path) -> str:
+    """What to call the tiny model in a command."""
+    return str(model)
+
+
 @pytest.fixture
-def words(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def words() -> Iterator[Registry]:
+    """A registry with `gnome` (three versions) and `inky` (a style)."""
+    with Registry.open() as registry:
+        first = add_version(
+            registry, "gnome", 1, caption="a photo of <gnome>", record={"loss": [2.0, 1.0, 0.5], "seconds": 9}
+        )
+        add_version(registry, "gnome", 2, parents=(Parent(first.digest, "continued"),))
+        add_version(registry, "gnome", 3)
+        add_version(registry, "inky", 4, concept_type="style")
+        yield registry
+
+
+@pytest.fixture
+def usable_words(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry with gnome@1, gnome@2 and imp@1; the tiny model, once read, is not read again."""
     monkeypatch.setattr("tiregistry.opening.open_base", lambda *_, **__: loaded)
     with Registry.open() as registry:
@@ -47,7 +68,7 @@ def words(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def gen(words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def gen(usable_words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs `tireg gen` in this process; returns exit code, stdout and stderr."""
 
     def call(*arguments: object) -> tuple[int, str, str]:

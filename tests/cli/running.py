@@ -42,3 +42,10 @@ class Tireg:
         caught = self._capture.readouterr()
         assert actual == code, f"tireg {arguments} ended with {actual}:\n{caught.err}"
         return Result(actual, caught.out, caught.err)
+
+
+def tireg(capture: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run `tireg`, whatever its exit code; gives that code, stdout and stderr."""
+    code = run([str(argument) for argument in arguments])
+    caught = capture.readouterr()
+    return code, caught.out, caught.err

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import tireg
 from tests.core.embeddings.samples import Tensor, safetensors, torch_zip, vectors
-from tireg_cli.main import run
-
-
-def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture

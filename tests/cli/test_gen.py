@@ -318,7 +318,7 @@ def start(model: Path, *arguments: object, source: bytes | None = None) -> subpr
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         # A shell's background job ignores Ctrl-C and hands that down.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     if source is not None:
         assert process.stdin is not None

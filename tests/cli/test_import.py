@@ -12,17 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.cli.running import tireg
 from tests.core.embeddings.samples import Tensor, a1111, safetensors, torch_zip, vectors
-from tireg_cli.main import run
 from tireg_cli.output import emit_json
 from tiregistry.errors import DiskFull
 from tiregistry.registry.registry import Registry
-
-
-def tireg(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def last(text: str) -> str:

@@ -26,7 +26,7 @@ def test_like_makes_the_same_file_again(gen: Callable[..., Any], tmp_path: Path,
 
 
 def test_like_says_that_it_is_the_same_or_why_not(
-    words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    usable_words: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = tmp_path / "first.png"
     assert run(["gen", "a <gnome@1>", "--steps", "1", "--out", str(first)]) == 0

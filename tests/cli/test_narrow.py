@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.cli.running import Tireg
 from tests.tui.conftest import add_run_at_work, add_three_words
-from tireg_cli.output import emit_table, width_of, wrap
+from tireg_cli.output import emit_table, fit, width_of, wrap
 from tiregistry.registry.registry import Registry
 
 
@@ -86,3 +87,39 @@ def test_wrapping_counts_cells_and_loses_nothing() -> None:
     long = "x" * 5000
     assert "".join(line.strip() for line in wrap(long, 20, "  ")) == long
     assert wrap("@1 trained", 8, "│  ", "├─ ") == ["├─ @1", "│  train", "│  ed"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "สวัสดีที่นี่ที่สุด",
+        "नमस्ते दुनिया",
+        "庭の小人はとても小さい",
+        "\U0001f469‍\U0001f680 in space ❤️❤️",
+        "e\u0301" * 20,
+        "plain words",
+    ],
+)
+@pytest.mark.parametrize("cells", [0, 1, 2, 3, 5, 8, 13])
+def test_text_of_any_script_is_cut_where_rich_says_that_it_ends(text: str, cells: int) -> None:
+    cut = fit(text, cells)
+    assert cell_len(cut) <= cells
+    assert cut == text or text.startswith(cut.removesuffix("…"))
+    if cells > 1:
+        lines = wrap(text, cells)
+        assert all(cell_len(line) <= cells for line in lines)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_columns_stand_under_each_other_in_thai(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    emit_table(("WORD", "BASE"), [("สวัสดีที่นี่ที่สุด", "tiny"), ("gnome", "tiny")])
+    places = [
+        cell_len(line.partition(base)[0])
+        for line, base in zip(capsys.readouterr().out.splitlines(), ("BASE", "tiny", "tiny"), strict=True)
+    ]
+    assert places == [11, 11, 11]  # nine cells and the gap

@@ -8,13 +8,11 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Tireg
-from tests.cli.words import add_words
 from tests.core.registry.making import SD15, add_version
 from tests.core.test_fingerprints import write_model
 from tireg_cli.bar import CountingBar
@@ -22,14 +20,6 @@ from tiregistry.concepts import Measurement, Parent
 from tiregistry.registry.registry import Registry
 
 # -- look ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def words() -> Iterator[Registry]:
-    """A registry with `gnome` (three versions) and `inky` (a style)."""
-    with Registry.open() as registry:
-        add_words(registry)
-        yield registry
 
 
 def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:
@@ -351,11 +341,12 @@ def test_the_bar_fits_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     for done, total, what in ((0, 0, "the database"), (1200, 5000, "files")):
         with CountingBar("checking") as bar:
             bar(done, total, what)
-        drawn = capsys.readouterr().err.split("\r")
+        drawn = capsys.readouterr().err.replace("\x1b[K", "").split("\r")
         assert all(len(line) < columns for line in drawn)
         assert not "".join(drawn[2:]).strip()  # wiped
     assert drawn[1].startswith(shown)

@@ -156,6 +156,23 @@ def test_a_run_is_named_once(capsys: pytest.CaptureFixture[str], registry: Regis
     assert "tireg runs lists them" in capsys.readouterr().err
 
 
+def test_a_run_is_moved_by_its_id_or_as_the_last(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
+    ids = [queued(registry, name).id for name in ("one", "two", "three")]
+    one, two, three = ids
+
+    def moved(*arguments: str) -> list[str]:
+        assert run(["runs", "move", *arguments]) == 0
+        return capsys.readouterr().out.split()
+
+    assert moved("--last", "first") == [three, one, two]
+    assert moved("last", "--last") == [one, two, three]
+    assert moved(two, "up") == [two, one, three]
+    for arguments in ((), ("first",), (two,), (two, "--last", "first"), (one, two, "first"), (two, "sideways")):
+        assert run(["runs", "move", *arguments]) == 2, arguments
+    assert "'sideways'" in capsys.readouterr().err
+    assert [waiting.id for waiting in registry.queue()] == [two, one, three]
+
+
 def test_cancel_and_remove(capsys: pytest.CaptureFixture[str], registry: Registry) -> None:
     waiting = queued(registry)
     assert run(["runs", "resume", "--last"]) == 4

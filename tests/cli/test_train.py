@@ -15,20 +15,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import cancel
 
 SHORT = ["--max-steps", "2", "--batch-size", "1", "--no-stop", "--device", "cpu"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    import torch
-
-    torch.set_num_threads(1)
-    return str(tiny_sd(tmp_path_factory.mktemp("base") / "tiny"))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from tests.core.registry.making import add_version
-from tests.models import tiny_sd
 from tireg_cli.main import run
 from tiregistry.concepts import NewVersion, SourceImage
 from tiregistry.embeddings.embedding import Embedding
@@ -23,14 +22,6 @@ from tiregistry.registry.registry import Registry
 from tiregistry.training.again import material_of
 
 SHORT = ["--max-steps", "2", "--batch-size", "1", "--no-stop", "--device", "cpu"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    import torch
-
-    torch.set_num_threads(1)
-    return str(tiny_sd(tmp_path_factory.mktemp("base") / "tiny"))
 
 
 @pytest.fixture

@@ -5,24 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Tireg
-from tests.cli.words import add_words
 from tests.core.registry.making import add_version
 from tests.core.registry.upkeep import damage_file
 from tiregistry.registry.registry import Registry
-
-
-@pytest.fixture
-def words() -> Iterator[Registry]:
-    """A registry with `gnome` (three versions) and `inky` (a style)."""
-    with Registry.open() as registry:
-        add_words(registry)
-        yield registry
 
 
 @pytest.mark.parametrize("reference", ["gnome", "gnome@2"])
@@ -145,7 +135,7 @@ def test_restore_from_a_backup(tireg: Tireg, words: Registry, tmp_path: Path, mo
 def test_gc_lists_and_only_removes_when_told(tireg: Tireg, words: Registry) -> None:
     orphan = words.blobs.add(b"orphan")
     assert "younger than 24h, or taken" in tireg("gc").err
-    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 bytes"]
+    assert tireg("gc", "--grace", "0s").lines == [f"{orphan}\t6 B"]
     assert orphan in words.blobs
     assert tireg("gc", "--grace", "0s", "--apply", "--json").json["bytes"] == 6
     assert orphan not in words.blobs

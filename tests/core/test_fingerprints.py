@@ -1,4 +1,4 @@
-"""Fingerprints and families of base models, on files in the layouts that people really have."""
+"""Fingerprints of base models, on files in the layouts that people really have."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from tiregistry.bases import fingerprints
-from tiregistry.bases.families import family_of_folder, native_resolution, resolution_of_folder
 from tiregistry.bases.fingerprints import fingerprint_file, fingerprint_folder
 from tiregistry.bases.identify import identify, name_from
 from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.errors import BaseModelNotFound, InvalidInput
 from tiregistry.registry.registry import Registry
 
-REAL_CONFIGS = Path(__file__).parents[3] / "shared" / "data" / "configs"
 CLIP, OPENCLIP_H = {"hidden_act": "quick_gelu"}, {"hidden_act": "gelu", "num_hidden_layers": 23}
 TABLE = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
 WEIGHTS = {
@@ -51,39 +49,14 @@ def write_model(
         "safety_checker": [None, None],
     }
     (folder / "model_index.json").write_text(json.dumps(index))
-    for part, tensors in WEIGHTS.items():
+    for part, weights in WEIGHTS.items():
         (folder / part).mkdir()
-        tensors = {prefix * (part == "text_encoder") + k: v + (part == change) for k, v in tensors.items()}
+        tensors = {prefix * (part == "text_encoder") + k: v + (part == change) for k, v in weights.items()}
         save_file({k: v.astype(dtype) for k, v in tensors.items()}, folder / part / f"{FILE[part]}.safetensors")
     (folder / "text_encoder" / "config.json").write_text(json.dumps(encoder))
     (folder / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": width, "sample_size": 8}))
     (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [8, 8, 8, 8]}))
     return folder
-
-
-# -- families --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not REAL_CONFIGS.is_dir(), reason="the real models' configurations are not here")
-@pytest.mark.parametrize(
-    ("name", "family", "pixels"),
-    [
-        ("sd15", "sd1", 512),
-        ("sd21", "sd2", 768),
-        ("sdxl", "sdxl", 1024),
-        ("sd3_medium", "sd3", 1024),
-        ("flux1_dev", "flux", 1024),
-    ],
-)
-def test_real_architectures_are_told_apart(name: str, family: str, pixels: int) -> None:
-    assert family_of_folder(REAL_CONFIGS / name) == family
-    assert resolution_of_folder(REAL_CONFIGS / name, family) == pixels  # type: ignore[arg-type]
-
-
-def test_a_family_is_told_by_components_not_by_width(tmp_path: Path) -> None:
-    assert family_of_folder(write_model(tmp_path / "a", encoder=CLIP, width=1024)) == "sd1"
-    assert family_of_folder(write_model(tmp_path / "b", encoder=OPENCLIP_H, width=768)) == "sd2"
-    assert family_of_folder(write_model(tmp_path / "c", encoder={}, width=1024)) == "sd2"  # the last resort
 
 
 @pytest.mark.parametrize(
@@ -334,10 +307,3 @@ def test_headers_that_are_none(tmp_path: Path, header: bytes) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     with pytest.raises(InvalidInput, match="is damaged"):
         read_tensors(path)
-
-
-@pytest.mark.parametrize(
-    ("sample_size", "pixels"), [(64, 512), ([64, 96], 768), ([], 512), ("64", 512), (None, 512), (-1, 512)]
-)
-def test_native_resolutions_as_configurations_write_them(sample_size: object, pixels: int) -> None:
-    assert native_resolution(sample_size, 8, "sd1") == pixels

@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -95,7 +96,7 @@ class TerminalDouble:
         finally:
             os.close(tell_sized)
 
-    def __enter__(self) -> TerminalDouble:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -228,20 +229,6 @@ class TerminalDouble:
         if question.endswith(b"q"):
             return b"\x1bP>|%s\x1b\\" % brand.name if brand.name else b""
         return b"\x1b[6;%d;%dt" % (self.cell[1], self.cell[0]) if brand.cell_reports and brand.attributes else b""
-
-    # -- pictures ------------------------------------------------------------------------------------------------
-
-    def kitty_pictures(self) -> dict[int, Image.Image]:
-        """Every picture transmitted by kitty's protocol, by id (0 for those without), the newest of each."""
-        return dict(kitty_pictures(self.received))
-
-    def sixels(self) -> list[Image.Image]:
-        """Every sixel picture received, in order."""
-        return [decode_sixel(found) for found in re.findall(rb"\x1bP[\d;]*q[^\x1b]*\x1b\\", self.received)]
-
-    def kitty_commands(self) -> list[dict[str, str]]:
-        """The control keys of every kitty sequence, in order."""
-        return [keys for keys, _ in _kitty_sequences(self.received)]
 
 
 def _kitty_sequences(data: bytes) -> list[tuple[dict[str, str], bytes]]:

@@ -148,9 +148,7 @@ class Screen:
     def shown(self) -> list[Shown]:
         """All pictures that can be seen now, from the top left."""
         found = [*self._shown_by_placeholders(), *self._direct.values()]
-        for sixel in self._sixels:
-            if sixel.cells:
-                found.append(self._shown_sixel(sixel))
+        found += [self._shown_sixel(sixel) for sixel in self._sixels if sixel.cells]
         return sorted(found, key=lambda shown: (shown.y, shown.x))
 
     def _shown_by_placeholders(self) -> list[Shown]:

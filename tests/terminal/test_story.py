@@ -57,7 +57,7 @@ def test_from_nothing_to_the_hub(tmp_path: Path) -> None:
         # After the pictures the type, after the initializer base, token, recipe and vectors, after the steps four more.
         terminal.type(f"robot{TAB}{ROBOT}{TAB}{TAB}robot{TAB * 5}4{TAB * 5}a photo of {{}}")
         expect("4 pictures", "Ctrl+G starts")
-        assert await_that(terminal, lambda: shows(terminal, sorted(ROBOT.glob("*.png"))[0]))
+        assert await_that(terminal, lambda: shows(terminal, min(ROBOT.glob("*.png"))))
         terminal.type(CTRL_G)
         expect("robot", "finished", seconds=MODEL_SECONDS)
         with Registry.open(home) as registry:

@@ -186,3 +186,8 @@ def notices(pilot: Pilot[None]) -> str:
     """Everything that was said in messages, also what is no longer shown."""
     app = pilot.app
     return "\n".join(app.said) if isinstance(app, Talkative) else ""
+
+
+def still_said(pilot: Pilot[None]) -> list[str]:
+    """The titles of the messages that stand there now."""
+    return [notification.title for notification in pilot.app._notifications]

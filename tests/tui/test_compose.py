@@ -35,6 +35,8 @@ for number, line in enumerate(sys.stdin, 1):
     request = json.loads(line)
     if "slow" in request["prompt"] and request["seed"]:
         time.sleep(600)
+    while "held" in request["prompt"] and request["seed"] == 1 and not (folder.parent / "go-on").exists():
+        time.sleep(0.02)
     if "bad" in request["prompt"]:
         answer = {"line": number, "error": "no such thing", "hint": "say something else"}
     else:

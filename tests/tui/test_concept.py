@@ -126,6 +126,29 @@ def test_diff_of_marked_and_of_neighbours(home: Path) -> None:
     drive(home, story)
 
 
+def test_a_version_that_is_removed_leaves_the_diff_and_its_mark(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        screen = await opened(pilot)
+        await pilot.press("j", "j", "space", "k", "k", "equals_sign")
+        await settle(pilot)
+        assert "gnome@1" in screen_text(pilot)
+        registry_of(pilot).remove("gnome@2")
+        app_of(pilot).registry_changed()
+        await settle(pilot)
+        assert "gnome@1" in screen_text(pilot)  # another version's going changes nothing here
+        await pilot.press("j", "D")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "Mark a version with Space" in screen_text(pilot))
+        await settle(pilot)
+        await pilot.press("equals_sign")
+        await settle(pilot)
+        assert "gnome has no other version to compare with" in notices(pilot)
+        assert screen.tabs.active == "tab-diff"
+
+    drive(home, story)
+
+
 def test_every_tab_has_a_key(home: Path) -> None:
     async def story(pilot: Pilot[None]) -> None:
         screen = await opened(pilot)

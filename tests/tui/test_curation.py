@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
 
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle, table, until
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, still_said, table, until
 from tireg_tui.screens import keeping
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.confirm import Confirm
@@ -216,29 +217,182 @@ def test_what_is_typed_behind_an_answer_is_for_the_screen_beneath(home: Path) ->
     drive(home, story)
 
 
-def test_a_dialog_whose_answer_waits_can_be_typed_in_and_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dialog_whose_answer_waits_can_be_typed_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "_MOMENT", 0.05)
 
     async def story(pilot: Pilot[None]) -> None:
         registry = app_of(pilot).registry
         assert registry is not None
-        for leaves in (False, True):
-            writer = sqlite3.connect(home / "registry.db", isolation_level=None)
-            writer.execute("BEGIN IMMEDIATE")
-            await pilot.press("t", "space", *("last" if leaves else "first"), "enter")
-            dialog = pilot.app.screen
-            assert isinstance(dialog, KeepingDialog)
-            await pilot.press(*(["escape"] if leaves else ["space", "x"]))
-            writer.rollback()
-            writer.close()
-            await until(pilot, lambda leaves=leaves: ("last" if leaves else "first") in registry.concept("gnome").tags)
-            await settle(pilot)
-            assert (pilot.app.screen is dialog) is not leaves
-            if not leaves:
-                assert "what you have typed since is not" in screen_text(pilot)
-                assert str(dialog.typed).endswith("first x")
-                await pilot.press("escape")
+        writer = sqlite3.connect(home / "registry.db", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        await pilot.press("t", "space", *"first", "enter")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, KeepingDialog)
+        await pilot.press("space", "x")
+        writer.rollback()
+        writer.close()
+        await until(pilot, lambda: "first" in registry.concept("gnome").tags)
+        await settle(pilot)
+        assert pilot.app.screen is dialog
+        assert "what you have typed since is not" in screen_text(pilot)
+        assert str(dialog.typed).endswith("first x")
+        await pilot.press("escape")
         assert len(pilot.app.screen_stack) == 1
         assert "did not work" not in notices(pilot)
+        assert "Dropped" not in notices(pilot)
+
+    drive(home, story)
+
+
+async def remove_marked(pilot: Pilot[None]) -> None:
+    await pilot.press("D")
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, Confirm)
+    await pilot.press("right", "enter")
+    await settle(pilot)
+
+
+def test_a_word_that_others_have_removed_keeps_none_of_the_marked_ones_here(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space", "space")
+        await pilot.press("D")
+        await pilot.pause()
+        with Registry.open(home) as other:
+            other.remove("inkwash")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "u brings it back" in notices(pilot))
+        assert "gnome, mug · u brings it back\ninkwash: removed elsewhere already" in notices(pilot)
+        assert sorted(item.reference for item in registry.trash()) == ["gnome", "inkwash", "mug"]
+        with Registry.open(home) as other:
+            other.restore("gnome")
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back" in notices(pilot))
+        assert {"gnome", "mug"} <= {concept.name for concept in registry.concepts()}
+        await settle(pilot)
+        assert still_said(pilot) == ["Brought back"]  # "In the trash" no longer holds
+        await pilot.press("u")
+        await settle(pilot)
+        assert "Nothing was removed here" in notices(pilot)
+
+    drive(home, story)
+
+
+def test_a_word_that_cannot_come_back_is_said_and_can_be_tried_again(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space")
+        await remove_marked(pilot)
+        registry.create_concept("gnome", "<other>", "object")  # has its name now
+        await pilot.press("u")
+        await until(pilot, lambda: "1 of 2 brought back, 1 not" in notices(pilot))
+        assert "gnome: " in notices(pilot)
+        assert "tireg restore gnome --as OTHER-NAME" in notices(pilot)
+        registry.concept("mug")
+        registry.rename("gnome", "troll")
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back gnome" in notices(pilot))
+        assert registry.concept("gnome").num_versions == 3
+
+    drive(home, story)
+
+
+def test_what_was_moved_before_the_disk_was_full_comes_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = Registry.remove
+
+    def until_full(registry: Registry, reference: str) -> str:
+        if reference != "gnome":
+            raise DiskFull("no space left", kept="nothing was lost")
+        return remove(registry, reference)
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space", "space")
+        await remove_marked(pilot)
+        await until(pilot, lambda: "1 of 3 in the trash, 2 not" in notices(pilot))
+        assert "inkwash, mug: no space left" in notices(pilot)
+        assert table(pilot).marked == {"inkwash", "mug"}  # to be tried again
+        await pilot.press("u")
+        await until(pilot, lambda: "Brought back gnome" in notices(pilot))
+
+    monkeypatch.setattr(Registry, "remove", until_full)
+    drive(home, story)
+
+
+def test_marks_of_words_that_have_gone_keep_none_from_being_removed(home: Path) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("space", "space")
+        registry.remove("mug")  # nobody has been told yet
+        await remove_marked(pilot)
+        await until(pilot, lambda: "In the trash gnome" in notices(pilot))
+
+    drive(home, story)
+
+
+@pytest.mark.parametrize("keys", [("t", "shelf", "enter"), ("e", "a note", "ctrl+s"), ("a", "old", "enter")])
+def test_leaving_a_dialog_that_waits_for_another_writer_drops_what_it_asks_for(
+    home: Path, keys: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_MOMENT", 0.1)
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("enter")
+        await settle(pilot)
+        before = registry.concept("gnome")
+        writer = sqlite3.connect(home / "registry.db", isolation_level=None)
+        writer.execute("BEGIN EXCLUSIVE")
+        await pilot.press(keys[0])
+        await pilot.pause()
+        await pilot.press(*keys[1], keys[2])
+        await until(pilot, lambda: "Esc drops it" in notices(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConceptScreen))
+        assert still_said(pilot) == ["Dropped"]
+        writer.rollback()
+        writer.close()
+        await settle(pilot)
+        after = registry.concept("gnome")
+        assert (after.tags, after.notes, after.aliases) == (before.tags, before.notes, before.aliases)
+        assert app_of(pilot).threads.changing == 0
+        await pilot.press("t")  # the next one is kept
+        await pilot.pause()
+        await pilot.press(*" moss", "enter")
+        await until(pilot, lambda: "moss" in registry.concept("gnome").tags)
+
+    drive(home, story)
+
+
+def test_leaving_a_dialog_whose_change_has_begun_says_that_it_is_still_made(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_MOMENT", 0.1)
+    begun, go_on = threading.Event(), threading.Event()
+    tag = Registry.tag
+
+    def slowly(registry: Registry, name: str, **changes: list[str]) -> None:
+        begun.set()
+        go_on.wait(60)
+        tag(registry, name, **changes)
+
+    monkeypatch.setattr(Registry, "tag", slowly)
+
+    async def story(pilot: Pilot[None]) -> None:
+        registry = app_of(pilot).registry
+        assert registry is not None
+        await pilot.press("t")
+        await pilot.pause()
+        await pilot.press(*" moss", "enter")
+        await until(pilot, begun.is_set)
+        await pilot.press("escape")
+        await until(pilot, lambda: "It has begun, and is still done" in notices(pilot))
+        go_on.set()
+        await until(pilot, lambda: "moss" in registry.concept("gnome").tags)
 
     drive(home, story)

@@ -63,7 +63,6 @@ def test_what_is_typed_becomes_a_search() -> None:
         "sort": "last_modified",
         "text": "red cat x:y author:",
     }
-    assert [hub_texts.size(n) for n in (812, 3100, 41_000_000, 2 * 10**9)] == ["812 B", "3.1 KB", "41 MB", "2.0 GB"]
 
 
 @pytest.mark.slow

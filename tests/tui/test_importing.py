@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.conftest import app_of, drive, notices, screen_text, settle, table, until
+from tests.tui.conftest import app_of, drive, notices, screen_text, settle, still_said, table, until
 from tireg_tui.importing import start_import
 from tireg_tui.screens.import_words import ImportWords
 from tiregistry.embeddings.folders import FileResult
@@ -105,5 +105,38 @@ def test_words_are_imported_after_saying_what_files_hold(home: Path, tmp_path: P
         await until(pilot, lambda: "1 word imported" in notices(pilot))
         await settle(pilot)
         assert "troll" in table(pilot).names
+
+    drive(home, story)
+
+
+def test_what_keeps_an_import_from_beginning_is_said(home: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.mkdir()
+    save_file({"emb_params": np.ones((2, 768), dtype=np.float32)}, words / "troll.safetensors")
+    (tmp_path / "empty").mkdir()
+
+    async def story(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        assert app.registry is not None
+        job = start_import(app, app.registry, [words])
+        await until(pilot, lambda: job.state == "done")
+        await pilot.press("I")
+        await pilot.pause()
+        dialog = pilot.app.screen
+        field = dialog.query_one(Input)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "Type the path of a file or a folder first" in notices(pilot))
+        for path, why in (
+            (words, "None of it is new: 1 here already"),
+            (tmp_path / "empty", "no embedding is in there"),
+            (tmp_path / "nowhere", "Nothing is there"),
+        ):
+            field.value = str(path)
+            await settle(pilot)
+            assert still_said(pilot).count("Nothing to import") == 0  # it was about another path
+            await pilot.press("ctrl+g")
+            await until(pilot, lambda why=why: why in notices(pilot))
+            assert pilot.app.screen is dialog
+            assert still_said(pilot).count("Nothing to import") == 1
 
     drive(home, story)

@@ -40,14 +40,10 @@ def test_captions_keep_what_tells_them_apart(width: int, text: str) -> None:
     assert shortened("a photo of <gnome> · seed 7", width) == text
 
 
-def test_durations_and_bars() -> None:
-    assert [shown.duration(s) for s in (0, 59, 61, 3900)] == ["0 s", "59 s", "1 min 01 s", "1 h 05 min"]
+def test_bars() -> None:
     assert shown.bar(5, 10, 10) == "━━━━━─────"
     assert shown.bar(99, 10, 4) == "━━━━"
     assert shown.bar(1, 0, 4) == "────"
-    assert shown.curve([], 9) == ""
-    assert shown.curve([1, 0], 9) == "█▁"
-    assert len(shown.curve([1.0] * 500, 40)) == 40
 
 
 def test_a_curve_of_dots_goes_where_the_values_go() -> None:

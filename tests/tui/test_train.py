@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
-from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, until
+from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, still_said, until
 from tireg_tui.drafts import Draft, check, field_to_mend
 from tireg_tui.path_line import path_in, paths_in, with_added
 from tireg_tui.path_suggester import completed
@@ -271,7 +271,7 @@ def test_what_it_needs_is_said_before_it_starts(home: Path, photos: Path) -> Non
     Image.new("RGB", (40, 300)).save(photos / "long.png")
 
     async def story(pilot: Pilot[None]) -> None:
-        app_of(pilot).devices._known["auto"] = Device("cpu", "CPU, 2 threads", "fp32", 10**8, 10**9, 5e10)
+        app_of(pilot).devices._known["auto"] = Device("cpu", "CPU, 2 threads", "fp32", 10**8, 5e10)
         await pilot.press("n")
         await settle(pilot)
         screen = pilot.app.screen
@@ -282,7 +282,7 @@ def test_what_it_needs_is_said_before_it_starts(home: Path, photos: Path) -> Non
         said = screen.query_one("#train-needs", Static)
         await until(pilot, lambda: "≈ about" in str(said.content))
         text = str(said.content)
-        for expected in ("≈ on CPU, 2 threads", "of memory of 100 MB free", "0.1 GB is free", "reckoned for"):
+        for expected in ("≈ on CPU, 2 threads", "of memory of 100 MB free", "100 MB is free", "reckoned for"):
             assert expected in text, expected
         captions = [source.caption for source in screen.query_one("#train-pictures", PictureStrip).sources]
         assert "smaller than 64" in captions[-1]
@@ -418,6 +418,10 @@ def test_nothing_starts_while_something_is_wrong(home: Path) -> None:
         assert isinstance(form, TrainForm)
         assert form.focused is form.query_one("#pictures")
         assert "Not yet pictures: give files or a folder" in notices(pilot)
+        assert still_said(pilot) == ["Not yet"]
+        await pilot.press(*"photos")  # what is wrong now stands in the form, not below a message about what was
+        await settle(pilot)
+        assert still_said(pilot) == []
         await pilot.press("escape")
         await pilot.pause()
         registry = app_of(pilot).registry

@@ -17,11 +17,16 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
 from tireg_tui import registry_follower
+from tireg_tui.jobs import Job
 from tireg_tui.places import PLACES
+from tireg_tui.remembered import Remembered
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.library import Library
+from tireg_tui.screens.runs import Runs
+from tireg_tui.screens.settings import KeysTable, SettingsScreen
 from tireg_tui.screens.trouble import Trouble
 from tiregistry.registry.registry import Registry
+from tiregistry.settings import Settings
 
 # Holds the file so that nobody can even read it.
 HOLDER = """
@@ -121,6 +126,85 @@ def test_a_registry_that_has_gone_is_not_replaced_in_silence(home: Path) -> None
     drive(home, story)
 
 
+def test_while_the_registry_is_gone_there_is_nowhere_to_go_and_it_is_back_wherever_one_went(home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await settle(pilot)
+        home.rename(elsewhere)
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        trouble = pilot.app.screen
+        for key in ("1", "6", "alt+3", "comma", "n", "u"):
+            before = len(notices(pilot))
+            await pilot.press(key)
+            await settle(pilot)
+            assert pilot.app.screen is trouble, key
+            assert "gone" in notices(pilot)[before:], key
+        app_of(pilot).open_concept("gnome")
+        app_of(pilot).compose_prompt("<gnome>")
+        await settle(pilot)
+        assert pilot.app.screen is trouble
+        elsewhere.rename(home)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Runs))
+        await pilot.press("1")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+
+    drive(home, story)
+
+
+def test_trouble_is_left_in_the_place_it_came_up_in(home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await settle(pilot)
+        await pilot.press("1")
+        await settle(pilot)
+        home.rename(elsewhere)
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        pilot.app.switch_mode("runs")  # as a change of places does that was under way already
+        await settle(pilot)
+        elsewhere.rename(home)
+        await until(pilot, lambda: app_of(pilot).registry_is_gone is False)
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Runs)
+        await pilot.press("1")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+
+    drive(home, story)
+
+
+def test_nothing_is_written_where_a_registry_has_gone_from(home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+
+    async def story(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        app.remembered.set("filter", "tag:garden")
+        stopped: list[str] = []
+        app.start_job(Job("draw 4 pictures", cancel=lambda: stopped.append("draw")))
+        home.rename(elsewhere)
+        await until(pilot, lambda: "The registry is gone" in screen_text(pilot))
+        assert stopped == ["draw"]  # what it draws would be saved in a folder made anew
+        app.theme = "nord"  # as the palette does it
+        await settle(pilot)
+        assert app.preferences.settings.theme == "nord"
+        await pilot.pause(2.5)  # what is typed is written every two seconds
+        assert not home.exists()
+        home.mkdir()  # where a disk was mounted
+        app.action_toggle_theme()
+        app._keep_what_is_typed()
+        assert not list(home.iterdir())
+        home.rmdir()
+        elsewhere.rename(home)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Library) and "<gnome>" in screen_text(pilot))
+        await until(pilot, lambda: Remembered(home).text("filter") == "tag:garden")
+        assert Settings.load(home).theme == "light"
+        assert app.preferences.settings.theme == "light"
+
+    drive(home, story)
+
+
 def test_damage_while_it_is_open_is_said_and_not_the_end(home: Path) -> None:
     with Registry.open(home) as registry:
         for number in range(300):
@@ -175,11 +259,19 @@ def test_a_registry_that_can_only_be_read_says_so_and_asks_for_nothing(home: Pat
             top = screen_text(pilot).splitlines()[0]
             assert "read-only" in top
             assert all(f"{known.digit} {known.label}" in top for known in PLACES), "places come before paths"
-        for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX")):
+        settings = ("enter", "space", "backspace", "e")
+        for name, keys in (("library", "tDnIu"), ("runs", "XrD"), ("queue", "KJFX"), ("settings", settings)):
             app_of(pilot).action_go(name)
             await settle(pilot)
             for key in keys:
                 await refused(pilot, key)
+        await pilot.press("tab")  # to the keys
+        await until(pilot, lambda: isinstance(pilot.app.focused, KeysTable) and pilot.app.focused.row_count)
+        for key in ("enter", "backspace"):
+            await refused(pilot, key)
+        app_of(pilot).search_themes()
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, SettingsScreen)
         await pilot.press("1", "enter")
         await settle(pilot)
         for key in "atenD":

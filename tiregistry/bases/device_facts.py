@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 
 # Dense peak in half precision, in TFLOP/s, as the makers state it; the first name that occurs in the device's counts.
 _PEAKS = (
@@ -37,7 +37,6 @@ class Device:
     name: str
     precision: str
     free_memory: int = 0
-    total_memory: int = 0
     flops: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,15 +63,15 @@ def look_at_device(wanted: str = "auto") -> Device:
     if device.type == "cuda":
         import torch
 
-        free, total = torch.cuda.mem_get_info(device)
+        free, _ = torch.cuda.mem_get_info(device)
         name = torch.cuda.get_device_name(device)
         peak = next((peak for part, peak in _PEAKS if part in name), 0)
-        return Device("cuda", name, precision, free, total, peak * 1e12)
-    free, total = _memory()
+        return Device("cuda", name, precision, free, peak * 1e12)
+    free = _free_memory()
     if device.type == "mps":
-        return Device("mps", "Apple GPU", precision, free, total)
+        return Device("mps", "Apple GPU", precision, free)
     threads = _threads()
-    return Device("cpu", f"CPU, {threads} thread{'s' if threads > 1 else ''}", precision, free, total, _measured())
+    return Device("cpu", f"CPU, {count(threads, 'thread')}", precision, free, _measured())
 
 
 def _threads() -> int:
@@ -94,16 +93,14 @@ def _measured() -> float:
     return best
 
 
-def _memory() -> tuple[int, int]:
-    """Free and whole main memory in bytes; zeros where the system does not say."""
+def _free_memory() -> int:
+    """Free main memory in bytes; 0 where the system does not say."""
     try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        total = page * os.sysconf("SC_PHYS_PAGES")
         with open("/proc/meminfo", encoding="ascii") as file:
             facts = dict(line.split(":", 1) for line in file)
-        return int(facts["MemAvailable"].split()[0]) * 1024, total
-    except (OSError, ValueError, KeyError, AttributeError):
-        return 0, 0
+        return int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def main() -> int:

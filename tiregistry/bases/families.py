@@ -131,6 +131,20 @@ def usual_resolution(family: Family) -> int:
     return _USUAL_RESOLUTION[family]
 
 
+def token_window(folder: Path, encoder: str, tokenizer: str) -> int:
+    """Tokens that a text encoder takes at once, begin and end included; 0 where the configurations do not say.
+
+    Args:
+        encoder: the text encoder's folder in `folder`, whose positions are a limit.
+        tokenizer: the tokenizer's, whose `model_max_length` is one.
+    """
+    places = read_config(folder / encoder).get("max_position_embeddings")
+    longest = read_config(folder / tokenizer, "tokenizer_config.json").get("model_max_length")
+    # A tokenizer without a limit says so by a number of 30 digits.
+    limits = [int(limit) for limit in (places, longest) if isinstance(limit, (int, float)) and limit < 100_000]
+    return min(limits, default=0)
+
+
 def class_name(index: Mapping[str, object], component: str) -> str:
     """The class that a `model_index.json` names for a component; empty where it names none."""
     entry = index.get(component)

@@ -115,7 +115,7 @@ def download(
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         disable_progress_bars()  # huggingface_hub draws them into logs and pipes, too
     with _hub_trouble(repo_id, revision, instead):
         if check:
@@ -144,7 +144,7 @@ def _check_index(repo_id: str, revision: str) -> None:
         files = HfApi().model_info(repo_id, revision=revision or None).siblings
     except HfHubHTTPError:
         raise
-    except Exception:  # no network, or switched off: the download says so, unless it needs none
+    except Exception:  # noqa: BLE001 (no network, or switched off: the download says so, unless it needs none)
         return
     if not any(file.rfilename == "model_index.json" for file in files or ()):
         raise InvalidInput(

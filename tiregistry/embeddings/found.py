@@ -25,7 +25,7 @@ class FoundEmbedding:
     """One learned word found in a file or folder."""
 
     format: str
-    """Id of a row of `tiregistry.embeddings.formats`."""
+    """The layout: the first column of the table in docs/formats.md."""
     embedding: Embedding
     placeholder_token: str = ""
     """As the file has it, so possibly nothing that may be typed in a prompt; empty when the file has none."""

@@ -273,6 +273,9 @@ def plain_key(key: Any) -> Any:
 
     Hashing anything deeper could take for ever, and so could filling a mapping with numbers of one hash, such as the
     multiples of 2^61 - 1; text has a secret in its hash.
+
+    Raises:
+        DamagedEmbedding: the key is anything else.
     """
     if isinstance(key, (str, bytes, Global)) or key is None:
         return key

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType, Fingerprint, Version
 from tiregistry.embeddings.embedding import Embedding
+from tiregistry.references import DIGEST
 from tiregistry.text import safe
 
 KEY = "tireg"
@@ -18,7 +18,6 @@ PARTS = ("clip_l", "clip_g", "clip_h", "t5")
 _FORMAT = 1
 MAX_BLOCK = 256 * 1024
 """Longest block that is written and read, in bytes."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ class Provenance:
 
 
 def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+    return isinstance(value, str) and DIGEST.fullmatch(value) is not None
 
 
 def _text(value: object) -> str:

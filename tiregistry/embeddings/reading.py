@@ -22,6 +22,7 @@ from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.limits import MAX_HEADER, MAX_VALUES, MAX_VECTORS, WINDOW_VECTORS
 from tiregistry.embeddings.provenance import KEY, Provenance
 from tiregistry.errors import DamagedEmbedding, UnreadableEmbedding
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 GENERIC_STEMS = re.compile(
@@ -90,7 +91,7 @@ def read_embedding(given: Path | bytes, *, filename: str = "") -> list[FoundEmbe
         files = {source.name or "embedding": source.all()} if source.is_whole else {}
         found = [_finish(draft, source, container, provenance) for draft in drafts]
         if not files:
-            note = f"{source.shown} has {source.size >> 20} MiB: the original file is not kept, only the word in it"
+            note = f"{source.shown} has {size(source.size)}: the original file is not kept, only the word in it"
             return [replace(item, warnings=(*item.warnings, note)) for item in found]
         return [replace(item, files=files) for item in found]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiregistry.concepts import Fingerprint, NewVersion, Parent, Run, Version
+from tiregistry.concepts import Fingerprint, Run, Version
 from tiregistry.errors import Damaged, NotFound
 from tiregistry.evaluation.subjects import Subject
-from tiregistry.training.request import continued_version, request_of
+from tiregistry.training.registering import trained_version
+from tiregistry.training.request import request_of
 from tiregistry.training.run_state import run_folder
 from tiregistry.training.trail import TrailPoint, trail
 
@@ -51,22 +53,10 @@ def register_point(registry: Registry, run: Run, subject: Subject) -> Version:
     if final is not None and final.embedding_digest == subject.identity:
         return final
     request, images = request_of(registry, run)
-    continued = continued_version(registry, request.config)
-    new = NewVersion(
-        concept=run.concept,
-        placeholder_token=request.placeholder_token,
-        concept_type=request.config.concept_type,
-        origin="trained",
-        fingerprint=Fingerprint.from_dict(run.config["base"]["fingerprint"]),
-        base_name=str(run.config["base"]["name"]),
-        images=tuple(images),
-        training=request.config.as_dict(),
-        parents=(Parent(continued.digest, "continued"),) if continued is not None else (),
-        run_id=run.id,
-        record={"steps": subject.step, "stop_reason": "checkpoint", "kept_step": subject.step},
-        attachments={f"mask/{i:04d}.png": mask for i, mask in enumerate(request.config.masks) if mask},
-    )
-    return registry.add_version(new, subject.embedding)
+    request = replace(request, concept=run.concept)  # which may have another name by now
+    base = str(run.config["base"]["name"]), Fingerprint.from_dict(run.config["base"]["fingerprint"])
+    record = {"steps": subject.step, "stop_reason": "checkpoint", "kept_step": subject.step}
+    return registry.add_version(trained_version(registry, request, images, base, run.id, record), subject.embedding)
 
 
 def _subject(run: Run, point: TrailPoint) -> Subject:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.denoisers import Conditioning
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.generation.conditioning import PromptEncoder
-    from tiregistry.generation.generator import Prepared
+    from tiregistry.generation.prepared import Prepared
     from tiregistry.generation.tiny_decoder import TinyDecoder
 
 OnStep = Callable[[int, int, Callable[[], "list[Image]"]], None]

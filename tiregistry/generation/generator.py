@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tiregistry.concepts import Version
 from tiregistry.errors import DeviceError, InvalidInput
 from tiregistry.generation.grammar import WordName
 from tiregistry.generation.late_selectors import late_selectors
+from tiregistry.generation.prepared import Prepared
 from tiregistry.generation.processor import computing_as
-from tiregistry.generation.prompts import PromptPart, names_in, parse_prompt
+from tiregistry.generation.prompts import names_in, parse_prompt
 from tiregistry.generation.recipe import Repeat, make_recipe
 from tiregistry.generation.settings import GenerationSettings
 from tiregistry.generation.sizes import check_size, size_multiple
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.embeddings.embedding import Embedding
     from tiregistry.generation.as_alone import Known
-    from tiregistry.generation.conditioning import PromptEncoder, TokenisedPrompt
+    from tiregistry.generation.conditioning import PromptEncoder
     from tiregistry.generation.pipelines import Pipelines, Task
     from tiregistry.generation.steps import Step
     from tiregistry.generation.tiny_decoder import TinyDecoder
@@ -46,30 +47,6 @@ class Picture:
 
     image: Image
     recipe: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A prompt that was parsed and whose words were found and fit the base model.
-
-    Attributes:
-        settings: with everything filled in that was left to the base model, and the picture's size.
-        tokens, negative_tokens: as token ids, in chunks that fit the window.
-        notes: what the user should know, e.g. that the prompt is longer than the window.
-        warnings: what is to be said of its words, the same for every prompt with them: a base model that is not
-            recorded, or is only compatible.
-    """
-
-    prompt: str
-    parts: tuple[PromptPart, ...]
-    negative_parts: tuple[PromptPart, ...]
-    versions: dict[WordName, Version]
-    settings: GenerationSettings
-    tokens: TokenisedPrompt
-    negative_tokens: TokenisedPrompt
-    start: StartPicture | None = None
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 class Generator:
@@ -122,7 +99,7 @@ class Generator:
         self._lent: dict[str, Embedding] = {}
         self._rounds_as_alone: Known = {}
 
-    def __enter__(self) -> Generator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

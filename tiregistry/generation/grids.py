@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SMALLEST = 16
 """Pixels of a cell in which something can still be seen."""
 _PAPER = (250, 250, 248)
+_GAP = 4
+"""Pixels between cells."""
 
 
 def labelled_grid(
@@ -23,7 +25,6 @@ def labelled_grid(
     column_labels: Sequence[str] = (),
     *,
     cell: int = 0,
-    gap: int = 4,
     left: int = 0,
 ) -> Image:
     """One RGB picture of `cells[row][column]` with labels at the left and on top.
@@ -33,7 +34,6 @@ def labelled_grid(
         row_labels, column_labels: one per row and column, or none at all; they wrap to fit.
         cell: side of a cell in pixels; 0 takes the largest picture. Smaller pictures are enlarged by whole factors
             with hard edges, so that 64-pixel pictures stay what they are.
-        gap: pixels between cells.
         left: pixels for the row labels; 0 chooses by the cells. Where there are no row labels it is nothing.
     """
     from PIL import Image as Pillow
@@ -45,28 +45,28 @@ def labelled_grid(
     letters = font(size, (*row_labels, *column_labels))
     line = int(size * 1.35)
     left = (left or min(3 * side, max(90, side))) if row_labels else 0
-    wrapped_columns = [lines_of(text, side - 2 * gap, letters) for text in column_labels]
-    top = max((len(lines) for lines in wrapped_columns), default=0) * line + (gap if column_labels else 0)
+    wrapped_columns = [lines_of(text, side - 2 * _GAP, letters) for text in column_labels]
+    top = max((len(lines) for lines in wrapped_columns), default=0) * line + (_GAP if column_labels else 0)
     columns = max(len(row) for row in cells)
-    width = left + columns * (side + gap) + gap
-    height = top + len(cells) * (side + gap) + gap
+    width = left + columns * (side + _GAP) + _GAP
+    height = top + len(cells) * (side + _GAP) + _GAP
     sheet = Pillow.new("RGB", (width, height), _PAPER)
     ink = ImageDraw.Draw(sheet)
     for c, lines in enumerate(wrapped_columns):
         for i, text in enumerate(lines):
-            x = left + gap + c * (side + gap) + side / 2
-            ink.text((x, gap + i * line), text, fill=(30, 30, 34), font=letters, anchor="ma")
+            x = left + _GAP + c * (side + _GAP) + side / 2
+            ink.text((x, _GAP + i * line), text, fill=(30, 30, 34), font=letters, anchor="ma")
     for r, row in enumerate(cells):
-        y = top + gap + r * (side + gap)
+        y = top + _GAP + r * (side + _GAP)
         if row_labels:
-            lines = lines_of(row_labels[r], left - 2 * gap, letters)
+            lines = lines_of(row_labels[r], left - 2 * _GAP, letters)
             start = y + side / 2 - len(lines) * line / 2
             for i, text in enumerate(lines):
-                ink.text((left - gap, start + i * line), text, fill=(30, 30, 34), font=letters, anchor="ra")
+                ink.text((left - _GAP, start + i * line), text, fill=(30, 30, 34), font=letters, anchor="ra")
         for c, image in enumerate(row):
             if image is not None:
                 fitted = fit_cell(image, side)
-                x = left + gap + c * (side + gap)
+                x = left + _GAP + c * (side + _GAP)
                 sheet.paste(fitted, (x + (side - fitted.width) // 2, y + (side - fitted.height) // 2))
     return sheet
 

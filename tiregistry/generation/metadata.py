@@ -97,18 +97,17 @@ def picture_bytes(picture: Picture, suffix: str = ".png") -> bytes:
     return out.getvalue()
 
 
-def save_picture(picture: Picture, path: Path, *, overwrite: bool = True) -> bytes:
+def save_picture(picture: Picture, path: Path) -> bytes:
     """Write a picture with its recipe in the format of the path's ending; return the file's bytes.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all, instead of one that is there.
 
     Raises:
         InvalidInput: as `picture_bytes`.
-        FileExistsError: there is one, and `overwrite` is False.
         OSError: the folder cannot be written, or the disk is full.
     """
     data = picture_bytes(picture, path.suffix)
-    write_whole(path, data, overwrite=overwrite)
+    write_whole(path, data)
     return data
 
 

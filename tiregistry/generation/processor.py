@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from tiregistry.quantities import count
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,9 +32,9 @@ def described(processor: object) -> str:
     if not isinstance(processor, Mapping) or not processor.get("name"):
         return ""
     threads = processor.get("threads")
-    if not threads:
+    if not isinstance(threads, int) or not threads:
         return str(processor["name"])
-    return f"{processor['name']} with {threads} thread{'s' if threads != 1 else ''}"
+    return f"{processor['name']} with {count(threads, 'thread')}"
 
 
 def recorded_threads(recipe: Mapping[str, Any]) -> int | None:

@@ -17,7 +17,7 @@ from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.generation.generator import Prepared
+    from tiregistry.generation.prepared import Prepared
     from tiregistry.registry.registry import Registry
 
 FORMAT = "tireg-picture/1"
@@ -193,9 +193,11 @@ def differences(recipe: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]
             if name == called
             else f"the base model differs in its {part}: it was {name}, it is {called}"
         )
-    for key in ("device", "dtype"):
-        if recipe.get(key) != made[key]:
-            lines.append(f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}")
+    lines += [
+        f"{key} was {safe(recipe.get(key, 'not recorded'), limit=60)}, it is {made[key]}"
+        for key in ("device", "dtype")
+        if recipe.get(key) != made[key]
+    ]
     processor = described(recipe.get("processor"))
     if processor != described(made["processor"]):
         was = safe(processor or "not recorded", limit=100)

@@ -16,7 +16,8 @@ from tiregistry.text import safe
 from tiregistry.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from tiregistry.generation.generator import Picture, Prepared
+    from tiregistry.generation.generator import Picture
+    from tiregistry.generation.prepared import Prepared
     from tiregistry.registry.registry import Registry
 
 

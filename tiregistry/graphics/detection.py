@@ -21,24 +21,22 @@ _KITTIES = frozenset({"xterm-kitty", "xterm-ghostty"})
 _SIXEL_BRANDS = frozenset({"xterm", "foot", "mlterm", "konsole", "wezterm", "contour", "mintty", "iterm2", "blackbox"})
 
 
-def wish(option: str = "", environment: Mapping[str, str] | None = None) -> tuple[Protocol | None, str]:
+def wish(option: str = "") -> tuple[Protocol | None, str]:
     """The protocol the user asks for and where: an option, `TIREG_IMAGES`, or `settings.toml`; None means auto.
 
     Raises:
         InvalidConfig: a value that names no protocol, or settings that cannot be read.
     """
-    environment = os.environ if environment is None else environment
     if option:
         return parse_protocol(option, "--images"), "--images"
-    if environment.get("TIREG_IMAGES"):
-        return parse_protocol(environment["TIREG_IMAGES"], "TIREG_IMAGES"), "TIREG_IMAGES"
+    if os.environ.get("TIREG_IMAGES"):
+        return parse_protocol(os.environ["TIREG_IMAGES"], "TIREG_IMAGES"), "TIREG_IMAGES"
     return parse_protocol(Settings.load().images, "settings.toml, images"), "settings.toml"
 
 
 def detect(
     option: str = "",
     *,
-    environment: Mapping[str, str] | None = None,
     seconds: float | None = None,
     in_ui: bool = False,
 ) -> Terminal:
@@ -56,8 +54,8 @@ def detect(
     Raises:
         InvalidConfig: the wish names no protocol.
     """
-    environment = os.environ if environment is None else environment
-    wanted, source = wish(option, environment)
+    environment = os.environ
+    wanted, source = wish(option)
     asked_for, colors = f"asked for by {source}", colors_of(environment)
     unaskable = _forced(wanted, asked_for, colors) or _without_terminal(wanted, asked_for, colors, environment)
     if unaskable is not None:
@@ -136,9 +134,7 @@ def _unasked(wanted: Protocol | None, asked_for: str, colors: Colors, environmen
     return Terminal("halfblocks", colors, cell, why, in_tmux=in_tmux)
 
 
-def decide_again(
-    terminal: Terminal, answers: Answers, *, has_truecolor: bool, environment: Mapping[str, str] | None = None
-) -> Terminal:
+def decide_again(terminal: Terminal, answers: Answers, *, has_truecolor: bool) -> Terminal:
     """The choice for a terminal that has said all after detection was over.
 
     Args:
@@ -146,7 +142,6 @@ def decide_again(
         answers: everything that has been answered by now.
         has_truecolor: 24-bit colours reach the terminal, so that placeholders can be told apart.
     """
-    environment = os.environ if environment is None else environment
     protocol, reason = choose(answers, None, terminal.colors != "none")
     if protocol == "kitty" and not has_truecolor:
         protocol, reason = "kitty-direct", "kitty graphics; too few colours for placeholders"
@@ -158,7 +153,7 @@ def decide_again(
         reason=f"{reason}; the terminal answered late",
         name=answers.name,
         answered=True,
-        facts=_facts(answers, None, "late", cell, environment),
+        facts=_facts(answers, None, "late", cell, os.environ),
         awaited=None,
     )
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ESCAPE = re.compile("\x1b\\[[0-9;]*m")
+_GAP = 2
+"""Cells between two pictures."""
 
 
-def draw_row(images: Sequence[Image], terminal: Terminal, columns: int, rows: int, gap: int = 2) -> str:
+def draw_row(images: Sequence[Image], terminal: Terminal, columns: int, rows: int) -> str:
     """Pictures side by side, each within `columns` x `rows` cells, ending on a new line.
 
     Empty when the terminal shows no pictures.
@@ -27,7 +29,7 @@ def draw_row(images: Sequence[Image], terminal: Terminal, columns: int, rows: in
     if terminal.protocol == "off" or not images:
         return ""
     if not terminal.has_pixels:
-        return _as_text(images, terminal, columns, rows, gap)
+        return _as_text(images, terminal, columns, rows)
     boxes = [fit(image.size, columns, rows, terminal.cell) for image in images]
     if terminal.protocol == "kitty":
         boxes = [fit(i.size, min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS), terminal.cell) for i in images]
@@ -35,7 +37,7 @@ def draw_row(images: Sequence[Image], terminal: Terminal, columns: int, rows: in
     # Make room first, so that the terminal scrolls before anything is drawn; then draw from the top.
     out = ["\n" * height, f"\x1b[{height}A"]
     for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
-        column = 1 + number * (columns + gap)
+        column = 1 + number * (columns + _GAP)
         out += [f"\x1b[{column}G\x1b7", _pixels(image, box, terminal), "\x1b8"]
     out.append(f"\x1b[{height}B\r")
     return "".join(out)
@@ -61,7 +63,7 @@ def placeholders(picture_id: int, columns: int, rows: int) -> str:
     return f"\x1b[{columns}D\x1b[B".join(lines)
 
 
-def _as_text(images: Sequence[Image], terminal: Terminal, columns: int, rows: int, gap: int) -> str:
+def _as_text(images: Sequence[Image], terminal: Terminal, columns: int, rows: int) -> str:
     colors = "none" if terminal.protocol == "ascii" else terminal.colors
     blocks = [halfblocks(image, columns, rows, colors) for image in images]
     lines = []
@@ -70,5 +72,5 @@ def _as_text(images: Sequence[Image], terminal: Terminal, columns: int, rows: in
         for block in blocks:
             line = block[y] if y < len(block) else ""
             cells.append(line + " " * (columns - len(_ESCAPE.sub("", line))))
-        lines.append((" " * gap).join(cells).rstrip(" "))
+        lines.append((" " * _GAP).join(cells).rstrip(" "))
     return "\n".join(lines) + "\n"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_PATIENCE = 0.5
+"""Seconds that tmux has to answer."""
+
 
 def inside(environment: Mapping[str, str]) -> bool:
     """Whether this process runs inside tmux."""
@@ -15,7 +18,7 @@ def passthrough(sequence: str) -> str:
     return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
 
 
-def outer_name(seconds: float = 0.5) -> str:
+def outer_name() -> str:
     """What tmux knows of the outer terminal's name, such as `kitty(0.41.1)`; empty when it cannot say."""
     import subprocess  # only needed inside tmux
 
@@ -23,7 +26,7 @@ def outer_name(seconds: float = 0.5) -> str:
         answer = subprocess.run(
             ["tmux", "display-message", "-p", "#{client_termtype}"],
             capture_output=True,
-            timeout=seconds,
+            timeout=_PATIENCE,
             check=False,
             stdin=subprocess.DEVNULL,
         )

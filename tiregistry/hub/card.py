@@ -14,6 +14,7 @@ from tiregistry.bases.locating import EMBEDDED
 from tiregistry.captions import example_prompt
 from tiregistry.hub.endpoints import slug
 from tiregistry.hub.shared_word import SharedWord
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 # Identifiers that the Hub accepts as `license`; anything else is `other` with a name.
@@ -138,7 +139,7 @@ def _about(word: SharedWord) -> str:
         shown = "the small base model inside [tireg](https://pypi.org/project/tiregistry/)"
     return (
         f"The {word.manifest['concept_type']} {_code(word.placeholder_token)}, taught to a frozen text-to-image model "
-        f"with [Textual Inversion](https://textual-inversion.github.io/): {vectors} vector{'s' if vectors > 1 else ''}"
+        f"with [Textual Inversion](https://textual-inversion.github.io/): {count(vectors, 'vector')}"
         + (f" for {shown}" if shown else "")
         + f". This is version {word.number}."
     )

@@ -8,8 +8,11 @@ from tiregistry.hub.endpoints import slug
 from tiregistry.hub.layout import repository_files
 from tiregistry.registry.registry import Registry
 
+_OWNER = "you"
+"""Whose repository it would be: nobody has said yet."""
 
-def card_of(registry: Registry, version: Version, owner: str = "you") -> str:
+
+def card_of(registry: Registry, version: Version) -> str:
     """The README of the first push of a version.
 
     Raises:
@@ -17,4 +20,4 @@ def card_of(registry: Registry, version: Version, owner: str = "you") -> str:
         Damaged: a file of the version cannot be read.
     """
     word = repository_files(registry, version, version.number).word
-    return card_text.compose(card.front_matter(word), card.body(word, f"{owner}/{slug(version.concept).lower()}"))
+    return card_text.compose(card.front_matter(word), card.body(word, f"{_OWNER}/{slug(version.concept).lower()}"))

@@ -16,7 +16,9 @@ from tiregistry.hub.remote import CommitMade, PullRequest, RemoteFile, Repositor
 from tiregistry.hub.transport import NoAnswer, install, offline, seconds
 from tiregistry.hub.trouble import NotAHub, NotAllowed, RepositoryNotFound, as_mapping, not_a_hub, translated
 from tiregistry.hub.uploading import make_commit
-from tiregistry.hub.watch import Progress, Stopped, Waiting, Watch, ignore, watched
+from tiregistry.hub.watch import Stopped, Waiting, Watch, ignore, watched
+from tiregistry.progress import Progress
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 MAX_ENTRIES = 20_000
@@ -132,7 +134,7 @@ class Hub:
         shown = f"{safe(repo_id)}/{safe(file.path, limit=120)}"
         if file.size > limit:
             raise HubError(
-                f"{shown} has {_size(file.size)}, more than {_size(limit)}", "it is no shared word, or a hostile one"
+                f"{shown} has {size(file.size)}, more than {size(limit)}", "it is no shared word, or a hostile one"
             )
         with self._asking(repo_id):
             data = self._body(repo_id, sha, file, shown, look)
@@ -274,8 +276,3 @@ def _utils() -> Any:
     from huggingface_hub import utils
 
     return utils
-
-
-def _size(count: int) -> str:
-    """A size for people."""
-    return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count / 1024:.0f} KiB"

@@ -10,7 +10,7 @@ from tiregistry.hub.heads import conflict
 from tiregistry.hub.push_plan import PushPlan
 from tiregistry.hub.remote import CommitMade, RemoteFile
 from tiregistry.hub.trouble import CommitInProgress, HeadMoved, RepositoryNotFound, is_unknown_outcome
-from tiregistry.hub.watch import Progress
+from tiregistry.progress import Progress
 from tiregistry.registry.registry import Registry
 
 _ATTEMPTS = 4

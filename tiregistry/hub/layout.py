@@ -22,7 +22,9 @@ from tiregistry.hub.remote import RemoteFile
 from tiregistry.hub.shared_word import SharedPicture, SharedWord, original_time, shared_word
 from tiregistry.hub.stripping import check_stripped, strip_picture
 from tiregistry.images import MAX_BYTES, decode_picture
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
+from tiregistry.text import natural_key
 
 MANIFEST = "tireg.json"
 CARD = "README.md"
@@ -241,19 +243,15 @@ def _what_becomes_public(version: Version, shared: SharedWord, others: int) -> t
     if any(image.caption for image in version.images):
         said.append("the captions of its pictures")
     if shared.pictures:
-        said.append(f"{_count(len(shared.pictures), 'source picture')}, without their metadata (place, time, camera)")
+        said.append(f"{count(len(shared.pictures), 'source picture')}, without their metadata (place, time, camera)")
     if others:
         are = "are there and stay" if others > 1 else "is there and stays"
-        said.append(f"{_count(others, 'source picture')} of an earlier version, which {are}")
+        said.append(f"{count(others, 'source picture')} of an earlier version, which {are}")
     if version.images and not shared.pictures:
         said.append("checksums of its source pictures, not the pictures")
     if shared.previews:
-        said.append(_count(len(shared.previews), "preview"))
+        said.append(count(len(shared.previews), "preview"))
     return tuple(said)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 # -- what pull looks at ----------------------------------------------------------------------------------------------
@@ -305,6 +303,4 @@ def picture_paths(files: dict[str, RemoteFile]) -> list[str]:
         and path.lower().endswith(_PICTURES)
         and 0 < file.size <= MAX_BYTES
     ]
-    return sorted(found, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", path)])[
-        :MAX_IMAGES
-    ]
+    return sorted(found, key=natural_key)[:MAX_IMAGES]

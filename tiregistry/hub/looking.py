@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -27,6 +26,7 @@ from tiregistry.hub.layout import (
 )
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.tags import version_numbers
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
@@ -35,7 +35,6 @@ Relation = Literal["not here", "here", "newer there", "older there", "changed th
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 _TEXTS = (".md", ".txt", ".json", ".yaml", ".yml")
-_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 _MOST_CARD = 20_000
 
 
@@ -133,7 +132,7 @@ def look_at(registry: Registry, hub: Hub, repo_id: str, revision: str = "") -> L
         concept_type=safe(word.manifest.get("concept_type", ""), limit=20) if word else "",
         base_models=tuple(safe(b, limit=200) for b in (bases if isinstance(bases, list) else [bases])[:5] if b),
         licence=safe(licence_of(word, fields) if word else fields.get("license") or "", limit=100),
-        versions=tuple(sorted(int(m[1]) for tag in refs if (m := _VERSION_TAG.fullmatch(tag)))),
+        versions=tuple(version_numbers(refs)),
         number=word.number if word else 0,
         digest=word.digest if word else "",
         files=tuple(_listed(path, file, wanted) for path, file in sorted(files.items())),

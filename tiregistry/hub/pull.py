@@ -7,7 +7,6 @@ registered. What was fetched lies in a staging folder of its own, never in huggi
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
@@ -47,8 +46,11 @@ from tiregistry.hub.receiving import (
 )
 from tiregistry.hub.remote import RemoteFile, RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord, why_unread
-from tiregistry.hub.watch import Progress, ignore
+from tiregistry.hub.tags import version_numbers
+from tiregistry.hub.watch import ignore
 from tiregistry.images import MAX_BYTES
+from tiregistry.progress import Progress
+from tiregistry.quantities import size
 from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.gc import GRACE_SECONDS, STAGING
 from tiregistry.registry.registry import Registry
@@ -58,7 +60,6 @@ Status = Literal["pulled", "completed", "already here"]
 """`completed`: the version was here, and got pictures that were shared later, or the training record it lacked."""
 MAX_VERSIONS = 500
 """Most versions that one `pull --all` takes."""
-_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +140,11 @@ def pull_every_version(
     pull = _Pull(registry, hub, check_repo_id(repo_id), options or PullOptions(), progress)
     head = hub.info(repo_id).sha
     refs = hub.refs(repo_id)
-    numbers = sorted((int(m[1]), tag) for tag in refs if (m := _VERSION_TAG.fullmatch(tag)))
+    numbers = version_numbers(refs)
     if len(numbers) > MAX_VERSIONS:
         raise HubError(f"{repo_id} has {len(numbers)} versions, more than {MAX_VERSIONS}", "pull single ones: @v3")
     seen: set[str] = set()
-    for _, tag in numbers:
+    for tag in numbers.values():
         if refs[tag] not in seen:
             seen.add(refs[tag])
             yield from pull.run("" if refs[tag] == head else tag, in_order=True)
@@ -187,7 +188,7 @@ class _Pull:
         """What `tireg.json` says; without it, what the user should know of a file that cannot be read."""
         if MANIFEST not in files:
             return None, ""
-        self.progress(MANIFEST, 0, 1)
+        self.progress(0, 1, MANIFEST)
         data = self.hub.read(self.repo_id, info.sha, files[MANIFEST], MAX_TEXT)
         word = SharedWord.parse(data, self.repo_id)
         return (with_card(word, info.card), "") if word is not None else (None, why_unread(data, self.repo_id))
@@ -297,7 +298,7 @@ class _Pull:
         total = sum(files[path].size for path in paths)
         if total > MAX_TOTAL:
             raise HubError(
-                f"{self.repo_id} would fetch {total >> 20} MiB, more than {MAX_TOTAL >> 20}",
+                f"{self.repo_id} would fetch {size(total)}, more than {size(MAX_TOTAL)}",
                 "--no-images leaves the pictures out",
             )
         staging = self.registry.home / STAGING
@@ -306,7 +307,7 @@ class _Pull:
             # Named after the repository, because readers name a word by its folder where nothing else does.
             folder = Path(parent) / self.repo_id.rpartition("/")[2]
             for done, path in enumerate(paths):
-                self.progress(path, done, len(paths))
+                self.progress(done, len(paths), path)
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 is_looked_at = refused is not None and path.endswith(".safetensors")
@@ -319,7 +320,7 @@ class _Pull:
                     refused[path] = error
                 else:
                     target.write_bytes(data)
-            self.progress("registering", len(paths), len(paths))
+            self.progress(len(paths), len(paths), "registering")
             yield folder
 
     # -- afterwards ----------------------------------------------------------------------------------------------

@@ -13,19 +13,18 @@ from tiregistry.concepts import Remote, Version
 from tiregistry.errors import InvalidInput
 from tiregistry.hub.client import Hub
 from tiregistry.hub.committing import commit
-from tiregistry.hub.push_plan import STEPS, PushOptions, PushPlan, digest_tag, plan_push, target_of
+from tiregistry.hub.push_plan import STEPS, PushOptions, PushPlan, plan_push, target_of
 from tiregistry.hub.remote import CommitMade
 from tiregistry.hub.trouble import NotAllowed
-from tiregistry.hub.watch import Announce, Progress, ignore
+from tiregistry.hub.watch import Announce, ignore
+from tiregistry.progress import Progress
 from tiregistry.registry.registry import Registry
 
 __all__ = [
     "Announce",
-    "Progress",
     "PushOptions",
     "PushPlan",
     "PushResult",
-    "digest_tag",
     "plan_push",
     "push_version",
     "target_of",
@@ -101,24 +100,24 @@ def push_version(
     options, progress = options or PushOptions(), progress or ignore
     plan = plan_push(registry, version, repo_id, hub, options, progress)
     if not plan.exists:
-        progress("creating the repository", 15, STEPS)
+        progress(15, STEPS, "creating the repository")
         hub.create(repo_id, private=plan.private)
         plan = plan_push(registry, version, repo_id, hub, options)
     made = CommitMade(plan.head, plan.revision if plan.revision != "main" else "")
     if not plan.is_empty:
         (announce or ignore)(plan.public, plan.private)
 
-        def uploading(what: str, done: int, total: int) -> None:
+        def uploading(done: int, total: int, what: str) -> None:
             share = (_UPLOAD_TO - _UPLOAD_FROM) * done // max(1, total)
-            progress(what, _UPLOAD_FROM + share, STEPS)
+            progress(_UPLOAD_FROM + share, STEPS, what)
 
         made = commit(registry, hub, plan, uploading)
     if plan.missing_tags:
-        progress("setting the tags", 85, STEPS)
+        progress(85, STEPS, "setting the tags")
         _tag(hub, plan, made.sha)
-    progress("noting it down", 95, STEPS)
+    progress(95, STEPS, "noting it down")
     _remember(registry, hub, plan, made)
-    progress("done", STEPS, STEPS)
+    progress(STEPS, STEPS, "done")
     return PushResult(
         status="unchanged" if plan.is_empty else "proposed" if made.pull_request else "pushed",
         repo_id=repo_id,

@@ -26,8 +26,10 @@ from tiregistry.hub.labels import Labels, with_card
 from tiregistry.hub.layout import CARD, MANIFEST, MAX_TEXT, PICTURE_PATH, repository_files
 from tiregistry.hub.remote import RepositoryInfo
 from tiregistry.hub.shared_word import SharedWord
+from tiregistry.hub.tags import digest_tag, version_numbers, version_tag
 from tiregistry.hub.trouble import RepositoryNotFound
-from tiregistry.hub.watch import Progress, ignore
+from tiregistry.hub.watch import ignore
+from tiregistry.progress import Progress
 from tiregistry.registry.registry import Registry
 
 STEPS = 100
@@ -42,7 +44,6 @@ _OTHER_WORDS = (
     "learned_embeds_2.safetensors",
 )
 _MOST_LOOKED_AT = 5
-_VERSION_TAG = re.compile(r"v([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +120,6 @@ class PushPlan:
         return self.exists and not self.add and not self.delete
 
 
-def digest_tag(digest: str) -> str:
-    """The tag that names a version by its content; git allows no colon."""
-    return digest.replace(":", "-")
-
-
 def target_of(registry: Registry, hub: Hub, version: Version, wanted: str = "") -> str:
     """The repository a version is pushed to: `wanted`, else where the concept was pushed before, else a new name.
 
@@ -186,7 +182,7 @@ class _Planner:
         self.options, self.progress = options, progress
 
     def plan(self) -> PushPlan:
-        self.progress("looking at the repository", 0, STEPS)
+        self.progress(0, STEPS, "looking at the repository")
         head = self._look()
         if head is None:
             if self.options.create_pr:
@@ -265,7 +261,7 @@ class _Planner:
 
     def _compared(self, head: Head, refs: Mapping[str, str]) -> PushPlan:
         """What would have to be sent on top of a head."""
-        self.progress("preparing the files", 10, STEPS)
+        self.progress(10, STEPS, "preparing the files")
         number = self._number(refs, head.word)
         other = other_word(self.registry, self.hub, self.version, head) if head.info.sha else ""
         mine = repository_files(
@@ -280,7 +276,7 @@ class _Planner:
         text = self._card(mine.word, head, refs, replaces_another=bool(other))
         changes = _changes({**mine.files, CARD: text.encode()}, mine.word, head, is_other_word=bool(other))
         is_proposal = self.options.create_pr
-        tags = () if is_proposal else (f"v{number}", digest_tag(self.version.digest))
+        tags = () if is_proposal else (version_tag(number), digest_tag(self.version.digest))
         at = "" if changes.add or changes.delete else head.info.sha  # the commit that the tags name in the end
         return PushPlan(
             version=self.version,
@@ -310,7 +306,7 @@ class _Planner:
         """The version's number in the repository: the one it has there, else its own, else the next free one."""
         if head_word is not None and head_word.digest == self.version.digest:
             return head_word.number  # its tags may not have been set when the push was cut off
-        numbers = {int(m[1]): sha for tag, sha in refs.items() if (m := _VERSION_TAG.fullmatch(tag))}
+        numbers = {number: refs[tag] for number, tag in version_numbers(refs).items()}
         tagged = refs.get(digest_tag(self.version.digest))
         for number, sha in numbers.items():
             if sha == tagged:

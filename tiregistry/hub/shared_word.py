@@ -12,13 +12,13 @@ from tiregistry.bases.locating import EMBEDDED, is_shareable
 from tiregistry.concepts import NewVersion, SourceImage, Version
 from tiregistry.embeddings.provenance import Provenance
 from tiregistry.errors import Damaged, TiregError
+from tiregistry.registry.foreign_values import a_list, a_number, a_sha256, a_text, a_whole_number
 from tiregistry.registry.manifest import embedding_digest, version_of
 from tiregistry.registry.registry import Registry
 from tiregistry.text import safe
 
 SCHEMA = "tireg-repository/1"
 _ANY_SCHEMA = re.compile(r"tireg-repository/[0-9]{1,9}")
-_HEX = re.compile(r"[0-9a-f]{64}")
 _RECORDED = ("steps", "stop_reason", "seconds", "precision", "software")
 _CURVE_POINTS = 200
 
@@ -117,18 +117,18 @@ class SharedWord:
             digest=digest,
             manifest=manifest,
             name=safe(raw["name"], limit=100),
-            number=_whole(raw["number"], 1, 10**9),
-            created_at=_number(raw.get("created_at", 0.0), 2**40),
+            number=a_whole_number(raw["number"], 1, 10**9),
+            created_at=a_number(raw.get("created_at", 0.0), 2**40),
             base_name=safe(raw.get("base_name", ""), limit=100),
             base_model=safe(raw.get("base_model", ""), limit=200),
-            description=_text(raw.get("description", ""), 20_000),
-            licence=_text(raw.get("licence", ""), 200),
-            tags=tuple(_text(tag, 64) for tag in _list(raw.get("tags", []), 100)),
-            scores={_text(k, 64): _number(v, 1e12) for k, v in list(raw.get("scores", {}).items())[:100]},
+            description=a_text(raw.get("description", ""), 20_000),
+            licence=a_text(raw.get("licence", ""), 200),
+            tags=tuple(a_text(tag, 64) for tag in a_list(raw.get("tags", []), 100)),
+            scores={a_text(k, 64): a_number(v, 1e12) for k, v in list(raw.get("scores", {}).items())[:100]},
             record=_record(raw.get("record", {})),
-            pictures=tuple(_picture(item) for item in _list(raw.get("pictures", []), 64)),
-            previews=tuple(_text(path, 200) for path in _list(raw.get("previews", []), 64)),
-            files={_text(k, 400): _hex(v) for k, v in list(raw.get("files", {}).items())[:500]},
+            pictures=tuple(_picture(item) for item in a_list(raw.get("pictures", []), 64)),
+            previews=tuple(a_text(path, 200) for path in a_list(raw.get("previews", []), 64)),
+            files={a_text(k, 400): a_sha256(v) for k, v in list(raw.get("files", {}).items())[:500]},
         )
 
     def new_version(self, name: str, record: Mapping[str, Any], images: tuple[SourceImage, ...]) -> NewVersion:
@@ -248,40 +248,9 @@ def _record(raw: Any) -> dict[str, Any]:
 
 def _picture(raw: Mapping[str, Any]) -> SharedPicture:
     return SharedPicture(
-        _text(raw["path"], 200),
-        _whole(raw["position"], 0, 10_000),
-        _hex(raw["sha256"]),
-        _whole(raw["width"], 0, 10**6),
-        _whole(raw["height"], 0, 10**6),
+        a_text(raw["path"], 200),
+        a_whole_number(raw["position"], 0, 10_000),
+        a_sha256(raw["sha256"]),
+        a_whole_number(raw["width"], 0, 10**6),
+        a_whole_number(raw["height"], 0, 10**6),
     )
-
-
-def _list(value: Any, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError("a list is none, or too long")
-    return value
-
-
-def _text(value: Any, most: int) -> str:
-    if not isinstance(value, str) or len(value) > most:
-        raise ValueError("a text is none, or too long")
-    value.encode()  # lone surrogates cannot be kept
-    return value
-
-
-def _hex(value: Any) -> str:
-    if not isinstance(value, str) or not _HEX.fullmatch(value):
-        raise ValueError("a sha256 is none")
-    return value
-
-
-def _whole(value: Any, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError("a number is none, or out of range")
-    return value
-
-
-def _number(value: Any, most: float) -> float:
-    if type(value) not in (int, float) or not abs(value) <= most:
-        raise ValueError("a number is none, or out of range")
-    return float(value)

@@ -46,7 +46,7 @@ def _orientation(data: bytes, filename: str) -> int:
     decode_picture(data, filename)
     try:
         value = Image.open(io.BytesIO(data)).getexif().get(0x0112, 1)
-    except Exception:  # whatever is wrong with the EXIF block, it is about to go
+    except Exception:  # noqa: BLE001 (whatever is wrong with the EXIF block, it is about to go)
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

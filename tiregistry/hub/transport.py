@@ -192,7 +192,7 @@ def _is_repeatable(request: Any) -> bool:
 def _has_body_in_memory(request: Any) -> bool:
     try:
         request.content  # noqa: B018 (raises when the body is a file that has been read)
-    except Exception:
+    except Exception:  # noqa: BLE001 (each client has an error of its own for it)
         return False
     return True
 

@@ -11,7 +11,7 @@ from tiregistry.hub.client import Hub
 from tiregistry.hub.layout import MANIFEST, MAX_TEXT
 from tiregistry.hub.shared_word import SharedWord
 from tiregistry.hub.trouble import NotAllowed, RepositoryNotFound
-from tiregistry.hub.watch import Progress
+from tiregistry.progress import Progress
 from tiregistry.registry.registry import Registry
 
 State = Literal["up to date", "newer", "changed", "gone", "no access"]
@@ -61,7 +61,7 @@ def check_updates(registry: Registry, hub: Hub, repo_id: str = "", progress: Pro
         if repository not in asked:
             hub.watch.begin()
             if progress is not None:
-                progress(repository, repositories.index(repository), len(repositories))
+                progress(repositories.index(repository), len(repositories), repository)
             asked[repository] = _check(registry, hub, repository)
         found.append(_of_concept(asked[repository], concept, remote))
     return found

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tiregistry.errors import Conflict
-from tiregistry.hub.watch import Progress, RateLimited, Watch, uploading
+from tiregistry.hub.watch import RateLimited, Watch, uploading
+from tiregistry.progress import Progress
 
 _AT_A_TIME = 8
 _at_work = threading.Lock()
@@ -64,10 +65,10 @@ def make_commit(
     with _alone(watch), _route(api, repo_id, where, bool(large)), uploading():
         for start in range(0, len(large), _AT_A_TIME):
             group = large[start : start + _AT_A_TIME]
-            progress(group[0].path_in_repo, start, len(large))
+            progress(start, len(large), group[0].path_in_repo)
             _patiently(watch, lambda group=group: api.preupload_lfs_files(repo_id, group, free_memory=False, **where))
         _check_not_ignored(added)
-        progress("making the commit", len(large), len(large))
+        progress(len(large), len(large), "making the commit")
         operations = [*added, *(CommitOperationDelete(path, is_folder=False) for path in sorted(delete))]
         return _patiently(
             watch,

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 
 from tiregistry.errors import HubError, Interrupted
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done (a file, a step), how many of them are done and how many there are."""
 Announce = Callable[[tuple[str, ...], bool], None]
 """Called before anything is sent, with what a reader will learn and whether the repository is private."""
 Waiting = Callable[[float], None]

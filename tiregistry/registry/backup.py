@@ -43,9 +43,9 @@ class BackupReport:
     """Digests of files that were damaged or missing and are not in the backup."""
 
 
-def default_name(now: float | None = None) -> str:
+def default_name() -> str:
     """`tireg-backup-20261123-174512.zip` (UTC)."""
-    return time.strftime("tireg-backup-%Y%m%d-%H%M%S.zip", time.gmtime(now))
+    return time.strftime("tireg-backup-%Y%m%d-%H%M%S.zip", time.gmtime())
 
 
 def backup(

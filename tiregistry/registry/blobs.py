@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from tiregistry.errors import Damaged
+from tiregistry.references import DIGEST
 from tiregistry.registry.filesystem import NOT_WRITABLE, make_folder, sync_folder, writing
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_HEX = re.compile(r"[0-9a-f]{64}")
 MEND = "tireg verify names what needs it; a copy brings it back: tireg verify --repair --from BACKUP-OR-FOLDER"
 
 
@@ -39,7 +37,7 @@ class BlobStore:
         Raises:
             Damaged: `digest` is not a digest.
         """
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise Damaged(f"{digest!r} is not a sha256 digest", "run: tireg verify")
         return self.folder / digest[7:9] / digest[7:]
 
@@ -101,8 +99,8 @@ class BlobStore:
             return
         for shard in sorted(shards):
             for entry in os.scandir(shard):
-                if _HEX.fullmatch(entry.name):
-                    yield "sha256:" + entry.name
+                if DIGEST.fullmatch(digest := f"sha256:{entry.name}"):
+                    yield digest
 
     # -- writing -------------------------------------------------------------------------------------------------
 

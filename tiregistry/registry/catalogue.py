@@ -54,8 +54,10 @@ def find(db: Database, name: str) -> int | None:
     key = name_key(name)
     for sql in (
         "SELECT id FROM concepts WHERE name_key = ? AND deleted_at IS NULL",
-        "SELECT c.id FROM redirects r JOIN concepts c ON c.id = r.concept_id WHERE r.name_key = ? "
-        "AND c.deleted_at IS NULL",
+        (
+            "SELECT c.id FROM redirects r JOIN concepts c ON c.id = r.concept_id WHERE r.name_key = ? "
+            "AND c.deleted_at IS NULL"
+        ),
         "SELECT id FROM concepts WHERE token_key = ? AND deleted_at IS NULL",
     ):
         found = db.value(sql, key)
@@ -170,7 +172,11 @@ def _reversed(term: str) -> str:
 
 
 def by_id(db: Database, concept_id: int) -> dict[str, Any]:
-    """The fields of one concept, living or in the trash."""
+    """The fields of one concept, living or in the trash.
+
+    Raises:
+        ConceptNotFound: there is none with this id.
+    """
     with db.read():
         rows = db.rows(f"{_SELECT} WHERE c.id = ?", concept_id)
         if not rows:

@@ -221,8 +221,7 @@ def unpack(archive: zipfile.ZipFile, name: str, target: Path) -> None:
         DiskFull, RegistryReadOnly: `target` cannot be written.
     """
     with writing(target.parent), open(target, "wb") as file:
-        for part in member(archive, name):
-            file.write(part)
+        file.writelines(member(archive, name))
 
 
 def packed_blob(archive: zipfile.ZipFile, digest: str, size: int | None) -> bytes | None:

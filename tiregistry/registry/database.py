@@ -28,11 +28,13 @@ from tiregistry.registry.database_file import (
 )
 from tiregistry.registry.filesystem import make_folder, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
-from tiregistry.registry.sqlite_errors import translated
+from tiregistry.registry.sqlite_errors import translated, wait_while_busy
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
 """How long a writer waits for the others before it gives up."""
+_PORTION = 5000
+"""Parameters of one statement, of which SQLite takes 32,766 at most."""
 
 
 class Database:
@@ -325,9 +327,9 @@ class Database:
                 self._nesting.depth = 0
 
 
-def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
-    """`ids` in parts that fit as parameters into one statement, of which SQLite takes 32,766 at most."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+def portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`ids` in parts that fit as parameters into one statement."""
+    return (ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION))
 
 
 class _Nesting(threading.local):
@@ -344,15 +346,8 @@ def _begin(connection: sqlite3.Connection) -> None:
     """
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.001 + 0.003 * random.random())
+        wait_while_busy(
+            lambda: connection.execute("BEGIN IMMEDIATE"), BUSY_SECONDS, lambda: 0.001 + 0.003 * random.random()
+        )
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from tiregistry.errors import FULL_DISK, Damaged, NewerRegistry, RegistryReadOnl
 from tiregistry.registry.daily_copies import newest_copy
 from tiregistry.registry.filesystem import make_folder, on_network
 from tiregistry.registry.schema import SCHEMA_VERSION
+from tiregistry.registry.sqlite_errors import wait_while_busy
 
 
 def prepare_folder(path: Path) -> bool:
@@ -95,18 +95,13 @@ def choose_journal(connection: sqlite3.Connection, path: Path, patience: float) 
         patience: seconds to wait for other processes.
     """
     mode = wanted_journal(path)
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            # The answer is the mode in force: SQLite keeps the old one where the file system lacks shared memory.
-            connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
-            return
-        except sqlite3.OperationalError as error:
-            # The busy timeout does not cover the switch; two processes creating the registry meet here.
-            busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-            if not busy or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+
+    def switch() -> None:
+        # The answer is the mode in force: SQLite keeps the old one where the file system lacks shared memory.
+        connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+
+    # The busy timeout does not cover the switch; two processes creating the registry meet here.
+    wait_while_busy(switch, patience, lambda: 0.02)
 
 
 def wanted_journal(path: Path) -> str:

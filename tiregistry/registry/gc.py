@@ -45,9 +45,7 @@ class GcReport:
         return sum(size for _, size in (*self.files, *self.temporary))
 
 
-def collect(
-    db: Database, blobs: BlobStore, *, apply: bool = False, grace: float = GRACE_SECONDS, now: float | None = None
-) -> GcReport:
+def collect(db: Database, blobs: BlobStore, *, apply: bool = False, grace: float = GRACE_SECONDS) -> GcReport:
     """Find, and with `apply` remove, blobs nothing refers to and temporary files, all older than `grace` seconds.
 
     Versions in the trash, runs (whose pictures are kept before there is a version) and remembered generated pictures
@@ -59,7 +57,7 @@ def collect(
     Raises:
         Damaged: files are there, but the database has never known any: it is not the one they belong to.
     """
-    now = time.time() if now is None else now
+    now = time.time()
     references = _References(db)
     referenced = references.now()
     orphans, young = [], 0

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from tiregistry.concepts import CONCEPT_TYPES, Fingerprint, NewVersion, Origin, Parent, ParentRelation, SourceImage
 from tiregistry.errors import InvalidInput, TiregError
+from tiregistry.registry.foreign_values import a_digest, a_list
 
 if TYPE_CHECKING:
     from tiregistry.embeddings.embedding import Embedding
 
 FORMAT = "tireg-manifest/1"
 _PARTS = {"format", "placeholder_token", "concept_type", "embedding", "base", "images", "training", "parents"}
-_HEX = re.compile(r"[0-9a-f]{64}")
 _MOST_IMAGES, _MOST_PARENTS = 10_000, 1000
 
 
@@ -98,10 +97,10 @@ def _version_of(
     if fingerprint is not None and fingerprint.as_dict() != base:
         raise ValueError("the base model's fingerprint has unknown parts")
     images: list[SourceImage] = []
-    for position, image in enumerate(_list(manifest["images"], _MOST_IMAGES)):
+    for position, image in enumerate(a_list(manifest["images"], _MOST_IMAGES)):
         if set(image) != {"sha256", "caption"} or not isinstance(image["caption"], str):
             raise ValueError("an image has unknown parts")
-        which = _digest(f"sha256:{image['sha256']}")
+        which = a_digest(f"sha256:{image['sha256']}")
         seen = known.get(which, SourceImage(which, f"picture {position + 1}", 0, 0))
         images.append(SourceImage(which, seen.filename, seen.width, seen.height, image["caption"]))
     return NewVersion(
@@ -113,23 +112,11 @@ def _version_of(
         images=tuple(images),
         absent_images=frozenset(image.digest for image in images),
         training=manifest["training"],
-        parents=tuple(_parent(parent) for parent in _list(manifest["parents"], _MOST_PARENTS)),
+        parents=tuple(_parent(parent) for parent in a_list(manifest["parents"], _MOST_PARENTS)),
     )
 
 
 def _parent(raw: Mapping[str, Any]) -> Parent:
     if set(raw) != {"digest", "relation"} or raw["relation"] not in get_args(ParentRelation):
         raise ValueError("a parent has unknown parts")
-    return Parent(_digest(raw["digest"]), raw["relation"])
-
-
-def _digest(text: Any) -> str:
-    if not isinstance(text, str) or not text.startswith("sha256:") or not _HEX.fullmatch(text[7:]):
-        raise ValueError("a digest is none")
-    return text
-
-
-def _list(value: Any, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError("a list is none, or too long")
-    return value
+    return Parent(a_digest(raw["digest"]), raw["relation"])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tiregistry.concepts import Fingerprint
 from tiregistry.errors import Damaged
+from tiregistry.quantities import count
 from tiregistry.registry.blobs import BlobStore
 from tiregistry.registry.copies import Copy
 from tiregistry.registry.database import Database, Row
@@ -93,7 +94,7 @@ def mend_file(db: Database, blobs: BlobStore, digest: str, size: int, copies: Se
             "UPDATE versions SET deleted_at = ? WHERE embedding_blob = ? AND deleted_at IS NULL", (now, digest)
         ).rowcount
     if moved:
-        done += f"; {moved} version{'s' * (moved > 1)} without embedding moved to the trash"
+        done += f"; {count(moved, 'version')} without embedding moved to the trash"
     return Outcome(done, remains=bool(moved or living_users(db, digest)))
 
 

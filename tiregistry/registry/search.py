@@ -7,7 +7,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from tiregistry.concepts import CONCEPT_TYPES, Family, Origin
@@ -125,8 +125,10 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
         families = _beginning(key, value, get_args(Family))
         marks = ", ".join("?" * len(families))
         return (
-            f"(v.base_family IN ({marks}) OR (v.base_family = '' AND EXISTS "
-            f"(SELECT 1 {OF_LATEST} AND {LIKELY_FAMILY} IN ({marks}))))",
+            (
+                f"(v.base_family IN ({marks}) OR (v.base_family = '' AND EXISTS "
+                f"(SELECT 1 {OF_LATEST} AND {LIKELY_FAMILY} IN ({marks}))))"
+            ),
             [*families, *families],
         )
     if key == "type":
@@ -138,15 +140,19 @@ def _filter(key: str, value: str) -> tuple[str, list[object]]:
     if key == "base":
         # A base is known by the label it had, or by its present name and fingerprint.
         return (
-            "(v.base_name = ? COLLATE NOCASE OR v.base_token_embedding IN "
-            "(SELECT token_embedding FROM bases WHERE name_key = ? AND token_embedding <> ''))",
+            (
+                "(v.base_name = ? COLLATE NOCASE OR v.base_token_embedding IN "
+                "(SELECT token_embedding FROM bases WHERE name_key = ? AND token_embedding <> ''))"
+            ),
             [value, lowered],
         )
     if key == "from":
         if lowered == "hub":
             return (
-                "(v.origin = 'pulled' OR EXISTS (SELECT 1 FROM remotes r WHERE r.version_id = v.id "
-                "AND r.direction = 'pull'))",
+                (
+                    "(v.origin = 'pulled' OR EXISTS (SELECT 1 FROM remotes r WHERE r.version_id = v.id "
+                    "AND r.direction = 'pull'))"
+                ),
                 [],
             )
         origin = {"file": "imported", "files": "imported", "training": "trained", "blend": "blended"}.get(lowered)
@@ -185,7 +191,7 @@ def since(text: str, now: datetime | None = None) -> float:
     Raises:
         InvalidInput: none of these.
     """
-    now = (now or datetime.now()).astimezone()
+    now = (now or datetime.now(UTC)).astimezone()
     lowered = text.lower()
     if lowered in ("today", "yesterday"):
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -194,7 +200,7 @@ def since(text: str, now: datetime | None = None) -> float:
         return now.timestamp() - float(match.group(1)) * _DAYS[match.group(2)] * 86400
     for pattern in ("%Y-%m-%d", "%Y-%m", "%Y"):
         try:
-            return datetime.strptime(text, pattern).timestamp()
+            return datetime.strptime(text, pattern).astimezone().timestamp()
         except (ValueError, OverflowError, OSError):  # also a year that the system's clock does not know
             continue
     raise InvalidInput(f"since:{text} is no date", "write since:2026-01-31, since:yesterday or since:7d")

@@ -19,7 +19,11 @@ from tiregistry.registry.texts import check_text
 
 
 def add_remote(db: Database, version_id: int, remote: Remote) -> None:
-    """Remember one push or pull of a version."""
+    """Remember one push or pull of a version.
+
+    Raises:
+        InvalidInput: the direction is neither `push` nor `pull`.
+    """
     if remote.direction not in ("push", "pull"):
         raise InvalidInput(f"{remote.direction!r} is neither push nor pull")
     with db.write() as connection:
@@ -115,6 +119,9 @@ def pictures(
         version_digest: only those made with this version.
         query: words, each of which must occur in the prompt, the file's path, the base model's name or the names of
             the versions used; upper and lower case are the same, in every script.
+
+    Raises:
+        InvalidInput: a query of more than 200 words, or a negative limit or offset.
     """
     conditions, values = (
         ["(? IS NULL OR p.id IN (SELECT picture_id FROM picture_words WHERE version_digest = ?))"],

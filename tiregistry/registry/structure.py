@@ -56,9 +56,8 @@ def lacks(db: Database) -> list[Lack]:
         else:
             found.append(Lack(table, f"the table has not the columns that it must have: {', '.join(lost)}", True))
     known = {row["name"] for row in db.rows(_INDEXES)}
-    for name in sorted(set(indexes) - known):
-        found.append(Lack(name, "the index is not there", False, indexes[name]))
-    return found
+    unindexed = sorted(set(indexes) - known)
+    return found + [Lack(name, "the index is not there", False, indexes[name]) for name in unindexed]
 
 
 def make_again(db: Database, lack: Lack) -> str:

@@ -169,7 +169,12 @@ def _fields(
 
 
 def embedding(db: Database, blobs: BlobStore, version_id: int) -> Embedding:
-    """The stored vectors of a version."""
+    """The stored vectors of a version.
+
+    Raises:
+        VersionNotFound: it is no longer in the registry.
+        Damaged: its file is missing, or not what it was.
+    """
     blob = db.value("SELECT embedding_blob FROM versions WHERE id = ?", version_id)
     if blob is None:
         raise VersionNotFound("the version is gone", "tireg list shows all concepts")

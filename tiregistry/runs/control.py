@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tiregistry.concepts import Run
 from tiregistry.errors import Conflict, Damaged
 from tiregistry.runs.executor import Executor, LocalWorkers
-from tiregistry.runs.liveness import PATIENCE_SECONDS, is_dead, waits_in_vain
+from tiregistry.runs.liveness import PATIENCE_SECONDS, is_dead, standing_of
 from tiregistry.training.events import Event, Notice
 from tiregistry.training.journal import JournalReader, newest_start
 from tiregistry.training.request import check_names
@@ -48,7 +48,7 @@ def watch(
     told, began = False, time.monotonic()
     while not over():
         run = registry.run(run_id)
-        if not told and time.monotonic() - began >= PATIENCE_SECONDS and waits_in_vain(registry, run):
+        if not told and time.monotonic() - began >= PATIENCE_SECONDS and standing_of(registry, run) == "in vain":
             told = True
             yield Notice(
                 f"nothing is at work that could take the run up: tireg runs resume {run_id} --detach starts it"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 from tiregistry.errors import RunNotFound
 from tiregistry.registry.filesystem import process_exists
@@ -28,6 +29,32 @@ PATIENCE_SECONDS = 20.0
 """Within this time a queued run is taken up by a worker that has nothing else to do."""
 
 
+Standing = Literal["running", "queued", "in vain", "held", "dead", "interrupted", "failed", "cancelled", "finished"]
+"""How a run really stands: its status, but `dead` when the process that calls itself at work on it no longer exists,
+and of those that are queued `held` until they are released, and `in vain` when nobody is there to take them up."""
+
+
+def standing_of(registry: Registry, run: Run) -> Standing:
+    """How a run really stands."""
+    return standings_of(registry, [run])[run.id]
+
+
+def standings_of(registry: Registry, runs: Iterable[Run]) -> dict[str, Standing]:
+    """How each of some runs really stands, by its id."""
+    at_work: bool | None = None  # looked at once, and only where something waits
+    standings: dict[str, Standing] = {}
+    for run in runs:
+        standings[run.id] = run.status
+        if is_dead(registry, run):
+            standings[run.id] = "dead"
+        elif run.status == "queued" and run.held:
+            standings[run.id] = "held"
+        elif _has_waited_long(run):
+            at_work = _is_anything_at_work(registry) if at_work is None else at_work
+            standings[run.id] = "queued" if at_work else "in vain"
+    return standings
+
+
 def is_dead(registry: Registry, run: Run) -> bool:
     """Whether a run waits for, or is in the hands of, a process that no longer exists.
 
@@ -43,11 +70,13 @@ def is_dead(registry: Registry, run: Run) -> bool:
     return run.status == "running" and time.time() - (run.heartbeat_at or 0.0) > SILENT_SECONDS
 
 
-def waits_in_vain(registry: Registry, run: Run) -> bool:
-    """Whether a run waits, and has waited for longer than a worker needs to take it up, and none is at work."""
-    if run.status != "queued" or run.pid is not None or run.held or time.time() - run.created_at < PATIENCE_SECONDS:
-        return False
-    return not any(not is_dead(registry, other) for other in registry.runs(status="running"))
+def _has_waited_long(run: Run) -> bool:
+    """Whether a run has waited for longer than a worker needs to take it up."""
+    return run.status == "queued" and run.pid is None and time.time() - run.created_at >= PATIENCE_SECONDS
+
+
+def _is_anything_at_work(registry: Registry) -> bool:
+    return any(not is_dead(registry, other) for other in registry.runs(status="running"))
 
 
 def last_error(registry: Registry, run: Run) -> str:
@@ -84,12 +113,12 @@ def adopt_dead_runs(registry: Registry) -> list[str]:
     Returns:
         One line for each, for the log.
     """
-    lines = []
-    for status in ("running", "queued"):
-        for run in registry.runs(status=status):
-            if is_dead(registry, run) and (message := _adopt(registry, run.id)):
-                lines.append(f"{run.id}: {message}")
-    return lines
+    return [
+        f"{run.id}: {message}"
+        for status in ("running", "queued")
+        for run in registry.runs(status=status)
+        if is_dead(registry, run) and (message := _adopt(registry, run.id))
+    ]
 
 
 def _adopt(registry: Registry, run_id: str) -> str:

@@ -120,7 +120,7 @@ def _carry_out(registry: Registry, runs: Sequence[Run], stop: Callable[[], bool]
         except TiregError as error:
             message = str(error)
             _say(f"error: {error}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (it is recorded, and the next runs are carried out)
             sound = False
             message = f"unexpected {type(error).__name__}: {error}"[:500]
             traceback.print_exc()

@@ -11,6 +11,7 @@ from tiregistry.bases.families import (
     encoder_parts,
     family_of_folder,
     read_config,
+    token_window,
     vae_factor_of_folder,
 )
 from tiregistry.bases.fingerprints import fingerprint_folder, weight_files
@@ -66,6 +67,11 @@ def check_folder(folder: Path, name: str, request: TrainingRequest, namesake: st
 
     Args:
         namesake: see `request.namesake`.
+
+    Raises:
+        InvalidInput: no model, of a family that cannot be trained, or without a part that is needed.
+        InvalidConfig: captions do not fit the token window; or the model has no such resolution, timestep, text encoder
+            or initializer.
     """
     family = _check_parts(folder, name)
     _check_inputs(folder, family, name)
@@ -208,12 +214,10 @@ def _check_json(file: Path, name: str) -> None:
 
 def _check_window(folder: Path, part: str, tokenizer: str, name: str, request: TrainingRequest) -> None:
     """A lower bound: every word of a caption has at least one token. The tokenizer says the rest, once it is loaded."""
-    places = read_config(folder / part).get("max_position_embeddings")
-    longest = read_config(folder / tokenizer, "tokenizer_config.json").get("model_max_length")
-    limits = [int(limit) for limit in (places, longest) if isinstance(limit, (int, float)) and limit < 100_000]
-    if not limits:
+    window = token_window(folder, part, tokenizer)
+    if not window:
         return
-    room = min(limits) - 2
+    room = window - 2
     phrase = "" if request.config.initializer.startswith("sha256:") else request.config.initializer
     vectors = request.config.num_vectors or len(phrase.split()) or 1
     wording = Wording.build(request.config, request.all_captions, request.placeholder_token, request.filenames)

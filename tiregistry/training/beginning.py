@@ -9,8 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tiregistry.bases.cpu_threads import BusyWatch, free_threads, using_threads
+from tiregistry.bases.devices import choose_device, choose_dtype
 from tiregistry.concepts import Run, RunStatus, SourceImage
 from tiregistry.errors import Interrupted, TiregError
+from tiregistry.opening import open_base
+from tiregistry.quantities import count
 from tiregistry.training.device_lock import device_lock
 from tiregistry.training.events import Event, Notice, Preparing
 from tiregistry.training.request import TrainingRequest, keep_pictures, run_config
@@ -18,24 +21,49 @@ from tiregistry.training.run_lock import RunLock, hold_run
 from tiregistry.training.run_state import run_folder
 
 if TYPE_CHECKING:
-    import torch
-
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.registry.registry import Registry
 
 
-def take_device(
-    registry: Registry, device: torch.device, who: str, give_up: Callable[[], bool], held: contextlib.ExitStack
-) -> Iterator[Event]:
-    """Hold the device until `held` ends: from before the base model is loaded, so that no two share its memory.
+def open_on_device(
+    registry: Registry,
+    request: TrainingRequest,
+    name: str,
+    who: str,
+    give_up: Callable[[], bool],
+    held: contextlib.ExitStack,
+) -> Generator[Event, None, tuple[LoadedBase, BusyWatch]]:
+    """Hold the device until `held` ends, and load the base model on it; also a watch that began before the loading.
+
+    The device is held from before the base model is loaded, so that no two share its memory.
+
+    Args:
+        request: names base model, device and precision.
+        name: of the base model, as a user knows it.
+        who: waits, in words, when another training holds the device.
+        give_up: asked while waiting.
 
     Raises:
-        Interrupted: `give_up` answered True before it was free.
+        InvalidConfig: there is no such device here, or it cannot compute in that precision.
+        Interrupted: `give_up` answered True before the device was free.
+        BaseModelNotFound, InvalidInput, HubError, DeviceError: see `tiregistry.opening.open_base`.
     """
+    device = choose_device(request.device)
+    choose_dtype(request.config.precision, device)
     lock = held.enter_context(device_lock(registry.home, device_name(str(device))))
     if not lock.acquired:
         yield Preparing(f"{who} for another training on {device} to end")
         lock.wait(give_up)
+    watch = BusyWatch()
+    yield Preparing(f"loading the base model {name}")
+    base = open_base(
+        registry, request.base, revision=request.revision, device=request.device, precision=request.config.precision
+    )
+    for note in base.notes:
+        yield Notice(note)
+    if base.is_flow:
+        yield Notice(f"learning words on {base.family} models is experimental: nobody has measured how well they take")
+    return base, watch
 
 
 def take_threads(
@@ -61,9 +89,9 @@ def take_threads(
 
 def preparations(requests: Sequence[TrainingRequest]) -> Iterator[Event]:
     """Say what comes before the first step."""
-    count = sum(len(request.pictures) for request in requests)
-    if count:
-        yield Preparing(f"encoding {count} picture{'s' if count > 1 else ''}")
+    pictures = sum(len(request.pictures) for request in requests)
+    if pictures:
+        yield Preparing(f"encoding {count(pictures, 'picture')}")
     steps = sum(request.config.warm_start_steps for request in requests if request.config.recipe == "quick")
     if steps:
         yield Preparing(f"fitting vectors to the pictures in CLIP space, {steps} steps")

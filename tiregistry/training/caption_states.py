@@ -13,8 +13,8 @@ from tiregistry.training.frozen_encoder import FrozenEncoder
 
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.training.loop import Word
     from tiregistry.training.vectors import Rows
+    from tiregistry.training.word import Word
 
 _AT_ONCE = 8
 """Captions that go through an idle encoder together."""
@@ -108,10 +108,9 @@ class CaptionStates:
     def _all(self, tower: TextTower, word: Word, rows: Rows) -> Encoded:
         """Every caption of a word, encoded, on the CPU."""
         tower.model.to(self._base.device)
-        parts = []
         with self._base.using_rows(rows):
-            for ids in word.caption_ids[tower.role].split(_AT_ONCE):
-                parts.append(tower.encode(ids.to(self._base.device)))
+            ids = word.caption_ids[tower.role].split(_AT_ONCE)
+            parts = [tower.encode(some.to(self._base.device)) for some in ids]
         tower.model.to("cpu")
         if self._base.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -4,78 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 from tiregistry.concepts import ConceptType
 from tiregistry.errors import InvalidConfig
-
-Recipe = Literal["direction", "thorough", "classic", "quick"]
-RECIPES: tuple[Recipe, ...] = ("direction", "thorough", "classic", "quick")
-LrScheduler = Literal["constant", "cosine", "linear"]
-LR_SCHEDULERS: tuple[LrScheduler, ...] = ("constant", "cosine", "linear")
-Stopping = Literal["dvar", "none"]
-STOPPING: tuple[Stopping, ...] = ("dvar", "none")
-MAX_VECTORS = 64
-
-# What each recipe means where the user says nothing, as measured with the embedded base model.
-_RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "direction": {
-        "learning_rate": 0.4,
-        "lr_scheduler": "cosine",
-        "max_steps": 100,
-        "batch_size": 4,
-        "stopping": "dvar",
-        "magnitude": 52.0,
-        "preconditioning": True,
-        # Mirrored pictures cost long vectors likeness (after 400 steps .765 instead of .805 in image).
-        "flip": False,
-    },
-    "thorough": {
-        "learning_rate": 0.15,
-        "lr_scheduler": "cosine",
-        "max_steps": 400,
-        "batch_size": 4,
-        "stopping": "none",
-        "magnitude": 52.0,
-        "preconditioning": True,
-        "flip": False,
-    },
-    "classic": {
-        "learning_rate": 5e-3,
-        "lr_scheduler": "constant",
-        "max_steps": 3000,
-        "batch_size": 4,
-        "stopping": "none",
-    },
-    "quick": {
-        "learning_rate": 0.4,
-        "lr_scheduler": "cosine",
-        "max_steps": 40,
-        "batch_size": 4,
-        "stopping": "none",
-        "magnitude": 52.0,
-        "preconditioning": True,
-        "flip": False,
-    },
-}
-
-# What no other recipe changes.
-_EVERYWHERE: dict[str, Any] = {"magnitude": 1.0, "preconditioning": False, "flip": True}
-# Long vectors and unmirrored pictures make things better, and styles no better or worse.
-_OF_STYLES: dict[str, dict[str, Any]] = {
-    "direction": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
-    "thorough": {"magnitude": 1.0, "flip": True},
-    "quick": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
-}
-
-# Other base models see more in a picture, and a step of the same few samples says less of it: as many steps of as many
-# samples as the authors of Directional Textual Inversion take on SDXL, at a gentler rate. Embedded, that ends no worse.
-# They also find that long vectors drown the prompt there; embedded it was the contrary.
-_ON_OTHERS: dict[str, dict[str, Any]] = {
-    "direction": {"learning_rate": 0.1, "max_steps": 400, "magnitude": 1.0, "preconditioning": False, "flip": True},
-    "thorough": {"magnitude": 1.0, "flip": True},
-    "quick": {"learning_rate": 0.3, "magnitude": 1.0, "preconditioning": False, "flip": True},
-}
+from tiregistry.training.config_check import check
+from tiregistry.training.recipes import (
+    LrScheduler,
+    Recipe,
+    Stopping,
+    recipe_values,
+)
 
 # What other trainers and the command line call a setting whose name is not written alike.
 _MEANT: dict[str, str] = {
@@ -238,9 +177,7 @@ class TrainingConfig:
         Args:
             embedded: whether the word is learned on the embedded base model; others take longer courses.
         """
-        defaults = _EVERYWHERE | _RECIPE_DEFAULTS[self.recipe]
-        defaults |= _OF_STYLES.get(self.recipe, {}) if self.concept_type == "style" else {}
-        defaults |= {} if embedded else _ON_OTHERS.get(self.recipe, {})
+        defaults = recipe_values(self.recipe, self.concept_type, embedded=embedded)
         if self.continues_version:
             del defaults["magnitude"]
         return replace(self, **{key: value for key, value in defaults.items() if getattr(self, key) is None})
@@ -251,8 +188,6 @@ class TrainingConfig:
         Raises:
             InvalidConfig: names the field, its value and what is allowed.
         """
-        from tiregistry.training.config_check import check
-
         check(self)
 
     @property

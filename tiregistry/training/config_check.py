@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tiregistry.captions import templates_for
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig
 from tiregistry.placeholders import placeholders_in
 from tiregistry.text import safe
-from tiregistry.training.config import LR_SCHEDULERS, MAX_VECTORS, RECIPES, STOPPING, TrainingConfig
+from tiregistry.training.recipes import (
+    LR_SCHEDULERS,
+    MAX_VECTORS,
+    RECIPES,
+    STOPPING,
+)
+
+if TYPE_CHECKING:
+    from tiregistry.training.config import TrainingConfig
 
 _MANY = 1_000_000
 _CHOICES: dict[str, Sequence[str]] = {
@@ -50,17 +58,17 @@ _RANGES: dict[str, tuple[float, float]] = {
     "preview_every": (0, _MANY),
     "preview_seed": (0, 2**63 - 1),
 }
-# Settings that only some recipes understand: the recipes, the value that means "not set", and what else to do.
+# Settings that only some recipes understand: the recipes, and what else to do.
 _DIRECTED = ("direction", "thorough", "quick")
-_ONLY: dict[str, tuple[tuple[str, ...], object, str]] = {
-    "weight_decay": (("classic",), 0.0, "the direction recipes keep the magnitude fixed"),
-    "regularization": (("classic",), 0.0, "use prior_strength to stay near the initializer"),
-    "max_grad_norm": (("classic",), 0.0, "the direction recipes only use the gradient's direction"),
-    "cross_initialization": (("classic",), False, "its large start is what the direction recipes forbid"),
-    "prior_strength": (_DIRECTED, TrainingConfig().prior_strength, "use regularization to stay near the initializer"),
-    "magnitude": (_DIRECTED, 1.0, "AdamW finds its own"),
-    "preconditioning": (_DIRECTED, False, "AdamW has its own"),
-    "warm_start_steps": (("quick",), TrainingConfig().warm_start_steps, "it alone starts in CLIP space"),
+_ONLY: dict[str, tuple[tuple[str, ...], str]] = {
+    "weight_decay": (("classic",), "the direction recipes keep the magnitude fixed"),
+    "regularization": (("classic",), "use prior_strength to stay near the initializer"),
+    "max_grad_norm": (("classic",), "the direction recipes only use the gradient's direction"),
+    "cross_initialization": (("classic",), "its large start is what the direction recipes forbid"),
+    "prior_strength": (_DIRECTED, "use regularization to stay near the initializer"),
+    "magnitude": (_DIRECTED, "AdamW finds its own"),
+    "preconditioning": (_DIRECTED, "AdamW has its own"),
+    "warm_start_steps": (("quick",), "it alone starts in CLIP space"),
 }
 
 
@@ -70,8 +78,8 @@ def check(config: TrainingConfig) -> None:
     Raises:
         InvalidConfig: names the setting, its value and what is allowed.
     """
-    hints = get_type_hints(TrainingConfig)
-    for field in fields(TrainingConfig):
+    hints = get_type_hints(type(config))
+    for field in fields(config):
         value = getattr(config, field.name)
         _check_type(field.name, value, hints[field.name])
         if value is None:
@@ -131,8 +139,9 @@ def without_unread(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_together(config: TrainingConfig) -> None:
     assert config.max_steps is not None
-    for name, (recipes, unset, why) in _ONLY.items():
-        if config.recipe not in recipes and getattr(config, name) not in (unset, None):
+    usual = type(config)(recipe=config.recipe).resolved(embedded=False)
+    for name, (recipes, why) in _ONLY.items():
+        if config.recipe not in recipes and getattr(config, name) not in (getattr(usual, name), None):
             told = " or ".join(recipes)
             raise InvalidConfig(f"{name} only works with the recipe {told}, not {config.recipe}", why)
     if config.gradient_accumulation > config.max_steps:
@@ -168,7 +177,16 @@ def _check_together(config: TrainingConfig) -> None:
         )
     if config.compile and config.spare_memory:
         raise InvalidConfig("compile and spare_memory do not go together", "a compiled denoiser keeps little by itself")
-    if config.use_alpha and config.masks:
+    check_masks(config.use_alpha, config.masks)
+
+
+def check_masks(use_alpha: bool, masks: Sequence[object]) -> None:
+    """Refuse masks of two sources.
+
+    Raises:
+        InvalidConfig: they come from the pictures' transparency and from files.
+    """
+    if use_alpha and masks:
         raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
 
 

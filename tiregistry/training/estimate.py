@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiregistry.bases.device_facts import Device
-from tiregistry.bases.families import family_of_folder, read_config, resolution_of_folder, vae_factor_of_folder
+from tiregistry.bases.families import (
+    family_of_folder,
+    read_config,
+    resolution_of_folder,
+    token_window,
+    vae_factor_of_folder,
+)
 from tiregistry.bases.fingerprints import weight_files
 from tiregistry.bases.locating import locate_base
 from tiregistry.bases.tensor_files import StoredTensor, read_tensors
 from tiregistry.errors import TiregError
 from tiregistry.opening import identify_base
+from tiregistry.quantities import size
 from tiregistry.training.request import TrainingRequest
 
 if TYPE_CHECKING:
@@ -143,12 +150,13 @@ def estimate(registry: Registry, request: TrainingRequest, folder: Path, device:
     samples = config.samples_per_step * config.max_steps
     seconds, basis = _from_earlier(registry, request, device, samples, resolution)
     if seconds is None and device.flops and denoiser:
-        work = _operations(denoiser, unet, side) * _PASSES * samples
+        window = token_window(folder, "text_encoder", "tokenizer")
+        work = _operations(denoiser, unet, side, window) * _PASSES * samples
         seconds, basis = work / (device.flops * _EFFICIENCY[device.kind]), f"reckoned for {device.name}"
     problems = []
     if memory and device.free_memory and memory > device.free_memory:
         problems.append(
-            f"about {_gigabytes(memory)} of memory is needed and {_gigabytes(device.free_memory)} is free: "
+            f"about {size(memory)} of memory is needed and {size(device.free_memory)} is free: "
             "a smaller batch size or resolution needs less"
         )
     return Estimate(parameters, memory, seconds, basis, config.stopping == "dvar", tuple(problems))
@@ -228,8 +236,12 @@ def values_kept(unet: dict[str, Any], side: int, *, sparing: bool) -> float:
     return total
 
 
-def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int) -> float:
-    """Floating-point operations of one forward pass: two for each weight at each position it is used at."""
+def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int, window: int) -> float:
+    """Floating-point operations of one forward pass: two for each weight at each position it is used at.
+
+    Args:
+        window: tokens of a caption, at which the keys and values of cross attention are reckoned.
+    """
     last = len(_levels(unet)) - 1
     total = 0.0
     for tensor in tensors:
@@ -242,9 +254,5 @@ def _operations(tensors: Iterable[StoredTensor], unet: dict[str, Any], side: int
         elif found:
             level = int(found[2]) if found[1] == "down" else last - int(found[2])
         text = ".attn2.to_k." in tensor.name or ".attn2.to_v." in tensor.name or "time_emb" in tensor.name
-        total += 2 * _count(tensor) * (77 if text else (side / 2**level) ** 2)
+        total += 2 * _count(tensor) * (window if text else (side / 2**level) ** 2)
     return total
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tiregistry.quantities import count
+
 StopReason = Literal["finished", "converged", "interrupted", "diverged"]
 """All steps done; the stopping rule was satisfied; the user stopped it; the loss became NaN."""
 
@@ -128,8 +130,7 @@ def in_words(event: Event) -> str:
     if isinstance(event, Preparing | Notice | Shortened):
         return event.what
     if isinstance(event, Started):
-        pictures = f"{event.num_images} picture{'' if event.num_images == 1 else 's'}"
-        vectors = f"{event.num_vectors} vector{'' if event.num_vectors == 1 else 's'}"
+        pictures, vectors = count(event.num_images, "picture"), count(event.num_vectors, "vector")
         again = f", from step {event.first_step} on" if event.first_step else ""
         return f"{pictures}, {vectors}, on {event.device}{again}"
     if isinstance(event, StepDone):

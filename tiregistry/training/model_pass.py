@@ -21,7 +21,7 @@ from tiregistry.training.samples import Samples
 if TYPE_CHECKING:
     from tiregistry.bases.denoisers import Conditioning
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 # Gradients of an fp16 model can fall below its smallest number; a scaled loss keeps them above it. Where the scaled
 # ones overflow, the next smaller scale is tried, so the scale of a step depends on nothing but the step.

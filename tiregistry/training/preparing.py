@@ -12,7 +12,7 @@ from tiregistry.training.wording import Wording
 if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.registry.registry import Registry
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 
 def make_word(registry: Registry, base: LoadedBase, request: TrainingRequest, *, fresh: bool = True) -> Word:
@@ -30,9 +30,10 @@ def make_word(registry: Registry, base: LoadedBase, request: TrainingRequest, *,
     import torch
 
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word, place_captions
+    from tiregistry.training.loop import place_captions
     from tiregistry.training.starting import start_vectors
     from tiregistry.training.stopping import StopRule
+    from tiregistry.training.word import Word
 
     config = request.config
     version = continued_version(registry, config)

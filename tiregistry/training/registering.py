@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tiregistry.concepts import Fingerprint, NewVersion, Parent, SourceImage, Version
@@ -41,14 +42,37 @@ def register_learned(
         DiskFull, RegistryReadOnly: it cannot be written.
     """
     run_id, folder = run
-    continued = continued_version(registry, request.config)
-    attachments = {
+    previews = {
         event.role: event.digest
         for event in JournalReader(folder).new()
         if isinstance(event, PreviewMade) and event.digest in registry.blobs
     }
-    attachments |= {f"mask/{i:04d}.png": mask for i, mask in enumerate(request.config.masks) if mask}
-    new = NewVersion(
+    new = trained_version(registry, request, images, base, run_id, {**record, "software": _software()}, previews)
+    return registry.add_version(new, embedding)
+
+
+def trained_version(
+    registry: Registry,
+    request: TrainingRequest,
+    images: Sequence[SourceImage],
+    base: tuple[str, Fingerprint],
+    run_id: str,
+    record: Mapping[str, Any],
+    previews: Mapping[str, str] = MappingProxyType({}),
+) -> NewVersion:
+    """The version of vectors that a run learned: with its configuration, pictures, masks and what it went on from.
+
+    Args:
+        images, base: as `register_learned`.
+        record: how the run went.
+        previews: role to digest of each.
+
+    Raises:
+        VersionNotFound: the version it went on from is gone.
+    """
+    continued = continued_version(registry, request.config)
+    masks = {f"mask/{i:04d}.png": mask for i, mask in enumerate(request.config.masks) if mask}
+    return NewVersion(
         concept=request.concept,
         placeholder_token=request.placeholder_token,
         concept_type=request.config.concept_type,
@@ -59,10 +83,9 @@ def register_learned(
         training=request.config.as_dict(),
         parents=(Parent(continued.digest, "continued"),) if continued is not None else (),
         run_id=run_id,
-        record={**record, "software": _software()},
-        attachments=attachments,
+        record=record,
+        attachments={**previews, **masks},
     )
-    return registry.add_version(new, embedding)
 
 
 def _software() -> dict[str, str]:

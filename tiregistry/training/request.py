@@ -25,7 +25,7 @@ from tiregistry.placeholders import check_free, check_placeholder, placeholder_f
 from tiregistry.references import check_name, name_key
 from tiregistry.text import safe
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.config_check import without_unread
+from tiregistry.training.config_check import check_masks, without_unread
 from tiregistry.training.wording import Wording
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def check_request(registry: Registry, request: TrainingRequest) -> TrainingReque
     embedded = is_embedded(registry, request.base)
     base = EMBEDDED if embedded else request.base
     config = request.config.resolved(embedded=embedded)
-    if config.use_alpha and request.masks:
-        raise InvalidConfig("masks come from the pictures' transparency or from files, not from both", "choose one")
+    check_masks(config.use_alpha, request.masks)
     if config.use_alpha and all(alpha_of(picture) is None for picture in request.pictures):
         raise InvalidInput(
             f"no picture of {concept} has transparency that could serve as a mask", "leave --mask alpha out"

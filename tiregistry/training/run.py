@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tiregistry.bases.cpu_threads import BusyWatch
-from tiregistry.bases.devices import choose_device, choose_dtype
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import (
     AlreadyExists,
@@ -20,19 +18,18 @@ from tiregistry.errors import (
     TrainingDiverged,
     WrongBaseModel,
 )
-from tiregistry.opening import open_base
 from tiregistry.placeholders import check_free
 from tiregistry.training.base_check import check_base
 from tiregistry.training.beginning import (
     close,
     ended_before_its_first_step,
+    open_on_device,
     preparations,
     record,
-    take_device,
     take_threads,
 )
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.events import Event, Finished, Notice, Preparing, Shortened, Started, StepDone
+from tiregistry.training.events import Event, Finished, Notice, Shortened, Started, StepDone
 from tiregistry.training.journal import Journal
 from tiregistry.training.notes import notes_before
 from tiregistry.training.one_pass import check_one_pass, check_requests
@@ -84,15 +81,9 @@ def train_many(
     names = [check_base(registry, request) for request in checked]
     for note in notes_before(registry, checked):
         yield Notice(note)
-    kind = choose_device(checked[0].device)
-    choose_dtype(checked[0].config.precision, kind)
     with contextlib.ExitStack() as held:
         who = f"{checked[0].concept} waits" if len(checked) == 1 else f"{len(checked)} words wait"
-        yield from take_device(registry, kind, who, stop, held)
-        watch = BusyWatch()
-        yield Preparing(f"loading the base model {names[0]}")
-        base = _open(registry, checked[0])
-        yield from _notices(base)
+        base, watch = yield from open_on_device(registry, checked[0], names[0], who, stop, held)
         taken = registry.placeholders()
         vocabulary = base.vocabulary()
         for request in checked:
@@ -191,16 +182,12 @@ def _loaded(
         # What cannot be registered in the end is said now, not after the training.
         check_names(registry, request.concept, request.placeholder_token, request.config.concept_type)
     name = check_base(registry, first)
-    kind = choose_device(first.device)
-    choose_dtype(first.config.precision, kind)
     folders = [run_folder(registry, run.id) for run in runs]
     checkpoints = [load_checkpoint(folder / FILE) for folder in folders]
     who = f"run {runs[0].id} waits" if len(runs) == 1 else f"{len(runs)} runs wait"
-    yield from take_device(registry, kind, who, lambda: stop() or all(map(wish_of, folders)), held)
-    watch = BusyWatch()
-    yield Preparing(f"loading the base model {name}")
-    base = _open(registry, first)
-    yield from _notices(base)
+    base, watch = yield from open_on_device(
+        registry, first, name, who, lambda: stop() or all(map(wish_of, folders)), held
+    )
     for run in runs:
         recorded = run.config["base"]["fingerprint"]
         if base.identity.fingerprint.as_dict() != recorded:
@@ -359,17 +346,3 @@ def _end_all(states: Sequence[RunState], status: RunStatus, message: str) -> Non
     for state in states:
         if not state.ended:
             state.end(status, message=message)
-
-
-def _notices(base: LoadedBase) -> Iterator[Notice]:
-    """What a user should know before the first step."""
-    for note in base.notes:
-        yield Notice(note)
-    if base.is_flow:
-        yield Notice(f"learning words on {base.family} models is experimental: nobody has measured how well they take")
-
-
-def _open(registry: Registry, request: TrainingRequest) -> LoadedBase:
-    return open_base(
-        registry, request.base, revision=request.revision, device=request.device, precision=request.config.precision
-    )

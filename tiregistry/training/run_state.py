@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tiregistry.concepts import Run, RunStatus, SourceImage, Version
 from tiregistry.errors import Damaged, TiregError, UnreadableEmbedding
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tiregistry.bases.loaded import LoadedBase
     from tiregistry.embeddings.embedding import Embedding
     from tiregistry.registry.registry import Registry
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 STOP_FILE = "stop"
 """Name of a file in a run's folder that asks its process to stop: `keep` registers what was learned, `cancel` not."""
@@ -44,11 +44,12 @@ class RunState:
         run: the run as it was when it was taken up.
         word: what is learned; its checkpoint has been loaded.
         images: its source images, whose blobs are in the store.
-        lock: the run's lock, held; given back when the run ends.
         losses: loss of every step so far.
         threads: CPU threads of this run, 0 when they are not decided yet.
         precision: that of the frozen model, once it has begun.
         saved_step: step of the checkpoint on the disk, 0 when there is none.
+
+    The run's lock, which is held, is given back when the run ends.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class Heartbeat:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

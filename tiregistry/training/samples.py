@@ -10,7 +10,7 @@ import torch
 
 if TYPE_CHECKING:
     from tiregistry.training.dataset import Draw
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from tiregistry.bases.loaded import LoadedBase
-    from tiregistry.training.loop import Word
+    from tiregistry.training.word import Word
 
 RATE = 0.1
 """Radians of the first step; the rate falls to zero along a cosine."""

@@ -56,6 +56,8 @@ def pack(work: Path) -> None:
 
 def unpack(work: Path) -> None:
     """Write checkpoints into `work` from the carried file and the exported model; existing ones are kept."""
+    if not CARRIED.exists():
+        raise SystemExit(f"there is no {CARRIED}: it is in the git repository, not in the source distribution")
     work.mkdir(parents=True, exist_ok=True)
     with safe_open(CARRIED, framework="pt") as file:
         notes = file.metadata() or {}

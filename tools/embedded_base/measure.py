@@ -105,10 +105,11 @@ def _work_share(arguments: argparse.Namespace, share: int) -> None:
     things, styles = _concepts(arguments)
     config = TrainingConfig.from_mapping(_settings(arguments))
     done = read_results(out)
+    tested: tuple[HeldOutThing | HeldOutStyle, ...] = (*things, *styles)
     every = [
         (seed, held)
         for seed in range(arguments.seeds)
-        for number, held in enumerate((*things, *styles))
+        for number, held in enumerate(tested)
         if number % arguments.processes == share
     ]
     # Every thing is also drawn in this learned style.
@@ -197,7 +198,8 @@ def main() -> None:
     things, _ = _concepts(arguments)
     tested = tuple(thing for thing in things if thing in TEST_THINGS)
     right = identification(arguments.out, arguments.work, tested, arguments.seeds)
-    print(f"\n{datetime.date.today()}, {arguments.processes} processes, guidance {arguments.guidance}\n")
+    today = datetime.datetime.now().astimezone().date()
+    print(f"\n{today}, {arguments.processes} processes, guidance {arguments.guidance}\n")
     print_summary(read_results(arguments.out), right, len(tested))
 
 

@@ -25,7 +25,9 @@ def print_summary(results: dict[str, dict[str, Any]], identified: float | None, 
     print("| measure | reached | bar | holds |\n|---|---|---|---|")
     for name, bar in BARS.items():
         entry = results.get(f"prompts, combinations {name}")
-        for key in READ if entry else ():
+        if entry is None:
+            continue
+        for key in READ:
             limit = entry[f"limit_{key}"]
             reached = f"{entry[key]:.3f} of the judge's {limit:.3f} (n = {entry['n']})"
             print(_row(f"{key}, combinations {name}", reached, f"{bar:.0%} of it", entry[key] >= bar * limit))

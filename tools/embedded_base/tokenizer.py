@@ -68,7 +68,7 @@ def _byte_alphabet() -> list[str]:
 def _learn_merges(words: list[str]) -> list[tuple[str, str]]:
     """Byte-pair merges, most frequent pair first and ties in alphabetical order, until every word is one piece."""
     pieces = [[*word[:-1], word[-1] + "</w>"] for word in words]
-    merges = []
+    merges: list[tuple[str, str]] = []
     while True:
         pairs = Counter(pair for word in pieces for pair in pairwise(word))
         if not pairs:

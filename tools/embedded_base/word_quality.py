@@ -81,7 +81,7 @@ def mutual(features: torch.Tensor) -> float:
 def _closed(eyes: Eyes, sources: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
     """Image alignment of initializer and word, and how much of the gap to the sources' own similarity is closed."""
     own, start, reached = eyes.features(sources), eyes.features(before), eyes.features(after)
-    result = {}
+    result: dict[str, float] = {}
     for eye in own:
         first, last = (float((f[eye] @ own[eye].T).mean()) for f in (start, reached))
         best = mutual(own[eye])

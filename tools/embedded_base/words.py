@@ -14,9 +14,10 @@ from tiregistry.bases.loaded import LoadedBase
 from tiregistry.bases.loading import load_base
 from tiregistry.training.config import TrainingConfig
 from tiregistry.training.dataset import encode_pictures
-from tiregistry.training.loop import Word, learn
+from tiregistry.training.loop import learn
 from tiregistry.training.starting import start_vectors
 from tiregistry.training.stopping import StopRule
+from tiregistry.training.word import Word
 from tiregistry.training.wording import Wording
 from tools.embedded_base.autoencoder import to_pictures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from tiregistry.concepts import Run
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 _LOOKED_AT = 50
+_OPEN: tuple[Standing, ...] = ("running", "queued", "in vain", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Announcer:
     """Remembers how every training stood at the last look."""
 
     def __init__(self) -> None:
-        self._before: dict[str, str] | None = None
+        self._before: dict[str, Standing] | None = None
 
     def look(self, registry: Registry) -> Seen:
         """Look at the newest trainings.
@@ -57,31 +60,28 @@ class Announcer:
         Raises:
             TiregError: the registry cannot be read.
         """
-        from tiregistry.runs.liveness import is_dead
+        from tiregistry.runs.liveness import standings_of
 
         runs = registry.runs(limit=_LOOKED_AT)
-        statuses = {run.id: "dead" if is_dead(registry, run) else str(run.status) for run in runs}
-        before, self._before = self._before, statuses
-        ended = (
-            []
-            if before is None
-            else [_ended(run, statuses[run.id]) for run in runs if _has_ended(run, before, statuses)]
-        )
-        at_work = [run for run in runs if statuses[run.id] == "running"]
+        now = standings_of(registry, runs)
+        before, self._before = self._before, now
+        ended = [] if before is None else [_ended(run, now[run.id]) for run in runs if _has_ended(run, before, now)]
+        at_work = [run for run in runs if now[run.id] == "running"]
+        standings = Counter(now.values())
         return Seen(
             tuple(UnderWay(safe(run.concept, limit=40), run.step, run.max_steps) for run in reversed(at_work)),
-            sum(statuses[run.id] == "queued" and not run.held for run in runs),
+            standings["queued"] + standings["in vain"],
             tuple(ended),
-            sum(status in ("interrupted", "dead") for status in statuses.values()),
-            sum(statuses[run.id] == "queued" and run.held for run in runs),
+            standings["interrupted"] + standings["dead"],
+            standings["held"],
         )
 
 
-def _has_ended(run: Run, before: dict[str, str], now: dict[str, str]) -> bool:
-    return before.get(run.id) in ("running", "queued") and now[run.id] not in ("running", "queued", before[run.id])
+def _has_ended(run: Run, before: dict[str, Standing], now: dict[str, Standing]) -> bool:
+    return before.get(run.id) in _OPEN and now[run.id] not in _OPEN
 
 
-def _ended(run: Run, status: str) -> Ended:
+def _ended(run: Run, status: Standing) -> Ended:
     name = safe(run.concept, limit=60)
     if status == "finished":
         return Ended(f"{name} is learned, {run.step} steps", went_well=True, is_learned=True)

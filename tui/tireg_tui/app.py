@@ -26,6 +26,7 @@ from tireg_tui.places import PLACES
 from tireg_tui.places_app import PlacesApp
 from tireg_tui.preferences import Preferences
 from tireg_tui.registry_follower import RegistryFollower
+from tireg_tui.registry_watch import holds_registry
 from tireg_tui.remembered import Remembered
 from tireg_tui.themes import full_name, short_name
 from tireg_tui.threads import Threads
@@ -39,11 +40,13 @@ from tiregistry.graphics.terminal import Terminal
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
+    from tireg_tui.chance import Chance
     from tireg_tui.estimating import DeviceAsker
     from tireg_tui.first_page import FirstPage
     from tireg_tui.first_paint import FirstPaint
     from tireg_tui.hub_process import HubProcess
     from tireg_tui.registry_watch import RegistryWatch
+    from tiregistry.concepts import Run
     from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
@@ -184,10 +187,10 @@ class TiregApp(PlacesApp):
         self.set_interval(_LIFE_SIGN_SECONDS, self._under_way.look_if_any)
         self.set_interval(_LIFE_SIGN_SECONDS, self._keep_what_is_typed)
 
-    def _keep_what_is_typed(self) -> None:
+    def _keep_what_is_typed(self, patience: float = 0.2) -> None:
         """Also now and then: a process that is killed loses no form and no note."""
-        if self.registry is not None and not self.registry.readonly:
-            self.remembered.save()
+        if self.registry is not None and not self.registry.readonly and holds_registry(self.home):
+            self.remembered.save(patience)
 
     def on_ready(self) -> None:
         self.set_timer(_UNDISTURBED_SECONDS, self._start_is_over)
@@ -222,12 +225,12 @@ class TiregApp(PlacesApp):
             await self._hub.stop()
         if self._devices is not None:
             await self._devices.stop()
-        self._keep_what_is_typed()
+        self._keep_what_is_typed(_LIFE_SIGN_SECONDS)
         self._follower.close()
 
     async def action_quit(self) -> None:
         """Leave; what would end with the window is asked about first. Trainings go on."""
-        at_work = self.jobs.at_work
+        at_work = self.jobs.not_over
         if not at_work:
             self.exit()
             return
@@ -235,7 +238,7 @@ class TiregApp(PlacesApp):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                for job in self.jobs.at_work:
+                for job in self.jobs.not_over:
                     job.cancel()
                 self.exit()
 
@@ -324,6 +327,8 @@ class TiregApp(PlacesApp):
 
     def search_themes(self) -> None:
         """Choose a theme by its name in the settings."""
+        if not self.registry_is_gone and self.refuses_changes():
+            return
         from textual.command import CommandPalette
 
         from tireg_tui.palette import Themes
@@ -354,13 +359,18 @@ class TiregApp(PlacesApp):
         act: Callable[[], T],
         then: Callable[[T], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
+        chance: Chance | None = None,
     ) -> None:
         """Change the registry in a thread, then look again everywhere; see `Changes.make`."""
-        self._changes.make(act, then, failed)
+        self._changes.make(act, then, failed, chance)
 
-    def remove(self, references: list[str]) -> None:
-        """Move concepts or versions to the trash; `u` takes it back."""
-        self._changes.remove(references)
+    def resume(self, run: Run) -> None:
+        """Take a training up at its checkpoint, in the background."""
+        self._changes.resume(run)
+
+    def remove(self, references: list[str], left: Callable[[list[str]], None] | None = None) -> None:
+        """Move concepts or versions to the trash; `u` takes it back. See `Changes.remove`."""
+        self._changes.remove(references, left)
 
     def action_undo(self) -> None:
         """Bring back what was removed last, in this sitting."""

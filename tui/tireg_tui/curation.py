@@ -30,13 +30,12 @@ def ask_tags(app: TiregApp, registry: Registry, names: Sequence[str]) -> None:
     def keep(answer: str) -> None:
         tags = [check_name(tag, "tag") for tag in answer.replace(",", " ").lower().split()]
         gone = set(single.tags) - set(tags) if single else set()
-        with registry.transaction():
-            for name in names:
-                registry.tag(name, add=tags, remove=gone)
+        for name in names:
+            registry.tag(name, add=tags, remove=gone)
 
     title = f"Tags of {single.placeholder_token}" if single else f"Add tags to {len(names)} words"
     now = " ".join(single.tags) if single else ""
-    app.push_screen(AskText(title, keep, "separated by blanks", now))
+    app.push_screen(AskText(title, keep, "separated by blanks", now, within=registry))
 
 
 def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> None:
@@ -50,7 +49,7 @@ def ask_alias(app: TiregApp, registry: Registry, version: RegisteredVersion) -> 
         if answer.strip():
             registry.set_alias(version.reference, check_alias(answer.strip()))
 
-    app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best"))
+    app.push_screen(AskText(f"Alias of {version.reference}", keep, "for example: best", within=registry))
 
 
 def ask_notes(app: TiregApp, registry: Registry, name: str) -> None:
@@ -117,7 +116,12 @@ def ask_export(app: TiregApp, registry: Registry, version: RegisteredVersion) ->
 
 
 def ask_removal(
-    app: TiregApp, what: str, how_much: str, references: list[str], before: Callable[[], None] | None = None
+    app: TiregApp,
+    what: str,
+    how_much: str,
+    references: list[str],
+    before: Callable[[], None] | None = None,
+    left: Callable[[list[str]], None] | None = None,
 ) -> None:
     """Move words or versions to the trash, after a question that stands on Cancel.
 
@@ -125,6 +129,7 @@ def ask_removal(
         what: as it is told of afterwards, by name: `gnome`, `gnome@3`; or `3 words`.
         how_much: what goes with it, or stays; one sentence.
         before: called when the answer is yes.
+        left: told those that could not be moved.
     """
     from tireg_tui.screens.confirm import Confirm
 
@@ -135,7 +140,7 @@ def ask_removal(
         if yes:
             if before is not None:
                 before()
-            app.remove(references)
+            app.remove(references, left)
 
     text = f"{how_much}. Nothing is deleted: u brings it back, also: tireg restore"
     app.push_screen(Confirm(f"Move {what} to the trash?", text, "Move to trash"), answered)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tireg_tui.path_line import paths_in
-from tireg_tui.shown import count
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidConfig, NotFound, TiregError
+from tiregistry.quantities import count
 from tiregistry.settings import Settings
-from tiregistry.training.config import RECIPES
+from tiregistry.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.concepts import ConceptType

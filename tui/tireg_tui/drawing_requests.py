@@ -1,8 +1,9 @@
-"""From what stands in the composer to lines of `tireg gen -`, one for each picture, and where pictures are saved."""
+"""From what stands in the composer to lines of `tireg gen -`, one for each picture; where pictures are saved, and
+their captions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from tiregistry.errors import InvalidInput
 from tiregistry.settings import Settings
 
 if TYPE_CHECKING:
+    from tireg_tui.picture_maker import Made
     from tiregistry.registry.registry import Registry
 
 
@@ -38,6 +40,26 @@ def each_picture(request: Mapping[str, Any], count: int, home: Path) -> list[dic
             "fewer pictures, or tireg gen, which takes any number",
         )
     return [{**request, "prompt": prompt, "seed": request["seed"] + n} for prompt in prompts for n in range(count)]
+
+
+def base_of(registry: Registry, requests: Sequence[Mapping[str, Any]]) -> str:
+    """The base model that the words of requests were learned on; the default where there are none.
+
+    Raises:
+        TiregError: no base model fits them all, or one of them cannot be used.
+    """
+    from tiregistry.generation.words import base_of_words
+
+    texts = [text for request in requests for text in (request["prompt"], request.get("negative", "")) if text]
+    return base_of_words(registry, texts) or registry.default_base
+
+
+def caption_of(made: Made, compared: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Prompt and seed; of prompts that are compared only what differs, for side by side there is little room."""
+    words = made.prompt.split()
+    common = set[str](words).intersection(*(str(request["prompt"]).split() for request in compared))
+    own = " ".join(word for word in words if word not in common) if compared else ""
+    return f"{own or made.prompt} · seed {made.seed}"
 
 
 def pictures_folder(registry: Registry) -> Path:

@@ -110,9 +110,10 @@ def _text_lines(image: Image, box: Box, terminal: Terminal) -> list[Strip]:
     lines = []
     for row in range(box.rows):
         upper = 2 * row * stride
-        segments = []
-        for x in range(upper, upper + stride, 3):
-            segments.append(Segment("▀", _cell_style(data[x : x + 3], data[x + stride : x + stride + 3])))
+        segments = [
+            Segment("▀", _cell_style(data[x : x + 3], data[x + stride : x + stride + 3]))
+            for x in range(upper, upper + stride, 3)
+        ]
         lines.append(Strip(segments, box.columns).simplify())
     return lines
 

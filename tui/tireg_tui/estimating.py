@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tireg_tui import shown
-from tireg_tui.hub_texts import size
 from tireg_tui.processes import ChildFailed, output_of_command
 from tiregistry.bases.device_facts import Device
 from tiregistry.errors import TiregError
+from tiregistry.quantities import duration, size
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
@@ -78,7 +77,7 @@ def needs(registry: Registry, request: TrainingRequest, device: Device) -> tuple
         lines.append(f"about {size(found.memory)} of memory{free}")
     if found.seconds is not None:
         whole = " for all steps" if found.may_stop_earlier else ""
-        lines.append(f"about {shown.duration(found.seconds)}{whole} ({found.basis})")
+        lines.append(f"about {duration(found.seconds)}{whole} ({found.basis})")
     else:
         lines.append("its time is not known before the first steps")
     like = learned_like_this(registry, request)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tireg_tui import shown
 from tireg_tui.remembered import Remembered
+from tiregistry.quantities import count
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Concept
@@ -76,4 +76,4 @@ def read_page(registry: Registry, query: str, order: str, limit: int, keep: str 
 
 def status_text(total: int, order: str, marked: int = 0) -> str:
     """The line below the words: how many there are, in which order, how many of them are marked."""
-    return f"{shown.count(total, 'word')} · {SORTS[order]}" + (f" · {marked} marked" if marked else "")
+    return f"{count(total, 'word')} · {SORTS[order]}" + (f" · {marked} marked" if marked else "")

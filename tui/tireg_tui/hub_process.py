@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tireg_tui.line_child import LineChild
 from tiregistry.errors import Conflict
-
-Progress = Callable[[str, int, int], None]
+from tiregistry.progress import Progress
 
 
 class HubRefused(Conflict):
@@ -48,7 +46,7 @@ class HubProcess:
 
         Args:
             do: one of `hub_worker.ACTS`.
-            progress: told what is being done, steps done and steps in all.
+            progress: told how far it is; a total of 0 is a wait that the Hub asks for.
 
         Raises:
             HubRefused: the core's error.
@@ -74,10 +72,10 @@ class HubProcess:
                         sides = str(entry.get("theirs", "")), str(entry.get("ours", ""))
                         raise HubRefused(str(entry["error"]), str(entry["hint"]), str(entry["kind"]), *sides)
                     if progress is not None and "progress" in entry:
-                        what, done, total = entry["progress"]
-                        progress(str(what), int(done), int(total))
+                        done, total, what = entry["progress"]
+                        progress(int(done), int(total), str(what))
                     elif progress is not None and "waiting" in entry:
-                        progress(f"the Hub asks to wait, {entry['waiting']:.0f} s left", 0, 0)
+                        progress(0, 0, f"the Hub asks to wait, {entry['waiting']:.0f} s left")
             finally:
                 if not answered:
                     await self.stop()

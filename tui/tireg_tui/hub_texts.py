@@ -7,6 +7,7 @@ from typing import Any
 
 from tiregistry.errors import Conflict, TiregError
 from tiregistry.hub.remote import readers
+from tiregistry.quantities import count, size
 
 FIELDS = ("base", "author", "sort")
 RELATIONS = {
@@ -41,22 +42,11 @@ def parsed(query: str) -> dict[str, str]:
     return fields | {"text": " ".join(words)}
 
 
-def size(count: int) -> str:
-    """`812 B`, `3.1 KB`, `41 MB`."""
-    if count < 1000:
-        return f"{count} B"
-    for unit in ("KB", "MB"):
-        count_of = count / 1000 if unit == "KB" else count / 1e6
-        if count_of < 1000:
-            return f"{count_of:.1f} {unit}" if count_of < 10 else f"{count_of:.0f} {unit}"
-    return f"{count / 1e9:.1f} GB"
-
-
 def pull_lines(looked: Mapping[str, Any]) -> list[str]:
     """What a pull would fetch and what to know about it first, one line each."""
     fetched = [file for file in looked["files"] if file["fetched"]]
     pickles = [file["path"] for file in fetched if file["kind"] == "pickle"]
-    lines = [f"fetches {len(fetched)} files, {size(looked['pull_size'])}"]
+    lines = [f"fetches {count(len(fetched), 'file')}, {size(looked['pull_size'])}"]
     lines.append(f"licence: {looked['licence'] or 'none is stated'}")
     if looked["token"]:
         lines.append(f"placeholder token: {looked['token']}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tiregistry.hub.client import Hub
     from tiregistry.hub.pull import PullResult
     from tiregistry.hub.push import PushPlan, PushResult
+    from tiregistry.progress import Progress
     from tiregistry.registry.registry import Registry
 
 Tell = Callable[..., None]
@@ -49,7 +50,7 @@ def main() -> None:
             tell(number, error=error.summary, hint=error.hint, kind=type(error).__name__, **sides)
         except TiregError as error:
             tell(number, error=error.message, hint=error.hint, kind=type(error).__name__)
-        except Exception as error:  # the front end says it; the next request may well work
+        except Exception as error:  # noqa: BLE001 (the front end says it; the next request may well work)
             tell(number, error=f"unexpected {type(error).__name__}: {error}", hint="", kind=type(error).__name__)
 
 
@@ -120,8 +121,8 @@ ACTS: dict[str, Callable[[Registry, Hub, dict[str, Any], Tell], object]] = {
 }
 
 
-def _progress(tell: Tell) -> Callable[[str, int, int], None]:
-    return lambda what, done, total: tell(progress=[what, done, total])
+def _progress(tell: Tell) -> Progress:
+    return lambda done, total, what: tell(progress=[done, total, what])
 
 
 def _options(request: dict[str, Any]) -> Any:

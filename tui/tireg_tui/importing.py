@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tireg_tui import shown
 from tireg_tui.jobs import Job
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def start_import(app: TiregApp, registry: Registry, paths: list[Path]) -> Job:
 
 async def _carry_out(app: TiregApp, job: Job, registry: Registry, paths: list[Path], stop: threading.Event) -> None:
     def tell(number: int) -> None:
-        job.tell(f"{shown.count(number, 'file')} read")
+        job.tell(f"{count(number, 'file')} read")
         app.jobs_changed()
 
     try:
@@ -100,7 +100,7 @@ async def _carry_out(app: TiregApp, job: Job, registry: Registry, paths: list[Pa
         app.report(error)
     else:
         new = [outcome.reference for outcome in outcomes if outcome.status == "imported"]
-        imported = f"{shown.count(len(new), 'word')} imported"
+        imported = f"{count(len(new), 'word')} imported"
         job.end("cancelled" if stop.is_set() else "done", imported)
         more = " …" if len(new) > _NAMED else ""
         app.say(", ".join(new[:_NAMED]) + more or "nothing new", title=imported)

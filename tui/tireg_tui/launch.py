@@ -10,7 +10,7 @@ import sys
 import threading
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tireg_tui.first_paint import FirstPaint
 from tireg_tui.registry_watch import RegistryWatch
@@ -44,7 +44,7 @@ class _Asking(threading.Thread):
 
         try:
             self._found = detect(self._images, in_ui=True)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (`refuse` raises it, in the thread that waits)
             self._error = error
 
     def refuse(self) -> None:
@@ -68,7 +68,7 @@ class _Endings:
         """What a signal ends; while there is none, it raises."""
         self._told = 0
 
-    def __enter__(self) -> _Endings:
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._leave) for number in _ENDINGS}
         return self
 
@@ -104,7 +104,7 @@ class _Start:
         self.has_app = False
         """The app waits for the registry's thread; nobody else does."""
 
-    def __enter__(self) -> _Start:
+    def __enter__(self) -> Self:
         # Nothing that the start makes is garbage, and looking for it costs a seventh of the time to the first frame.
         gc.disable()
         self._silent = SilentTyping()

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tireg_tui.first_look import Box, FirstLook, Piece
+from tireg_tui.registry_watch import holds_registry
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
@@ -32,7 +33,7 @@ def keep_look(app: TiregApp, tries: int = 20) -> None:
     from tireg_tui.screens.library import Library
 
     paint, registry = app.first_paint, app.registry
-    if paint is None or registry is None or registry.readonly:
+    if paint is None or registry is None or registry.readonly or not holds_registry(app.home):
         return
     try:
         library = app.screen

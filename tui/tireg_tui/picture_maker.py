@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class PictureMaker:
         """Whether a process with a loaded model waits for prompts."""
         return self._child.is_alive
 
-    async def make(self, base: str, requests: Sequence[Mapping[str, Any]]) -> AsyncIterator[Made | Refused]:
+    async def make(self, base: str, requests: Sequence[Mapping[str, Any]]) -> AsyncGenerator[Made | Refused, None]:
         """Make pictures, yielding each as soon as it is saved; leaving the loop early ends the process.
 
         Args:

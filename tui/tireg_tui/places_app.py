@@ -22,6 +22,8 @@ class PlacesApp(PaintedApp):
 
     remembered: Remembered
     """Where one was, for the next start."""
+    registry_is_gone = False
+    """Whether its folder holds no registry any more; until it is back there is nowhere to go to."""
 
     @property
     def registry(self) -> Registry | None:
@@ -37,7 +39,7 @@ class PlacesApp(PaintedApp):
 
         What lies open there stays open; going there once more, from there, leaves it.
         """
-        if self.registry is None:
+        if self.registry is None or self._has_no_registry():
             return
         place = place if place in {known.id for known in PLACES} else PLACES[0].id
         if place not in self._modes:
@@ -48,6 +50,12 @@ class PlacesApp(PaintedApp):
         if place == self.current_mode:
             self._leave_words()
         self.switch_mode(place)
+
+    def _has_no_registry(self) -> bool:
+        """Whether the registry is gone; if so, that is said."""
+        if self.registry_is_gone:
+            self.notify("It is opened as soon as it is back; until then nothing can be done", title="Still gone")
+        return self.registry_is_gone
 
     def _leave_words(self) -> None:
         """Close the words that lie open on top of a place; not what is being filled in."""
@@ -68,14 +76,16 @@ class PlacesApp(PaintedApp):
         """Open the form for a new training."""
         from tireg_tui.screens.train import TrainForm
 
-        if self.registry is not None and not isinstance(self.screen, TrainForm) and not self.refuses_changes():
+        if self.registry is None or isinstance(self.screen, TrainForm):
+            return
+        if not self._has_no_registry() and not self.refuses_changes():
             self.push_screen(TrainForm(concept))
 
     def open_concept(self, name: str, neighbours: list[str] | None = None) -> None:
         """Show a word in full, on top of where one is; its neighbours are those in the library where none are given."""
         from tireg_tui.screens.concept import ConceptScreen
 
-        if self.registry is not None:
+        if self.registry is not None and not self._has_no_registry():
             listed = self._listed() if neighbours is None else neighbours
             self.push_screen(ConceptScreen(name, listed if name in listed else None))
 
@@ -90,7 +100,7 @@ class PlacesApp(PaintedApp):
         """Show what pushing a word would send, and push it from there."""
         from tireg_tui.screens.push import PushPage
 
-        if self.registry is not None:
+        if self.registry is not None and not self._has_no_registry():
             self.push_screen(PushPage(reference))
 
     def show_run(self, run_id: str) -> None:
@@ -99,6 +109,8 @@ class PlacesApp(PaintedApp):
 
         self.remembered.set("run", run_id)
         self.action_go("runs")
+        if self.registry_is_gone:
+            return
 
         def put() -> None:
             self._leave_words()
@@ -111,7 +123,8 @@ class PlacesApp(PaintedApp):
         """Go to the composer with this prompt."""
         self.remembered.set("prompt", prompt)
         self.action_go("compose")
-        self.call_after_refresh(self._hand_over, prompt)
+        if not self.registry_is_gone:
+            self.call_after_refresh(self._hand_over, prompt)
 
     def _hand_over(self, prompt: str) -> None:
         from tireg_tui.screens.compose import Compose

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tireg_tui.registry_watch import holds_registry
 from tireg_tui.themes import DARK, full_name
 from tiregistry.errors import TiregError
-from tiregistry.settings import FILE, Settings
+from tiregistry.settings import FILE, Settings, check_key, find_setting
 from tiregistry.settings_file import set_setting, unset_setting
 from tiregistry.text import safe
 
@@ -31,6 +33,8 @@ class Preferences:
         self.trouble: TiregError | None = None
         """What is wrong with the file; until it is mended the defaults hold."""
         self._looked_up: set[str] = set()
+        self._waiting: dict[str, str | None] = {}
+        """What was set while the registry was gone; None: it goes back to its default."""
 
     def load(self) -> None:
         """Read the file and follow it; a broken one is told of and changes nothing."""
@@ -71,7 +75,41 @@ class Preferences:
         Raises:
             InvalidConfig, RegistryReadOnly, DiskFull: it cannot be set.
         """
-        return set_setting(name, value, self._home)
+        if holds_registry(self._home):
+            return set_setting(name, value, self._home)
+        return self._wait_with(name, value)
+
+    def _wait_with(self, name: str, value: str | None) -> Settings:
+        """Let a setting hold here until the registry, which is gone, is back: its folder is not made anew for it.
+
+        Raises:
+            InvalidConfig: it cannot be set.
+        """
+        if name.startswith("keys."):
+            act = name.removeprefix("keys.")
+            keys = {known: key for known, key in self.settings.keys.items() if known != act}
+            if value is not None:
+                check_key(act, value)
+                keys[act] = value
+            settings = replace(self.settings, keys=keys)
+        else:
+            setting = find_setting(name)
+            wanted = setting.default if value is None else value
+            setting.check(wanted)
+            change: dict[str, Any] = {name: wanted}
+            settings = replace(self.settings, **change)
+        self._waiting[name] = value
+        return settings
+
+    def write_what_waits(self) -> None:
+        """The registry is there again: write what was set meanwhile, and follow its file."""
+        waiting, self._waiting = self._waiting, {}
+        for name, value in waiting.items():
+            if value is None:
+                self.unset(name)
+            else:
+                self.set(name, value)
+        self.load()
 
     def take(self, settings: Settings) -> None:
         """Follow settings that were written."""
@@ -84,7 +122,8 @@ class Preferences:
 
     def unset(self, name: str) -> bool:
         """Go back to one setting's default; whether that went well."""
-        return self._keep(lambda: unset_setting(name, self._home))
+        is_there = holds_registry(self._home)
+        return self._keep(lambda: unset_setting(name, self._home) if is_there else self._wait_with(name, None))
 
     def _keep(self, act: Callable[[], Settings]) -> bool:
         try:

@@ -107,6 +107,6 @@ async def end(process: asyncio.subprocess.Process, patience: float = 3.0) -> Non
 async def is_gone(process: asyncio.subprocess.Process, patience: float) -> bool:
     """Whether it ends in time. `process.wait()` also waits until nobody holds its pipes."""
     until = time.monotonic() + patience
-    while process.returncode is None and time.monotonic() < until:
+    while process.returncode is None and time.monotonic() < until:  # noqa: ASYNC110 (nobody tells)
         await asyncio.sleep(_LOOK_SECONDS)
     return process.returncode is not None

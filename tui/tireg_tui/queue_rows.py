@@ -8,26 +8,31 @@ from typing import TYPE_CHECKING, Literal
 
 from tireg_tui import shown
 from tireg_tui.jobs import Job
+from tireg_tui.shown import STANDING_GLYPHS
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 State = Literal["at work", "waits", "in vain", "held", "interrupted", "dead", "failed", "done", "cancelled"]
+_NEWEST = 200
+"""Trainings that are looked at beside those that wait."""
 _BROKEN = 20
 """Most trainings that broke off which are shown."""
-GLYPHS: dict[State, str] = {
-    "at work": "●",
-    "waits": "◌",
-    "in vain": "◌",
-    "held": "‖",
-    "interrupted": "‖",
-    "dead": "✗",
-    "failed": "✗",
-    "done": "✓",
-    "cancelled": "–",
+_WORDS: dict[Standing, State] = {
+    "running": "at work",
+    "queued": "waits",
+    "in vain": "in vain",
+    "held": "held",
+    "interrupted": "interrupted",
+    "dead": "dead",
+    "failed": "failed",
 }
+"""What the queue calls trainings; of those that are over it says nothing."""
+GLYPHS: dict[State, str] = {state: STANDING_GLYPHS[standing] for standing, state in _WORDS.items()}
+GLYPHS |= {"done": "✓", "cancelled": "–"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,50 +55,44 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """All trainings that matter to the queue, read in one go."""
+class Trainings:
+    """All trainings that matter to the queue, read in one go; each with what the queue calls it."""
 
-    running: list[RegisteredRun]
-    waiting: list[RegisteredRun]
+    running: list[tuple[RegisteredRun, State]]
+    waiting: list[tuple[RegisteredRun, State]]
     broken: list[tuple[RegisteredRun, State]]
-    in_vain: frozenset[str] = frozenset()
-    """Ids of those among `waiting` that nobody is there to take up."""
 
 
-def read(registry: Registry) -> Standing:
+def read(registry: Registry) -> Trainings:
     """How the trainings stand.
 
     Raises:
         TiregError: the registry cannot be read.
     """
-    from tiregistry.runs.liveness import is_dead, waits_in_vain
+    from tiregistry.runs.liveness import standings_of
 
-    broken: list[tuple[RegisteredRun, State]] = []
-    running = []
     waiting = registry.queue()
-    for run in registry.runs(limit=200):
-        if run.status in ("running", "queued") and is_dead(registry, run):
-            broken.append((run, "dead"))
-        elif run.status == "running":
-            running.append(run)
-        elif run.status == "interrupted":
-            broken.append((run, "interrupted"))
-        elif run.status == "failed":
-            broken.append((run, "failed"))
-    dead = {run.id for run, _ in broken}
-    waiting = [run for run in waiting if run.id not in dead]
-    in_vain = frozenset(run.id for run in waiting if waits_in_vain(registry, run))
-    return Standing(running[::-1], waiting, broken[:_BROKEN], in_vain)
+    newest = registry.runs(limit=_NEWEST)
+    standings = standings_of(registry, [*newest, *waiting])
+
+    def those(runs: Sequence[RegisteredRun], *wanted: Standing) -> list[tuple[RegisteredRun, State]]:
+        return [(run, _WORDS[standings[run.id]]) for run in runs if standings[run.id] in wanted]
+
+    return Trainings(
+        those(newest[::-1], "running"),
+        those(waiting, "queued", "in vain", "held"),
+        those(newest, "dead", "interrupted", "failed")[:_BROKEN],
+    )
 
 
-def rows(standing: Standing, jobs: Sequence[Job]) -> list[Row]:
+def rows(trainings: Trainings, jobs: Sequence[Job]) -> list[Row]:
     """The lines in the order in which they are shown."""
-    out = [_run_row(run, "at work") for run in standing.running]
+    out = [_run_row(run, state) for run, state in trainings.running]
     out += [_job_row(job) for job in jobs if job.state == "at work"]
-    for number, run in enumerate(standing.waiting, 1):
-        out.append(_run_row(run, "held" if run.held else "in vain" if run.id in standing.in_vain else "waits", number))
-    out += [_run_row(run, state) for run, state in standing.broken]
-    return out + [_job_row(job) for job in jobs if job.state != "at work"]
+    out += [_job_row(job) for job in reversed(jobs) if job.state == "waits"]  # in the order of their turns
+    out += [_run_row(run, state, number) for number, (run, state) in enumerate(trainings.waiting, 1)]
+    out += [_run_row(run, state) for run, state in trainings.broken]
+    return out + [_job_row(job) for job in jobs if job.is_over]
 
 
 def _run_row(run: RegisteredRun, state: State, place: int = 0) -> Row:

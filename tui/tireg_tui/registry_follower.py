@@ -61,6 +61,7 @@ class RegistryFollower:
             return
         if watch.registry is None:
             assert watch.error is not None
+            self._app.registry_is_gone = False
             if not (self.registry is None and self._trouble is watch.error):
                 self.registry = None
                 self._show(watch.error)
@@ -69,10 +70,15 @@ class RegistryFollower:
             first = not self._has_opened
             self._has_opened = True
             self.registry, self._seen_changes = watch.registry, watch.changes
+            here = self._app.current_mode
+            self._app.registry_is_gone = False
             if self._trouble is not None:
                 self._trouble = None
                 self._leave_trouble()
-            self._app.action_go(self._app.remembered.text("place", "library"))
+            # Another window on the registry may have been elsewhere since.
+            self._app.action_go(self._app.remembered.text("place", "library") if first else here)
+            if not first:
+                self._app.preferences.write_what_waits()
             if first:  # whoever is shown has just looked
                 self._app.call_after_refresh(self._app.look_what_is_under_way)
             else:
@@ -83,6 +89,8 @@ class RegistryFollower:
         elif watch.gone:
             # Opening it would make an empty one in its place, as if that were all there ever was.
             home = watch.registry.home
+            self._app.registry_is_gone = True
+            self._stop_jobs()
             self._show(
                 TiregError(
                     f"{safe(home)} holds no registry any more: it was removed, or its disk was taken out",
@@ -134,8 +142,24 @@ class RegistryFollower:
         """Close what is said of a trouble, and what was opened on top of it."""
         from tireg_tui.screens.trouble import Trouble
 
-        while any(isinstance(screen, Trouble) for screen in self._app.screen_stack):
-            self._app.pop_screen()
+        def is_covered(mode: str) -> bool:
+            return any(isinstance(screen, Trouble) for screen in self._app._screen_stacks.get(mode, ()))
+
+        here = self._app.current_mode
+        covered = [mode for mode in self._app._screen_stacks if is_covered(mode)]
+        for mode in sorted(covered, key=lambda mode: mode == here):
+            self._app.switch_mode(mode)
+            while is_covered(mode):
+                self._app.pop_screen()
+        self._app.switch_mode(here)
+
+    def _stop_jobs(self) -> None:
+        """End what this window does with a registry that is gone: it would make a new folder in its place."""
+        stopped = self._app.jobs.not_over
+        for job in stopped:
+            job.cancel()
+        if stopped:
+            self._app.say("\n".join(job.what for job in stopped), title="Stopped", severity="warning")
 
     def _shows_trouble(self) -> bool:
         from tireg_tui.screens.trouble import Trouble

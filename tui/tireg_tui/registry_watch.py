@@ -12,6 +12,7 @@ from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
 
 _POLL_SECONDS = 0.5
+_FILE = "registry.db"
 
 
 class RegistryWatch(threading.Thread):
@@ -60,7 +61,7 @@ class RegistryWatch(threading.Thread):
                     self.first_page = read_first_page(registry)
         except TiregError as error:
             self.registry, self.error = None, error
-        except Exception as error:  # a disk can fail in ways that nobody named
+        except Exception as error:  # noqa: BLE001 (a disk can fail in ways that nobody named)
             self.registry, self.error = None, TiregError(f"the registry cannot be opened: {error}", "tireg doctor")
         self._opened.set()
         self._say()
@@ -76,7 +77,7 @@ class RegistryWatch(threading.Thread):
                 now, self.error = registry.changes(), None
             except TiregError as error:
                 now, self.error = seen, error
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (as above)
                 now, self.error = seen, TiregError(f"the registry cannot be read: {error}", "tireg verify")
             self.changes += now != seen
             seen = now
@@ -90,10 +91,15 @@ class RegistryWatch(threading.Thread):
             self.tell(self)
 
 
+def holds_registry(home: Path) -> bool:
+    """Whether there is a registry in a folder. Where it has gone from, nothing is written that would outlast it."""
+    return (home / _FILE).is_file()
+
+
 def _identity(registry: Registry) -> tuple[int, int] | None:
     """Which file it is; None when it is gone. A copy that is read instead of the original never changes."""
     try:
-        status = (registry.home / "registry.db").stat()
+        status = (registry.home / _FILE).stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -5,21 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tiregistry.concepts import RunStatus
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
-STATUS_GLYPHS: dict[RunStatus, str] = {
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
+
+_NAMED = 8
+"""Names of many that are told."""
+STANDING_GLYPHS: dict[Standing, str] = {
     "queued": "◌",
+    "in vain": "◌",
+    "held": "‖",
     "running": "●",
     "finished": "✓",
     "interrupted": "‖",
     "failed": "✗",
+    "dead": "✗",
     "cancelled": "–",
 }
 """Shown beside the word, never instead of it."""
-_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def standing(of_run: Standing) -> str:
+    """How a training stands, in lists of trainings: `● running`; what waits in vain is queued all the same."""
+    return f"{STANDING_GLYPHS[of_run]} {'queued' if of_run == 'in vain' else of_run}"
 
 
 def ago(moment: float | None, now: float | None = None) -> str:
@@ -33,16 +45,6 @@ def ago(moment: float | None, now: float | None = None) -> str:
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
     return time.strftime("%Y-%m-%d", time.localtime(moment))
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `1 h 05 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def trouble(error: BaseException, between: str) -> str:
@@ -60,31 +62,13 @@ def place(folder: Path) -> str:
         return str(folder)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 version`, `2 versions`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def some_of(names: Sequence[str], most: int = 8) -> str:
+def some_of(names: Sequence[str]) -> str:
     """`a, b and 3 more`."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def bar(done: int, total: int, width: int) -> str:
     """A progress bar of `width` characters."""
     filled = round(width * min(1.0, done / total)) if total > 0 else 0
     return "━" * filled + "─" * (width - filled)
-
-
-def curve(values: Sequence[float], width: int) -> str:
-    """A line of blocks that shows the course of `values`, smoothed to `width` columns."""
-    if not values or width < 1:
-        return ""
-    columns = min(width, len(values))
-    means = []
-    for column in range(columns):
-        first, last = column * len(values) // columns, (column + 1) * len(values) // columns
-        means.append(sum(values[first:last]) / (last - first))
-    low, high = min(means), max(means)
-    return "".join(_BLOCKS[round((m - low) / (high - low or 1) * (len(_BLOCKS) - 1))] for m in means)

@@ -25,7 +25,9 @@ def start_transfer(app: TiregApp, what: str, do: str, request: dict[str, Any], d
         done: called with the answer when it went well.
     """
     job = Job(
-        what, cancel=lambda: worker.cancel(), again=lambda: (start_transfer(app, what, do, request, done), None)[1]
+        what,
+        cancel=lambda: worker.cancel(),  # noqa: PLW0108 (there is none yet)
+        again=lambda: (start_transfer(app, what, do, request, done), None)[1],
     )
     app.start_job(job)
     worker = app.run_worker(_carry_out(app, job, do, request, done), group="transfer", exit_on_error=False)
@@ -35,8 +37,8 @@ def start_transfer(app: TiregApp, what: str, do: str, request: dict[str, Any], d
 async def _carry_out(app: TiregApp, job: Job, do: str, request: dict[str, Any], done: Callable[[Any], None]) -> None:
     process = HubProcess(app.home)
 
-    def tell(what: str, steps: int, total: int) -> None:
-        job.tell(safe(what, limit=120), steps, total)
+    def tell(steps: int, total: int, step: str) -> None:
+        job.tell(safe(step, limit=120), steps, total)
         app.jobs_changed()
 
     try:

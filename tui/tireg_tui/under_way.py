@@ -82,8 +82,9 @@ class UnderWayLine:
         """Bring the line and the title in line with what is known."""
         jobs = [UnderWay(job.what, job.done, job.total) for job in self._app.jobs.at_work]
         under_way = [*self._seen.under_way, *jobs]
+        waiting = self._seen.waiting + len(self._app.jobs.not_over) - len(jobs)
         with contextlib.suppress(NoMatches):  # a dialog; the screen below shows it when the dialog is gone
-            self._app.screen.query_one(JobLine).show(under_way, self._seen.waiting, self._seen.held)
+            self._app.screen.query_one(JobLine).show(under_way, waiting, self._seen.held)
         first = under_way[0] if under_way else None
         percent = f" {min(100, 100 * first.done // first.total)} %" if first and first.total else ""
         title = f"tireg · {first.text}{percent}" if first else "tireg"

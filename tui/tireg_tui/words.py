@@ -15,6 +15,8 @@ _WORD = re.compile(r"(?<!\\)<([^<>\s]*)>")
 _BEGUN = re.compile(r"(?<!\\)<([^<>\s]*)$")
 _REST = re.compile(r"([^<>\s]*)>")
 _SELECTED_LATE = re.compile(r"(?<!\\)<([^<>\s@]+)(?:@[^<>\s]*)?>@([^<>\s@]*)$")
+_OFFERED = 8
+"""Completions that there are at most."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,16 @@ def begun(prompt: str, cursor: int, known: Known) -> Typed | None:
     return None
 
 
-def completions(known: Known, part: str, limit: int = 8) -> list[str]:
+def completions(known: Known, part: str) -> list[str]:
     """Whole words that begin with `part`, then those that contain it, then those that are close."""
     name, at, selector = part.partition("@")
     if at and name in known.tokens:
         numbers = known.selectors.get(known.tokens[name], ())
-        return [f"{name}@{number}" for number in numbers if number.startswith(selector)][:limit]
+        return [f"{name}@{number}" for number in numbers if number.startswith(selector)][:_OFFERED]
     lower = part.lower()
     starts = sorted(token for token in known.tokens if token.lower().startswith(lower))
     inside = sorted(token for token in known.tokens if lower in token.lower() and token not in starts)
-    return _first([*starts, *inside, *get_close_matches(part, list(known.tokens), n=3)], limit)
+    return _first([*starts, *inside, *get_close_matches(part, list(known.tokens), n=3)])
 
 
 def nearest(known: Known, word: str) -> str:
@@ -109,5 +111,5 @@ def nearest(known: Known, word: str) -> str:
     return close + at + selector if close and known.knows(close + at + selector) else close
 
 
-def _first(words: Iterable[str], limit: int) -> list[str]:
-    return list(dict.fromkeys(words))[:limit]
+def _first(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))[:_OFFERED]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from tireg_cli import forms
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import say, warn
 from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode
+from tiregistry.quantities import count, size
 from tiregistry.registry.registry import Registry
 
 
@@ -51,10 +51,10 @@ def command(path: Path | None, force: bool, as_json: bool) -> int:
     else:
         emit(str(report.path))
     say(
-        f"{forms.count(report.concepts, 'word')}, {forms.count(report.versions, 'version')}, "
-        f"{forms.count(report.files, 'file')}, {forms.size(report.bytes)}"
+        f"{count(report.concepts, 'word')}, {count(report.versions, 'version')}, "
+        f"{count(report.files, 'file')}, {size(report.bytes)}"
     )
     if report.missing:
-        warn(f"{forms.count(len(report.missing), 'damaged file')} could not be saved · tireg verify names them")
+        warn(f"{count(len(report.missing), 'damaged file')} could not be saved · tireg verify names them")
         return int(ExitCode.DAMAGED)
     return 0

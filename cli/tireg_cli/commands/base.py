@@ -7,6 +7,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 
@@ -75,12 +76,12 @@ def add(source: str, name: str, revision: str, make_default: bool, as_json: bool
         if make_default:
             registry.set_default_base(base.name)
         is_default = registry.default_base == base.name
-        words = len(registry.concepts(fits=base.fingerprint))
+        words = registry.count_concepts(fits=base.fingerprint)
     if as_json:
         emit_json(forms.base_data(base, is_default=is_default))
     else:
         emit(base.name)
-    say(f"{base.family}, {base.resolution} pixels · {forms.count(words, 'word')} here fit it")
+    say(f"{base.family}, {base.resolution} pixels · {count(words, 'word')} here fit it")
 
 
 @command.command("show")
@@ -125,7 +126,7 @@ def show(base: str, as_json: bool) -> None:
             "exact": ", ".join(by_fit["exact"]),
             "compatible": ", ".join(by_fit["compatible"]),
             "not recorded": ", ".join(by_fit["unknown"]),
-            "other": forms.count(others, "word") if others else "",
+            "other": count(others, "word") if others else "",
         }
     )
 

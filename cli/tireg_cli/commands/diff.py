@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint
 from tireg_cli.output import emit_json, emit_table, emit_wrapped
+from tiregistry.references import DIGEST
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(a: str, b: str, as_json: bool) -> None:
             digest: registry.reference_of(digest)
             for change in difference.changes
             if change.what in _NAMING_VERSIONS
-            for digest in _DIGEST.findall(f"{change.a} {change.b}")
+            for digest in DIGEST.findall(f"{change.a} {change.b}")
         }
     if difference.same_version:
         hint(f"{difference.a.reference} and {difference.b.reference} are the same version")
@@ -47,7 +47,7 @@ def command(a: str, b: str, as_json: bool) -> None:
     # Where only one was trained here, its whole configuration differs: one line says as much as forty.
     changes = [c for c in difference.changes if all(settings) or not c.what.startswith("training.")]
     rows: list[list[object]] = [
-        [c.what, *(_DIGEST.sub(lambda found: names.get(found[0], found[0]), _text(each)) for each in (c.a, c.b))]
+        [c.what, *(DIGEST.sub(lambda found: names.get(found[0], found[0]), _text(each)) for each in (c.a, c.b))]
         for c in changes
     ]
     if any(settings) and not all(settings):
@@ -63,7 +63,6 @@ def command(a: str, b: str, as_json: bool) -> None:
 
 
 _NAMING_VERSIONS = ("parents", "training.initializer")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,7 @@ from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import Picture
 from tiregistry.errors import AlreadyExists, Damaged, FileMissing, InvalidInput, NotFound
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def remove(numbers: tuple[int, ...], files: bool, yes: bool) -> None:
     with Registry.open() as registry:
         pictures = [registry.picture(number) for number in dict.fromkeys(numbers)]
         if files:
-            confirm(f"delete {forms.count(len(pictures), 'picture file')} for good?", yes=yes)
+            confirm(f"delete {count(len(pictures), 'picture file')} for good?", yes=yes)
         registry.forget_pictures(picture.id for picture in pictures)
         for picture in pictures:
             path = Path(picture.path)
@@ -186,7 +187,7 @@ def remove(numbers: tuple[int, ...], files: bool, yes: bool) -> None:
                 else:
                     warn(f"{path} is not the picture that was saved there; it stays")
             emit(str(picture.id))
-    say(f"forgot {forms.count(len(pictures), 'picture')}" + ("" if files else "; the files stay"))
+    say(f"forgot {count(len(pictures), 'picture')}" + ("" if files else "; the files stay"))
 
 
 @command.command("sheet")

@@ -7,6 +7,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit_json, emit_table
+from tiregistry.quantities import count, size
 from tiregistry.registry.registry import Registry
 
 SHORT = 3600.0
@@ -46,15 +47,15 @@ def command(apply: bool, grace: str, as_json: bool) -> None:
             }
         )
     elif found:
-        emit_table(["FILE", "SIZE"], [[name, forms.size(size)] for name, size in (*report.files, *report.temporary)])
+        emit_table(["FILE", "SIZE"], [[name, size(length)] for name, length in (*report.files, *report.temporary)])
     if report.applied:
-        say(f"removed {forms.count(found, 'file')}, {forms.size(report.bytes)} freed")
+        say(f"removed {count(found, 'file')}, {size(report.bytes)} freed")
     elif found:
-        say(f"{forms.count(found, 'file')}, {forms.size(report.bytes)} can be freed · tireg gc --apply removes them")
+        say(f"{count(found, 'file')}, {size(report.bytes)} can be freed · tireg gc --apply removes them")
         if report.strays:
             which = f"{report.strays:,} of them {'was' if report.strays == 1 else 'were'}"
             hint(f"{which} never known to this database: left by killed work, or by a database that is gone")
     else:
         say("nothing to remove")
     if report.young:
-        hint(f"{forms.count(report.young, 'file')} younger than {grace}, or taken into use just now, stay")
+        hint(f"{count(report.young, 'file')} younger than {grace}, or taken into use just now, stay")

@@ -9,6 +9,7 @@ import click
 from tireg_cli import forms
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_wrapped, terminal_columns
+from tiregistry.quantities import count
 from tiregistry.registry.lineage import LineageNode
 from tiregistry.registry.registry import Registry
 
@@ -54,7 +55,7 @@ def _line(node: LineageNode) -> str:
     labels = f" [{', '.join(node.aliases)}]" if node.aliases else ""
     parents = " ← " * bool(node.ancestors) + " + ".join(map(forms.ancestor, node.ancestors))
     base = f" on {version.base_name}" if version.base_name else ""
-    images = f", {forms.count(len(version.images), 'image')}" if version.images else ""
+    images = f", {count(len(version.images), 'image')}" if version.images else ""
     return f"@{version.number}{labels} {version.origin} {forms.day(version.created_at)}{base}{images}{parents}"
 
 

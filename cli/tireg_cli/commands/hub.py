@@ -7,6 +7,7 @@ import click
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.transfers import TransferProgress
+from tiregistry.quantities import size
 
 
 @click.group("hub")
@@ -41,7 +42,7 @@ def search(text: str, base: str, author: str, sort: str, limit: int, endpoint: s
 
     with TransferProgress() as progress, Registry.open() as registry:
         hub = Hub(choose_endpoint(endpoint), progress.waiting)
-        progress("searching", 0, 1)
+        progress(0, 0, "searching")
         found = search_hub(registry, hub, text, base=base, author=author, sort=sort, limit=limit)  # type: ignore[arg-type]
     if as_json:
         emit_json([word.as_dict() for word in found])
@@ -96,7 +97,7 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
     repo_id, revision = split_revision(repository, where.url)
     with TransferProgress() as progress, Registry.open() as registry:
         hub = Hub(where, progress.waiting)
-        progress("looking", 0, 1)
+        progress(0, 0, "looking")
         looked = look_at(registry, hub, repo_id, revision)
     if as_json:
         emit_json(looked.as_dict())
@@ -114,7 +115,7 @@ def show(repository: str, card: bool, endpoint: str, as_json: bool) -> int:
             "visible to": readers(looked.repo_id, private=looked.private),
             "state": looked.relation,
             "here": ", ".join(looked.here),
-            "a pull fetches": f"{looked.pull_size:,} bytes",
+            "a pull fetches": size(looked.pull_size),
         }
     )
     emit_table(

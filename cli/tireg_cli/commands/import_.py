@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from tireg_cli.bar import CountingBar
 from tireg_cli.found_facts import found_facts, short_families, short_shapes
-from tireg_cli.messages import color_allowed, hint, say, warn
+from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table, emit_wrapped
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES, ConceptType
@@ -113,6 +113,7 @@ def _import(
                     refused = outcome.error
             if refused is not None and not keep_going:
                 if path != paths[-1]:
+                    progress.clear()
                     hint(f"stopped at {safe(path)}; --keep-going goes on with the next one")
                 break
     except TiregError as error:
@@ -244,27 +245,19 @@ def _show_one(outcome: Outcome, dry_run: bool) -> None:
         warn(note)
 
 
-class ImportProgress:
-    """Which file a folder import is at: one line on a terminal that is wiped at the end, a line now and then elsewhere.
+class ImportProgress(CountingBar):
+    """How far a folder import is.
 
     Args:
         paths: what will be imported; of files given by name nothing is shown.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__("importing", lines_every=10)
         self._folders = [path for path in paths if path.is_dir()]
-        self._live = color_allowed(sys.stderr)
         self._seen: set[Path] = set()
         self._total = 0
         self._at: Path | None = None
-        self._next = time.monotonic() + (0.3 if self._live else 10.0)
-
-    def __enter__(self) -> ImportProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live and self._total:
-            click.echo("\r\x1b[K", err=True, nl=False)
 
     def begin(self, path: Path) -> None:
         """Note the file that is registered next."""
@@ -280,17 +273,12 @@ class ImportProgress:
         return Interrupted(f"the import was interrupted{where}", "importing again goes on: nothing comes twice")
 
     def show(self, path: Path) -> None:
-        """Say that `path` is done; nothing is shown of what is over in a moment."""
+        """Say that `path` is done."""
         self._seen.add(path)
-        if not self._folders or time.monotonic() < self._next:
+        if not self._folders or not self.is_due:
             return
         if not self._total:
             from tiregistry.embeddings.folders import count_candidates
 
             self._total = sum(count_candidates(folder) for folder in self._folders)
-        line = f"{len(self._seen)} of {self._total} files"
-        if self._live:
-            click.echo(f"\r\x1b[K{line}  {safe(path.name, limit=50)}", err=True, nl=False)
-        else:
-            say(line)
-        self._next = time.monotonic() + (0.1 if self._live else 10.0)
+        self(len(self._seen), self._total, "files")

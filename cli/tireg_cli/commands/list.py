@@ -12,6 +12,7 @@ from tireg_cli import forms
 from tireg_cli.messages import hint
 from tireg_cli.output import emit_json, emit_table
 from tiregistry.errors import InvalidInput
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 from tiregistry.registry.search import no_filter_hint
 
@@ -91,7 +92,7 @@ def command(
             if query or fits or offset:
                 hint(f"nothing matches · {no_filter_hint(' '.join(query)) or 'tireg list shows everything'}")
             elif strays := registry.strays():
-                which = forms.count(len(strays), "file")
+                which = count(len(strays), "file")
                 hint(f"no words, but {which} of some: tireg verify says what may have happened")
             else:
                 hint("no words yet · learn one: tireg train NAME IMAGES… · or see it happen: tireg demo")

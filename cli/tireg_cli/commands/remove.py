@@ -10,6 +10,7 @@ from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_json
 from tireg_cli.together import together
 from tiregistry.errors import InvalidInput, NotFound
+from tiregistry.quantities import count
 from tiregistry.references import Reference
 from tiregistry.registry.registry import Registry
 
@@ -45,7 +46,7 @@ def command(
         if empty_trash:
             items = registry.trash()
             if items:
-                confirm(f"delete for good {forms.count(len(items), 'thing')} in the trash?", yes=yes)
+                confirm(f"delete for good {count(len(items), 'thing')} in the trash?", yes=yes)
             done = registry.purge(older_than=forms.seconds_of(older_than) if older_than else None)
         else:
             if purge:
@@ -62,7 +63,7 @@ def command(
     if empty_trash and not done:
         hint("the trash holds nothing older" if older_than else "the trash is empty")
     elif purge or empty_trash:
-        say(f"deleted {forms.count(len(done), 'thing')} for good · tireg gc --apply frees the space")
+        say(f"deleted {count(len(done), 'thing')} for good · tireg gc --apply frees the space")
     else:
         hint(f"in the trash · tireg restore {done[0]} brings it back")
 

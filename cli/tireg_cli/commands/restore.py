@@ -14,6 +14,7 @@ from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
 from tireg_cli.together import together
 from tiregistry.errors import ExitCode, InvalidInput
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 _MOST_LINES = 20
@@ -63,12 +64,12 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
     if as_json:
         emit_json(asdict(report))
     say(
-        f"added {forms.count(report.concepts, 'word')}, {forms.count(report.versions, 'version')}, "
-        f"{forms.count(report.files, 'file')}, {forms.count(report.runs, 'run')}"
+        f"added {count(report.concepts, 'word')}, {count(report.versions, 'version')}, "
+        f"{count(report.files, 'file')}, {count(report.runs, 'run')}"
     )
     _say_some([*report.renumbered, *report.changed, *(f"left out: {each}" for each in report.left_out)])
     if backup.suffix == ".db":
-        lacking = f"; {forms.count(strays, 'file')} here belong to words that it does not know" if strays else ""
+        lacking = f"; {count(strays, 'file')} here belong to words that it does not know" if strays else ""
         hint(f"the copy is of {forms.moment(backup.stat().st_mtime)}: what was said since is not in it{lacking}")
     if report.trashed:
         warn(f"in the trash, because their name or token is taken here: {', '.join(report.trashed)}")
@@ -77,10 +78,10 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
         what = "; ".join(report.refused[:3]) + (f"; and {len(report.refused) - 3} more" * (len(report.refused) > 3))
         warn(f"did not come: {what}")
     if report.damaged:
-        count = forms.count(len(report.damaged), "damaged file")
-        warn(f"{count} in {backup} did not come: {', '.join(map(forms.short, report.damaged[:3]))}")
+        damaged = count(len(report.damaged), "damaged file")
+        warn(f"{damaged} in {backup} did not come: {', '.join(map(forms.short, report.damaged[:3]))}")
     if report.missing:
-        warn(f"the backup lacks {forms.count(len(report.missing), 'file')}")
+        warn(f"the backup lacks {count(len(report.missing), 'file')}")
     if report.damaged or report.missing:
         hint("tireg verify names what depends on them · tireg verify --repair --from ANOTHER-BACKUP brings them")
     if report.refused or report.damaged or report.missing:

@@ -12,9 +12,19 @@ from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
 from tireg_cli.runs.options import JSON, LAST, RUN, find
 from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
-from tireg_cli.runs.told import as_data, changed_settings, place_of, result_of, status_of, tell_of_waiting, why
+from tireg_cli.runs.told import (
+    as_data,
+    changed_settings,
+    in_words,
+    place_of,
+    result_of,
+    status_of,
+    tell_of_waiting,
+    why,
+)
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 STATUSES = (*get_args(RunStatus), "dead", "held")
@@ -53,11 +63,12 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
       tireg runs list --concept gnome
       tireg runs list --limit 5 --json
     """
-    from tiregistry.runs.liveness import waits_in_vain
+    from tiregistry.runs.liveness import standings_of
 
     with Registry.open() as registry:
         runs = registry.runs(concept=concept, limit=None if status else limit)
-        found = [(run, status_of(registry, run)) for run in runs]
+        standings = standings_of(registry, runs)
+        found = [(run, in_words(standings[run.id])) for run in runs]
         found = [(run, seen) for run, seen in found if status in (None, seen)][:limit]
         if as_json:
             emit_json([as_data(registry, run, seen) for run, seen in found])
@@ -66,7 +77,7 @@ def list_runs(status: str | None = None, concept: str | None = None, limit: int 
             (run.id, run.concept, seen, f"{run.step}/{run.max_steps}", run.device or "any", result_of(registry, run))
             for run, seen in found
         ]
-        waiting = [run for run, _ in found if waits_in_vain(registry, run)]
+        waiting = [run for run, _ in found if standings[run.id] == "in vain"]
     if not rows:
         which = f"no run of {concept}" if concept else "no run"
         hint(f"{which} is {status or 'here'}" if status or concept else "no runs yet · tireg train NAME IMAGES…")
@@ -174,7 +185,7 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> int:
             # Nobody is at work who could register it.
             kept = keep_checkpoint(registry, run)
             emit(kept.reference)
-            hint(f"what it had learned in {forms.count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
+            hint(f"what it had learned in {count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
             return 0
         done = cancel(registry, run, keep=keep)
     emit(f"{run.id} {done}")
@@ -225,7 +236,7 @@ def resume_run(run_ids: tuple[str, ...], last: bool, name: str, token: str, deta
             if run.status == "queued" and run.pid is None:
                 raise Conflict(f"run {run.id} is in the queue", "add --detach to start a worker for it")
         return learn_here(
-            registry, lambda stop: resume_many(registry, runs, stop=stop), count=len(runs), as_json=as_json
+            registry, lambda stop: resume_many(registry, runs, stop=stop), words=len(runs), as_json=as_json
         )
 
 

@@ -11,9 +11,13 @@ from tireg_cli.found_facts import found_facts
 from tireg_cli.output import emit, emit_fields, emit_json
 from tiregistry.captions import example_prompt
 from tiregistry.embeddings.families import why_no_word
+from tiregistry.quantities import count, duration, sparkline
 from tiregistry.references import Reference
 from tiregistry.registry.handles import RegisteredConcept, RegisteredVersion
 from tiregistry.registry.registry import Registry
+
+_LOSS_COLUMNS = 40
+"""Characters of the loss's course at most."""
 
 
 @click.command("show")
@@ -83,7 +87,7 @@ def _concept_fields(
         "notes": concept.notes,
         "licence": concept.licence,
         "tags": ", ".join(concept.tags),
-        "versions": _ranges(numbers) if numbers else forms.count(concept.num_versions, "version"),
+        "versions": _ranges(numbers) if numbers else count(concept.num_versions, "version"),
         "aliases": aliases,
         "created": forms.day(concept.created_at),
     }
@@ -116,8 +120,8 @@ def _version_fields(
         "base model": (version.base_name or "not recorded") + family,
         "images": "; ".join(images[:8]) + (f"; and {len(images) - 8} more" if len(images) > 8 else ""),
         "training": forms.settings_line(forms.told_settings(registry, version.training)),
-        "loss": f"{forms.sparkline(loss)}  {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) > 1 else "",
-        "took": f"{record['seconds']:.0f} s" if isinstance(record.get("seconds"), (int, float)) else "",
+        "loss": f"{sparkline(loss, _LOSS_COLUMNS)}  {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) > 1 else "",
+        "took": duration(record["seconds"]) if isinstance(record.get("seconds"), (int, float)) else "",
         "scores": " · ".join(f"{m.label} {forms.value_text(m)}" for m in version.measurements),
         "version notes": version.notes,
         "files": ", ".join(sorted(version.attachments())[:8]),

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tireg_cli import forms
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json
 from tireg_cli.paths import PathParam
 from tiregistry.concepts import CONCEPT_TYPES
-from tiregistry.training.config import LR_SCHEDULERS, RECIPES
+from tiregistry.quantities import count, duration, size
+from tiregistry.training.recipes import LR_SCHEDULERS, RECIPES
 
 if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
@@ -86,7 +86,7 @@ def command(dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
         from tiregistry.training.run import train_many
 
         return learn_here(
-            registry, lambda stop: train_many(registry, requests, stop=stop), count=len(requests), as_json=as_json
+            registry, lambda stop: train_many(registry, requests, stop=stop), words=len(requests), as_json=as_json
         )
 
 
@@ -99,8 +99,8 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
 
     def needs(found: Estimate, at_most: str = "about") -> dict[str, object]:
         whole = " for all steps" if found.may_stop_earlier else ""
-        time = "" if found.seconds is None else f"{at_most} {forms.duration(found.seconds)}{whole}, {found.basis}"
-        return {"memory": f"about {forms.size(found.memory)}" if found.memory else "", "time": time}
+        time = "" if found.seconds is None else f"{at_most} {duration(found.seconds)}{whole}, {found.basis}"
+        return {"memory": f"about {size(found.memory)}" if found.memory else "", "time": time}
 
     documents = []
     checked = check_requests(registry, requests)
@@ -120,7 +120,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
                 "base": base,
                 "device": device.label,
                 **(needs(found) if len(checked) == 1 else {}),
-                "steps": f"{request.config.max_steps} of {forms.count(request.config.samples_per_step, 'sample')}",
+                "steps": f"{request.config.max_steps} of {count(request.config.samples_per_step, 'sample')}",
                 "pictures": len(request.pictures),
             }
         )
@@ -133,7 +133,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
         emit_json(documents[0] if together is None else {"concepts": documents, "pass": together.as_dict()})
     elif together is not None:
         emit()
-        emit_fields({"one pass": forms.count(len(checked), "word"), **needs(together, "at most about")})
+        emit_fields({"one pass": count(len(checked), "word"), **needs(together, "at most about")})
         for problem in together.problems:
             warn(problem)
     return 0

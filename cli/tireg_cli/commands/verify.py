@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from tireg_cli import forms
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit_json, emit_table
 from tireg_cli.paths import PathParam
 from tiregistry.errors import ExitCode, Interrupted, InvalidInput
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
 
 
@@ -55,17 +55,17 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
             [[d.kind, d.item, d.problem, ", ".join(d.dependents), d.repair] for d in report.damages],
         )
     before = f" ({report.before:,} more checked before)" if report.before else ""
-    files = f"{forms.count(report.files, 'file')}{before}"
-    checked = f"{files} and {forms.count(report.versions, 'version')} in {report.seconds:.1f} s"
+    files = f"{count(report.files, 'file')}{before}"
+    checked = f"{files} and {count(report.versions, 'version')} in {report.seconds:.1f} s"
     if report.known_losses:
-        lost = forms.count(report.known_losses, "file")
+        lost = count(report.known_losses, "file")
         hint(f"originals of {lost} are not here (not shared with a word, or given up) · --repair --from PATH adds them")
     if report.lost_words:
         which = f"{', '.join(report.lost_words[:5])}{', …' * (len(report.lost_words) > 5)}"
         say(f"lost embeddings, whose versions lie in the trash: {which}")
         hint("tireg verify --repair --from PATH or importing the file again brings them back · remove --purge ends it")
     if report.strays:
-        which = f"{forms.count(report.strays, 'file')} in blobs/ belong{'s' * (report.strays == 1)}"
+        which = f"{count(report.strays, 'file')} in blobs/ belong{'s' * (report.strays == 1)}"
         hint(f"{which} to no word here: left by killed work (tireg gc), or by a database that is gone")
     if not report.damages:
         if report.quick:
@@ -74,9 +74,9 @@ def command(quick: bool, resume: bool, repair: bool, copies: tuple[Path, ...], a
         else:
             say(f"everything{' else' * bool(report.lost_words)} is as it was: {checked}")
     elif not report.unrepaired:
-        say(f"repaired {forms.count(len(report.damages), 'damage')}: {checked}")
+        say(f"repaired {count(len(report.damages), 'damage')}: {checked}")
     else:
-        say(f"{forms.count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
+        say(f"{count(len(report.unrepaired), 'damage')}{' left' * repair}: {checked}")
         if report.strays and not report.files + report.before:
             hint("read a backup into this place: tireg restore --from FILE")
         elif repair and any(damage.kind == "database" for damage in report.unrepaired):

@@ -23,7 +23,8 @@ from tiregistry.text import safe
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tiregistry.generation.generator import Generator, Picture, Prepared
+    from tiregistry.generation.generator import Generator, Picture
+    from tiregistry.generation.prepared import Prepared
     from tiregistry.generation.steps import Step
     from tiregistry.registry.registry import Registry
 

@@ -12,6 +12,9 @@ LAST = click.option("--last", is_flag=True, help="The newest run.")
 RUN = click.argument("run_id", metavar="RUN", required=False, default="")
 
 
+NAME_ONE = "name one run by its id, or with --last"
+
+
 def find(registry: Registry, run_id: str, last: bool) -> Run:
     """The run that RUN or --last names.
 
@@ -20,5 +23,5 @@ def find(registry: Registry, run_id: str, last: bool) -> Run:
         RunNotFound: there is none.
     """
     if bool(run_id) == last:
-        raise click.UsageError("name one run by its id, or with --last")
+        raise click.UsageError(NAME_ONE)
     return registry.last_run() if last else registry.run(run_id)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
-from tireg_cli.runs.options import JSON, LAST, RUN, find
-from tireg_cli.runs.told import as_data, status_of, tell_of_waiting
+from tireg_cli.runs.options import JSON, LAST, NAME_ONE, RUN, find
+from tireg_cli.runs.told import as_data, in_words, tell_of_waiting
 from tiregistry.registry.registry import Registry
+from tiregistry.runs.ordering import WHERE, Where, hold, move, release
+
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
 
 
 @click.command("queue")
@@ -21,42 +27,53 @@ def list_queue(as_json: bool) -> None:
       tireg runs queue
       tireg runs queue --json
     """
-    from tiregistry.runs.liveness import waits_in_vain
+    from tiregistry.runs.liveness import standings_of
 
     with Registry.open() as registry:
         queue = registry.queue()
+        standings = standings_of(registry, queue)
         if as_json:
-            emit_json([as_data(registry, run, status_of(registry, run)) for run in queue])
+            emit_json([as_data(registry, run, in_words(standings[run.id])) for run in queue])
             return
-        waiting = [run for run in queue if waits_in_vain(registry, run)]
     if not queue:
         hint("nothing waits · tireg train NAME IMAGES… --detach")
         return
     emit_table(
         ("place", "run", "concept", "state", "steps", "device"),
         [
-            (place, run.id, run.concept, "held" if run.held else "waits", run.max_steps, run.device or "any")
+            (place, run.id, run.concept, _state(standings[run.id]), run.max_steps, run.device or "any")
             for place, run in enumerate(queue, 1)
         ],
     )
-    if waiting:
-        tell_of_waiting(waiting[0])
+    if waiting := next((run for run in queue if standings[run.id] == "in vain"), None):
+        tell_of_waiting(waiting)
+
+
+def _state(standing: Standing) -> str:
+    return "waits" if standing in ("queued", "in vain") else standing
+
+
+def _at_most_one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str:
+    if len(given) > 1:
+        raise click.UsageError(NAME_ONE)
+    return next(iter(given), "")
 
 
 @click.command("move")
-@click.argument("run_id", metavar="RUN")
-@click.argument("where", type=click.Choice(["first", "up", "down", "last"]))
-def move_run(run_id: str, where: str) -> None:
+# As many as there are, so that what stands last is the place also where --last names the run.
+@click.argument("run_id", metavar="RUN", nargs=-1, callback=_at_most_one)
+@click.argument("where", type=click.Choice(WHERE))
+@LAST
+def move_run(run_id: str, where: Where, last: bool) -> None:
     """Move a run that waits within the queue.
 
     \b
-    Example:
+    Examples:
       tireg runs move 3f2a first
+      tireg runs move --last up
     """
-    from tiregistry.runs.ordering import move
-
     with Registry.open() as registry:
-        queue = move(registry, registry.run(run_id), where)  # type: ignore[arg-type]
+        queue = move(registry, find(registry, run_id, last), where)
     emit("\n".join(run.id for run in queue))
 
 
@@ -70,8 +87,6 @@ def hold_run(run_id: str, last: bool) -> None:
     Example:
       tireg runs hold --last
     """
-    from tiregistry.runs.ordering import hold
-
     with Registry.open() as registry:
         run = find(registry, run_id, last)
         hold(registry, run)
@@ -89,7 +104,6 @@ def release_run(run_id: str, last: bool) -> None:
       tireg runs release --last
     """
     from tiregistry.runs.control import start
-    from tiregistry.runs.ordering import release
 
     with Registry.open() as registry:
         run = find(registry, run_id, last)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tireg_cli import forms
 from tireg_cli.messages import hint
 from tiregistry.concepts import Run
 from tiregistry.errors import VersionNotFound
+from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from tiregistry.runs.liveness import Standing
+
+
+def in_words(standing: Standing) -> str:
+    """How a run stands, as lists and JSON have it: whether anybody is there to take it up is said in a hint."""
+    return "queued" if standing == "in vain" else standing
 
 
 def status_of(registry: Registry, run: Run) -> str:
-    """The run's status; `dead` when the process that should carry it out no longer exists, `held` in the queue."""
-    from tiregistry.runs.liveness import is_dead
+    """How one run stands, as lists and JSON have it."""
+    from tiregistry.runs.liveness import standing_of
 
-    if run.status == "queued" and run.held:
-        return "held"
-    return "dead" if is_dead(registry, run) else run.status
+    return in_words(standing_of(registry, run))
 
 
 def result_of(registry: Registry, run: Run) -> str:
@@ -50,7 +57,7 @@ def as_data(registry: Registry, run: Run, seen: str, *, full: bool = False) -> d
     """A run as JSON data.
 
     Args:
-        seen: what `status_of` says.
+        seen: how it stands, see `in_words`.
         full: with its whole configuration and the place of its folder.
     """
     data = {
@@ -91,7 +98,7 @@ def place_of(registry: Registry, runs: Sequence[Run]) -> str:
         for run in (*at_work, *waiting)
         if run.id not in ids and not run.held and (run.device == device or not run.device or not device)
     ]
-    return f"waits behind {forms.count(len(before), 'run')}" if before else "training in the background"
+    return f"waits behind {count(len(before), 'run')}" if before else "training in the background"
 
 
 def tell_of_waiting(run: Run) -> None:

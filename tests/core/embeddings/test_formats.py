@@ -26,11 +26,11 @@ from tests.core.embeddings.samples import (
     torch_zip,
     vectors,
 )
-from tiregistry.embeddings import formats
 from tiregistry.embeddings.containers.picture import NoEmbeddingInPicture
 from tiregistry.embeddings.found import FoundEmbedding
 from tiregistry.embeddings.reading import read_embedding
 from tiregistry.errors import UnreadableEmbedding
+from tools import embedding_formats as formats
 
 ONE, TWO, G, T5 = vectors(1), vectors(2, seed=1), vectors(2, 1280, 2), vectors(2, 4096, 3)
 XTI = ["IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{n:02d}" for n in range(3, 12))]
@@ -38,7 +38,7 @@ XTI = ["IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{n:02d}" fo
 
 def only(data: bytes, filename: str = "gnome.bin") -> FoundEmbedding:
     (found,) = read_embedding(data, filename=filename)
-    assert found.format in formats.format_ids()
+    assert found.format in {entry.id for entry in formats.FORMATS}
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.core.embeddings.samples import vectors
 from tests.models import tiny_sd
@@ -19,7 +20,6 @@ from tiregistry.embeddings.reading import read_embedding
 from tiregistry.exchange.exporting import export_version
 from tiregistry.registry.registry import Registry
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
 ENCODERS = {"sd1": {"clip_l": 32}, "sd2": {"clip_h": 32}, "sdxl": {"clip_l": 32, "clip_g": 64}}
@@ -120,9 +120,8 @@ def test_diffusers_loads_bit_equal_rows(model, word, tmp_path, count):
 WITH = {"diffusers-bin": ".bin", "a1111": ".pt", "emb-params": ".safetensors", "invokeai": ".safetensors"}
 
 
+@pytest.mark.parametrize("model", ["sd1", "sd2"], indirect=True)  # the layout has one encoder
 def test_diffusers_loads_a_concept_library_folder(model, word, tmp_path):
-    if model[0] == "sdxl":
-        pytest.skip("the layout has one encoder")
     registry, version, tensors = word(2)
     (folder,) = export_version(registry, version, tmp_path / "cat-toy", "sd-concepts")
     pipe = pipeline(model)
@@ -130,9 +129,8 @@ def test_diffusers_loads_a_concept_library_folder(model, word, tmp_path):
     check_rows(pipe, tensors)
 
 
+@pytest.mark.parametrize("model", ["sdxl"], indirect=True)  # files with encoder keys are its own
 def test_diffusers_loads_encoder_keys_from_the_state_dict(model, word, tmp_path):
-    if model[0] != "sdxl":
-        pytest.skip("files with encoder keys are SDXL's")
     from safetensors.torch import load_file
 
     registry, version, tensors = word(2)

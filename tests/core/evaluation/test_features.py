@@ -53,8 +53,8 @@ def test_lines_that_mean_nothing_are_passed_over(tmp_path: Path) -> None:
         file.write(b'\xff\xfe\n[]\n{"prompt": "b", "seed": "x", "feature": "AAAA"}\n')
         file.write(b'{"prompt": "n", "seed": 1, "feature": "AADAfw=="}\n')  # not a number
         whole = base64.b64encode(row(1).tobytes())
-        for damaged in (b'"prompt": "b", "seed": "x"', b'"seed": 2', b'"prompt": "b", "seed": 1e999'):
-            file.write(b'{%s, "feature": "%s"}\n' % (damaged, whole))
+        damaged = (b'"prompt": "b", "seed": "x"', b'"seed": 2', b'"prompt": "b", "seed": 1e999')
+        file.writelines(b'{%s, "feature": "%s"}\n' % (fields, whole) for fields in damaged)
         shorter = base64.b64encode(np.ones(1, dtype=np.float32).tobytes())
         file.write(b'{"prompt": "short", "seed": 1, "feature": "%s"}\n' % shorter)
         file.write(b'{"prompt": "zero", "seed": 1, "feature": "%s"}\n' % base64.b64encode(bytes(16)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,7 +69,3 @@ def bytes_of(pictures: Any) -> list[bytes]:
     from tiregistry.generation.metadata import picture_bytes
 
     return [picture_bytes(picture) for picture in pictures]
-
-
-def folder_of(base: Any) -> Path:
-    return Path(base.identity.source)

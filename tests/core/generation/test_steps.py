@@ -1,7 +1,12 @@
-"""Steps are told as they are done, what they foresee becomes the picture, and TAESD decodes it where it fits."""
+"""Steps are told as they are done, what they foresee becomes the picture, and TAESD decodes it where it fits.
+
+With `TIREG_REAL_TAESD=/folder pytest …` also the published weights are tried: `taesd_encoder.safetensors` and
+`taesd_decoder.safetensors` in that folder.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +23,7 @@ from tiregistry.generation.start import read_start
 from tiregistry.generation.steps import Step
 from tiregistry.generation.tiny_decoder import TinyDecoder
 
-WEIGHTS = Path(__file__).parents[4] / "shared" / "data" / "weights"
-DECODER, ENCODER = WEIGHTS / "taesd_decoder.safetensors", WEIGHTS / "taesd_encoder.safetensors"
+TAESD = os.environ.get("TIREG_REAL_TAESD", "")
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:
@@ -90,17 +94,19 @@ def test_what_is_no_taesd_for_the_model_is_said(generator: Generator, tmp_path: 
         TinyDecoder(str(tmp_path / "wide"), base)
 
 
-@pytest.mark.skipif(not DECODER.is_file(), reason="the published weights of TAESD are not on this machine")
+@pytest.mark.skipif(not TAESD, reason="TIREG_REAL_TAESD names no folder")
 def test_the_published_weights_give_a_picture_back(generator: Generator) -> None:
     from diffusers import AutoencoderTiny
     from safetensors.torch import load_file
 
     encoder = AutoencoderTiny().encoder
-    encoder.load_state_dict({f"layers.{name}": tensor for name, tensor in load_file(ENCODER).items()})
+    encoder.load_state_dict(
+        {f"layers.{name}": tensor for name, tensor in load_file(Path(TAESD) / "taesd_encoder.safetensors").items()}
+    )
     rows, columns = np.mgrid[0:128, 0:128] / 127
     pixels = np.stack([rows, columns, (rows - columns) ** 2])[None]
     before = torch.tensor(pixels, dtype=torch.float32) * 2 - 1
     with torch.inference_mode():
-        after = TinyDecoder(str(DECODER), generator.base).decode(encoder(before))
+        after = TinyDecoder(str(Path(TAESD) / "taesd_decoder.safetensors"), generator.base).decode(encoder(before))
     noise = float(((after - before) / 2).pow(2).mean())
     assert -10 * np.log10(noise) > 25

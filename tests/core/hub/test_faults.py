@@ -20,7 +20,8 @@ from tiregistry.hub import transport
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.pull import PullOptions, pull_repository
-from tiregistry.hub.push import PushOptions, digest_tag, push_version
+from tiregistry.hub.push import PushOptions, push_version
+from tiregistry.hub.tags import digest_tag
 from tiregistry.hub.trouble import CommitInProgress, HeadMoved
 from tiregistry.registry.registry import Registry
 

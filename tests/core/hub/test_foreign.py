@@ -128,7 +128,7 @@ def test_several_a1111_files_are_several_words(server: HubServer, bob: Hub, here
     }
     server.add_repo("bob/collection", {**files, "embeddings/broken.pt": b"PK\x03\x04 broken"})
     results = pull_repository(here, "bob/collection", bob)
-    assert [r.version.concept for r in results] == ["w-a", "w-b", "w-c"] or len(results) == 3
+    assert [r.version.concept for r in results] == ["a", "b", "c"]
     assert any("broken.pt was left out" in note for note in results[-1].notes)
 
 
@@ -269,8 +269,10 @@ def test_of_several_words_only_the_one_in_the_way_stays_out(server: HubServer, b
     (pulled,) = pull_repository(here, "bob/two", bob)
     assert pulled.version.reference == "troll@1"
     assert pulled.notes == (
-        "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
-        "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both",
+        (
+            "elf.safetensors was left out: gnome (<elf>) is another word here than <elf> of bob/two/elf.safetensors · "
+            "tireg pull bob/two --file elf.safetensors --name gnome-2 --token '<gnome-2>' keeps both"
+        ),
     )
 
 

@@ -258,7 +258,7 @@ def test_vectors_of_another_word_under_a_true_manifest(
 def test_text_from_the_hub_cannot_act_on_a_terminal(
     server: HubServer, pushed: str, alice: Hub, watched: Registry
 ) -> None:
-    evil = "\x1b]0;owned\x07\x1b[2J‮"
+    evil = "\x1b]0;owned\x07\x1b[2J\u202e"
     server.faults = [Fault.status("/tree/", 403, error=evil, times=None)]
     with pytest.raises(HubError) as caught:
         pull_repository(watched, REPO, alice)

@@ -18,7 +18,8 @@ from tests.hub_server import Fault, HubServer
 from tests.hub_server.faults import Request
 from tiregistry.hub.client import Hub
 from tiregistry.hub.pull import pull_every_version
-from tiregistry.hub.push import PushOptions, digest_tag, push_version
+from tiregistry.hub.push import PushOptions, push_version
+from tiregistry.hub.tags import digest_tag
 from tiregistry.registry.registry import Registry
 
 pytestmark = [

@@ -12,8 +12,9 @@ from tiregistry.errors import ExitCode, Interrupted
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.pull import pull_repository
-from tiregistry.hub.push import PushOptions, digest_tag, plan_push, push_version
+from tiregistry.hub.push import PushOptions, plan_push, push_version
 from tiregistry.hub.search import search_hub
+from tiregistry.hub.tags import digest_tag
 from tiregistry.hub.trouble import HeadMoved, NotAllowed
 from tiregistry.registry.registry import Registry
 
@@ -65,7 +66,7 @@ def test_a_plan_meets_the_conflict_that_the_push_would(server: HubServer, alice:
 
 
 def test_progress_never_runs_backwards_and_names_the_files(server: HubServer, alice: Hub, here: Registry) -> None:
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[int, int, str]] = []
     announced: list[tuple[tuple[str, ...], bool]] = []
     version = learn(here, pictures=20)
     push_version(
@@ -77,10 +78,10 @@ def test_progress_never_runs_backwards_and_names_the_files(server: HubServer, al
         lambda *step: seen.append(step),
         lambda *what: announced.append(what),
     )
-    done = [step[1] for step in seen]
+    done = [step[0] for step in seen]
     assert done == sorted(done)
-    assert (done[0], done[-1], {step[2] for step in seen}) == (0, 100, {100})
-    assert sum(step[0].startswith("concept_images/") for step in seen) >= 2
+    assert (done[0], done[-1], {step[1] for step in seen}) == (0, 100, {100})
+    assert sum(step[2].startswith("concept_images/") for step in seen) >= 2
     ((readable, is_private),) = announced
     assert is_private
     assert any("20 source pictures" in line for line in readable)

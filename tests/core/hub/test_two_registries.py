@@ -13,7 +13,8 @@ from tiregistry.concepts import Parent
 from tiregistry.errors import AlreadyExists, Damaged, ExitCode
 from tiregistry.hub.client import Hub
 from tiregistry.hub.pull import PullOptions, pull_every_version, pull_repository
-from tiregistry.hub.push import PushOptions, digest_tag, push_version
+from tiregistry.hub.push import PushOptions, push_version
+from tiregistry.hub.tags import digest_tag
 from tiregistry.hub.trouble import HeadMoved
 from tiregistry.registry.registry import Registry
 

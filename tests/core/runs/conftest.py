@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,11 @@ def request_for(base: Path, tmp_path: Path) -> Callable[..., TrainingRequest]:
         return TrainingRequest(name, read_pictures([folder])[0], config, base=str(base), device="cpu")
 
     return build
+
+
+def until(what: Callable[[], bool], seconds: float = 400.0) -> None:
+    """Wait until something is so; fail when it does not come to be."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)

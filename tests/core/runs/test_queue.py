@@ -16,12 +16,20 @@ from typing import Any
 
 import pytest
 
+from tests.core.runs.conftest import until
 from tiregistry.errors import Conflict, InvalidInput, RunNotFound
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import worker
 from tiregistry.runs.control import cancel, queue_again, remove, watch
 from tiregistry.runs.executor import start_worker
-from tiregistry.runs.liveness import SILENT_SECONDS, adopt_dead_runs, is_dead
+from tiregistry.runs.liveness import (
+    PATIENCE_SECONDS,
+    SILENT_SECONDS,
+    adopt_dead_runs,
+    is_dead,
+    standing_of,
+    standings_of,
+)
 from tiregistry.runs.priority import NICENESS
 from tiregistry.runs.queue import enqueue
 from tiregistry.settings import FILE
@@ -39,13 +47,6 @@ def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
-
-
-def until(what: Callable[[], bool], seconds: float = 200.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
 
 
 def test_a_queued_run_can_be_carried_elsewhere(registry: Registry, request_for: Build, tmp_path: Path) -> None:
@@ -116,6 +117,24 @@ def test_who_is_dead(registry: Registry, dead_pid: int) -> None:
     silent = registry.update_run(run.id, pid=os.getpid(), heartbeat_at=time.time() - SILENT_SECONDS - 1)
     assert is_dead(registry, silent)  # the process id belongs to somebody else by now
     assert not is_dead(registry, registry.update_run(run.id, heartbeat_at=time.time()))
+
+
+def test_how_runs_really_stand(registry: Registry, dead_pid: int) -> None:
+    new, old, held, gone, taken, done = (
+        registry.create_run(name, {}, 1).id for name in ("new", "old", "held", "gone", "taken", "done")
+    )
+    long_ago = time.time() - PATIENCE_SECONDS - 1
+    registry.database.connection.execute("UPDATE runs SET created_at = ? WHERE concept != 'new'", (long_ago,))
+    registry.update_run(held, held=True)
+    registry.update_run(gone, status="running", pid=dead_pid, heartbeat_at=time.time())
+    registry.update_run(taken, pid=dead_pid)  # and its process was gone before it began
+    registry.update_run(done, status="finished")
+    expected = {new: "queued", old: "in vain", held: "held", gone: "dead", taken: "dead", done: "finished"}
+    assert standings_of(registry, registry.runs()) == expected
+    assert {run_id: standing_of(registry, registry.run(run_id)) for run_id in expected} == expected
+    busy = registry.create_run("busy", {}, 1)
+    registry.update_run(busy.id, status="running", pid=os.getpid(), heartbeat_at=time.time())
+    assert standings_of(registry, registry.runs()) == expected | {old: "queued", busy.id: "running"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process ids are not asked there")

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.core.runs.conftest import until
 from tiregistry.registry.filesystem import process_exists
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import cancel
@@ -42,13 +42,6 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def not_nice(registry: Registry) -> None:
     """On a machine that is busy with other tests, a worker that gives way would be waited for too long."""
     (registry.home / FILE).write_text('niceness = "0"\n')
-
-
-def until(what: Callable[[], bool], seconds: float = 400.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
 
 
 def steps(registry: Registry, run_id: str) -> int:

@@ -83,9 +83,9 @@ def make_word(loaded: Callable[..., Any], pictures: Path) -> Callable[..., Any]:
     from tiregistry.images import read_pictures
     from tiregistry.training.config import TrainingConfig
     from tiregistry.training.dataset import encode_pictures
-    from tiregistry.training.loop import Word
     from tiregistry.training.starting import start_vectors
     from tiregistry.training.stopping import StopRule
+    from tiregistry.training.word import Word
     from tiregistry.training.wording import Wording
 
     images = [picture.image for picture in read_pictures([pictures])[0]]

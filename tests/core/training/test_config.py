@@ -12,8 +12,9 @@ import pytest
 
 from tiregistry.errors import InvalidConfig
 from tiregistry.training import config as module
-from tiregistry.training.config import RECIPES, TrainingConfig
+from tiregistry.training.config import TrainingConfig
 from tiregistry.training.config_check import without_unread
+from tiregistry.training.recipes import RECIPES
 
 
 def test_json_round_trip() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,10 +19,10 @@ from tiregistry.bases.locating import EMBEDDED, locate_base
 from tiregistry.bases.tensor_files import read_tensors
 from tiregistry.registry.registry import Registry
 from tiregistry.training.config import TrainingConfig
-from tiregistry.training.estimate import _RUNTIME, estimate_training
+from tiregistry.training.estimate import _RUNTIME, estimate, estimate_training
 from tiregistry.training.request import TrainingRequest
 
-CPU = Device("cpu", "CPU", "fp32", 8 * 10**9, 16 * 10**9, 5e10)
+CPU = Device("cpu", "CPU", "fp32", 8 * 10**9, 5e10)
 
 
 def request(**settings: object) -> TrainingRequest:
@@ -43,6 +44,13 @@ def test_the_models_own_files_tell(tmp_path: Path) -> None:
         assert larger.memory > found.memory
         split = estimate_training(registry, request(batch_size=16, micro_batch=4), CPU)
         assert split.memory == found.memory
+        halved = tmp_path / "halved"
+        shutil.copytree(locate_base(EMBEDDED), halved)
+        tokenizer = halved / "tokenizer" / "tokenizer_config.json"
+        words = json.loads(tokenizer.read_text())
+        tokenizer.write_text(json.dumps(words | {"model_max_length": words["model_max_length"] // 2}))
+        shorter = estimate(registry, request(), halved, CPU)
+        assert 0 < (shorter.seconds or 0) < found.seconds
         half = estimate_training(registry, request(precision="bf16"), CPU)
         assert half.memory < found.memory
         tight = estimate_training(registry, request(), replace(CPU, free_memory=10**8))
@@ -55,7 +63,7 @@ def test_the_models_own_files_tell(tmp_path: Path) -> None:
 def test_on_a_gpu_the_vocabulary_takes_no_memory(tmp_path: Path) -> None:
     with Registry.open(tmp_path) as registry:
         here, there = (
-            estimate_training(registry, request(), Device(kind, "x", "fp32", 0, 0, 1.0)) for kind in ("mps", "cpu")
+            estimate_training(registry, request(), Device(kind, "x", "fp32", 0, 1.0)) for kind in ("mps", "cpu")
         )
         tables = [
             tensor.shape
@@ -76,7 +84,7 @@ def test_earlier_trainings_tell_better(tmp_path: Path) -> None:
         found = estimate_training(registry, request(batch_size=8, max_steps=100), CPU)
         assert found.seconds == pytest.approx(100 / (50 * 4) * 800)
         assert found.basis == "as in an earlier training on it"
-        other = estimate_training(registry, request(), Device("cuda", "NVIDIA H100", "bf16", 0, 0, 9e14))
+        other = estimate_training(registry, request(), Device("cuda", "NVIDIA H100", "bf16", 0, 9e14))
         assert "reckoned" in other.basis
 
 

@@ -11,8 +11,9 @@ import torch
 from tiregistry.bases.cpu_threads import using_threads
 from tiregistry.bases.loading import load_base
 from tiregistry.errors import DeviceError
-from tiregistry.training.loop import Word, learn
+from tiregistry.training.loop import learn
 from tiregistry.training.model_pass import ModelPass
+from tiregistry.training.word import Word
 
 Make = Callable[..., Word]
 

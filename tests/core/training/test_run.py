@@ -166,7 +166,7 @@ def test_continuing_on_a_base_of_another_width_is_refused_before_it_is_read(
         path = wider / part / "config.json"
         config = json.loads(path.read_text())
         path.write_text(json.dumps(config | {name: config[name] + 8}))
-    monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
+    monkeypatch.setattr("tiregistry.training.beginning.open_base", lambda *_, **__: pytest.fail("the model was read"))
     with pytest.raises(WrongBaseModel, match=r"pot@1 has vectors of width \d+ for clip_l, and .* needs width"):
         list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=wider)))
 
@@ -180,7 +180,7 @@ def test_continuing_on_a_base_of_another_vocabulary_is_refused_before_it_is_read
     weights = other / "text_encoder" / "model.safetensors"
     tensors = load_file(weights)
     save_file({name: tensor + (0.1 if "token_embedding" in name else 0.0) for name, tensor in tensors.items()}, weights)
-    monkeypatch.setattr("tiregistry.training.run.open_base", lambda *_, **__: pytest.fail("the model was read"))
+    monkeypatch.setattr("tiregistry.training.beginning.open_base", lambda *_, **__: pytest.fail("the model was read"))
     with pytest.raises(WrongBaseModel, match=r"pot@1 was learned on .*, not on other"):
         list(train(registry, request_for("other", initializer="pot@1", num_vectors=None, base=other)))
 
@@ -329,9 +329,9 @@ def test_the_base_model_is_looked_at_before_it_is_loaded(
 ) -> None:
     import shutil
 
-    import tiregistry.training.run as module
-
-    monkeypatch.setattr(module, "_open", lambda *_: pytest.fail("the base model was loaded"))
+    monkeypatch.setattr(
+        "tiregistry.training.beginning.open_base", lambda *_, **__: pytest.fail("the base model was loaded")
+    )
     broken = tmp_path / "broken"
     shutil.copytree(tiny(), broken)
     (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()

@@ -152,7 +152,7 @@ def _decode(data: bytes, kind: str) -> Pixels:
         raise
     except Image.DecompressionBombError:
         raise too_many from None
-    except Exception as error:  # decoders raise whatever a broken file makes them raise
+    except Exception as error:  # noqa: BLE001 (decoders raise whatever a broken file makes them raise)
         raise damaged(f"the picture does not decode ({safe(type(error).__name__)})") from None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tiregistry.embeddings.limits import MAX_FILE
 from tiregistry.embeddings.tensors import damaged
 from tiregistry.errors import DamagedEmbedding, FileMissing, UnreadableEmbedding
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 
@@ -76,7 +77,7 @@ class Source:
         """
         if self._data is None:
             raise UnreadableEmbedding(
-                f"{self.shown} has {self.size / 2**20:.0f} MiB, far more than a learned word",
+                f"{self.shown} has {size(self.size)}, far more than a learned word",
                 "give an embedding file, not a whole model",
             )
         return self._data

@@ -14,6 +14,7 @@ from typing import Any
 from tiregistry.embeddings.limits import MAX_MEMBERS, MAX_UNPACKED
 from tiregistry.embeddings.tensors import damaged
 from tiregistry.errors import UnreadableEmbedding
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 _END = b"PK\x05\x06"
@@ -49,18 +50,18 @@ class ZipArchive:
         self.members: dict[str, Member] = {}
         self.comment = b""
         """What stands behind the archive's end record, at most 64 KiB."""
-        count, start, size = self._find_directory()
-        if count > MAX_MEMBERS:
-            raise UnreadableEmbedding(f"the archive has {count} members; at most {MAX_MEMBERS} are read", "")
+        entries, start, length = self._find_directory()
+        if entries > MAX_MEMBERS:
+            raise UnreadableEmbedding(f"the archive has {entries} members; at most {MAX_MEMBERS} are read", "")
         position, unpacked = start, 0
-        for _ in range(count):
-            member, position = self._entry(position, start + size)
+        for _ in range(entries):
+            member, position = self._entry(position, start + length)
             if member.name in self.members:
                 raise damaged(f"two members of the archive are called {safe(member.name, limit=60)!r}")
             unpacked += member.size
             if unpacked > MAX_UNPACKED:
                 raise UnreadableEmbedding(
-                    f"the archive unpacks to more than {MAX_UNPACKED >> 20} MiB", "a learned word has kilobytes"
+                    f"the archive unpacks to more than {size(MAX_UNPACKED)}", "a learned word has kilobytes"
                 )
             self.members[member.name] = member
 
@@ -155,11 +156,12 @@ def _wide(extra: bytes, packed: int, size: int, local: int) -> tuple[int, int, i
         values = [int.from_bytes(body[i : i + 8], "little") for i in range(0, len(body) - 7, 8)]
         wide: list[int] = []
         for value in (size, packed, local):  # the order in which the field lists them
-            if value == 0xFFFFFFFF:
-                if not values:
-                    break
-                value = values.pop(0)
-            wide.append(value)
+            if value != 0xFFFFFFFF:
+                wide.append(value)
+            elif values:
+                wide.append(values.pop(0))
+            else:
+                break
         if len(wide) == 3:
             return wide[1], wide[0], wide[2]
     raise damaged("the archive's zip64 sizes are missing")

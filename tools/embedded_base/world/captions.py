@@ -1,5 +1,7 @@
 """Captions: what a scene shows, in Textual Inversion's own sentences, described in words or named by one token."""
 
+from typing import Any
+
 import numpy as np
 
 from tools.embedded_base.world.assemblies import AssemblyShape
@@ -124,7 +126,9 @@ def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
 
 def _features(thing: Thing) -> tuple[list[str], list[str]]:
     """Words before and phrases after the noun that are true of a family member's shape."""
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
+    s: Any
     if thing.kind == "creature":
         s = CreatureShape(*thing.shape)
         before += ["horned"] * (0.4 < s.horns < 0.7) + ["winged"] * (s.wing > 0.6) + ["one-eyed"] * (s.eye_count < 0.35)

@@ -1,6 +1,7 @@
 """Outlines in a thing's own frame: x to the right and y downwards, both from -1 to 1."""
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,8 @@ def bar(x0: float, y0: float, x1: float, y1: float, width: float, end_width: flo
 def ribbon(points: np.ndarray, width: float, role: Role, end_width: float | None = None) -> Figure:
     """A bent limb along (n, 2) points, one bar per piece so that the outline stays simple."""
     widths = np.linspace(width, width if end_width is None else end_width, len(points))
-    return [Part(bar(*points[i], *points[i + 1], widths[i], widths[i + 1]), role) for i in range(len(points) - 1)]
+    ends = zip(pairwise(points), pairwise(widths), strict=True)
+    return [Part(bar(x0, y0, x1, y1, first, last), role) for ((x0, y0), (x1, y1)), (first, last) in ends]
 
 
 def spiral(x: float, y: float, radius: float, turns: float, width: float, role: Role) -> Figure:

@@ -93,7 +93,7 @@ def name_vector(thing: Thing) -> np.ndarray:
     pattern[PATTERNS.index(thing.pattern)] = 1.2
     patterned = thing.pattern != "solid"
     second_weight = 1.2 if patterned else 0.8 if thing.wears_second else 0.0
-    pieces = [
+    pieces: list[np.ndarray] = [
         kind,
         1.4 * colour_bins(thing.main),
         thing.main * 2 - 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,6 +13,9 @@ from textual.widgets import Input, Static
 
 from tireg_tui.screens.keeping import KeepingDialog
 from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.registry import Registry
 
 
 class AskText(KeepingDialog):
@@ -24,6 +27,7 @@ class AskText(KeepingDialog):
         hint: how to answer.
         value: what stands there at first.
         then: told what `act` returned.
+        within: the registry, where `act` changes that and nothing else; see `KeepingDialog.keep`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,9 +43,11 @@ class AskText(KeepingDialog):
         value: str = "",
         *,
         then: Callable[[Any], None] | None = None,
+        within: Registry | None = None,
     ) -> None:
         super().__init__()
         self._title, self._act, self._hint, self._value, self._then = title, act, hint, value, then
+        self._within = within
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -62,4 +68,4 @@ class AskText(KeepingDialog):
     async def action_keep(self) -> None:
         """Keep the answer, and close when that is done."""
         answer = self.typed
-        await self.keep(lambda: self._act(answer), self._then)
+        await self.keep(lambda: self._act(answer), self._then, self._within)

@@ -8,7 +8,6 @@ import json
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -18,14 +17,15 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
 from textual.widgets import DataTable, Input, Label, Select, Static
 
-from tireg_tui import shown
-from tireg_tui.drawing_requests import each_picture, pictures_folder
+from tireg_tui.drawing_requests import base_of, caption_of, each_picture, pictures_folder
+from tireg_tui.drawing_turns import Drawing, DrawingTurns, Requests
 from tireg_tui.jobs import Job
 from tireg_tui.messages import RegistryChanged
-from tireg_tui.picture_maker import Made, PictureMaker, Refused
+from tireg_tui.picture_maker import PictureMaker, Refused
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
 from tireg_tui.sources import PictureSource, from_file
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.drawing_fields import DrawingFields
 from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -33,6 +33,7 @@ from tireg_tui.widgets.prompt_input import PromptInput
 from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
 from tiregistry.generation.late_selectors import late_selectors, written_late
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 _HINT = "Ctrl+G makes the pictures"
@@ -57,6 +58,7 @@ class Compose(Place):
 
     def __init__(self) -> None:
         super().__init__()
+        self._turns = DrawingTurns(self, self._draw)
         self._maker: PictureMaker | None = None
         self._job: Job | None = None
         self._doing = ""
@@ -117,6 +119,7 @@ class Compose(Place):
 
     @on(Input.Changed, "DrawingFields Input")
     def settings_changed(self) -> None:
+        unsay(self.app, "Not yet")
         self._say_what_is_wrong()
 
     @on(Input.Changed, "PromptInput")
@@ -204,9 +207,15 @@ class Compose(Place):
 
     def action_make(self) -> None:
         """Make the pictures of the prompt."""
+        self._ask_for_pictures()
+
+    def _ask_for_pictures(self) -> bool:
+        """Whether they are made, or wait for their turn."""
         request = self._request()
-        if request is not None:
-            self._make(each_picture(request, self.fields.count, self.registry.home), pairs=False)
+        if request is None:
+            return False
+        self._make(each_picture(request, self.fields.count, self.registry.home), pairs=False)
+        return True
 
     def _request(self) -> dict[str, Any] | None:
         """What is asked for, as `tireg gen -` reads it; None where that has been answered with a message."""
@@ -222,41 +231,47 @@ class Compose(Place):
         request = {"prompt": prompt, **self.fields.request()}
         return request | ({"negative": negative} if negative else {})
 
-    @work(exclusive=True, group="make", exit_on_error=False)
-    async def _make(self, requests: list[dict[str, Any]], *, pairs: bool) -> None:
+    def _make(self, requests: Requests, *, pairs: bool) -> None:
+        """Make pictures, or let them wait behind those that are being made."""
+        if not self._turns.add(requests, pairs=pairs):
+            self.tireg.say("Just these are being made, or wait for their turn")
+        elif self._turns.waiting and self._job is not None:
+            self._say_doing(self._doing)
+
+    async def _draw(self, drawing: Drawing) -> None:
         line = self.query_one("#compose-line", Static)
-        what = f"draw {shown.count(len(requests), 'picture')}: {requests[0]['prompt']}"
-        job = self._job = self.tireg.start_job(Job(what, cancel=self._stop))
-        job.tell("", 0, len(requests))
+        requests, pairs, job = drawing.requests, drawing.pairs, drawing.job
+        self._job = job
         made: list[PictureSource] = []
         refused: Refused | None = None
         try:
             folder = pictures_folder(self.registry)
-            texts = [text for request in requests for text in (request["prompt"], request.get("negative", ""))]
-            base = await asyncio.to_thread(self._base_of, texts)
+            base = await asyncio.to_thread(base_of, self.registry, requests)
             if self._maker is None:
                 self._maker = PictureMaker(self.registry.home, folder)
             self._say_doing("drawing …" if self._maker.is_warm else "loading the model …")
-            async for result in self._maker.make(base, requests):
-                if isinstance(result, Refused):
-                    line.update(safe(" · ".join(filter(None, (result.message, result.hint)))))
-                    if result != refused:  # once, for as many pictures as were asked for
-                        self.tireg.report(TiregError(result.message, result.hint))
-                    refused = result
-                    job.end("failed", result.message)
-                    continue
-                self._begun = True
-                made.append(from_file(result.path, _caption(result, requests if pairs else ())))
-                self.strip.pairs = pairs
-                await self.strip.show(made)
-                job.tell(str(result.path), len(made), len(requests))
-                self.tireg.jobs_changed()
-                self._say_doing(f"{len(made)} of {len(requests)}")
+            async with contextlib.aclosing(self._maker.make(base, requests)) as results:
+                async for result in results:
+                    if isinstance(result, Refused):
+                        line.update(safe(" · ".join(filter(None, (result.message, result.hint)))))
+                        if result != refused:  # once, for as many pictures as were asked for
+                            self.tireg.report(TiregError(result.message, result.hint))
+                        refused = result
+                        job.end("failed", result.message)
+                        continue
+                    self._begun = True
+                    made.append(from_file(result.path, caption_of(result, requests if pairs else ())))
+                    self.strip.pairs = pairs
+                    await self.strip.show(made)
+                    job.tell(str(result.path), len(made), len(requests))
+                    self.tireg.jobs_changed()
+                    self._say_doing(f"{len(made)} of {len(requests)}")
             if made:
-                line.update(safe(f"{shown.count(len(made), 'picture')} in {folder}"))
+                line.update(safe(f"{count(len(made), 'picture')} in {folder}"))
                 job.end("done", str(folder))
         except asyncio.CancelledError:
             job.end("cancelled")
+            line.update("stopped")
             raise
         except (TiregError, OSError) as error:
             line.update(safe(error, limit=300))
@@ -271,7 +286,8 @@ class Compose(Place):
         """Say what is being done, and how it is stopped from where one is."""
         self._doing = what
         keys = "Esc leaves the field, then stops" if isinstance(self.focused, Input | Select) else "Esc stops"
-        self.query_one("#compose-line", Static).update(f"{what} · {keys}")
+        waiting = f" · {self._turns.waiting} waiting" if self._turns.waiting else ""
+        self.query_one("#compose-line", Static).update(f"{what}{waiting} · {keys}")
 
     @on(DescendantFocus)
     def focus_moved(self) -> None:
@@ -280,15 +296,10 @@ class Compose(Place):
             self._say_doing(self._doing)
 
     def _stop(self) -> None:
-        """Stop what is being made."""
-        self.workers.cancel_group(self, "make")
-        self.query_one("#compose-line", Static).update("stopped")
-
-    def _base_of(self, prompts: list[str]) -> str:
-        """The base model that the words were learned on; the default where there are none."""
-        from tiregistry.generation.words import base_of_words
-
-        return base_of_words(self.registry, [prompt for prompt in prompts if prompt]) or self.registry.default_base
+        """Stop what is being made, and drop what waits."""
+        waited = self._turns.stop()
+        if waited:
+            self.tireg.say(f"{count(waited, 'drawing')} that waited will not be made", title="Stopped")
 
     def action_leave(self) -> None:
         """Leave the field; else stop what is being made; else go back to the library."""
@@ -304,10 +315,16 @@ class Compose(Place):
         self.set_focus(self.prompt)
 
     def action_new_seed(self) -> None:
-        """The same prompt with the next seeds."""
-        with contextlib.suppress(InvalidInput):
-            self.fields.next_seeds()
-        self.action_make()
+        """The same prompt with the next seeds; where nothing can be made, the seeds stay."""
+        seed = self.fields.query_one("#seed", Input)
+        before, are_asked_for = seed.value, False
+        try:
+            with contextlib.suppress(InvalidInput):
+                self.fields.next_seeds()
+            are_asked_for = self._ask_for_pictures()
+        finally:
+            if not are_asked_for:
+                seed.value = before
 
     # -- two versions side by side -------------------------------------------------------------------------------
 
@@ -383,11 +400,3 @@ class Compose(Place):
         self.take_prompt(str(recipe.get("prompt", "")))
         self.query_one("#negative", Input).value = str(recipe.get("negative_prompt", ""))
         self.fields.fill(recipe)
-
-
-def _caption(made: Made, compared: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Prompt and seed; of prompts that are compared only what differs, for side by side there is little room."""
-    words = made.prompt.split()
-    common = set[str](words).intersection(*(str(request["prompt"]).split() for request in compared))
-    own = " ".join(word for word in words if word not in common) if compared else ""
-    return f"{own or made.prompt} · seed {made.seed}"

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static, TabbedContent, TabPane
 
-from tireg_tui import curation, shown
+from tireg_tui import curation
 from tireg_tui.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.place import Place
@@ -26,6 +26,7 @@ from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.version_facts import difference_table, facts_of
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class ConceptScreen(Place):
         self._versions: list[RegisteredVersion] = []
         self._rows: dict[str, dict[str, Text]] = {}
         self._marked: int | None = None
+        self._compared: tuple[int, int] | None = None
+        """The versions that the diff shows."""
         self._card_of = ""
 
     def body(self) -> ComposeResult:
@@ -189,9 +192,19 @@ class ConceptScreen(Place):
             str(number): {key: Text(safe(cell, limit=60)) for key, cell in zip(keys, cells, strict=True)}
             for number, cells in rows
         }
+        self._forget_what_has_gone()
         self._show_rows()
         self.query_one(ConceptRuns).read(self.registry, self.concept_name)
         self._show_version()
+
+    def _forget_what_has_gone(self) -> None:
+        """No mark on, and no diff of, a version that is not here any more."""
+        here = {version.number for version in self._versions}
+        if self._marked not in here:
+            self._marked = None
+        if self._compared is not None and not here.issuperset(self._compared):
+            self._compared = None
+            self.query_one("#diff", Static).update(_NO_DIFF)
 
     def _show_rows(self) -> None:
         marked = str(self._marked)
@@ -279,7 +292,7 @@ class ConceptScreen(Place):
         names = self._neighbours
         if self.concept_name in names:
             self.concept_name = names[(names.index(self.concept_name) + step) % len(names)]
-            self._marked = None
+            self._marked = self._compared = None
             self.query_one("#diff", Static).update(_NO_DIFF)
             self.table.move_cursor(row=0, animate=False)
             self._load()
@@ -300,15 +313,16 @@ class ConceptScreen(Place):
             one = f"{self.concept_name} has no other version to compare with"
             self.tireg.say(several if len(self._versions) > 1 else one)
             return
-        self._compare(f"{version.concept}@{first}", version.reference)
+        self._compare(version.concept, first, version.number)
 
     @work(exclusive=True, group="diff", exit_on_error=False)
-    async def _compare(self, a: str, b: str) -> None:
+    async def _compare(self, concept: str, first: int, second: int) -> None:
         try:
-            difference = await asyncio.to_thread(self.registry.diff, a, b)
+            difference = await asyncio.to_thread(self.registry.diff, f"{concept}@{first}", f"{concept}@{second}")
         except TiregError as error:
             self.tireg.report(error)
             return
+        self._compared = (first, second)
         self.query_one("#diff", Static).update(difference_table(difference))
         self.tabs.active = f"{_PANE}diff"
 
@@ -364,6 +378,6 @@ class ConceptScreen(Place):
         version = self.current
         if version is not None:
             others = len(self._versions) - 1
-            stay = f"{shown.count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
+            stay = f"{count(others, 'version')} of {version.concept} {'stays' if others == 1 else 'stay'}"
             stay = stay if others else f"{version.concept} has no other version"
             curation.ask_removal(self.tireg, version.reference, stay, [version.reference])

@@ -27,6 +27,7 @@ from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
 from tiregistry.hub.remote import readers
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
 _HINT = "cat base:sd15 author:sd-concepts-library sort:likes"
@@ -227,7 +228,7 @@ class HubScreen(Place):
                 "licence": looked["licence"] or "none is stated",
                 "readable by": readers(looked["repo_id"], private=looked["private"]),
                 "versions": versions,
-                "a pull": f"{hub_texts.size(looked['pull_size'])}",
+                "a pull": size(looked["pull_size"]),
                 "state": hub_texts.RELATIONS.get(looked["relation"], looked["relation"]),
                 "here": ", ".join(looked["here"]),
             }
@@ -251,7 +252,7 @@ class HubScreen(Place):
             mark = "↓ " if file["fetched"] else "  "
             table.add_row(
                 Text(mark + safe(file["path"], limit=200), style=style),
-                Text(hub_texts.size(file["size"]), style=style),
+                Text(size(file["size"]), style=style),
                 kind,
             )
         table.caption = Text("↓ is fetched by a pull", style="dim")
@@ -276,7 +277,7 @@ class HubScreen(Place):
         self._asking, self._since = what, time.monotonic()
         self._tick()
 
-        def progress(step: str, done: int, total: int) -> None:
+        def progress(done: int, total: int, step: str) -> None:
             if self._question is question:
                 self._asking = f"{what}: {safe(step, limit=80)}"
 

@@ -16,12 +16,13 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tireg_tui import shown
 from tireg_tui.importing import import_words
 from tireg_tui.path_line import paths_in
 from tireg_tui.themes import ink
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
+from tiregistry.quantities import count
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
 
 _WAIT = 0.4
+_NOTHING = "Nothing to import"
 _MOST_SHOWN = 40
 _STATUSES: dict[Status, str] = {
     "imported": "can be imported",
@@ -55,6 +57,8 @@ class ImportWords(ModalScreen[list[Path] | None]):
         super().__init__()
         self._registry = registry
         self._useful = False
+        self._why_not = "Type the path of a file or a folder first"
+        """Why nothing can be imported now."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="import"):
@@ -77,41 +81,44 @@ class ImportWords(ModalScreen[list[Path] | None]):
 
     @on(Input.Changed)
     def typed(self) -> None:
+        unsay(self.app, _NOTHING)
         self._look()
 
     @work(exclusive=True, group="import", exit_on_error=False)
     async def _look(self) -> None:
-        self._useful = False
+        self._useful, self._why_not = False, "It is still being read"
         await asyncio.sleep(_WAIT)
         paths = self._paths()
         said = self.query_one("#import-said", Static)
         if not paths or not all(path.exists() for path in paths):
+            self._why_not = "Nothing is there" if paths else "Type the path of a file or a folder first"
             said.update(Text("nothing is there" if paths else "", style="dim"))
             return
         if any(path.resolve() in (Path(path.anchor), Path.home()) for path in paths):
+            self._why_not = "A whole disk or home is not searched"
             said.update(Text("go on typing: a whole disk or home is not searched", style="dim"))
             return
 
         def tell(number: int) -> None:
-            said.update(Text(f"reading … {shown.count(number, 'file')}" if number else "reading …", style="dim"))
+            said.update(Text(f"reading … {count(number, 'file')}" if number else "reading …", style="dim"))
 
         app = cast("TiregApp", self.app)
         tell(0)
         try:
             outcomes = await import_words(app, self._registry, paths, tell, threading.Event(), dry_run=True)
         except (TiregError, OSError) as error:
+            self._why_not = safe(error, limit=400)
             said.update(Text(safe(error, limit=400), style=ink(self.app, "error")))
             return
         self._useful = any(outcome.status == "imported" for outcome in outcomes)
+        self._why_not = f"None of it is new: {_counted(outcomes) or 'no embedding is in there'}"
         said.update(self._summary(outcomes, paths))
 
     def _summary(self, outcomes: list[Outcome], paths: list[Path]) -> Text:
         """How many of each, then what can be imported, then what is here, what is refused and what is no word."""
         if not any(outcome.status != "passed over" for outcome in outcomes):
             return Text("no embedding is in there", style="dim")
-        count = Counter(outcome.status for outcome in outcomes)
-        told = (f"{count[status]:,} {what}" for status, what in _STATUSES.items() if count[status])
-        text = Text(" · ".join(told) + "\n", style="bold")
+        text = Text(_counted(outcomes) + "\n", style="bold")
         order = list(_STATUSES)
         # What is said of a whole folder comes first: that there is more in it than was read.
         outcomes = sorted(
@@ -127,9 +134,17 @@ class ImportWords(ModalScreen[list[Path] | None]):
 
     @on(Input.Submitted)
     def action_take(self) -> None:
-        """Import what is listed."""
+        """Import what is listed, or say why nothing can be."""
         if self._useful:
             self.dismiss(self._paths())
+        else:
+            cast("TiregApp", self.app).say(self._why_not, title=_NOTHING)
+
+
+def _counted(outcomes: list[Outcome]) -> str:
+    """How many of each."""
+    count = Counter(outcome.status for outcome in outcomes)
+    return " · ".join(f"{count[status]:,} {what}" for status, what in _STATUSES.items() if count[status])
 
 
 def _line(outcome: Outcome) -> tuple[str, str]:

@@ -8,15 +8,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from rich.text import Text
+from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tireg_tui.chance import Chance
+from tireg_tui.changes import WAITS
 from tireg_tui.shown import trouble
 from tireg_tui.themes import ink
+from tireg_tui.unsaid import unsay
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tireg_tui.app import TiregApp
+    from tiregistry.registry.registry import Registry
 
 T = TypeVar("T")
 _MOMENT = 0.5
@@ -27,6 +32,7 @@ class KeepingDialog(ModalScreen[None]):
     """Its widget `#said` is a Static, which says how to answer, and then what went wrong."""
 
     _at_work = False
+    _chance: Chance | None = None
 
     @property
     def typed(self) -> object:
@@ -38,21 +44,32 @@ class KeepingDialog(ModalScreen[None]):
         """Whether it was closed already."""
         return not any(self in stack for stack in self.app._screen_stacks.values())
 
-    async def keep(self, act: Callable[[], T], then: Callable[[T], None] | None = None) -> None:
+    async def keep(
+        self, act: Callable[[], T], then: Callable[[T], None] | None = None, within: Registry | None = None
+    ) -> None:
         """Do in a thread what was asked for, and close the dialog once it is done.
 
         Args:
             act: does it; what it raises is said in the dialog, where everything stays as it was typed.
             then: told the result, just before the dialog closes, or after it was left.
+            within: a registry that `act` changes, and nothing else: it is done in one transaction, and leaving the
+                dialog while that waits for another writer drops it.
         """
         if self._at_work:
             return
         self._at_work, typed, ended = True, self.typed, asyncio.Event()
+        chance = self._chance = Chance()
 
-        def done(result: T) -> None:
+        def in_turn() -> T | None:
+            with within.transaction() if within is not None else contextlib.nullcontext():
+                return act() if chance.begin() else None
+
+        def done(result: T | None) -> None:
             self._end(ended)
+            if chance.is_dropped:
+                return
             if then is not None:
-                then(result)
+                then(cast("T", result))
             if self.is_left:
                 return
             if self.typed != typed:
@@ -64,15 +81,27 @@ class KeepingDialog(ModalScreen[None]):
 
         def failed(error: Exception) -> None:
             self._end(ended)
+            if chance.is_dropped:
+                return
             if self.is_left:
                 self._tireg.report(error)
             else:
                 self.refuse(error)
 
-        self._tireg.change(act, done, failed)
+        self._tireg.change(in_turn, done, failed, chance)
         # What is typed behind the answer is for whatever comes up when the dialog closes, as `typed_ahead` has it.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), _MOMENT)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close it; what it waits for is dropped where it has not begun, and what becomes of it is said."""
+        if self._at_work and self._chance is not None:
+            unsay(self.app, WAITS)
+            if self._chance.drop():
+                self._tireg.say("It had not begun: nothing is changed", title="Dropped")
+            else:
+                self._tireg.say("It has begun, and is still done", title="Left")
+        return super().dismiss(result)
 
     def _end(self, ended: asyncio.Event) -> None:
         self._at_work = False

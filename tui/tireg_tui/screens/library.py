@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,8 +18,13 @@ from tireg_tui.screens.place import Place
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
+from tiregistry.errors import NotFound
+from tiregistry.quantities import count
 from tiregistry.registry.search import no_filter_hint
 from tiregistry.text import safe
+
+if TYPE_CHECKING:
+    from tiregistry.registry.handles import RegisteredConcept
 
 _FIRST_FRAME_SECONDS = 0.3
 """Longest wait for the words with nothing shown."""
@@ -124,8 +129,7 @@ class Library(Place):
 
     def _show_status(self) -> None:
         query = self.query_one("#filter", Input).value
-        count = len(self.table.names)
-        empty = count == 0
+        empty = not self.table.names
         self.query_one("#library-empty", Static).display = empty
         if empty and query:
             told = safe(no_filter_hint(query), limit=200)
@@ -247,13 +251,31 @@ class Library(Place):
             return
         listed = set(self.table.names)
         names.sort(key=lambda name: name in listed)  # first those that are not seen beside the question
-        concepts = [self.registry.concept(name) for name in names]
-        versions = shown.count(sum(concept.num_versions for concept in concepts), "version")
+        concepts = [concept for name in names if (concept := self._still_here(name, is_one=len(names) == 1))]
+        if not concepts:
+            self.table.unmark()
+            self.tireg.say("None of the marked words is here any more")
+            return
+        names = [concept.name for concept in concepts]
+        versions = count(sum(concept.num_versions for concept in concepts), "version")
         hidden = len(set(names) - listed)
         is_one = len(names) == 1
-        what = names[0] if is_one else shown.count(len(names), "word")
+        what = names[0] if is_one else count(len(names), "word")
         with_them = f"With {versions}" if is_one else f"{shown.some_of(names)}, with {versions}"
         if hidden:
             how_many = "It is" if is_one else "They are" if hidden == len(names) else f"{hidden} of them are"
             with_them += f". {how_many} not shown at present"
-        curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark)
+        curation.ask_removal(self.tireg, what, with_them, names, before=self.table.unmark, left=self.table.mark)
+
+    def _still_here(self, name: str, *, is_one: bool) -> RegisteredConcept | None:
+        """A word; None where one of several that were marked was removed elsewhere meanwhile.
+
+        Raises:
+            NotFound: it is the only one.
+        """
+        try:
+            return self.registry.concept(name)
+        except NotFound:
+            if is_one:
+                raise
+            return None

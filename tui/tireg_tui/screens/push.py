@@ -21,12 +21,15 @@ from tireg_tui.screens.form import Form, field_keys
 from tireg_tui.screens.type_name import TypeName
 from tireg_tui.themes import ink
 from tireg_tui.transfers import start_transfer
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError
 from tiregistry.hub.remote import readers
+from tiregistry.quantities import size
 from tiregistry.text import safe
 
+_NOT_YET = "Not yet"
 _LOOKING = "looking at what would be sent …"
 _PATIENCE = 3.0
 _WAIT = 0.5
@@ -143,6 +146,7 @@ class PushPage(Form):
     @work(exclusive=True, group="hub", exit_on_error=False)
     async def _look(self) -> None:
         """Ask what a push would do; a plan that no longer fits the form is not shown."""
+        unsay(self.app, _NOT_YET)
         self._plan, self._refusal = None, ""
         request = self._request
         text = Text.assemble(("the same in a shell:\n", "dim"), safe(self.command(), limit=2000))
@@ -162,6 +166,7 @@ class PushPage(Form):
         finally:
             waiting.cancel()
         self._plan = plan
+        unsay(self.app, _NOT_YET)
         lines = hub_texts.plan_lines(plan)
         shown = Text()
         for number, line in enumerate(lines):
@@ -197,13 +202,13 @@ class PushPage(Form):
         """Push what the plan lists, after one more question."""
         plan = self._plan
         if plan is None:
-            self.tireg.say(self._refusal or "What would be sent is still being looked at", title="Not yet")
+            self.tireg.say(self._refusal or "What would be sent is still being looked at", title=_NOT_YET)
             return
         if plan["is_empty"]:
             self.tireg.say("It is all there already; there is nothing to send")
             return
         who = readers(plan["repo_id"], private=plan["private"])
-        total = hub_texts.size(sum(size for _, size in plan["files"]))
+        total = size(sum(length for _, length in plan["files"]))
         text = f"{len(plan['files'])} files, {total}. Readable by: {who}."
         if plan["removed"]:
             text += f" {len(plan['removed'])} files there are removed; they stay in its history."
@@ -233,8 +238,8 @@ def _files(plan: dict[str, Any]) -> RichTable:
     table = RichTable(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("file", ratio=1, overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
-    for path, size in plan["files"]:
-        table.add_row(Text(safe(path, limit=200)), Text(hub_texts.size(size)))
+    for path, length in plan["files"]:
+        table.add_row(Text(safe(path, limit=200)), Text(size(length)))
     for path in plan["removed"]:
         table.add_row(Text(safe(path, limit=200), style="strike dim"), Text("removed", style="dim"))
     return table

@@ -24,10 +24,12 @@ from tireg_tui.watching import log_tail
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.concepts import Run
+    from tiregistry.runs.ordering import Where
 
 _EMPTY = "Nothing is under way and nothing waits.\n\nn        starts a training\n4        searches the Hub"
 _COLORS: dict[State, str] = {
@@ -113,13 +115,13 @@ class Queue(Place):
     @work(exclusive=True, group="queue", exit_on_error=False)
     async def _load(self, follow: str = "") -> None:
         try:
-            standing = await asyncio.to_thread(read, self.registry)
+            trainings = await asyncio.to_thread(read, self.registry)
         except TiregError as error:
             self.tireg.report(error)
             return
         before = self.current
         wanted = follow or (before.key if before else "")
-        self._rows = rows(standing, self.tireg.jobs.all)
+        self._rows = rows(trainings, self.tireg.jobs.all)
         table = self.table
         table.show({row.key: self._cells(row) for row in self._rows}, wanted)
         self.query_one("#queue-empty").display = not self._rows
@@ -145,8 +147,8 @@ class Queue(Place):
             job = row.job
             title = job.what
             took = (job.ended_at or job.started_at) - job.started_at
-            facts = {"state": job.state, "now": job.detail, "took": shown.duration(took) if job.ended_at else ""}
-            log = "It ends with this window." if job.state == "at work" else ""
+            facts = {"state": job.state, "now": job.detail, "took": duration(took) if job.ended_at else ""}
+            log = "" if job.is_over else "It ends with this window."
         elif row is not None and row.run is not None:
             title, facts = row.what, _facts(row.run, row)
             self._read_log(row.run.id)
@@ -170,7 +172,7 @@ class Queue(Place):
         if row is not None and row.run is not None:
             self.tireg.show_run(row.run.id)
 
-    def action_move(self, where: str) -> None:
+    def action_move(self, where: Where) -> None:
         """Move what waits; the cursor goes with it."""
         from tiregistry.runs.ordering import move
 
@@ -181,7 +183,11 @@ class Queue(Place):
             self.tireg.say("Only a training that waits can be moved")
             return
         run: Run = row.run
-        self.tireg.change(lambda: move(registry, run, where), lambda _: self._load(follow=run.id))  # type: ignore[arg-type]
+
+        def moved(_: object) -> None:
+            self._load(follow=run.id)
+
+        self.tireg.change(lambda: move(registry, run, where), moved)
 
     def action_hold(self) -> None:
         """Hold a training that waits, or let it go on."""
@@ -206,7 +212,7 @@ class Queue(Place):
 
     def action_again(self) -> None:
         """Take a training up at its checkpoint, or do a job of this window again."""
-        row, registry = self.current, self.registry
+        row = self.current
         if row is None:
             return
         if row.job is not None:
@@ -217,21 +223,12 @@ class Queue(Place):
         if row.state not in ("interrupted", "dead", "failed", "in vain"):
             self.tireg.say("Only a training that broke off, or waits in vain, can be taken up")
             return
-        if self.tireg.refuses_changes():
-            return
-
-        def act() -> str:
-            from tiregistry.runs.control import queue_again, start
-
-            start(registry, [queue_again(registry, run)])
-            return run.concept
-
-        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+        self.tireg.resume(run)
 
     def _do_again(self, job: Job) -> None:
         """Do a job again, after asking: it may be one that others see."""
         again = job.again
-        if job.state == "at work" or again is None:
+        if not job.is_over or again is None:
             self.tireg.say("There is nothing to do again")
             return
 
@@ -274,7 +271,7 @@ class Queue(Place):
     def action_forget(self) -> None:
         """Take a job of this window that is over off the list."""
         row = self.current
-        if row is not None and row.job is not None and row.job.state != "at work":
+        if row is not None and row.job is not None and row.job.is_over:
             self.tireg.jobs.forget(row.job)
             self._load()
         elif row is not None and row.run is not None:

@@ -24,17 +24,25 @@ from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 _POLL = 0.5
 _SILENT_SECONDS = 10.0
 """After which a run that is under way and writes nothing is asked for its process's own log."""
 _SHORTEST_BAR = 6
 _LIMIT = 200
+_COLORS: dict[Standing, str] = {"running": "accent", "failed": "error", "dead": "error"}
+_WAITING: dict[Standing, str] = {
+    "queued": "waiting in the queue",
+    "in vain": "waiting, and nothing is at work; r starts it",
+    "held": "held back; Space in 5 Queue lets it go on",
+}
 _EMPTY = "No runs yet. n starts a training."
 
 
@@ -67,7 +75,7 @@ class Runs(Place):
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RegisteredRun] = []
-        self._dead: set[str] = set()
+        self._standings: dict[str, Standing] = {}
         self._watcher: Watcher | None = None
         self._wanted = ""
 
@@ -114,11 +122,11 @@ class Runs(Place):
     @work(exclusive=True, group="runs", exit_on_error=False)
     async def _load(self) -> None:
         try:
-            runs, dead = await asyncio.to_thread(_read, self.registry)
+            runs, standings = await asyncio.to_thread(_read, self.registry)
         except TiregError as error:
             self.tireg.report(error)
             return
-        before, self._runs, self._dead = self.current, runs, dead
+        before, self._runs, self._standings = self.current, runs, standings
         wanted = self._wanted or (before.id if before else self.tireg.remembered.text("run"))
         self._wanted = ""
         table = self.table
@@ -128,14 +136,10 @@ class Runs(Place):
         self._show()
 
     def _cells(self, run: RegisteredRun) -> dict[str, Text]:
-        status, glyph = str(run.status), shown.STATUS_GLYPHS[run.status]
-        if run.id in self._dead:
-            status, glyph = "dead", "✗"
-        elif run.status == "queued" and run.held:
-            status, glyph = "held", "‖"
-        color = ink(self.app, {"running": "accent", "failed": "error", "dead": "error"}.get(status, ""))
+        standing = self._standings[run.id]
+        color = ink(self.app, _COLORS.get(standing, ""))
         return {
-            "status": Text(f"{glyph} {status}", style=color),
+            "status": Text(shown.standing(standing), style=color),
             "concept": Text(safe(run.concept, limit=40)),
             "steps": Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
             "loss": Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
@@ -197,12 +201,12 @@ class Runs(Place):
         self.query_one("#run-log", VerticalScroll).scroll_end(animate=False)
 
     def _progress_line(self, run: RegisteredRun, watcher: Watcher) -> Text:
-        watched = watcher.watched
+        watched, standing = watcher.watched, self._standings[run.id]
         step, last = max(watched.step, run.step), watched.last_step or run.max_steps
         line = Text(no_wrap=True, overflow="ellipsis")
         if watched.diverged:
             line.append("the loss is no number: the training has diverged ", style=ink(self.app, "error", bold=True))
-        elif run.status == "running" and run.id not in self._dead:
+        elif standing == "running":
             line.append(f"  {step}/{last}")
             if watched.doing:
                 line.append(f"  {safe(watched.doing, limit=100)}")
@@ -211,19 +215,19 @@ class Runs(Place):
             elif watched.losses:
                 line.append(f"  loss {watched.losses[-1]:.4f}")
             if watched.seconds_left is not None:
-                line.append(f"  {shown.duration(watched.seconds_left)} left at most")
+                line.append(f"  {duration(watched.seconds_left)} left at most")
             room = self.query_one("#run-progress").content_size.width - line.cell_len
             bar = shown.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
             line = Text.assemble((bar, ink(self.app, "primary")), line if bar else line[2:])
             line.no_wrap, line.overflow = True, "ellipsis"
-        elif run.id in self._dead:
+        elif standing == "dead":
             line.append(f"its process is gone at step {step}; r resumes it", style=ink(self.app, "error"))
-        elif run.status == "queued":
-            line.append("held back; Space in 5 Queue lets it go on" if run.held else "waiting in the queue")
+        elif standing in _WAITING:
+            line.append(_WAITING[standing])
         else:
             line.append(f"{run.status} at step {step}")
             if watched.seconds:  # of work: a run that was taken up again was left alone in between
-                line.append(f" after {shown.duration(sum(watched.seconds))}")
+                line.append(f" after {duration(sum(watched.seconds))}")
         return line
 
     # -- keys ----------------------------------------------------------------------------------------------------
@@ -278,19 +282,8 @@ class Runs(Place):
 
     def action_resume(self) -> None:
         """Take the run up at its checkpoint, in the background."""
-        if self.tireg.refuses_changes():
-            return
-        run, registry = self.current, self.registry
-        if run is None:
-            return
-
-        def act() -> str:
-            from tiregistry.runs.control import queue_again, start
-
-            start(registry, [queue_again(registry, run)])
-            return run.concept
-
-        self.tireg.change(act, lambda name: self.tireg.say(f"The training of {name} goes on in the background"))
+        if self.current is not None:
+            self.tireg.resume(self.current)
 
     def action_remove(self) -> None:
         """Forget the run with its checkpoint, after asking."""
@@ -310,9 +303,9 @@ class Runs(Place):
         self.app.push_screen(Confirm(f"Forget run {run.id} of {run.concept}?", text, "Forget run"), answered)
 
 
-def _read(registry: Registry) -> tuple[list[RegisteredRun], set[str]]:
-    """The newest runs, and the ids of those whose process is gone."""
-    from tiregistry.runs.liveness import is_dead
+def _read(registry: Registry) -> tuple[list[RegisteredRun], dict[str, Standing]]:
+    """The newest runs, and how each really stands."""
+    from tiregistry.runs.liveness import standings_of
 
     runs = registry.runs(limit=_LIMIT)
-    return runs, {run.id for run in runs if is_dead(registry, run)}
+    return runs, standings_of(registry, runs)

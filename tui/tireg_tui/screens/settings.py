@@ -181,6 +181,8 @@ class SettingsScreen(Place):
 
     def action_change(self) -> None:
         """Change the setting or the key under the cursor."""
+        if self.tireg.refuses_changes():
+            return
         if self._on_keys:
             self._change_key()
             return
@@ -271,6 +273,8 @@ class SettingsScreen(Place):
 
     def action_default(self) -> None:
         """Go back to the default of the setting or key under the cursor."""
+        if self.tireg.refuses_changes():
+            return
         act, entry = self._current_act(), self._current_row()
         if self._on_keys and act is not None:
             self.tireg.preferences.unset(f"keys.{act.id}")
@@ -308,6 +312,8 @@ class SettingsScreen(Place):
 
     def action_editor(self) -> None:
         """Change the file in the user's editor; a mistake in it is said at once."""
+        if self.tireg.refuses_changes():
+            return
         path = self.registry.home / FILE
         try:
             before = path.read_text(encoding="utf-8-sig") if path.exists() else _NEW_FILE

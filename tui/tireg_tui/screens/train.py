@@ -22,12 +22,13 @@ from tireg_tui.processes import ChildFailed
 from tireg_tui.screens.form import Form, field_keys
 from tireg_tui.sources import PictureSource
 from tireg_tui.themes import ink
+from tireg_tui.unsaid import unsay
 from tireg_tui.widgets.path_input import PathInput
 from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES
 from tiregistry.errors import InvalidImage, NotFound
 from tiregistry.text import safe
-from tiregistry.training.config import RECIPES
+from tiregistry.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,6 +48,7 @@ _LABELS = {
 # What may stand in the field of pictures: nothing, for a word that has some, or paths.
 _OF_THE_WORD = "those it has, when left empty"
 _TO_BE_NAMED = "~/photos/gnome · Tab completes"
+_NOT_YET = "Not yet"
 # Whether the pictures are also learned mirrored.
 _MIRROR: dict[str, bool | None] = {"from the recipe": None, "yes": True, "no": False}
 
@@ -181,6 +183,7 @@ class TrainForm(Form):
     @on(Input.Changed)
     @on(Select.Changed)
     def form_changed(self) -> None:
+        unsay(self.app, _NOT_YET)
         self._check()
 
     @work(exclusive=True, group="check", exit_on_error=False)
@@ -297,7 +300,7 @@ class TrainForm(Form):
         request = self._checked.request
         if request is None:
             self._show(self._checked)
-            self.tireg.say(self._checked.problems[0], title="Not yet")
+            self.tireg.say(self._checked.problems[0], title=_NOT_YET)
             wrong = await asyncio.to_thread(field_to_mend, registry, draft, self._checked)
             if wrong and self.is_on_top:
                 self.query_one(f"#{wrong}").focus()
@@ -332,7 +335,7 @@ def _checked(registry: Registry, draft: Draft) -> Checked:
     """What the check finds; the form survives whatever a path or a model folder holds."""
     try:
         return check(registry, draft)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (shown beside the form)
         return Checked(problems=(f"{type(error).__name__}: {error}",))
 
 

@@ -87,7 +87,7 @@ class WriteNote(KeepingDialog):
             else:
                 self.remember_it()
 
-        await self.keep(act, kept)
+        await self.keep(act, kept, self._registry)
 
     def refuse(self, error: Exception) -> None:
         """Say what went wrong; put what someone else has written below what is typed."""

@@ -17,6 +17,7 @@ from tireg_tui.widgets.captioned import Captioned
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.loss_curve import LossCurve
 from tiregistry.errors import NotFound, TiregError
+from tiregistry.quantities import count, duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ class ConceptDetail(Vertical):
                 "versions": str(concept.num_versions),
                 "base model": version.base_name,
                 "vectors": version.num_vectors,
-                "learned from": shown.count(len(version.images), "picture") if version.images else "",
+                "learned from": count(len(version.images), "picture") if version.images else "",
                 "origin": version.origin,
-                "took": shown.duration(looked.seconds) if looked.seconds else "",
+                "took": duration(looked.seconds) if looked.seconds else "",
             }
         else:
             facts["versions"] = "none yet"

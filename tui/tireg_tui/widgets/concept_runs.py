@@ -13,11 +13,13 @@ from textual.widgets import DataTable
 from tireg_tui import shown
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
+from tiregistry.quantities import duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
     from tiregistry.registry.handles import RegisteredRun
     from tiregistry.registry.registry import Registry
+    from tiregistry.runs.liveness import Standing
 
 _MOST = 100
 
@@ -44,13 +46,13 @@ class ConceptRuns(Table):
     async def read(self, registry: Registry, concept: str) -> None:
         """Read the trainings of a word."""
         try:
-            runs = await asyncio.to_thread(registry.runs, concept=concept, limit=_MOST)
+            runs, standings = await asyncio.to_thread(_read, registry, concept)
         except TiregError:  # the screen around it says what is wrong
             return
         self.clear()
         self._ids = [run.id for run in runs]
         for run in runs:
-            self.add_row(*_cells(run), key=run.id)
+            self.add_row(*_cells(run, standings[run.id]), key=run.id)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Tell which one was chosen."""
@@ -59,10 +61,17 @@ class ConceptRuns(Table):
             self.post_message(self.Chosen(self._ids[event.cursor_row]))
 
 
-def _cells(run: RegisteredRun) -> list[Text]:
-    took = shown.duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
+def _read(registry: Registry, concept: str) -> tuple[list[RegisteredRun], dict[str, Standing]]:
+    from tiregistry.runs.liveness import standings_of
+
+    runs = registry.runs(concept=concept, limit=_MOST)
+    return runs, standings_of(registry, runs)
+
+
+def _cells(run: RegisteredRun, standing: Standing) -> list[Text]:
+    took = duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
     return [
-        Text(f"{shown.STATUS_GLYPHS[run.status]} {run.status}"),
+        Text(shown.standing(standing)),
         Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
         Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
         Text(safe(run.config.get("training", {}).get("recipe", ""), limit=20), style="dim"),

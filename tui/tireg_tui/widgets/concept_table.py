@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -178,6 +178,12 @@ class ConceptTable(RowList):
     def unmark(self) -> None:
         """Take all marks away."""
         self.marked.clear()
+        self.refresh()
+        self.post_message(self.Shown())
+
+    def mark(self, names: Iterable[str]) -> None:
+        """Mark several concepts, beside those that are marked."""
+        self.marked.update(names)
         self.refresh()
         self.post_message(self.Shown())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tireg_tui import shown
+from tiregistry.quantities import sparkline
 
 _WIDEST = 40
 _NARROWEST = 8
@@ -25,4 +25,4 @@ class LossCurve(Widget):
         tail = self.losses[-max(1, len(self.losses) // 10) :]
         end = f"  {sum(tail) / max(1, len(tail)):.4f}"
         width = max(_NARROWEST, min(_WIDEST, self.content_size.width - len("mean loss  ") - len(end)))
-        return f"mean loss  {shown.curve(self.losses, width)}{end}"
+        return f"mean loss  {sparkline(self.losses, width)}{end}"

@@ -122,7 +122,7 @@ class PictureView(Widget):
             return
         try:
             drawn = await asyncio.to_thread(self._layer.drawer.draw, source, size.width, size.height, terminal)
-        except Exception as error:  # a damaged picture must not end the app
+        except Exception as error:  # noqa: BLE001 (a damaged picture must not end the app)
             reason = f"{error.message} · {error.hint}" if isinstance(error, TiregError) else repr(error)
             short = "missing or damaged · tireg verify" if isinstance(error, Damaged) else "cannot be shown"
             self._show(None, safe(f"cannot be shown: {reason}", limit=300), short)

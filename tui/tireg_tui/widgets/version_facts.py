@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tireg_tui import shown
+from tiregistry.quantities import count, duration
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object
         "recipe": training.get("recipe", ""),
         "steps": record.get("steps", ""),
         "vectors": ", ".join(f"{shape.encoder} {shape.num_vectors}×{shape.dim}" for shape in version.encoders),
-        "learned from": shown.count(len(version.images), "picture") if version.images else "",
-        "took": shown.duration(seconds) if isinstance(seconds, int | float) else "",
+        "learned from": count(len(version.images), "picture") if version.images else "",
+        "took": duration(seconds) if isinstance(seconds, int | float) else "",
         "device": record.get("device", ""),
         "scores": "; ".join(map(_measured, version.measurements)),
         "parents": ", ".join(f"{each.relation} {each.reference or each.digest[7:19]}" for each in version.ancestors()),

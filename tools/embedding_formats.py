@@ -1,18 +1,17 @@
-"""The table of embedding formats: what each looks like, whether it is read and written, and what proves it.
+"""The table in docs/formats.md: what each embedding format looks like, whether it is read and written, what proves it.
 
-`python -m tiregistry.embeddings.formats --write docs/formats.md` puts the table into the documentation; a test checks
-that it is current.
+`python -m tools.embedding_formats` rewrites the part of the page between the marks; a test checks that it is current.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiregistry.embeddings.writing import WRITERS
 
-BEGIN, END = "<!-- formats: begin (generated) -->", "<!-- formats: end -->"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
+BEGIN, END = "<!-- formats: written by tools/embedding_formats.py -->", "<!-- end of formats -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +241,6 @@ FORMATS: tuple[Format, ...] = (
 """Every format, in the order of the documentation."""
 
 
-def format_ids() -> frozenset[str]:
-    """The ids that `FoundEmbedding.format` may have."""
-    return frozenset(entry.id for entry in FORMATS)
-
-
 def table() -> str:
     """The formats as a Markdown table."""
     head = ("format", "written by", "files", "keys", "read", "`--format`", "proven with")
@@ -260,26 +254,12 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def renewed(document: str) -> str:
-    """`document` with the table between its marks replaced by the current one."""
-    before, _, rest = document.partition(BEGIN)
+def updated(page: str) -> str:
+    """The page with the current table between its marks."""
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
-def main(arguments: list[str]) -> int:
-    """`--write FILE` renews the table in FILE, `--check FILE` exits 1 when it is not current."""
-    if len(arguments) != 2 or arguments[0] not in ("--write", "--check"):
-        sys.stderr.write("usage: python -m tiregistry.embeddings.formats --write|--check FILE\n")
-        return 2
-    path = Path(arguments[1])
-    current = path.read_text(encoding="utf-8")
-    new = renewed(current)
-    if arguments[0] == "--check":
-        return int(new != current)
-    path.write_text(new, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

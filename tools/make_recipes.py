@@ -1,8 +1,8 @@
 """Runs every command of docs/recipes.md in order and puts the pictures they make into the page.
 
-python docs/make_recipes.py                  # what is not done yet; pictures go to docs/recipes/
-python docs/make_recipes.py --work FOLDER    # somewhere else than tireg-recipes in the folder for temporary files
-python docs/make_recipes.py --mask FILE      # only write the mask that one recipe uses
+python tools/make_recipes.py                  # what is not done yet; pictures go to docs/recipes/
+python tools/make_recipes.py --work FOLDER    # somewhere else than tireg-recipes in the folder for temporary files
+python tools/make_recipes.py --mask FILE      # only write the mask that one recipe uses
 
 The commands work in a folder with a registry of its own, which stays. Run it again after an interruption or a failed
 command, and it goes on there; other weights of the embedded base model begin a fresh folder.
@@ -66,7 +66,7 @@ def run_commands(commands: list[str], folder: Path) -> int:
         "TIREG_HOME": str(folder / "home"),
         "PATH": f"{_programs(folder)}{os.pathsep}{os.environ['PATH']}",
     }
-    for name in ("tests", "docs"):
+    for name in ("tests", "tools"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     journal = folder / "done.json"

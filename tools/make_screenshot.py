@@ -1,8 +1,8 @@
 """Takes the README's picture of the terminal UI: a real xterm on a virtual screen, with its pictures as sixel.
 
 TIREG_HOME=~/words tireg demo                               # words to show, if there are none
-python docs/make_screenshot.py ~/words                      # Compose; writes docs/images/tui.png
-python docs/make_screenshot.py ~/words --keys 1 Return --to word.png
+python tools/make_screenshot.py ~/words                      # Compose; writes docs/images/tui.png
+python tools/make_screenshot.py ~/words --keys 1 Return --to word.png
 
 Needs Xvfb, xterm, xdotool and ImageMagick's `import`.
 """

@@ -1,0 +1,16 @@
+"""Taking back a message that no longer holds, so that it does not stand beside, or over, what is so by now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import App
+
+
+def unsay(app: App[Any], *titles: str) -> None:
+    """Take the messages with these titles from the screen."""
+    stale = [notification for notification in app._notifications if notification.title in titles]
+    for notification in stale:
+        app._unnotify(notification, refresh=False)
+    if stale:
+        app._refresh_notifications()

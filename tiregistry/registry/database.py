@@ -7,7 +7,6 @@ import random
 import shutil
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from tiregistry.registry.database_file import (
 from tiregistry.registry.filesystem import make_folder, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated
+from tiregistry.registry.transactions import OpenTransactions, Transaction
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
@@ -61,7 +61,7 @@ class Database:
         self._is_full = self._is_closed = False
         self._full_path: Path | None = None
         self._connections = ThreadConnections(self._connect)
-        self._nesting = _Nesting()
+        self._transactions = OpenTransactions()
         self._snapshot: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
         self.has_written = False
@@ -283,12 +283,14 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that holds the write lock from its beginning; nested calls join the outer one.
+        """One transaction that holds the write lock from its beginning; a block inside another is a part of it.
 
-        It cannot begin inside `read()`: what was read there could have been changed by others since.
+        A part that an exception leaves is undone, and what was written around it stays, if that block catches the
+        exception. It cannot begin inside `read()`: what was read there could have been changed by others since.
 
         Raises:
             RuntimeError: it is called inside `read()`.
+            Conflict: another asyncio task of this thread is inside such a block.
             RegistryReadOnly: the registry cannot be written.
             DiskFull: no space is left; the transaction is rolled back.
             Busy: others have held the lock for `BUSY_SECONDS`.
@@ -301,20 +303,19 @@ class Database:
         if self.readonly:
             raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
         connection = self.connection
-        if self._nesting.depth:
-            self._nesting.depth += 1
-            try:
+        around = self._transactions.mine()
+        if around is not None:
+            with translated(self.path), _part(connection, around), translated(self.path):
                 yield connection
-            finally:
-                self._nesting.depth -= 1
             return
         if connection.in_transaction:
             raise RuntimeError("Database.write() inside read(): begin with write(), inside which reading is free")
         with translated(self.path):
-            _begin(connection)
-            self._nesting.depth = 1
             try:
+                _begin(connection)
+                transaction = self._transactions.begin()
                 yield connection
+                transaction.check_alive()
                 connection.execute("COMMIT")
                 self.has_written = True
             except BaseException:
@@ -322,7 +323,7 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             finally:
-                self._nesting.depth = 0
+                self._transactions.end()
 
 
 def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
@@ -330,10 +331,22 @@ def portions(ids: Sequence[int], size: int = 5000) -> Iterator[Sequence[int]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-class _Nesting(threading.local):
-    """How deep this thread is in blocks of `write`."""
-
-    depth = 0
+@contextmanager
+def _part(connection: sqlite3.Connection, around: Transaction) -> Iterator[None]:
+    """A part of a transaction, which can be undone without it."""
+    around.check_alive()
+    connection.execute("SAVEPOINT part")  # the name means the innermost one
+    try:
+        yield
+        around.check_alive()
+        connection.execute("RELEASE part")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        elif around.failure is None:
+            around.failure = error
+        raise
 
 
 def _begin(connection: sqlite3.Connection) -> None:

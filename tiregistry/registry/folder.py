@@ -81,7 +81,12 @@ class RegistryFolder:
     def transaction(self) -> Iterator[None]:
         """Make several changes one: all of them are there when the block ends, none when an exception leaves it.
 
-        Others wait to write meanwhile, so nothing slow belongs inside.
+        A method that fails inside, and a block inside that an exception leaves, has changed nothing, also where the
+        exception is caught and the rest goes on. Others wait to write meanwhile, so nothing slow belongs inside, and no
+        `await`.
+
+        Raises:
+            Conflict: another asyncio task of this thread is inside such a block.
         """
         with self.database.write():
             yield

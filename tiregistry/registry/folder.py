@@ -93,4 +93,4 @@ class RegistryFolder:
 
     def changes(self) -> int:
         """A number that changes when another process or thread has changed the registry; asking costs microseconds."""
-        return int(self.database.value("PRAGMA data_version"))
+        return self.database.changes()

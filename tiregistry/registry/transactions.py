@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +36,23 @@ class Transaction:
         said = getattr(self.failure, "message", "") or str(self.failure)
         kind = DiskFull if isinstance(self.failure, DiskFull) else TiregError
         raise kind(f"the whole transaction was undone: {said}") from self.failure
+
+    @contextmanager
+    def part(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """A part of it, which is undone alone when an exception leaves it."""
+        self.check_alive()
+        connection.execute("SAVEPOINT part")  # the name means the innermost one
+        try:
+            yield
+            self.check_alive()
+            connection.execute("RELEASE part")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO part")
+                connection.execute("RELEASE part")
+            elif self.failure is None:
+                self.failure = error
+            raise
 
 
 class OpenTransactions(threading.local):

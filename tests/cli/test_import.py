@@ -355,7 +355,8 @@ def test_paths_in_json_are_those_of_the_files(tmp_path, capsys):
     (tmp_path / "words").mkdir()
     folder = os.fsencode(tmp_path / "words")
     good, bad, other = folder + b"/a\nb\xff.pt", folder + b"/c\x1b\xfe.bin", folder + b"/d\n\xfd.txt"
-    for path, content in ((good, torch_zip(a1111(vectors(1), "gnome", 1))), (bad, b"\x80\x02cos\nsystem\n."), (other, b"hello")):
+    contents = {good: torch_zip(a1111(vectors(1), "gnome", 1)), bad: b"\x80\x02cos\nsystem\n.", other: b"hello"}
+    for path, content in contents.items():
         try:
             Path(os.fsdecode(path)).write_bytes(content)
         except OSError:

@@ -59,7 +59,8 @@ class Upkeep(RegistryFolder):
     ) -> list[str]:
         """Delete for good what lies in the trash: what is named (one or several), or everything; return the references.
 
-        The copies of the database in `backups/` are made anew without it when the registry is closed.
+        It is taken out of the copies of the database in `backups/` when the registry is closed, or next opened and
+        closed.
 
         Args:
             older_than: only what was removed at least this many seconds ago.
@@ -71,9 +72,7 @@ class Upkeep(RegistryFolder):
         if isinstance(references, (str, Reference)):
             references = [references]
         chosen = None if references is None else [_parsed(reference) for reference in references]
-        purged = trash.purge(self.database, chosen, older_than=older_than)
-        self.has_purged = self.has_purged or bool(purged)
-        return purged
+        return trash.purge(self.database, chosen, older_than=older_than)
 
     # -- verify, gc, backup (modules of these names) -------------------------------------------------------------
 

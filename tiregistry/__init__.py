@@ -50,3 +50,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too that nobody has used yet."""
+    return sorted({*globals(), *_PUBLIC})

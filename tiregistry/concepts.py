@@ -131,6 +131,9 @@ class Measurement:
     measured_at: float = 0.0
     """UNIX seconds."""
 
+    def __hash__(self) -> int:
+        return hash((self.measure, self.value, self.protocol, self.judge, self.measured_at))  # mappings have none
+
     @property
     def label(self) -> str:
         """`image_alignment (quick, embedded)`: only values of the same label may be compared."""
@@ -186,6 +189,9 @@ class Concept:
     updated_at: float = 0.0
     deleted_at: float | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.id, self.name))  # mappings have none
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -214,6 +220,9 @@ class Version:
     notes: str = ""
     created_at: float = 0.0
     deleted_at: float | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.digest))  # mappings have none
 
     @property
     def scores(self) -> dict[str, float]:
@@ -270,6 +279,9 @@ class NewVersion:
     description: str = ""
     licence: str = ""
 
+    def __hash__(self) -> int:
+        return hash((self.concept, self.placeholder_token))  # mappings have none
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -296,6 +308,9 @@ class Run:
     """Place among queued runs, lowest first; None means that of `created_at`."""
     held: bool = False
     """A queued run that no worker takes until it is released."""
+
+    def __hash__(self) -> int:
+        return hash(self.id)  # mappings have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,3 +359,6 @@ class Picture:
     words: tuple[str, ...] = ()
     """Digests of the versions it was made with."""
     created_at: float = 0.0
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.path))  # mappings have none

@@ -17,6 +17,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ALLOWED_MARKS = "-_."
 _NUMBER = re.compile(r"v?([1-9][0-9]{0,8})", re.IGNORECASE)
 _DIGEST_PREFIX = re.compile(r"sha256:([0-9a-f]{4,64})", re.IGNORECASE)
+_LONE = re.compile("[\ud800-\udfff]")
 # Names that would be read as something else on a command line, or that Windows keeps for devices: a concept's name
 # also names files on export.
 _RESERVED = frozenset(
@@ -112,8 +113,11 @@ def check_alias(alias: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What two names are compared by: `Gnome` and `gnome` are the same name."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    """What two names are compared by: `Gnome` and `gnome` are the same name.
+
+    Lone surrogates (undecodable bytes), which a database cannot be asked for, become a sign that no name holds.
+    """
+    return _LONE.sub("\x1a", unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()))
 
 
 def _trouble(name: str) -> str:

@@ -343,3 +343,23 @@ def test_an_import_that_is_cut_short_says_what_it_did(tmp_path, capsys, monkeypa
         assert [result["reference"] for result in document["results"]] == ["w0@1"]
     else:
         assert "w0@1" in out
+
+
+def test_paths_in_json_are_those_of_the_files(tmp_path, capsys):
+    (tmp_path / "words").mkdir()
+    folder = os.fsencode(tmp_path / "words")
+    good, bad, other = folder + b"/a\nb\xff.pt", folder + b"/c\x1b\xfe.bin", folder + b"/d\n\xfd.txt"
+    contents = {good: torch_zip(a1111(vectors(1), "gnome", 1)), bad: b"\x80\x02cos\nsystem\n.", other: b"hello"}
+    for path, content in contents.items():
+        try:
+            Path(os.fsdecode(path)).write_bytes(content)
+        except OSError:
+            pytest.skip("the file system allows no such names")
+    code, out, _ = tireg(capsys, "import", tmp_path / "words", "--json")
+    assert code == 2
+    assert out.isascii()
+    said = json.loads(out)
+    assert sorted(os.fsencode(result["path"]) for result in said["results"]) == [good, bad]
+    assert [os.fsencode(result["path"]) for result in said["passed_over"]] == [other]
+    code, out, err = tireg(capsys, "import", tmp_path / "words")
+    assert "\x1b" not in out + err

@@ -33,6 +33,11 @@ def test_an_empty_registry_gets_a_hint_and_no_data(tireg: Tireg) -> None:
     assert "the trash is empty" in tireg("list", "--trash").err
 
 
+def test_a_card_as_json_is_one_document(tireg: Tireg, words: Registry) -> None:
+    data = tireg("show", "gnome@2", "--card", "--json").json
+    assert data == {"reference": "gnome@2", "card": tireg("show", "gnome@2", "--card").out.removesuffix("\n")}
+
+
 def test_list_in_a_pipe_is_made_for_cut_and_awk(tireg: Tireg, words: Registry) -> None:
     words.tag("gnome", add=["garden"])
     rows = [line.split("\t") for line in tireg("list").lines]

@@ -79,8 +79,8 @@ class Outcome:
         return self.version.reference if self.version else self.concept
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON data."""
-        result: dict[str, Any] = {"path": safe(self.path, limit=4000), "status": self.status}
+        """JSON data; the path is the file's own, whatever its name holds."""
+        result: dict[str, Any] = {"path": str(self.path), "status": self.status}
         if self.error is not None:
             return {**result, "reason": self.error.message, "hint": self.error.hint}
         if self.status == "passed over":

@@ -40,9 +40,10 @@ _MOST_CARD = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One file of a repository, safe to show."""
+    """One file of a repository."""
 
     path: str
+    """As the repository has it, which is what a pull is asked for; who shows it makes it safe."""
     size: int
     kind: Kind
     """`pickle`: vectors in a file that other programs would execute; tireg only reads them."""
@@ -52,7 +53,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """A repository at one commit, beside what is here. Every text is safe to show."""
+    """A repository at one commit, beside what is here. Every text but the paths of files is safe to show."""
 
     repo_id: str
     url: str
@@ -181,7 +182,7 @@ def _listed(path: str, file: RemoteFile, fetched: set[str]) -> ListedFile:
         kind = "picture"
     elif suffix in _TEXTS:
         kind = "text"
-    return ListedFile(safe(path, limit=300), file.size, kind, path in fetched)
+    return ListedFile(path, file.size, kind, path in fetched)
 
 
 def _known_here(registry: Registry, hub: Hub, repo_id: str, word: SharedWord | None) -> list[Version]:

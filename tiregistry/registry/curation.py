@@ -132,6 +132,16 @@ DESCRIBABLE = ("description", "notes", "licence")
 _SINGULAR = {"notes": "note"}
 
 
+def check_describable(fields: Iterable[str]) -> None:
+    """Raise InvalidInput where one of these is no text that a concept has."""
+    unknown = set(fields) - set(DESCRIBABLE)
+    if unknown:
+        raise InvalidInput(
+            f"a concept has no {', '.join(sorted(unknown))} that can be described",
+            f"use one of: {', '.join(DESCRIBABLE)}",
+        )
+
+
 def describe(db: Database, name: str, seen: Mapping[str, str] | None = None, **texts: str) -> int:
     """Set description, notes or licence of a concept.
 
@@ -141,9 +151,7 @@ def describe(db: Database, name: str, seen: Mapping[str, str] | None = None, **t
     Raises:
         ChangedMeanwhile: one of them is another by now.
     """
-    unknown = set(texts) - set(DESCRIBABLE)
-    if unknown:
-        raise InvalidInput(f"a concept has no {', '.join(sorted(unknown))}", f"it has: {', '.join(DESCRIBABLE)}")
+    check_describable(texts)
     for key, text in texts.items():
         check_text(text, _SINGULAR.get(key, key))
     with db.write() as connection:

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiregistry.registry import purged as marks
 from tiregistry.registry.filesystem import make_folder
 
 if TYPE_CHECKING:
@@ -33,23 +34,21 @@ LARGEST = 256 << 20
 ROOM = 100 << 20
 """Bytes that must be free, besides ten times what a copy takes."""
 _NAME = re.compile(r"registry-\d{8}-\d{6}\.db")
+_ANY_NAME = re.compile(r"registry-(?:schema\d+-)?\d{8}-\d{6}(?:-\d+)?\.db")
 _LEFT = re.compile(r"\.registry-.*\.part(?:-journal)?")
 _HEADER = b"SQLite format 3\0"
 
 
-def copy_if_due(db: Database, *, now: bool = False) -> Path | None:
+def copy_if_due(db: Database) -> Path | None:
     """Copy the database if it holds words and the last copy is older than an hour; returns the copy's path.
 
     What keeps it from being copied (a full disk, another writer) is no reason to fail: None then, as where none is due.
-
-    Args:
-        now: whatever the age of the last copy.
     """
     home = db.path.parent
     with suppress(OSError, sqlite3.Error):
         age = time.time() - max((_made(copy) for copy in copies(home)), default=0.0)
         size = db.path.stat().st_size
-        if age < DUE_SECONDS and not now:
+        if age < DUE_SECONDS:
             return None
         if size > LARGEST or shutil.disk_usage(home).free < ROOM + 10 * size:
             return None  # the space belongs to words first
@@ -60,22 +59,16 @@ def copy_if_due(db: Database, *, now: bool = False) -> Path | None:
         with closing(sqlite3.connect(f"{db.path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.1)) as source:
             if source.execute("SELECT 1 FROM versions LIMIT 1").fetchone() is None:
                 return None
+            deleted = marks.read(source).number
             copy_to(source, target)
+            if marks.read(source).number != deleted:  # it may hold what was deleted for good meanwhile
+                target.unlink()
+                return None
         for old in _superfluous(copies(home)):
             if old != target:
                 old.unlink()
         return target
     return None
-
-
-def replace_copies(db: Database) -> None:
-    """Copy what there is now and let go of all other copies: what was deleted for good is not to be found in them."""
-    before = copies(db.path.parent)
-    made = copy_if_due(db, now=True)
-    for copy in before:
-        if copy != made:
-            with suppress(OSError):
-                copy.unlink()
 
 
 def copy_to(source: sqlite3.Connection, target: Path) -> None:
@@ -84,7 +77,7 @@ def copy_to(source: sqlite3.Connection, target: Path) -> None:
     Raises:
         OSError, sqlite3.Error: it cannot be read or written, or is damaged: a good copy of before stays.
     """
-    partial = target.with_name(f".{target.name}.{os.urandom(6).hex()}.part")
+    partial = partial_of(target)
     try:
         with closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
@@ -101,6 +94,26 @@ def copies(home: Path) -> list[Path]:
     with suppress(OSError):
         return sorted((path for path in (home / FOLDER).iterdir() if _NAME.fullmatch(path.name)), key=_made)
     return []
+
+
+def all_copies(home: Path) -> list[Path]:
+    """The copies beside a registry, those too that were made before a migration."""
+    with suppress(FileNotFoundError):
+        return sorted(path for path in (home / FOLDER).iterdir() if _ANY_NAME.fullmatch(path.name))
+    return []
+
+
+def partial_of(target: Path) -> Path:
+    """A name for what is to become a copy, which is swept away if nobody completes it."""
+    return target.with_name(f".{target.name}.{os.urandom(6).hex()}.part")
+
+
+def remove_partial(home: Path) -> None:
+    """Remove what killed processes left in `backups/`, and what others are writing: they then make none."""
+    with suppress(FileNotFoundError):
+        for path in (home / FOLDER).iterdir():
+            if _LEFT.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def newest_copy(home: Path) -> Path | None:

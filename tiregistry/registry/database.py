@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import sqlite3
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiregistry.errors import Damaged, DiskFull, NotFound, RegistryReadOnly, TiregError
+from tiregistry.errors import Busy, Damaged, DiskFull, NotFound, RegistryReadOnly, TiregError
 from tiregistry.registry.connections import ThreadConnections
 from tiregistry.registry.daily_copies import FOLDER, copy_to
 from tiregistry.registry.database_file import (
@@ -29,12 +27,15 @@ from tiregistry.registry.database_file import (
 from tiregistry.registry.filesystem import make_folder, sync_folder
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from tiregistry.registry.sqlite_errors import translated, wait_while_busy
+from tiregistry.registry.transactions import OpenTransactions
+from tiregistry.registry.unlocked import UnlockedFile
 
 Row = sqlite3.Row
 BUSY_SECONDS = 60.0
 """How long a writer waits for the others before it gives up."""
 _PORTION = 5000
 """Parameters of one statement, of which SQLite takes 32,766 at most."""
+_TRIES = 5  # of a query over a file that is read without locks and rewritten meanwhile
 
 
 class Database:
@@ -61,11 +62,11 @@ class Database:
         self.path = path
         self._anew = anew
         self._is_full = self._is_closed = False
-        self._full_path: Path | None = None
         self._connections = ThreadConnections(self._connect)
-        self._nesting = _Nesting()
-        self._snapshot: tempfile.TemporaryDirectory[str] | None = None
-        self._immutable = False
+        self._transactions = OpenTransactions()
+        self._unlocked: UnlockedFile | None = None
+        self._renewing = threading.RLock()
+        self._renewals = 0
         self.has_written = False
         """Whether a transaction of `write` has ended well."""
         with translated(path):
@@ -94,7 +95,30 @@ class Database:
         """
         if self._is_closed:
             raise TiregError(f"the registry in {self.path.parent} is closed", "open it anew: Registry.open()")
-        return self._connections.mine()
+        if not self.readonly:
+            return self._connections.mine()
+        with self._renewing:
+            unlocked = self._unlocked
+            if unlocked is not None and unlocked.has_changed() and not self._connections.mine().in_transaction:
+                self._renew(unlocked)
+            return self._connections.mine()
+
+    def _renew(self, before: UnlockedFile) -> None:
+        """Look anew how a file can be read that was read without locks, and that somebody has written to."""
+        self._connections.close()
+        self._unlocked = None
+        self._renewals += 1
+        try:
+            self._check_and_migrate()
+        except BaseException:
+            self._unlocked = before  # so that the next reading looks again
+            raise
+        before.close()
+
+    def changes(self) -> int:
+        """A number that is another one after each commit of another connection."""
+        version = int(self.value("PRAGMA data_version"))
+        return version + (self._renewals << 32)
 
     def close(self) -> None:
         """Close the connections of all threads; whatever is asked of the object afterwards raises TiregError.
@@ -106,9 +130,12 @@ class Database:
 
     def _disconnect(self) -> None:
         self._connections.close()
-        if self._snapshot is not None:
-            self._snapshot.cleanup()
-            self._snapshot = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._unlocked is not None:
+            self._unlocked.close()
+            self._unlocked = None
 
     def _connect(self) -> sqlite3.Connection:
         with translated(self.path):
@@ -121,9 +148,8 @@ class Database:
                     cached_statements=256,
                 )
             else:
-                options = "mode=ro&immutable=1" if self._immutable else "mode=ro"
                 connection = sqlite3.connect(
-                    f"{self.path.absolute().as_uri()}?{options}",
+                    self._unlocked.uri if self._unlocked else f"{self.path.absolute().as_uri()}?mode=ro",
                     uri=True,
                     timeout=BUSY_SECONDS,
                     isolation_level=None,
@@ -149,14 +175,12 @@ class Database:
             if self.readonly or written_version(self.path) != SCHEMA_VERSION:
                 raise
             self._disconnect()
-            self._full_path = self.path
             self.readonly = self._is_full = True
             self._check_and_migrate()
 
     def _leave_full_disk(self) -> None:
         """Open for writing again, if by now there is space for it; other threads' readings go on undisturbed."""
-        assert self._full_path is not None
-        self.path, self._immutable = self._full_path, False
+        self._let_go()
         self._connections.begin_anew()
         self.readonly = self._is_full = False
         self._open()
@@ -203,27 +227,14 @@ class Database:
         return not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
     def _open_readonly(self) -> None:
-        """Find a way to read a file whose folder cannot be written.
-
-        WAL needs its `-shm` file even for reading. Where it cannot be made, a database without a `-wal` file is
-        complete by itself (`immutable`); one with a `-wal` file is copied and read from the copy.
-        """
+        """Find a way to read a file whose folder cannot be written."""
         if not self.path.exists():
             raise NotFound(f"there is no registry in {self.path.parent}", "tireg list creates one")
         try:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return
         except sqlite3.OperationalError:
-            self._disconnect()
-        wal = Path(f"{self.path}-wal")
-        if wal.exists() and wal.stat().st_size:
-            self._snapshot = tempfile.TemporaryDirectory(prefix="tireg-")
-            copy = Path(self._snapshot.name) / self.path.name
-            shutil.copyfile(self.path, copy)
-            shutil.copyfile(wal, f"{copy}-wal")
-            self.path = copy
-        else:
-            self._immutable = True
+            self._connections.close()
+            self._unlocked = UnlockedFile(self.path)
 
     def _migrate(self, version: int) -> None:
         """Bring the file to `SCHEMA_VERSION` in one transaction; an existing one is copied to a backup first."""
@@ -254,24 +265,47 @@ class Database:
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
         """All rows of a query."""
-        with translated(self.path):
-            return self.connection.execute(sql, parameters).fetchall()
+        found: list[Row] = self._fetched(lambda connection: connection.execute(sql, parameters).fetchall())
+        return found
 
     def row(self, sql: str, *parameters: Any) -> Row | None:
         """The first row of a query, or None."""
-        with translated(self.path):
-            found: Row | None = self.connection.execute(sql, parameters).fetchone()
-            return found
+        found: Row | None = self._fetched(lambda connection: connection.execute(sql, parameters).fetchone())
+        return found
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """The first column of the first row, or None."""
         found = self.row(sql, *parameters)
         return None if found is None else found[0]
 
+    def _fetched(self, fetch: Callable[[sqlite3.Connection], Any]) -> Any:
+        """What a query finds; asked again where the file was rewritten amid it."""
+        with translated(self.path):
+            for _ in range(_TRIES):
+                connection, unlocked = self.connection, self._unlocked
+                if unlocked is None or connection.in_transaction:  # `read` looks itself
+                    return fetch(connection)
+                try:
+                    found = fetch(connection)
+                except sqlite3.DatabaseError:
+                    if not unlocked.was_rewritten():
+                        raise
+                else:
+                    if not unlocked.was_rewritten():
+                        return found
+        raise self._rewritten()
+
+    def _rewritten(self) -> Busy:
+        return Busy(f"the registry in {self.path.parent} was written to while it was read", "try again")
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A read transaction: everything inside sees one state of the registry, whatever others write."""
-        connection = self.connection
+        """A read transaction: everything inside sees one state of the registry, whatever others write.
+
+        Raises:
+            Busy: the file had to be read without locks, and was written to in that moment.
+        """
+        connection, unlocked = self.connection, self._unlocked
         if connection.in_transaction:
             yield connection
             return
@@ -279,18 +313,26 @@ class Database:
             connection.execute("BEGIN")
             try:
                 yield connection
+            except Exception as error:
+                if unlocked is not None and unlocked.was_rewritten():
+                    raise self._rewritten() from error
+                raise
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
+            if unlocked is not None and unlocked.was_rewritten():
+                raise self._rewritten()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that holds the write lock from its beginning; nested calls join the outer one.
+        """One transaction that holds the write lock from its beginning; a block inside another is a part of it.
 
-        It cannot begin inside `read()`: what was read there could have been changed by others since.
+        A part that an exception leaves is undone, and what was written around it stays, if that block catches the
+        exception. It cannot begin inside `read()`: what was read there could have been changed by others since.
 
         Raises:
             RuntimeError: it is called inside `read()`.
+            Conflict: another asyncio task of this thread is inside such a block.
             RegistryReadOnly: the registry cannot be written.
             DiskFull: no space is left; the transaction is rolled back.
             Busy: others have held the lock for `BUSY_SECONDS`.
@@ -303,20 +345,19 @@ class Database:
         if self.readonly:
             raise RegistryReadOnly(f"the registry in {self.path.parent} cannot be written", "check the folder's rights")
         connection = self.connection
-        if self._nesting.depth:
-            self._nesting.depth += 1
-            try:
+        around = self._transactions.mine()
+        if around is not None:
+            with translated(self.path), around.part(connection), translated(self.path):
                 yield connection
-            finally:
-                self._nesting.depth -= 1
             return
         if connection.in_transaction:
             raise RuntimeError("Database.write() inside read(): begin with write(), inside which reading is free")
         with translated(self.path):
-            _begin(connection)
-            self._nesting.depth = 1
             try:
+                _begin(connection)
+                transaction = self._transactions.begin()
                 yield connection
+                transaction.check_alive()
                 connection.execute("COMMIT")
                 self.has_written = True
             except BaseException:
@@ -324,18 +365,12 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             finally:
-                self._nesting.depth = 0
+                self._transactions.end()
 
 
 def portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     """`ids` in parts that fit as parameters into one statement."""
     return (ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION))
-
-
-class _Nesting(threading.local):
-    """How deep this thread is in blocks of `write`."""
-
-    depth = 0
 
 
 def _begin(connection: sqlite3.Connection) -> None:

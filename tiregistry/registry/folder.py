@@ -11,8 +11,9 @@ from typing import Self
 from tiregistry import settings
 from tiregistry.registry.base_models import FileHashes
 from tiregistry.registry.blobs import BlobStore
-from tiregistry.registry.daily_copies import copy_if_due, replace_copies
+from tiregistry.registry.daily_copies import copy_if_due
 from tiregistry.registry.database import Database
+from tiregistry.registry.redaction import redact_copies
 
 
 class RegistryFolder:
@@ -25,8 +26,6 @@ class RegistryFolder:
         """The SQLite file; for the modules of this package."""
         self.blobs = BlobStore(home / "blobs")
         """Files by digest."""
-        self.has_purged = False
-        """Whether something was deleted for good."""
         self.file_hashes = FileHashes(database)
         """Remembered hashes of base models' files, for `tiregistry.bases.fingerprints`."""
 
@@ -51,11 +50,11 @@ class RegistryFolder:
     def close(self) -> None:
         """Close the database; whatever is asked of it afterwards raises TiregError.
 
-        What was changed comes into the copies of the database that are made now and then.
+        What was changed comes into the copies of the database that are made now and then; what was deleted for good,
+        here or by a process that was killed, is taken out of them.
         """
-        if self.has_purged:
-            replace_copies(self.database)
-        elif self.database.has_written:
+        redact_copies(self.database)
+        if self.database.has_written:
             copy_if_due(self.database)
         self.database.close()
 
@@ -81,11 +80,16 @@ class RegistryFolder:
     def transaction(self) -> Iterator[None]:
         """Make several changes one: all of them are there when the block ends, none when an exception leaves it.
 
-        Others wait to write meanwhile, so nothing slow belongs inside.
+        A method that fails inside, and a block inside that an exception leaves, has changed nothing, also where the
+        exception is caught and the rest goes on. Others wait to write meanwhile, so nothing slow belongs inside, and no
+        `await`.
+
+        Raises:
+            Conflict: another asyncio task of this thread is inside such a block.
         """
         with self.database.write():
             yield
 
     def changes(self) -> int:
         """A number that changes when another process or thread has changed the registry; asking costs microseconds."""
-        return int(self.database.value("PRAGMA data_version"))
+        return self.database.changes()

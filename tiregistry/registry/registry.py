@@ -145,10 +145,16 @@ class Registry(Ledger, Upkeep):
         return self._concept(curation.describe(self.database, name, seen, **texts))
 
     def append_note(self, name: str, text: str, *, field: str = "notes") -> RegisteredConcept:
-        """Add a line to `notes`, `description` or `licence` of a concept; lines that others add meanwhile stay."""
+        """Add a line to `notes`, `description` or `licence` of a concept; lines that others add meanwhile stay.
+
+        Raises:
+            ConceptNotFound: no concept has the name.
+            InvalidInput: `field` is another one, or the text is too long.
+        """
+        curation.check_describable([field])
         with self.database.write():
             concept = self.concept(name)
-            old = str(getattr(concept, field, ""))
+            old = str(getattr(concept, field))
             return self.describe(name, None, **{field: f"{old}\n{text}" if old else text})
 
     def tag(self, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RegisteredConcept:

@@ -51,7 +51,8 @@ class Query:
         """
         words: list[str] = []
         filters: dict[str, list[str]] = {}
-        parts = re.findall(r'[^\s"]*"[^"]*"|\S+', unicodedata.normalize("NFC", text).replace("\x00", " "))
+        text = unicodedata.normalize("NFC", text).replace("\x00", " ").encode("utf-8", "replace").decode()
+        parts = re.findall(r'[^\s"]*"[^"]*"|\S+', text)
         if len(parts) > MOST_PARTS:
             raise InvalidInput(
                 f"a search of {len(parts):,} words and filters is too long", f"use {MOST_PARTS} of them at most"

@@ -16,7 +16,7 @@ from tiregistry.errors import (
 )
 from tiregistry.placeholders import check_placeholder
 from tiregistry.references import Reference, check_name, name_key
-from tiregistry.registry import catalogue, curation, versions
+from tiregistry.registry import catalogue, curation, purged, versions
 from tiregistry.registry.database import Database, Row
 from tiregistry.registry.search import reindex
 
@@ -151,12 +151,22 @@ def purge(db: Database, references: list[Reference] | None = None, *, older_than
         if older_than is not None:
             limit = time.time() - older_than
             items = [item for item in items if item.deleted_at <= limit]
+        if not items:
+            return []
+        # What is deleted is not to be found in the file's free places either, which copies of the file have too.
+        connection.execute("PRAGMA secure_delete = ON")
+        purged.note(
+            connection,
+            [item.concept_id for item in items if item.version_id is None],
+            [item.version_id for item in items if item.version_id is not None],
+        )
         for item in items:
             if item.version_id is None:
                 connection.execute("DELETE FROM concepts WHERE id = ?", (item.concept_id,))
             else:
                 connection.execute("DELETE FROM versions WHERE id = ?", (item.version_id,))
             reindex(connection, item.concept_id)
+        connection.execute("INSERT INTO search (search) VALUES ('optimize')")  # it keeps what is deleted until then
         return [item.reference for item in items]
 
 

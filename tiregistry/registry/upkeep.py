@@ -55,11 +55,12 @@ class Upkeep(RegistryFolder):
         return trash.contents(self.database)
 
     def purge(
-        self, references: Iterable[str | Reference] | None = None, *, older_than: float | None = None
+        self, references: str | Reference | Iterable[str | Reference] | None = None, *, older_than: float | None = None
     ) -> list[str]:
-        """Delete for good what lies in the trash: what is named, or everything; return the references.
+        """Delete for good what lies in the trash: what is named (one or several), or everything; return the references.
 
-        The copies of the database in `backups/` are made anew without it when the registry is closed.
+        It is taken out of the copies of the database in `backups/` when the registry is closed, or next opened and
+        closed.
 
         Args:
             older_than: only what was removed at least this many seconds ago.
@@ -68,10 +69,10 @@ class Upkeep(RegistryFolder):
             ConceptNotFound, VersionNotFound: a reference names nothing in the trash.
             InvalidReference: a digest prefix fits several versions there. Nothing is deleted then.
         """
+        if isinstance(references, (str, Reference)):
+            references = [references]
         chosen = None if references is None else [_parsed(reference) for reference in references]
-        purged = trash.purge(self.database, chosen, older_than=older_than)
-        self.has_purged = self.has_purged or bool(purged)
-        return purged
+        return trash.purge(self.database, chosen, older_than=older_than)
 
     # -- verify, gc, backup (modules of these names) -------------------------------------------------------------
 
@@ -81,7 +82,7 @@ class Upkeep(RegistryFolder):
         quick: bool = False,
         resume: bool = False,
         repair: bool = False,
-        copies: Sequence[Path] = (),
+        copies: Sequence[Path | str] = (),
         progress: Progress | None = None,
     ) -> VerifyReport:
         """Check database, search index, files and manifests; the report names each damaged item.
@@ -97,7 +98,7 @@ class Upkeep(RegistryFolder):
         from tiregistry.registry.verify import verify
 
         with ExitStack() as stack:
-            opened = [stack.enter_context(open_copy(path, self.home)) for path in copies] if repair else None
+            opened = [stack.enter_context(open_copy(Path(path), self.home)) for path in copies] if repair else None
             return verify(self.database, self.blobs, quick=quick, resume=resume, repair_from=opened, progress=progress)
 
     def strays(self) -> list[str]:
@@ -112,7 +113,7 @@ class Upkeep(RegistryFolder):
 
         return collect(self.database, self.blobs, apply=apply, grace=grace)
 
-    def backup(self, target: Path, *, overwrite: bool = False, progress: Progress | None = None) -> BackupReport:
+    def backup(self, target: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> BackupReport:
         """Write the whole registry, as it is at one moment, into one zip file.
 
         Raises:
@@ -123,7 +124,7 @@ class Upkeep(RegistryFolder):
         """
         from tiregistry.registry.backup import backup, note_backup
 
-        report = backup(self.database, self.blobs, target, overwrite=overwrite, progress=progress)
+        report = backup(self.database, self.blobs, Path(target), overwrite=overwrite, progress=progress)
         with suppress(TiregError):  # a registry that can only be read is backed up all the same
             note_backup(self.database)
         return report
@@ -135,7 +136,7 @@ class Upkeep(RegistryFolder):
 
         return last_backup(self.database)
 
-    def merge_backup(self, path: Path, *, progress: Progress | None = None) -> MergeReport:
+    def merge_backup(self, path: Path | str, *, progress: Progress | None = None) -> MergeReport:
         """Add everything in a backup that is missing here; the report says what that changed of the words here.
 
         Nothing here is replaced or removed. What was removed here since, a note or a tag too, comes back; an alias does
@@ -147,7 +148,7 @@ class Upkeep(RegistryFolder):
         """
         from tiregistry.registry.merge import merge_backup
 
-        return merge_backup(self.database, self.blobs, path, progress=progress)
+        return merge_backup(self.database, self.blobs, Path(path), progress=progress)
 
 
 def _parsed(reference: str | Reference) -> Reference:

@@ -48,7 +48,7 @@ class VerifyReport:
     files: int = 0
     """Files that this check looked at."""
     before: int = 0
-    """Files that the check which was interrupted had found good, and that were not written to since."""
+    """Files that the interrupted check had found good, and that were not written to since; 0 without `resume`."""
     quick: bool = False
     """Whether only the files' sizes were looked at, not their bytes."""
     versions: int = 0
@@ -120,7 +120,7 @@ def verify(
     _check_rules(db, add)
     for damage, concept_id in _search_damages(db):
         add(damage, partial(repair.rebuild_search, db, concept_id))
-    _end_session(db)
+    _end_session(db, quick=quick)
     report.known_losses = int(
         db.value(
             "SELECT count(*) FROM blobs WHERE lost_at IS NOT NULL "
@@ -200,15 +200,15 @@ def _check_files(
     resume: bool,
     progress: Progress | None,
 ) -> None:
-    since = _begin_session(db, resume=resume)
+    continues = _begin_session(db, resume=resume, quick=quick)
     rows = db.rows("SELECT digest, size, verified_at FROM blobs WHERE lost_at IS NULL ORDER BY digest")
-    todo = [row for row in rows if not _is_done(blobs, row, since)]
+    todo = [row for row in rows if not (continues and _is_done(blobs, row))]
     total = len(rows)
     done = report.before = total - len(todo)
-    good: list[tuple[float, str]] = []
+    good: list[tuple[float | None, str]] = []
     try:
         for row in todo:
-            looked_at = time.time()
+            changed = _last_change(blobs, row["digest"])
             problem = _file_problem(db, blobs, row["digest"], row["size"], quick=quick)
             if problem and db.value("SELECT 1 FROM blobs WHERE digest = ?", row["digest"]):  # not removed by gc since
                 users = repair.users(db, row["digest"])
@@ -217,7 +217,7 @@ def _check_files(
                     partial(repair.mend_file, db, blobs, row["digest"], row["size"], copies),
                 )
             else:
-                good.append((looked_at, row["digest"]))
+                good.append((changed, row["digest"]))
             done += 1
             if len(good) >= _BATCH:
                 _note_good(db, good, quick=quick)
@@ -229,38 +229,46 @@ def _check_files(
     report.files = len(todo)
 
 
-def _is_done(blobs: BlobStore, row: Row, since: float) -> bool:
-    """Whether a file was found good by the check that is now continued, and was not written to since."""
-    if row["verified_at"] is None or row["verified_at"] < since:
-        return False
+def _is_done(blobs: BlobStore, row: Row) -> bool:
+    """Whether the check that is now continued found a file good, and it was not written to since."""
+    return row["verified_at"] is not None and _last_change(blobs, row["digest"]) == row["verified_at"]
+
+
+def _last_change(blobs: BlobStore, digest: str) -> float | None:
+    """When a file was last changed, in UNIX seconds; None where it is not there.
+
+    Compared for equality only: no clock, right or wrong, makes a file that was written to look as it was before.
+    """
     try:
-        found = blobs.path(row["digest"]).stat()
+        found = blobs.path(digest).stat()
     except OSError:
-        return False
+        return None
     # The time of the last change of the inode tells of writers that set the other one back.
-    return bool(found.st_size == row["size"] and max(found.st_mtime, found.st_ctime) < row["verified_at"])
+    return max(found.st_mtime, found.st_ctime)
 
 
-def _begin_session(db: Database, *, resume: bool) -> float:
-    """When the check that is now continued began; files found good since then need not be read again."""
-    began = db.value("SELECT value FROM settings WHERE key = 'verify_began'") if resume else None
-    if began is not None:
-        return float(began)
-    now = time.time()
-    if not db.readonly:
+def _begin_session(db: Database, *, resume: bool, quick: bool) -> bool:
+    """Whether an interrupted check is continued; else what earlier ones found is forgotten, and a new one begins.
+
+    A quick check reads no bytes: it begins nothing, and an interrupted one can still be continued after it.
+    """
+    if resume and db.value("SELECT 1 FROM settings WHERE key = 'verify_began'"):
+        return True
+    if not (db.readonly or quick):
         with suppress(DiskFull), db.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO settings VALUES ('verify_began', ?)", (repr(now),))
-    return now
+            connection.execute("UPDATE blobs SET verified_at = NULL WHERE verified_at IS NOT NULL")
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('verify_began', ?)", (repr(time.time()),))
+    return False
 
 
-def _end_session(db: Database) -> None:
-    if not db.readonly:
+def _end_session(db: Database, *, quick: bool) -> None:
+    if not (db.readonly or quick):
         with suppress(DiskFull), db.write() as connection:
             connection.execute("DELETE FROM settings WHERE key = 'verify_began'")
 
 
-def _note_good(db: Database, found: list[tuple[float, str]], *, quick: bool) -> None:
-    """Note since when (seconds since the epoch) each of these files is known to be good."""
+def _note_good(db: Database, found: list[tuple[float | None, str]], *, quick: bool) -> None:
+    """Note of each of these files that it is good as it was last changed at this time."""
     if not found or quick or db.readonly:
         return
     try:

@@ -42,7 +42,12 @@ def command(reference: str, card: bool, as_json: bool) -> None:
         if card:
             from tiregistry.hub.card_preview import card_of
 
-            emit(card_of(registry, registry.version(parsed)))
+            shown = registry.version(parsed)
+            text = card_of(registry, shown)
+            if as_json:
+                emit_json({"reference": shown.reference, "card": text})
+            else:
+                emit(text)
             return
         record = version.record() if version else {}
         if as_json:

@@ -267,3 +267,12 @@ def test_a_backup_taken_beside_a_writer_is_one_moment(registry: Registry, tmp_pa
         with Registry.open(tmp_path / str(n)) as restored:
             assert restored.merge_backup(tmp_path / f"{n}.zip").missing == []
             assert restored.verify().damages == []
+
+
+def test_places_may_be_given_as_text(registry: Registry, tmp_path: Path) -> None:
+    version = add_version(registry)
+    assert registry.backup(str(tmp_path / "b.zip")).path == tmp_path / "b.zip"
+    with Registry.open(tmp_path / "other") as other:
+        assert other.merge_backup(str(tmp_path / "b.zip")).versions == 1
+        damage_file(other, version.images[0].digest, None)
+        assert not other.verify(repair=True, copies=[str(tmp_path / "b.zip")]).unrepaired

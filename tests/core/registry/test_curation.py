@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.core.registry.making import add_version, make_embedding
@@ -17,6 +19,7 @@ from tiregistry.errors import (
     PlaceholderTaken,
     VersionNotFound,
 )
+from tiregistry.references import Reference
 from tiregistry.registry.manifest import build, canonical, digest_of
 from tiregistry.registry.registry import Registry
 
@@ -339,3 +342,44 @@ def test_a_text_is_no_list_of_tags(registry: Registry) -> None:
         with pytest.raises(InvalidInput, match="as a list"):
             registry.tag("gnome", **wrong)
     assert registry.concept("gnome").tags == ()
+
+
+@pytest.mark.parametrize("one", ["ab", Reference("ab")])
+def test_one_reference_to_purge_is_one_word(registry: Registry, one: str | Reference) -> None:
+    for seed, name in enumerate(("a", "b", "ab")):
+        add_version(registry, name, seed)
+        registry.remove(name)
+    assert registry.purge(one) == ["ab"]
+    assert [concept.name for concept in registry.concepts(trashed=True)] == ["a", "b"]
+
+
+def test_text_with_undecodable_bytes_finds_nothing_and_fails_nothing(registry: Registry) -> None:
+    add_version(registry)
+    assert registry.concepts("gnome\udcff")[0].name == "gnome"  # as any sign that is no letter
+    assert registry.concepts("gno\udcffme") == registry.concepts("tag:gnome\udcff") == []
+    assert registry.find_concept("gnome\udcff") is None
+    with pytest.raises(ConceptNotFound):
+        registry.concept("gnome\udcff")
+    with pytest.raises(ConceptNotFound):
+        registry.restore("<gnome\udcff>")
+
+
+def test_a_line_is_added_only_to_what_a_concept_has(registry: Registry) -> None:
+    add_version(registry)
+    for field in ("name", "seen", "versions"):
+        with pytest.raises(InvalidInput, match=field):
+            registry.append_note("gnome", "x", field=field)
+    assert registry.append_note("gnome", "x", field="licence").licence == "x"
+
+
+def test_what_the_registry_hands_out_can_be_in_a_set(registry: Registry) -> None:
+    version = add_version(registry)
+    registry.set_scores(version, {"score": 0.5})
+    version = registry.version("gnome")
+    assert {version, registry.version("gnome@1")} == {version}
+    assert len({registry.concept("gnome"), registry.concept("<gnome>")}) == 1
+    new = NewVersion("gnome", "<gnome>", "object", "trained", training={"lr": 1})
+    assert len({new, replace(new), replace(new, training={"lr": 2})}) == 2
+    assert len({*version.measurements, *registry.measurements(version)}) == 1
+    run = registry.create_run("gnome", {"lr": 1}, 10)
+    assert {run, registry.run(run.id)} == {run}

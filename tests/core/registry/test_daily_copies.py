@@ -134,20 +134,6 @@ def test_a_copy_is_read_wherever_it_was_carried(tmp_path: Path, monkeypatch: pyt
         registry.merge_backup(tmp_path / "one" / "registry.db")
 
 
-def test_what_was_deleted_for_good_is_in_no_copy(tmp_path: Path) -> None:
-    with Registry.open(tmp_path) as registry:
-        add_version(registry, "gnome", 1)
-        add_version(registry, "other", 2)
-        registry.describe("gnome", notes="my secret remark")
-    assert b"my secret remark" in b"".join(copy.read_bytes() for copy in copies(tmp_path))
-    with Registry.open(tmp_path) as registry:
-        registry.remove("gnome")
-        registry.purge(["gnome"])
-    [copy] = copies(tmp_path)
-    with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT name FROM concepts").fetchall() == [("other",)]
-
-
 def test_a_disk_that_is_nearly_full_keeps_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiregistry.registry.daily_copies.ROOM", 1 << 60)
     with Registry.open(tmp_path) as registry:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tiregistry
 from tests.core.registry.making import add_version
 from tiregistry.registry.registry import Registry
 
@@ -53,3 +54,7 @@ def test_what_a_command_is_in_python_exists() -> None:
         assert found.__doc__, name
     told = set(re.findall(r"`(\w+)(?: \w+)?`", page))
     assert {"list", "show", "train", "gen", "import", "export", "push", "pull", "verify", "base", "runs"} <= told
+
+
+def test_python_lists_every_public_name() -> None:
+    assert set(tiregistry.__all__) <= set(dir(tiregistry))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -125,6 +126,61 @@ def test_an_interrupted_check_goes_on_where_it_stopped(registry: Registry) -> No
     steps.clear()
     registry.verify(resume=True, progress=lambda done, _, what: steps.append(done) if what == "files" else None)
     assert steps == list(range(1, 21))  # nothing was interrupted, so everything is read
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_clock_that_was_wrong_once_hides_no_damage(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, repair: bool
+) -> None:
+    add_version(registry, images=0)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 7200)
+    registry.verify()
+    monkeypatch.setattr(time, "time", now)
+    digest = embedding_blob(registry, "gnome")
+    good = registry.blobs.read(digest)
+    damage_file(registry, digest, good[:-1] + bytes([good[-1] ^ 1]))
+    report = registry.verify(repair=repair)
+    assert [damage.item for damage in report.damages] == [digest]
+    assert (report.files, report.before) == (1, 0)
+
+
+def test_what_is_found_good_by_a_wrong_clock_is_read_again_once_it_was_written_to(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        add_version(registry, seed=seed, images=0)
+    digests = [row["digest"] for row in registry.database.rows("SELECT digest FROM blobs ORDER BY digest")]
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == 2 and what == "files":
+            raise KeyboardInterrupt
+
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 7200)
+    with pytest.raises(KeyboardInterrupt):
+        registry.verify(progress=interrupt)
+    time.sleep(0.02)  # the file system's clock ticks
+    good = registry.blobs.read(digests[0])
+    damage_file(registry, digests[0], good[:-1] + bytes([good[-1] ^ 1]))
+    monkeypatch.setattr(time, "time", lambda: now() + 10_000)
+    report = registry.verify(resume=True)
+    assert [damage.item for damage in report.damages] == [digests[0]]
+    assert (report.files, report.before) == (2, 1)
+
+
+def test_a_quick_check_leaves_an_interrupted_one_to_be_continued(registry: Registry) -> None:
+    for seed in range(3):
+        add_version(registry, seed=seed, images=0)
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == 2 and what == "files":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.verify(progress=interrupt)
+    assert registry.verify(quick=True).files == 3
+    assert registry.verify(resume=True).before == 2
 
 
 @pytest.mark.parametrize("change", ["bytes", "size", "gone"])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tireg_cli.main import run
-from tireg_cli.runs.told import place_of
+from tireg_cli.runs.describing import place_of
 from tiregistry.bases.locating import EMBEDDED
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.control import watch

@@ -14,7 +14,7 @@ from rich.color_triplet import ColorTriplet
 from tests.terminal import double
 from tests.terminal.double import TerminalDouble
 from tests.terminal.running import await_that, launched, one_word
-from tireg_tui.fewer_colors import nearest_256
+from tireg_tui.terminal.fewer_colors import nearest_256
 from tiregistry.graphics.terminal import colors_of
 from tiregistry.graphics.terminfo import colors_in_terminfo
 

@@ -14,9 +14,9 @@ from tests.terminal import double
 from tests.terminal.double import TerminalDouble
 from tests.terminal.running import START, await_that, launched
 from tests.terminal.screen import Screen
-from tireg_tui.first_look import Box, FirstLook, Piece, keep_look, key_of, read_look
-from tireg_tui.first_page import FirstPage
-from tireg_tui.first_paint import ENTER_SCREEN, painted
+from tireg_tui.start.first_look import Box, FirstLook, Piece, keep_look, key_of, read_look
+from tireg_tui.start.first_page import FirstPage
+from tireg_tui.start.first_paint import ENTER_SCREEN, painted
 from tiregistry.concepts import Concept
 from tiregistry.registry.registry import Registry
 

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from textual.pilot import Pilot
 
-from tireg_tui import registry_follower
 from tireg_tui.app import TiregApp
+from tireg_tui.registry import follower
 from tireg_tui.widgets.concept_table import ConceptTable
 from tiregistry.concepts import Fingerprint, NewVersion, SourceImage
 from tiregistry.embeddings.embedding import Embedding
@@ -104,8 +104,8 @@ def in_24_bits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine opening a registry may take longer than a user is left without a word about it."""
-    monkeypatch.setattr(registry_follower, "_OPENING_SECONDS", 60.0)
-    monkeypatch.setattr(registry_follower, "_ENDING_SECONDS", 60.0)
+    monkeypatch.setattr(follower, "_OPENING_SECONDS", 60.0)
+    monkeypatch.setattr(follower, "_ENDING_SECONDS", 60.0)
 
 
 class Talkative(TiregApp):

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import add_run_at_work, add_three_words, picture, screen_text, settle, until
-from tireg_tui import shown
 from tireg_tui.places import PLACES
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.bar import TopBar
 from tiregistry.registry.registry import Registry
 
@@ -20,7 +20,7 @@ Reach = Callable[[Pilot[None]], Awaitable[None]]
 
 def frozen_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Words, pictures, and a training at work; clocks and folders always look the same."""
-    monkeypatch.setattr(shown, "ago", lambda *_: "2 h")
+    monkeypatch.setattr(formatting, "ago", lambda *_: "2 h")
     monkeypatch.setattr(TopBar, "status", lambda self: ["~/words", "pictures: off"])
     monkeypatch.setattr(Input, "cursor_blink", False)
     monkeypatch.chdir(folder.parent)

@@ -19,7 +19,6 @@ from textual.widgets import Input, OptionList
 
 from tests.tui.conftest import drive, notices, screen_text, settle, until
 from tireg_tui.places import PLACES
-from tireg_tui.remembered import Remembered
 from tireg_tui.screens import doctor
 from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.compose import Compose
@@ -28,6 +27,7 @@ from tireg_tui.screens.help import Help
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.trouble import Trouble
+from tireg_tui.settings.remembered import Remembered
 from tireg_tui.widgets.bar import TopBar
 from tiregistry.graphics.terminal import Terminal
 

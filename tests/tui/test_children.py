@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tireg_tui.line_child import LineChild
-from tireg_tui.processes import ChildFailed, output_of_command
+from tireg_tui.processes.line_child import LineChild
+from tireg_tui.processes.tireg_process import ChildFailed, output_of_command
 from tiregistry.runs.priority import NICENESS
 
 

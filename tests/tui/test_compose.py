@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import BASE, app_of, drive, notices, screen_text, settle, until
-from tireg_tui import picture_maker
-from tireg_tui.drawing_requests import pictures_folder
-from tireg_tui.pasted import in_one_line
+from tireg_tui.input.drawing_requests import pictures_folder
+from tireg_tui.input.pasted import in_one_line
+from tireg_tui.processes import picture_maker
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.compose import Compose
 from tireg_tui.widgets.captioned import Captioned

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
 from tests.tui.test_compose import PAINTER, composing
-from tireg_tui import picture_maker
+from tireg_tui.processes import picture_maker
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ from tests.core.hub.words import learn
 from tests.hub_server import HubServer
 from tests.hub_server.faults import Fault
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
-from tireg_tui import hub_texts
 from tireg_tui.screens.hub import HubScreen
 from tireg_tui.screens.pull import PullDialog
 from tireg_tui.screens.push import PushPage
 from tireg_tui.screens.type_name import TypeName
+from tireg_tui.texts import hub_texts
 from tiregistry.hub.client import Hub
 from tiregistry.hub.endpoints import Endpoint
 from tiregistry.hub.looking import look_at

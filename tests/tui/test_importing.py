@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, still_said, table, until
-from tireg_tui.importing import start_import
+from tireg_tui.background.importing import start_import
 from tireg_tui.screens.import_words import ImportWords
 from tiregistry.embeddings.folders import FileResult
 from tiregistry.embeddings.neighbours import read_path

@@ -10,10 +10,10 @@ from textual.widgets import TextArea
 
 from tests.tui.conftest import Talkative, app_of, drive, notices, screen_text, settle, until
 from tireg_tui.app import TiregApp
-from tireg_tui.note_drafts import ELSEWHERE, NoteDraft, draft_of, remember
-from tireg_tui.remembered import Remembered
+from tireg_tui.input.note_drafts import ELSEWHERE, NoteDraft, draft_of, remember
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.write_note import WriteNote
+from tireg_tui.settings.remembered import Remembered
 from tiregistry.concepts import Concept
 from tiregistry.registry.registry import Registry
 

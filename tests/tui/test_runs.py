@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import add_run_at_work, app_of, drive, notices, picture, screen_text, settle, until
 from tireg_tui import app
+from tireg_tui.background.run_watcher import Watcher
 from tireg_tui.screens.concept import ConceptScreen
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.stop_run import StopRun
-from tireg_tui.watching import Watcher
 from tireg_tui.widgets.job_line import JobLine
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip

@@ -11,16 +11,16 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import app_of, drive, notices, screen_text, settle, until
-from tireg_tui import keymap
-from tireg_tui.announcer import Announcer
-from tireg_tui.jobs import Job, Jobs
+from tireg_tui.background.announcer import Announcer
+from tireg_tui.background.jobs import Job, Jobs
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.press_key import PressKey
 from tireg_tui.screens.queue import Queue
 from tireg_tui.screens.settings import SettingsScreen
-from tireg_tui.window_title import title
+from tireg_tui.settings import keymap
+from tireg_tui.terminal.window_title import title
 from tiregistry.concepts import RunStatus
 from tiregistry.registry.registry import Registry
 from tiregistry.runs import control

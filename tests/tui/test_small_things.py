@@ -11,16 +11,16 @@ from rich.style import Style
 from rich.text import Text
 from textual.color import Color
 
-from tireg_tui import shown
-from tireg_tui.braille import Canvas
-from tireg_tui.no_color import WithoutColor
-from tireg_tui.remembered import Remembered
-from tireg_tui.terminal_replies import ReplyFilter
+from tireg_tui.input.prompt_words import Known, Typed, begun, completions, nearest, words_of
+from tireg_tui.settings.remembered import Remembered
+from tireg_tui.terminal.no_color import WithoutColor
+from tireg_tui.terminal.replies import ReplyFilter
+from tireg_tui.texts import formatting
+from tireg_tui.texts.braille import Canvas
 from tireg_tui.widgets.captioned import shortened
 from tireg_tui.widgets.fitting_table import Column, fitting
 from tireg_tui.widgets.loss_chart import smoothed
 from tireg_tui.widgets.picture_strip import _shape
-from tireg_tui.words import Known, Typed, begun, completions, nearest, words_of
 from tiregistry.registry.registry import Registry
 
 
@@ -29,7 +29,7 @@ from tiregistry.registry.registry import Registry
     [(5, "now"), (300, "5 min"), (7200, "2 h"), (3 * 86400, "3 d"), (100 * 86400, "1970-")],
 )
 def test_ago(seconds: float, text: str) -> None:
-    assert shown.ago(1.0, 1.0 + seconds).startswith(text)
+    assert formatting.ago(1.0, 1.0 + seconds).startswith(text)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_captions_keep_what_tells_them_apart(width: int, text: str) -> None:
 
 
 def test_bars() -> None:
-    assert shown.bar(5, 10, 10) == "━━━━━─────"
-    assert shown.bar(99, 10, 4) == "━━━━"
-    assert shown.bar(1, 0, 4) == "────"
+    assert formatting.bar(5, 10, 10) == "━━━━━─────"
+    assert formatting.bar(99, 10, 4) == "━━━━"
+    assert formatting.bar(1, 0, 4) == "────"
 
 
 def test_a_curve_of_dots_goes_where_the_values_go() -> None:

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from tireg_tui import threads
-from tireg_tui.threads import Threads
+from tireg_tui.background import threads
+from tireg_tui.background.threads import Threads
 
 
 def test_the_end_comes_without_a_thread_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

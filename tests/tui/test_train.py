@@ -14,9 +14,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from tests.tui.conftest import app_of, drive, notices, picture, screen_text, settle, still_said, until
-from tireg_tui.drafts import Draft, check, field_to_mend
-from tireg_tui.path_line import path_in, paths_in, with_added
-from tireg_tui.path_suggester import completed
+from tireg_tui.input.path_line import path_in, paths_in, with_added
+from tireg_tui.input.path_suggester import completed
+from tireg_tui.input.training_draft import Draft, check, field_to_mend
 from tireg_tui.screens.pick_pictures import PickPictures
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.train import TrainForm

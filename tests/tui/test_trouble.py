@@ -16,15 +16,15 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
-from tireg_tui import registry_follower
-from tireg_tui.jobs import Job
+from tireg_tui.background.jobs import Job
 from tireg_tui.places import PLACES
-from tireg_tui.remembered import Remembered
+from tireg_tui.registry import follower
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.library import Library
 from tireg_tui.screens.runs import Runs
 from tireg_tui.screens.settings import KeysTable, SettingsScreen
 from tireg_tui.screens.trouble import Trouble
+from tireg_tui.settings.remembered import Remembered
 from tiregistry.registry.registry import Registry
 from tiregistry.settings import Settings
 
@@ -54,7 +54,7 @@ def held(home: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_locked_registry_is_waited_for_with_the_keys_alive(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_follower, "_OPENING_SECONDS", 0.3)
+    monkeypatch.setattr(follower, "_OPENING_SECONDS", 0.3)
 
     async def story(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app.screen, Trouble)

@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.conftest import Talkative, drive, settle, until
-from tireg_tui.drafts import Draft
-from tireg_tui.remembered import Remembered
+from tireg_tui.input.training_draft import Draft
 from tireg_tui.screens.train import TrainForm
+from tireg_tui.settings.remembered import Remembered
 from tiregistry.graphics.terminal import Terminal
 
 

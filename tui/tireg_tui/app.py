@@ -18,20 +18,21 @@ from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tireg_tui import shown, window_title
-from tireg_tui.changes import Changes
-from tireg_tui.jobs import Job, Jobs
+from tireg_tui.background.jobs import Job, Jobs
+from tireg_tui.background.threads import Threads
+from tireg_tui.background.under_way import UnderWayLine
+from tireg_tui.input.typed_ahead import TypedAhead
 from tireg_tui.messages import JobsChanged, RegistryChanged, WatchTold
 from tireg_tui.places import PLACES
 from tireg_tui.places_app import PlacesApp
-from tireg_tui.preferences import Preferences
-from tireg_tui.registry_follower import RegistryFollower
-from tireg_tui.registry_watch import holds_registry
-from tireg_tui.remembered import Remembered
-from tireg_tui.themes import full_name, short_name
-from tireg_tui.threads import Threads
-from tireg_tui.typed_ahead import TypedAhead
-from tireg_tui.under_way import UnderWayLine
+from tireg_tui.registry.changes import Changes
+from tireg_tui.registry.follower import RegistryFollower
+from tireg_tui.registry.watch import holds_registry
+from tireg_tui.settings.preferences import Preferences
+from tireg_tui.settings.remembered import Remembered
+from tireg_tui.settings.themes import full_name, short_name
+from tireg_tui.terminal import window_title
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
 from tiregistry import settings
@@ -40,12 +41,12 @@ from tiregistry.graphics.terminal import Terminal
 from tiregistry.text import safe
 
 if TYPE_CHECKING:
-    from tireg_tui.chance import Chance
-    from tireg_tui.estimating import DeviceAsker
-    from tireg_tui.first_page import FirstPage
-    from tireg_tui.first_paint import FirstPaint
-    from tireg_tui.hub_process import HubProcess
-    from tireg_tui.registry_watch import RegistryWatch
+    from tireg_tui.processes.estimating import DeviceAsker
+    from tireg_tui.processes.hub_process import HubProcess
+    from tireg_tui.registry.chance import Chance
+    from tireg_tui.registry.watch import RegistryWatch
+    from tireg_tui.start.first_page import FirstPage
+    from tireg_tui.start.first_paint import FirstPaint
     from tiregistry.concepts import Run
     from tiregistry.registry.registry import Registry
 
@@ -162,7 +163,7 @@ class TiregApp(PlacesApp):
     def hub(self) -> HubProcess:
         """The process that asks the Hub."""
         if self._hub is None:
-            from tireg_tui.hub_process import HubProcess
+            from tireg_tui.processes.hub_process import HubProcess
 
             self._hub = HubProcess(self.home)
         return self._hub
@@ -171,7 +172,7 @@ class TiregApp(PlacesApp):
     def devices(self) -> DeviceAsker:
         """Who knows what the devices of this machine are."""
         if self._devices is None:
-            from tireg_tui.estimating import DeviceAsker
+            from tireg_tui.processes.estimating import DeviceAsker
 
             self._devices = DeviceAsker()
         return self._devices
@@ -203,7 +204,7 @@ class TiregApp(PlacesApp):
     def _start_is_over(self) -> None:
         self._starts = False
         self.read_later_styles()
-        from tireg_tui.look_taker import keep_look
+        from tireg_tui.start.look_taker import keep_look
 
         keep_look(self)
         self.run_worker(self.preferences.check_keys(), group="keys-check", exit_on_error=False)
@@ -258,7 +259,7 @@ class TiregApp(PlacesApp):
     async def send_typed(self, event: Key | Paste) -> None:
         """Send what was typed to whoever has the focus now."""
         if isinstance(event, Paste) and isinstance(self.focused, Input):
-            from tireg_tui.pasted import in_one_line
+            from tireg_tui.input.pasted import in_one_line
             from tireg_tui.widgets.path_input import PathInput
 
             event = Paste(in_one_line(event.text, as_paths=isinstance(self.focused, PathInput)))
@@ -342,7 +343,7 @@ class TiregApp(PlacesApp):
 
     def report(self, error: BaseException) -> None:
         """Show an error as a message; the app goes on."""
-        text = shown.trouble(error, "\n")
+        text = formatting.trouble(error, "\n")
         self.notify(text, title="That did not work", severity="error", timeout=10, markup=False)
 
     def say(self, text: str, *, title: str = "", severity: str = "information") -> None:
@@ -402,6 +403,6 @@ class TiregApp(PlacesApp):
 
     def edit_text(self, text: str, suffix: str = ".md") -> str | None:
         """Let the user's `$VISUAL` or `$EDITOR` change a text; None when there is no editor or it failed."""
-        from tireg_tui.editor import edited
+        from tireg_tui.input.editor import edited
 
         return edited(self, text, suffix)

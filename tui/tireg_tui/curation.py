@@ -70,7 +70,7 @@ def edit_notes(app: TiregApp, registry: Registry, name: str) -> None:
     Raises:
         NotFound: there is no such word.
     """
-    from tireg_tui.note_drafts import NoteDraft, draft_of, remember
+    from tireg_tui.input.note_drafts import NoteDraft, draft_of, remember
 
     if app.refuses_changes():
         return

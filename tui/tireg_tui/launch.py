@@ -12,9 +12,9 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
-from tireg_tui.first_paint import FirstPaint
-from tireg_tui.registry_watch import RegistryWatch
-from tireg_tui.silent_typing import SilentTyping
+from tireg_tui.registry.watch import RegistryWatch
+from tireg_tui.start.first_paint import FirstPaint
+from tireg_tui.start.silent_typing import SilentTyping
 from tiregistry import settings
 from tiregistry.graphics.terminal import colors_of
 from tiregistry.graphics.terminfo import colors_in_terminfo
@@ -191,6 +191,6 @@ def _driver() -> type | None:
     """The driver that is kind to terminals; None where Textual has another one (Windows)."""
     if sys.platform == "win32":
         return None
-    from tireg_tui.terminal_driver import TerminalDriver
+    from tireg_tui.terminal.driver import TerminalDriver
 
     return TerminalDriver

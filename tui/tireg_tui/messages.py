@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from tireg_tui.registry_watch import RegistryWatch
+    from tireg_tui.registry.watch import RegistryWatch
 
 
 class WatchTold(Message):

@@ -12,7 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
 from tireg_tui.places import PLACES
-from tireg_tui.themes import SHORT_NAMES, full_name, names
+from tireg_tui.settings.themes import SHORT_NAMES, full_name, names
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual import on
 
-from tireg_tui.painted import PaintedApp
+from tireg_tui.painted_app import PaintedApp
 from tireg_tui.places import PLACES, screen_of
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
 
 if TYPE_CHECKING:
-    from tireg_tui.remembered import Remembered
+    from tireg_tui.settings.remembered import Remembered
     from tiregistry.registry.registry import Registry
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from tireg_cli import forms
+from tireg_cli.all_or_nothing import all_or_nothing
 from tireg_cli.confirm import confirm
 from tireg_cli.messages import hint, say
 from tireg_cli.output import emit, emit_json
-from tireg_cli.together import together
 from tiregistry.errors import InvalidInput, NotFound
 from tiregistry.quantities import count
 from tiregistry.references import Reference
@@ -51,7 +51,7 @@ def command(
         else:
             if purge:
                 confirm(f"delete {', '.join(references)} for good?", yes=yes)
-            with together(registry, references, "removed"):
+            with all_or_nothing(registry, references, "removed"):
                 if not purge:  # what is wrong with one is said of what was there, not of what the others left
                     for reference in references:
                         _look(registry, Reference.parse(reference))

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from tireg_cli import forms
+from tireg_cli.all_or_nothing import all_or_nothing
 from tireg_cli.bar import CountingBar
 from tireg_cli.messages import hint, say, warn
 from tireg_cli.output import emit, emit_json
 from tireg_cli.paths import PathParam
-from tireg_cli.together import together
 from tiregistry.errors import ExitCode, InvalidInput
 from tiregistry.quantities import count
 from tiregistry.registry.registry import Registry
@@ -49,7 +49,7 @@ def command(references: tuple[str, ...], new_name: str, token: str, backup: Path
     # A backup may be what replaces a lost database.
     with Registry.open(anew=backup is not None) as registry:
         if backup is None:
-            with together(registry, references, "restored"):
+            with all_or_nothing(registry, references, "restored"):
                 done = [registry.restore(each, new_name=new_name, new_token=token) for each in references]
             if as_json:
                 emit_json({"restored": done})

@@ -10,9 +10,7 @@ from tireg_cli import forms
 from tireg_cli.json_option import hand_json_on
 from tireg_cli.messages import hint, warn
 from tireg_cli.output import emit, emit_fields, emit_json, emit_table
-from tireg_cli.runs.options import JSON, LAST, RUN, find
-from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
-from tireg_cli.runs.told import (
+from tireg_cli.runs.describing import (
     as_data,
     changed_settings,
     in_words,
@@ -22,6 +20,8 @@ from tireg_cli.runs.told import (
     tell_of_waiting,
     why,
 )
+from tireg_cli.runs.options import JSON, LAST, RUN, find
+from tireg_cli.runs.queueing import hold_run, list_queue, move_run, release_run
 from tiregistry.concepts import Run, RunStatus
 from tiregistry.errors import Conflict
 from tiregistry.quantities import count

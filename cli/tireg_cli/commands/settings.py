@@ -83,7 +83,7 @@ def set_one(name: str, value: str) -> None:
     from tiregistry.settings_file import set_setting
 
     if name.startswith("keys."):
-        from tireg_tui.keymap import trouble_with  # the screens know their acts; they import Textual
+        from tireg_tui.settings.keymap import trouble_with  # the screens know their acts; they import Textual
 
         problem, what_to_do = trouble_with(name.removeprefix("keys."))
         if problem:
@@ -99,7 +99,7 @@ def _check_theme(name: str) -> None:
     Raises:
         InvalidConfig: there is no such theme.
     """
-    from tireg_tui.themes import names
+    from tireg_tui.settings.themes import names
 
     known = names()
     if name not in known:

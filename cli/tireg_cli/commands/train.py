@@ -140,7 +140,7 @@ def _estimate(registry: Registry, requests: list[TrainingRequest], as_json: bool
 
 
 def _detach(registry: Registry, requests: list[TrainingRequest], as_json: bool) -> int:
-    from tireg_cli.runs.told import place_of
+    from tireg_cli.runs.describing import place_of
     from tiregistry.runs.control import start
     from tiregistry.runs.queue import enqueue
     from tiregistry.training.notes import notes_before

@@ -8,8 +8,8 @@ import click
 
 from tireg_cli.messages import hint
 from tireg_cli.output import emit, emit_json, emit_table
+from tireg_cli.runs.describing import as_data, in_words, tell_of_waiting
 from tireg_cli.runs.options import JSON, LAST, NAME_ONE, RUN, find
-from tireg_cli.runs.told import as_data, in_words, tell_of_waiting
 from tiregistry.registry.registry import Registry
 from tiregistry.runs.ordering import WHERE, Where, hold, move, release
 

@@ -17,20 +17,20 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
 from textual.widgets import DataTable, Input, Label, Select, Static
 
-from tireg_tui.drawing_requests import base_of, caption_of, each_picture, pictures_folder
-from tireg_tui.drawing_turns import Drawing, DrawingTurns, Requests
-from tireg_tui.jobs import Job
+from tireg_tui.background.drawing_turns import Drawing, DrawingTurns, Requests
+from tireg_tui.background.jobs import Job
+from tireg_tui.input.drawing_requests import base_of, caption_of, each_picture, pictures_folder
+from tireg_tui.input.prompt_words import Known, nearest, words_of
 from tireg_tui.messages import RegistryChanged
-from tireg_tui.picture_maker import PictureMaker, Refused
+from tireg_tui.pictures.sources import PictureSource, from_file
+from tireg_tui.processes.picture_maker import PictureMaker, Refused
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
-from tireg_tui.sources import PictureSource, from_file
-from tireg_tui.unsaid import unsay
+from tireg_tui.texts.unsaid import unsay
 from tireg_tui.widgets.drawing_fields import DrawingFields
 from tireg_tui.widgets.history import History, source_of
 from tireg_tui.widgets.picture_strip import PictureStrip
 from tireg_tui.widgets.prompt_input import PromptInput
-from tireg_tui.words import Known, nearest, words_of
 from tiregistry.errors import InvalidInput, NotFound, TiregError, WrongBaseModel
 from tiregistry.generation.late_selectors import late_selectors, written_late
 from tiregistry.quantities import count

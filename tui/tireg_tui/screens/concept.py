@@ -14,10 +14,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static, TabbedContent, TabPane
 
 from tireg_tui import curation
-from tireg_tui.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.place import Place
-from tireg_tui.themes import ink
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts.concept_reading import losses_of, pictures_of, versions_of
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.concept_runs import ConceptRuns
 from tireg_tui.widgets.fields import Fields

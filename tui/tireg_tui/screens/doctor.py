@@ -16,10 +16,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from tireg_tui.processes import output_of
+from tireg_tui.pictures.sources import PictureSource
+from tireg_tui.processes.tireg_process import output_of
 from tireg_tui.screens.place import Place
-from tireg_tui.sources import PictureSource
-from tireg_tui.themes import ink
+from tireg_tui.settings.themes import ink
 from tireg_tui.widgets.captioned import Captioned
 from tiregistry.doctor import Section, terminal_section
 from tiregistry.errors import TiregError

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label, Select, Static
 
-from tireg_tui.path_line import path_in
+from tireg_tui.input.path_line import path_in
 from tireg_tui.screens.keeping import KeepingDialog
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import AlreadyExists

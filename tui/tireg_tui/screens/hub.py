@@ -16,12 +16,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Input, Static, TabbedContent, TabPane
 
-from tireg_tui import hub_texts
+from tireg_tui.background.transfers import start_transfer
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.pull import PullDialog, PullWish
-from tireg_tui.themes import ink
-from tireg_tui.transfers import start_transfer
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import hub_texts
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.fitting_table import Column, FittingTable

@@ -16,10 +16,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tireg_tui.importing import import_words
-from tireg_tui.path_line import paths_in
-from tireg_tui.themes import ink
-from tireg_tui.unsaid import unsay
+from tireg_tui.background.importing import import_words
+from tireg_tui.input.path_line import paths_in
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts.unsaid import unsay
 from tireg_tui.widgets.path_input import PathInput
 from tiregistry.errors import TiregError
 from tiregistry.quantities import count

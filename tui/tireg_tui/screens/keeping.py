@@ -12,11 +12,11 @@ from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tireg_tui.chance import Chance
-from tireg_tui.changes import WAITS
-from tireg_tui.shown import trouble
-from tireg_tui.themes import ink
-from tireg_tui.unsaid import unsay
+from tireg_tui.registry.chance import Chance
+from tireg_tui.registry.changes import WAITS
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts.formatting import trouble
+from tireg_tui.texts.unsaid import unsay
 from tiregistry.text import safe
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from tireg_tui import curation, shown
-from tireg_tui.first_page import SORTS, remembered_order, status_text
+from tireg_tui import curation
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted, RegistryChanged
 from tireg_tui.screens.place import Place
+from tireg_tui.start.first_page import SORTS, remembered_order, status_text
+from tireg_tui.texts import formatting
 from tireg_tui.widgets import concept_table
 from tireg_tui.widgets.concept_detail import ConceptDetail
 from tireg_tui.widgets.concept_table import ConceptTable
@@ -221,7 +222,7 @@ class Library(Place):
 
     def action_import(self) -> None:
         """Import words from files, after saying what they hold."""
-        from tireg_tui.importing import start_import
+        from tireg_tui.background.importing import start_import
         from tireg_tui.screens.import_words import ImportWords
 
         if self.tireg.refuses_changes():
@@ -261,7 +262,7 @@ class Library(Place):
         hidden = len(set(names) - listed)
         is_one = len(names) == 1
         what = names[0] if is_one else count(len(names), "word")
-        with_them = f"With {versions}" if is_one else f"{shown.some_of(names)}, with {versions}"
+        with_them = f"With {versions}" if is_one else f"{formatting.some_of(names)}, with {versions}"
         if hidden:
             how_many = "It is" if is_one else "They are" if hidden == len(names) else f"{hidden} of them are"
             with_them += f". {how_many} not shown at present"

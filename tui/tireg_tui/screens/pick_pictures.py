@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Static
 
-from tireg_tui.sources import from_file
+from tireg_tui.pictures.sources import from_file
 from tireg_tui.widgets.captioned import Captioned
 from tiregistry.images import SUFFIXES
 from tiregistry.text import safe

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
-from tireg_tui import hub_texts
+from tireg_tui.texts import hub_texts
 from tireg_tui.widgets.check import Check
 from tiregistry.text import safe
 

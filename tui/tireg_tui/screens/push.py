@@ -15,13 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Checkbox, Input, Label, Select, Static, TabbedContent, TabPane
 
-from tireg_tui import hub_texts
+from tireg_tui.background.transfers import start_transfer
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.form import Form, field_keys
 from tireg_tui.screens.type_name import TypeName
-from tireg_tui.themes import ink
-from tireg_tui.transfers import start_transfer
-from tireg_tui.unsaid import unsay
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import hub_texts
+from tireg_tui.texts.unsaid import unsay
 from tireg_tui.widgets.card import CardPane
 from tireg_tui.widgets.check import Check
 from tiregistry.errors import TiregError

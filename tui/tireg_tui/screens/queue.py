@@ -12,15 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static
 
-from tireg_tui import shown
-from tireg_tui.jobs import Job
+from tireg_tui.background.jobs import Job
+from tireg_tui.background.run_watcher import log_tail
 from tireg_tui.messages import JobsChanged, RegistryChanged
-from tireg_tui.queue_rows import GLYPHS, Row, State, read, rows
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.stop_run import Answer, ask_how
-from tireg_tui.themes import ink
-from tireg_tui.watching import log_tail
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import formatting
+from tireg_tui.texts.queue_rows import GLYPHS, Row, State, read, rows
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
@@ -286,6 +286,6 @@ def _facts(run: Run, row: Row) -> dict[str, object]:
         "recipe": training.get("recipe", ""),
         "device": run.device or "the best one there is",
         "why": run.message,
-        "asked for": shown.ago(run.created_at),
+        "asked for": formatting.ago(run.created_at),
         "run": run.id,
     }

@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import DataTable, Static
 
-from tireg_tui import shown
+from tireg_tui.background.run_watcher import Watcher, log_tail
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.confirm import Confirm
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.stop_run import Answer, ask_how
-from tireg_tui.themes import ink
-from tireg_tui.watching import Watcher, log_tail
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tireg_tui.widgets.loss_chart import LossChart
 from tireg_tui.widgets.picture_strip import PictureStrip
@@ -139,11 +139,11 @@ class Runs(Place):
         standing = self._standings[run.id]
         color = ink(self.app, _COLORS.get(standing, ""))
         return {
-            "status": Text(shown.standing(standing), style=color),
+            "status": Text(formatting.standing(standing), style=color),
             "concept": Text(safe(run.concept, limit=40)),
             "steps": Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
             "loss": Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
-            "when": Text(shown.ago(run.finished_at or run.started_at or run.created_at), style="dim"),
+            "when": Text(formatting.ago(run.finished_at or run.started_at or run.created_at), style="dim"),
         }
 
     @on(DataTable.RowHighlighted, "#runs-table")
@@ -217,7 +217,7 @@ class Runs(Place):
             if watched.seconds_left is not None:
                 line.append(f"  {duration(watched.seconds_left)} left at most")
             room = self.query_one("#run-progress").content_size.width - line.cell_len
-            bar = shown.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
+            bar = formatting.bar(step, last, min(40, room)) if room >= _SHORTEST_BAR else ""
             line = Text.assemble((bar, ink(self.app, "primary")), line if bar else line[2:])
             line.no_wrap, line.overflow = True, "ellipsis"
         elif standing == "dead":

@@ -14,13 +14,13 @@ from textual.containers import Vertical
 from textual.events import ScreenResume
 from textual.widgets import DataTable, Input, Static, TabbedContent, TabPane
 
-from tireg_tui import keymap
 from tireg_tui.messages import RegistryChanged
 from tireg_tui.screens.ask_text import AskText
 from tireg_tui.screens.choose import Choose
 from tireg_tui.screens.place import Place
 from tireg_tui.screens.press_key import PressKey
-from tireg_tui.themes import SHORT_NAMES, full_name, ink, short_name
+from tireg_tui.settings import keymap
+from tireg_tui.settings.themes import SHORT_NAMES, full_name, ink, short_name
 from tireg_tui.widgets.fitting_table import Column, FittingTable
 from tiregistry.errors import TiregError
 from tiregistry.settings import FILE, SETTINGS, Setting, Settings

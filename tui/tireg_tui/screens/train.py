@@ -15,14 +15,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Select, Static
 
-from tireg_tui.drafts import NUMBERS, Checked, Draft, check, field_to_mend
-from tireg_tui.estimating import needs
-from tireg_tui.path_line import with_added
-from tireg_tui.processes import ChildFailed
+from tireg_tui.input.path_line import with_added
+from tireg_tui.input.training_draft import NUMBERS, Checked, Draft, check, field_to_mend
+from tireg_tui.pictures.sources import PictureSource
+from tireg_tui.processes.estimating import needs
+from tireg_tui.processes.tireg_process import ChildFailed
 from tireg_tui.screens.form import Form, field_keys
-from tireg_tui.sources import PictureSource
-from tireg_tui.themes import ink
-from tireg_tui.unsaid import unsay
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts.unsaid import unsay
 from tireg_tui.widgets.path_input import PathInput
 from tireg_tui.widgets.picture_strip import SMALL, PictureStrip
 from tiregistry.concepts import CONCEPT_TYPES

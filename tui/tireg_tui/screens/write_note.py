@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
-from tireg_tui.note_drafts import NoteDraft, draft_of, remember
+from tireg_tui.input.note_drafts import NoteDraft, draft_of, remember
 from tireg_tui.screens.keeping import KeepingDialog
 from tiregistry.errors import ChangedMeanwhile
 from tiregistry.registry.handles import RegisteredConcept

@@ -8,10 +8,10 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from tireg_tui import shown
-from tireg_tui.painted import PaintedApp
+from tireg_tui.painted_app import PaintedApp
 from tireg_tui.places import PLACES
-from tireg_tui.themes import ink
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import formatting
 from tiregistry.text import safe
 
 _PICTURES = "pictures: "
@@ -86,7 +86,7 @@ class TopBar(Widget):
         if not isinstance(app, TiregApp) or app.registry is None:
             return []
         parts = [_WARNINGS[app.registry.is_full]] if app.registry.readonly else []
-        return [*parts, safe(shown.place(app.registry.home)), f"{_PICTURES}{app.pixels.terminal.protocol}"]
+        return [*parts, safe(formatting.place(app.registry.home)), f"{_PICTURES}{app.pixels.terminal.protocol}"]
 
     def on_click(self, event: events.Click) -> None:
         for start, end, place in self._spans:

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tireg_tui.sources import PictureSource
+from tireg_tui.pictures.sources import PictureSource
 from tireg_tui.widgets.picture import PictureView
 from tiregistry.text import safe
 

@@ -11,8 +11,8 @@ from textual import work
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from tireg_tui import shown
-from tireg_tui.sources import PictureSource, from_attachment, from_blob, from_file
+from tireg_tui.pictures.sources import PictureSource, from_attachment, from_blob, from_file
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.captioned import Captioned
 from tireg_tui.widgets.fields import Fields
 from tireg_tui.widgets.loss_curve import LossCurve
@@ -119,7 +119,8 @@ class ConceptDetail(Vertical):
             }
         else:
             facts["versions"] = "none yet"
-        facts |= {"tags": " ".join(concept.tags), "licence": concept.licence, "changed": shown.ago(concept.updated_at)}
+        changed = formatting.ago(concept.updated_at)
+        facts |= {"tags": " ".join(concept.tags), "licence": concept.licence, "changed": changed}
         self.query_one("#detail-fields", Fields).show(facts)
         self.query_one(LossCurve).losses = tuple(looked.losses)
         notes = "\n\n".join(part for part in (concept.description, concept.notes) if part)

@@ -10,7 +10,7 @@ from textual import work
 from textual.message import Message
 from textual.widgets import DataTable
 
-from tireg_tui import shown
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
 from tiregistry.quantities import duration
@@ -71,10 +71,10 @@ def _read(registry: Registry, concept: str) -> tuple[list[RegisteredRun], dict[s
 def _cells(run: RegisteredRun, standing: Standing) -> list[Text]:
     took = duration(run.finished_at - run.started_at) if run.started_at and run.finished_at else ""
     return [
-        Text(shown.standing(standing)),
+        Text(formatting.standing(standing)),
         Text(f"{run.step}/{run.max_steps}" if run.max_steps else str(run.step), style="dim"),
         Text("" if run.loss is None else f"{run.loss:.4f}", style="dim"),
         Text(safe(run.config.get("training", {}).get("recipe", ""), limit=20), style="dim"),
         Text(took, style="dim"),
-        Text(shown.ago(run.finished_at or run.created_at), style="dim"),
+        Text(formatting.ago(run.finished_at or run.created_at), style="dim"),
     ]

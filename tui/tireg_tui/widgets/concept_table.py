@@ -10,9 +10,9 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tireg_tui.concept_cells import Column, cells_of, columns_within
-from tireg_tui.first_page import PAGE, FirstPage, read_page
 from tireg_tui.messages import ConceptChosen, ConceptHighlighted
+from tireg_tui.start.first_page import PAGE, FirstPage, read_page
+from tireg_tui.texts.concept_cells import Column, cells_of, columns_within
 from tireg_tui.widgets.row_list import RowList
 from tiregistry.errors import TiregError
 

@@ -11,8 +11,8 @@ from rich.text import Text
 from textual import work
 from textual.message import Message
 
-from tireg_tui import shown
-from tireg_tui.sources import PictureSource, from_file
+from tireg_tui.pictures.sources import PictureSource, from_file
+from tireg_tui.texts import formatting
 from tireg_tui.widgets.table import Table
 from tiregistry.errors import TiregError
 from tiregistry.registry.registry import Registry
@@ -71,7 +71,7 @@ class History(Table):
             self.add_column(name, width=width)
         for picture, seed in zip(self._found, seeds, strict=True):
             self.add_row(
-                Text(shown.ago(picture.created_at), style="dim"),
+                Text(formatting.ago(picture.created_at), style="dim"),
                 Text(seed, style="dim", justify="right"),
                 Text(safe(picture.prompt, limit=300), no_wrap=True, overflow="ellipsis"),
             )

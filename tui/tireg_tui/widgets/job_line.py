@@ -10,9 +10,9 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from tireg_tui import shown
-from tireg_tui.announcer import UnderWay
-from tireg_tui.themes import ink
+from tireg_tui.background.announcer import UnderWay
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts import formatting
 
 _BAR = 14
 
@@ -46,7 +46,7 @@ class JobLine(Widget):
             part = Text.assemble(("● ", ink(self.app, "accent")), entry.text)
             if entry.total:
                 percent = min(100, 100 * entry.done // entry.total)
-                part.append(f" {shown.bar(entry.done, entry.total, _BAR)} ", style=ink(self.app, "primary"))
+                part.append(f" {formatting.bar(entry.done, entry.total, _BAR)} ", style=ink(self.app, "primary"))
                 part.append(f"{percent} %")
             if line.cell_len > 1 and line.cell_len + part.cell_len + 14 > self.size.width:
                 break

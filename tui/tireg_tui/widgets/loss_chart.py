@@ -11,8 +11,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tireg_tui.braille import Canvas
-from tireg_tui.themes import ink
+from tireg_tui.settings.themes import ink
+from tireg_tui.texts.braille import Canvas
 
 _LABEL = 9
 _SMOOTHED_OVER = 12

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from tireg_tui.path_suggester import PathSuggester, completed, is_there
+from tireg_tui.input.path_suggester import PathSuggester, completed, is_there
 
 
 class PathInput(Input):

@@ -17,9 +17,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tireg_tui.drawn import Drawn, look_of, pixel_box
-from tireg_tui.pixels import PixelLayer, Placement
-from tireg_tui.sources import PictureSource
+from tireg_tui.pictures.drawer import Drawn, look_of, pixel_box
+from tireg_tui.pictures.pixel_layer import PixelLayer, Placement
+from tireg_tui.pictures.sources import PictureSource
 from tiregistry.errors import Damaged, TiregError
 from tiregistry.graphics import kitty
 from tiregistry.graphics.fitting import Box

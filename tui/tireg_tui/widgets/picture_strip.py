@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tireg_tui.sources import PictureSource
+from tireg_tui.pictures.sources import PictureSource
 from tireg_tui.widgets.captioned import Captioned
 
 EACH = (26, 13)

@@ -12,8 +12,8 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
-from tireg_tui.themes import ink
-from tireg_tui.words import Known, Typed, begun, completions, words_of
+from tireg_tui.input.prompt_words import Known, Typed, begun, completions, words_of
+from tireg_tui.settings.themes import ink
 
 
 class _Marker(Highlighter):

@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tireg_tui.fitted import in_column
+from tireg_tui.texts.fixed_width import in_column
 
 _DIM = Style(dim=True)
 _PLAIN = Style.null()

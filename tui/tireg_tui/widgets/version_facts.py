@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tireg_tui import shown
+from tireg_tui.texts import formatting
 from tiregistry.quantities import count, duration
 from tiregistry.text import safe
 
@@ -41,7 +41,7 @@ def facts_of(version: RegisteredVersion, aliases: list[str]) -> dict[str, object
         "run": version.run_id or "",
         "digest": version.digest,
         "notes": version.notes,
-        "made": shown.ago(version.created_at),
+        "made": formatting.ago(version.created_at),
     }
 
 

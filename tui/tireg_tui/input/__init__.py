@@ -1,0 +1,1 @@
+"""What is typed, pasted or picked: keys, paths, prompts, forms and notes, before anything is done with it."""

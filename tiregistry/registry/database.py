@@ -84,6 +84,11 @@ class Database:
         """Whether the file was opened for reading because there was no space."""
         return self._is_full
 
+    @property
+    def is_inside_write(self) -> bool:
+        """Whether this thread is inside a block of `write`."""
+        return self._transactions.now is not None
+
     # -- connections ---------------------------------------------------------------------------------------------
 
     @property

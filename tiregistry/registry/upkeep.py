@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiregistry.errors import TiregError
+from tiregistry.errors import Conflict, TiregError
 from tiregistry.references import Reference
 from tiregistry.registry import trash
 from tiregistry.registry.folder import RegistryFolder
@@ -121,9 +121,12 @@ class Upkeep(RegistryFolder):
             InvalidInput: it lies inside the registry's folder, or is a database.
             FileMissing: its folder does not exist.
             DiskFull: there is no space for it; nothing is left behind.
+            Conflict: it is asked for inside `transaction()`: what is not committed may still be undone.
         """
         from tiregistry.registry.backup import backup, note_backup
 
+        if self.database.is_inside_write:
+            raise Conflict("a backup cannot be made inside registry.transaction()", "make it when the block has ended")
         report = backup(self.database, self.blobs, Path(target), overwrite=overwrite, progress=progress)
         with suppress(TiregError):  # a registry that can only be read is backed up all the same
             note_backup(self.database)

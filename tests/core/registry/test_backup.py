@@ -16,7 +16,7 @@ import pytest
 
 from tests.core.registry.making import add_version, make_embedding
 from tests.core.registry.upkeep import damage_file, everything
-from tiregistry.errors import AlreadyExists, Damaged, DiskFull, FileMissing, InvalidInput, NewerRegistry
+from tiregistry.errors import AlreadyExists, Conflict, Damaged, DiskFull, FileMissing, InvalidInput, NewerRegistry
 from tiregistry.registry.copies import open_backup, unpack
 from tiregistry.registry.registry import Registry
 from tiregistry.registry.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -276,3 +276,11 @@ def test_places_may_be_given_as_text(registry: Registry, tmp_path: Path) -> None
         assert other.merge_backup(str(tmp_path / "b.zip")).versions == 1
         damage_file(other, version.images[0].digest, None)
         assert not other.verify(repair=True, copies=[str(tmp_path / "b.zip")]).unrepaired
+
+
+def test_what_may_still_be_undone_is_not_backed_up(registry: Registry, tmp_path: Path) -> None:
+    with registry.transaction():
+        add_version(registry)
+        with pytest.raises(Conflict, match="inside"):
+            registry.backup(tmp_path / "b.zip")
+    assert registry.backup(tmp_path / "b.zip").versions == 1

@@ -30,6 +30,7 @@ VARIABLES = {
     "HF_HUB_OFFLINE": "`1`: nothing is looked for in the network",
     "HF_HOME": "where the Hub's client keeps downloaded models and the saved token; `HF_HUB_CACHE`: the models alone",
     "OMP_NUM_THREADS": "threads on a CPU, also `MKL_NUM_THREADS`; otherwise those that no other program keeps busy",
+    "GOMP_SPINCOUNT": "how long threads on a CPU stay awake for each other; default 1000 (or `OMP_WAIT_POLICY`)",
     "NO_COLOR": "set to anything but nothing: no colour",
     "VISUAL": "the editor for notes, else `EDITOR`",
     "DIFFUSERS_VERBOSITY": "how much diffusers says, and `TRANSFORMERS_VERBOSITY`; as good as nothing by default",

@@ -10,6 +10,7 @@ import click
 
 from tireg_cli.messages import fail
 from tiregistry import __version__
+from tiregistry.bases.cpu_threads import wait_politely
 from tiregistry.bases.quiet import be_quiet
 from tiregistry.text import safe
 
@@ -120,6 +121,7 @@ def cli(ctx: click.Context) -> int | None:
 def run(argv: list[str] | None = None) -> int:
     """Run `tireg` and return the exit code; never raises for an error a user can meet."""
     be_quiet()
+    wait_politely()
     try:
         result = cli.main(args=argv, prog_name="tireg", standalone_mode=False)
         if sys.stdout is not None:  # closed by the caller: `>&-`

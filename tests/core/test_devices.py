@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from tiregistry.bases import devices
-from tiregistry.bases.cpu_threads import BusyWatch, free_threads, threads_for, using_threads
+from tiregistry.bases.cpu_threads import BusyWatch, free_threads, threads_for, using_threads, wait_politely
 from tiregistry.bases.memory import is_out_of_memory
 from tiregistry.errors import InvalidConfig
 
@@ -91,3 +92,17 @@ def test_memory_that_ran_out_is_known_by_its_sayings(error: Exception) -> None:
 @pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), ValueError("out of memory")])
 def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
     assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
+)
+def test_threads_wait_politely_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], spins: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    wait_politely()
+    assert os.environ.get("GOMP_SPINCOUNT") == spins

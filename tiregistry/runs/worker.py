@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from tiregistry.bases.cpu_threads import wait_politely
 from tiregistry.bases.quiet import be_quiet
 from tiregistry.concepts import Run
 from tiregistry.errors import TiregError
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(argv).device
     give_way(_niceness())
     be_quiet()
+    wait_politely()
     from tiregistry.bases.devices import choose_device
     from tiregistry.training.beginning import device_name
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tiregistry.concepts import ConceptType
 from tiregistry.errors import FileMissing, InvalidConfig, InvalidInput
+from tiregistry.references import name_key
 from tiregistry.text import safe
 
 OBJECT_TEMPLATES: tuple[str, ...] = tuple(
@@ -91,6 +92,10 @@ MAX_CAPTION = 2000
 """Longest caption in characters; a token window holds far less."""
 
 
+_MENTION = re.compile(r"(<[^<>@]*)(?:@[\w.-]+)?>")
+"""What may be a placeholder token, or one of its versions."""
+
+
 def caption_with_word(caption: str, placeholder_token: str, concept_type: ConceptType) -> str:
     """A picture's own caption with `{}` at the word's place.
 
@@ -102,19 +107,17 @@ def caption_with_word(caption: str, placeholder_token: str, concept_type: Concep
         InvalidConfig: the caption names the word more than once.
     """
     text = " ".join(caption.split())
-    marked = text
-    if placeholder_token.endswith(">"):
-        own = (
-            re.escape(placeholder_token.removesuffix(">"))
-            + r"(@[\w.-]+)?"
-            + (">" if placeholder_token[-1] == ">" else "")
-        )
-        marked = re.sub(own, "{}", text, flags=re.IGNORECASE)
+    marked = _MENTION.sub(lambda found: "{}" if _is_same(found[1], placeholder_token) else found[0], text)
     if marked.count("{}") > 1:
         raise InvalidConfig(f"the caption {text[:80]!r} names the word more than once", "name it once")
     if "{}" in marked:
         return marked
     return f"a photo of {{}}, {text}" if concept_type == "object" else f"{text}, in the style of {{}}"
+
+
+def _is_same(opened: str, placeholder_token: str) -> bool:
+    """Whether `<gnome`, as it was found, is the token: compared as names are."""
+    return name_key(f"{opened}>") == name_key(placeholder_token)
 
 
 def example_prompt(concept_type: ConceptType, token: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import FileMissing, InvalidImage, InvalidInput
-from tiregistry.quantities import size
+from tiregistry.quantities import count, size
 from tiregistry.text import natural_key, safe
 
 if TYPE_CHECKING:
@@ -107,9 +107,13 @@ def passed_over(paths: Iterable[Path], *, beside: Iterable[Path] = ()) -> list[s
         if not path.is_dir():
             continue
         if deeper := _pictures_deeper(path, known):
-            count, them = ("1 picture", "it") if deeper == 1 else (f"{deeper} pictures", "them")
-            verb = "is" if deeper == 1 else "are"
-            notes.append(f"{count} in folders inside {safe(path)} {verb} not read: give {them} too, {safe(path)}/*/")
+            total = sum(deeper.values())
+            is_one = total == 1
+            which = ", ".join(safe(inner) for inner in list(deeper)[:3]) + (", …" if len(deeper) > 3 else "")
+            notes.append(
+                f"{count(total, 'picture')} in folders inside {safe(path)} {'is' if is_one else 'are'} not read: "
+                f"give {'it' if is_one else 'them'} too, {which}"
+            )
         names = [p.name for p in path.iterdir() if p.suffix.lower() in _NOT_READ and p.name[0] not in "._~"]
         if names:
             first = min(names, key=natural_key)
@@ -119,17 +123,18 @@ def passed_over(paths: Iterable[Path], *, beside: Iterable[Path] = ()) -> list[s
     return notes
 
 
-def _pictures_deeper(folder: Path, known: Iterable[Path]) -> int:
-    """How many pictures lie in folders inside `folder`, one level down, that are not among `known`."""
+def _pictures_deeper(folder: Path, known: Iterable[Path]) -> dict[Path, int]:
+    """The folders inside `folder` that hold pictures and are not among `known`, and how many each holds."""
     resolved = {path.resolve() for path in known}
-    count = 0
-    for inner in folder.iterdir():
+    found = {}
+    for inner in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
         if inner.name[0] in "._~" or inner.name.lower().startswith("mask") or not inner.is_dir():
             continue
         with suppress(OSError):  # a folder that cannot be looked into
             names = [p.name for p in inner.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] not in "._~"]
-            count += 0 if inner.resolve() in resolved else len(names)
-    return count
+            if names and inner.resolve() not in resolved:
+                found[inner] = len(names)
+    return found
 
 
 def read_picture(path: Path, *, is_mask: bool = False) -> SourcePicture:

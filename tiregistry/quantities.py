@@ -34,7 +34,7 @@ def _rounded(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `1 h 05 min`; nothing below zero, and `unknown` what is no finite number."""
-    if not isfinite(seconds):
+    if not _is_finite(seconds):
         return "unknown"
     whole = max(0, round(seconds))
     if whole < 60:
@@ -45,10 +45,18 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60:02d} min"
 
 
+def _is_finite(value: object) -> bool:
+    """Whether it is a number that a float can hold; foreign JSON has others."""
+    try:
+        return isinstance(value, int | float) and isfinite(value)
+    except OverflowError:
+        return False
+
+
 def sparkline(values: Sequence[float], width: int) -> str:
     """The course of `values` as at most `width` block characters, each the mean of its share; what is no number is
     left out, and without any nothing is shown."""
-    numbers = [float(value) for value in values if isinstance(value, int | float) and isfinite(value)]
+    numbers = [float(value) for value in values if _is_finite(value)]
     columns = min(width, len(numbers))
     if columns < 1:
         return ""

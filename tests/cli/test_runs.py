@@ -25,7 +25,7 @@ from tiregistry.training.config import TrainingConfig
 from tiregistry.training.events import Notice, Preparing, Started, StepDone
 from tiregistry.training.journal import Journal
 from tiregistry.training.run_lock import RunLock
-from tiregistry.training.run_state import run_folder
+from tiregistry.training.run_state import run_folder, wish_of
 
 
 @pytest.fixture
@@ -249,6 +249,23 @@ def test_what_has_learned_nothing_is_not_kept(capsys: pytest.CaptureFixture[str]
     assert run(["runs", "cancel", "--last", "--keep"]) == 4
     assert "learned nothing to keep" in capsys.readouterr().err
     assert registry.run(waiting.id).status == "queued"
+
+
+def test_a_run_that_a_worker_takes_up_meanwhile_is_asked_to_keep(
+    capsys: pytest.CaptureFixture[str], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = queued(registry)
+    lock = RunLock(run_folder(registry, waiting.id))
+
+    def taken_up(*_: Any) -> None:
+        registry.update_run(waiting.id, status="running", pid=os.getpid(), heartbeat_at=time.time())
+        assert lock.acquire()
+
+    monkeypatch.setattr("tiregistry.training.checkpoint.load_checkpoint", taken_up)
+    assert run(["runs", "cancel", "--last", "--keep"]) == 0
+    assert capsys.readouterr().out == f"{waiting.id} stopping\n"
+    assert wish_of(run_folder(registry, waiting.id)) == "keep"
+    lock.release()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

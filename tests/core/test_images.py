@@ -224,9 +224,11 @@ def test_pictures_in_folders_inside_a_folder_are_not_passed_over_in_silence(tmp_
     (tmp_path / "10_gnome" / "2.txt").write_text("a gnome")
     pictures, notes = images.read_pictures([tmp_path])
     assert [p.filename for p in pictures] == ["1.png"]
-    assert notes == [f"3 pictures in folders inside {tmp_path} are not read: give them too, {tmp_path}/*/"]
+    assert notes == [
+        f"3 pictures in folders inside {tmp_path} are not read: give them too, {tmp_path}/10_gnome, {tmp_path}/more"
+    ]
     _, notes = images.read_pictures([tmp_path, tmp_path / "10_gnome"])
-    assert notes == [f"1 picture in folders inside {tmp_path} is not read: give it too, {tmp_path}/*/"]
+    assert notes == [f"1 picture in folders inside {tmp_path} is not read: give it too, {tmp_path}/more"]
     assert images.read_pictures([tmp_path, tmp_path / "10_gnome", tmp_path / "more"])[1] == []
     assert images.read_what_can_be_read([tmp_path]).notes == images.read_pictures([tmp_path])[1]
 

@@ -51,6 +51,7 @@ def test_sizes(number: int, text: str) -> None:
         (360_000, "100 h 00 min"),
         (math.inf, "unknown"),
         (math.nan, "unknown"),
+        (10**400, "unknown"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
@@ -58,7 +59,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_sparklines() -> None:
-    assert sparkline([], 9) == sparkline([1.0, 2.0], 0) == sparkline([math.nan, math.inf], 9) == ""
+    assert sparkline([], 9) == sparkline([1.0, 2.0], 0) == sparkline([math.nan, math.inf, 10**400], 9) == ""
     assert sparkline([1, 0], 9) == "█▁"
     assert sparkline([2.0, math.nan, 1.0, math.inf, 0.0], 9) == "█▅▁"
     assert sparkline([1.0] * 500, 40) == "▁" * 40

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiregistry.errors import TiregError
 from tiregistry.registry import purged as marks
 from tiregistry.registry.daily_copies import all_copies, partial_of, remove_partial
+from tiregistry.registry.filesystem import make_folder
 from tiregistry.registry.purged import Purged
 from tiregistry.registry.search import reindex
 
 if TYPE_CHECKING:
     from tiregistry.registry.database import Database
 
+_PATIENCE_SECONDS = 5.0
 _LATER = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 """How errors begin that say nothing about a copy itself."""
 
@@ -33,12 +36,28 @@ def redact_copies(db: Database) -> None:
         marked = marks.read(db.connection)
         if not marked:
             return
-        purged = marks.without_returned(db.connection, marked)
-        remove_partial(db.path.parent)
-        clear = [_is_clear(copy, purged) for copy in all_copies(db.path.parent)]
-        if all(clear):
-            with db.write() as connection:
-                marks.clear(connection, marked)
+        with _alone(db.path.parent) as is_alone:
+            if not is_alone:
+                return
+            purged = marks.without_returned(db.connection, marked)
+            remove_partial(db.path.parent)
+            clear = [_is_clear(copy, purged) for copy in all_copies(db.path.parent)]
+            if all(clear):
+                with db.write() as connection:
+                    marks.clear(connection, marked)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[bool]:
+    """Whether no other process works on the copies within the block: what one leaves half done, another sweeps away."""
+    from filelock import FileLock, Timeout
+
+    make_folder(home / "locks")
+    try:
+        with FileLock(home / "locks" / "copies.lock").acquire(timeout=_PATIENCE_SECONDS):
+            yield True
+    except Timeout:
+        yield False
 
 
 def _is_clear(copy: Path, purged: Purged) -> bool:
@@ -74,7 +93,7 @@ def _replace(copy: Path, purged: Purged) -> None:
         shutil.copyfile(copy, partial)
         try:
             _take_out(partial, purged)
-            with closing(sqlite3.connect(partial)) as connection:
+            with closing(_opened(partial)) as connection:
                 connection.execute("VACUUM")  # nor what was written over earlier
         except sqlite3.OperationalError as error:
             raise OSError(str(error)) from error
@@ -87,7 +106,7 @@ def _replace(copy: Path, purged: Purged) -> None:
 
 def _take_out(path: Path, purged: Purged) -> None:
     """Delete it from a copy, and its bytes; the file grows by what the index over its texts takes, if at all."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(_opened(path)) as connection:
         connection.execute("PRAGMA journal_mode = MEMORY")  # a journal beside it would hold what is deleted
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -99,6 +118,11 @@ def _take_out(path: Path, purged: Purged) -> None:
             reindex(connection, concept_id)
         connection.execute("INSERT INTO search (search) VALUES ('optimize')")
         connection.execute("COMMIT")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A copy to be changed; one that is gone is not made anew, empty."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
 
 
 def _found(connection: sqlite3.Connection, purged: Purged) -> tuple[list[int], list[int], list[int]]:

@@ -99,6 +99,7 @@ def get(db: Database, id_or_part: str) -> dict[str, Any]:
         RunNotFound: none fits.
         InvalidReference: several fit.
     """
+    id_or_part = id_or_part.encode("utf-8", "replace").decode()  # bytes of no encoding are in no id
     row = db.row("SELECT * FROM runs WHERE id = ?", id_or_part)
     if row is None:
         pattern = id_or_part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -130,7 +130,7 @@ def pictures(
             version_digest,
         ],
     )
-    words = query.split()
+    words = query.encode("utf-8", "replace").decode().split()  # bytes of no encoding are in no text
     if len(words) > MOST_PARTS:
         raise InvalidInput(f"a search of {len(words):,} words is too long", f"use {MOST_PARTS} of them at most")
     for word in words:

@@ -87,8 +87,8 @@ class OpenTransactions(threading.local):
 
 def _task() -> Any:
     """The asyncio task that runs, if one does."""
-    asyncio = sys.modules.get("asyncio")
+    current_task = getattr(sys.modules.get("asyncio"), "current_task", None)  # another thread may be importing it
     try:
-        return None if asyncio is None else asyncio.current_task()
+        return None if current_task is None else current_task()
     except RuntimeError:  # no loop runs in this thread
         return None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tiregistry.registry.registry import Registry
     from tiregistry.training.checkpoint import Checkpoint
 
+_PATIENCE_SECONDS = 1.0
+"""Who only looks at the run's lock has it for less; a worker that has taken the run up has it until its end."""
+
 
 def keep_checkpoint(registry: Registry, run: Run) -> Finished:
     """Register what a run had learned at its checkpoint, as its process would have; it can still be resumed.
@@ -36,7 +39,7 @@ def keep_checkpoint(registry: Registry, run: Run) -> Finished:
     checkpoint = load_checkpoint(folder / FILE)  # imports torch: nothing that others should wait for
     seen = registry.run(run.id)
     gone = seen.pid if is_dead(registry, seen) else None  # looked at before the lock is ours, which says the contrary
-    with hold_run(folder, run.id):
+    with hold_run(folder, run.id, patience=_PATIENCE_SECONDS):
         with registry.database.write():
             current = registry.run(run.id)
             if current.version_id is not None and current.status not in ("queued", "running"):

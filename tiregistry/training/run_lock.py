@@ -62,14 +62,17 @@ def is_carried_out(folder: Path) -> bool:
 
 
 @contextmanager
-def hold_run(folder: Path, run_id: str) -> Iterator[RunLock]:
+def hold_run(folder: Path, run_id: str, *, patience: float = 10.0) -> Iterator[RunLock]:
     """Hold a run's lock within the block.
+
+    Args:
+        patience: as `RunLock.acquire`.
 
     Raises:
         Conflict: another process carries it out.
     """
     lock = RunLock(folder)
-    if not lock.acquire():
+    if not lock.acquire(patience):
         raise Conflict(f"run {run_id} is being carried out by another process", "tireg runs watch shows it")
     try:
         yield lock

@@ -64,7 +64,9 @@ class Wording:
             file = pictures[picture] if picture < len(pictures) else ""
             if caption.strip():
                 try:
-                    texts.append(_own_words(caption_with_word(caption, placeholder_token, config.concept_type)))
+                    texts.append(
+                        _own_words(caption_with_word(caption, placeholder_token, config.concept_type), caption)
+                    )
                 except InvalidConfig as error:
                     raise InvalidConfig(
                         f"{safe(file)}: {error.message}" if file else error.message, error.hint
@@ -115,8 +117,11 @@ class Wording:
         return filled
 
 
-def _own_words(text: str) -> str:
+def _own_words(text: str, said: str = "") -> str:
     """`text`, in which nothing is written like another word: its letters would be learned from, not the word.
+
+    Args:
+        said: what the user wrote, where `text` was made of it.
 
     Raises:
         InvalidConfig: something is.
@@ -124,7 +129,7 @@ def _own_words(text: str) -> str:
     others = placeholders_in(text)
     if others:
         raise InvalidConfig(
-            f"the caption {text[:80]!r} names the word {others[0]}",
+            f"the caption {' '.join((said or text).split())[:80]!r} names the word {others[0]}",
             f"write what is seen in plain words; if {others[0]} is the word that is learned, add --token {others[0]!r}",
         )
     return text

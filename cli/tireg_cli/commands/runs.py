@@ -183,10 +183,17 @@ def cancel_run(run_id: str, last: bool, keep: bool) -> int:
         run = find(registry, run_id, last)
         if keep and (run.pid is None or status_of(registry, run) == "dead"):
             # Nobody is at work who could register it.
-            kept = keep_checkpoint(registry, run)
-            emit(kept.reference)
-            hint(f"what it had learned in {count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
-            return 0
+            try:
+                kept = keep_checkpoint(registry, run)
+            except Conflict:
+                run = registry.run(run.id)
+                if run.pid is None or status_of(registry, run) == "dead":
+                    raise
+                # A worker has taken it up since, and can be asked.
+            else:
+                emit(kept.reference)
+                hint(f"what it had learned in {count(kept.step, 'step')} · tireg runs resume {run.id} goes on")
+                return 0
         done = cancel(registry, run, keep=keep)
     emit(f"{run.id} {done}")
     return 0

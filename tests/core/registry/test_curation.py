@@ -17,6 +17,7 @@ from tiregistry.errors import (
     InvalidPlaceholder,
     InvalidReference,
     PlaceholderTaken,
+    RunNotFound,
     VersionNotFound,
 )
 from tiregistry.references import Reference
@@ -362,6 +363,9 @@ def test_text_with_undecodable_bytes_finds_nothing_and_fails_nothing(registry: R
         registry.concept("gnome\udcff")
     with pytest.raises(ConceptNotFound):
         registry.restore("<gnome\udcff>")
+    assert registry.pictures(query="a\udcff") == []
+    with pytest.raises(RunNotFound):
+        registry.run("a\udcff")
 
 
 def test_a_line_is_added_only_to_what_a_concept_has(registry: Registry) -> None:

@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -172,4 +174,42 @@ def test_a_copy_that_was_begun_before_the_purge_is_not_kept(home: Path, monkeypa
     with Registry.open(home) as registry:
         registry.tag("other", add=["x"])
         monkeypatch.setattr(daily_copies, "copy_to", copy_slowly)
+    assert SECRET.encode() not in everything_in(home)
+
+
+def test_another_process_that_closes_meanwhile_destroys_no_copy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds the mark, too, and would sweep away what is being written in the place of a copy."""
+    take_out = redaction._take_out
+    monkeypatch.setattr(redaction, "_PATIENCE_SECONDS", 0.2)
+    beside = 0
+
+    def slow(path: Path, marked: purged.Purged) -> None:
+        nonlocal beside
+        take_out(path, marked)
+        command = "from tiregistry import Registry; Registry.open().close()"
+        environment = os.environ | {"TIREG_HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        lines = ["import tiregistry.registry.redaction as r", "r._PATIENCE_SECONDS = 0.2", command]
+        beside += subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, env=environment).returncode == 0
+
+    monkeypatch.setattr(redaction, "_take_out", slow)
+    with Registry.open(home) as registry:
+        purge(registry)
+    assert beside >= 3
+    assert all(words(copy) == ["other"] for copy in all_copies(home))
+    assert SECRET.encode() not in everything_in(home)
+    assert not is_marked(home)
+
+
+def test_a_file_that_was_swept_away_is_not_made_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_out = redaction._take_out
+
+    def swept(path: Path, marked: purged.Purged) -> None:
+        take_out(path, marked)
+        if path.name.endswith(".part"):
+            path.unlink()
+
+    monkeypatch.setattr(redaction, "_take_out", swept)
+    with Registry.open(home) as registry:
+        purge(registry)
+    assert all(words(copy) == ["other"] for copy in all_copies(home))
     assert SECRET.encode() not in everything_in(home)

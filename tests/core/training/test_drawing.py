@@ -106,6 +106,7 @@ def test_a_quarter_of_the_captions_names_the_pictures_own_token() -> None:
         ("a <word> in the snow", "object", "a {} in the snow"),
         ("a {} in the snow", "object", "a {} in the snow"),
         ("a <Word> in the snow", "object", "a {} in the snow"),
+        ("a <WORD@best> in the snow", "object", "a {} in the snow"),
         ("a <word@2> in the snow", "object", "a {} in the snow"),
         ("on  a\ntable", "object", "a photo of {}, on a table"),
         ("a house", "style", "a house, in the style of {}"),
@@ -116,7 +117,7 @@ def test_where_the_word_stands_in_a_caption(caption: str, kind: Any, wanted: str
 
 
 def test_a_caption_that_names_another_word() -> None:
-    with pytest.raises(InvalidConfig, match=r"b\.png: the caption 'a \{\} beside <mug>' names the word <mug>"):
+    with pytest.raises(InvalidConfig, match=r"b\.png: the caption 'a <word> beside <mug>' names the word <mug>"):
         Wording.build(config(), ["", "a <word> beside <mug>"], "<word>", ["a.png", "b.png"])
     with pytest.raises(InvalidConfig, match="names the word <mug>"):
         Wording.build(config(caption_templates=("{} and <mug>",)), [""], "<word>")

@@ -97,6 +97,28 @@ def test_in_the_same_form_the_last_that_typed_wins_and_leaving_takes_nothing_awa
     assert "kite" in kept(home, "training")
 
 
+def test_what_another_window_drops_is_not_taken_from_under_who_types_it(home: Path) -> None:
+    """It was shown there, too: emptied, or started, there, it still stands in the form here, and stays when left."""
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("n", *"troll")
+        await until(pilot, lambda: "troll" in kept(home, "training"))
+        other = Remembered(home)
+        assert "troll" in other.text("training")
+        other.set("training", "")
+        other.save()
+        assert kept(home, "training") == ""
+        await pilot.press("escape")
+        await settle(pilot)
+        await pilot.press("n")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, TrainForm)
+        assert pilot.app.screen.query_one("#name", Input).value == "troll"
+
+    drive(home, story)
+    assert "troll" in kept(home, "training")
+
+
 def test_what_is_dropped_is_forgotten_and_what_others_remember_is_not(home: Path) -> None:
     one, two = Remembered(home), Remembered(home)
     one.set("training", "a")

@@ -9,6 +9,7 @@ from textual import on
 
 from tireg_tui.painted_app import PaintedApp
 from tireg_tui.places import PLACES, screen_of
+from tireg_tui.texts.unsaid import STILL_GONE, unsay
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
 
@@ -54,7 +55,8 @@ class PlacesApp(PaintedApp):
     def _has_no_registry(self) -> bool:
         """Whether the registry is gone; if so, that is said."""
         if self.registry_is_gone:
-            self.notify("It is opened as soon as it is back; until then nothing can be done", title="Still gone")
+            unsay(self, STILL_GONE)
+            self.notify("It is opened as soon as it is back; until then nothing can be done", title=STILL_GONE)
         return self.registry_is_gone
 
     def _leave_words(self) -> None:

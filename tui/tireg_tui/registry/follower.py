@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tireg_tui.messages import WatchTold
 from tireg_tui.registry.watch import RegistryWatch
+from tireg_tui.texts.unsaid import STILL_GONE, unsay
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
 
@@ -72,6 +73,7 @@ class RegistryFollower:
             self.registry, self._seen_changes = watch.registry, watch.changes
             here = self._app.current_mode
             self._app.registry_is_gone = False
+            unsay(self._app, STILL_GONE)
             if self._trouble is not None:
                 self._trouble = None
                 self._leave_trouble()

@@ -10,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import ScreenResume
 from textual.widgets import DataTable, Static
 
 from tireg_tui.background.jobs import Job
@@ -109,6 +110,7 @@ class Queue(Place):
 
     @on(RegistryChanged)
     @on(JobsChanged)
+    @on(ScreenResume)  # this window's jobs may have changed while another place was shown
     def look_again(self) -> None:
         self._load()
 

@@ -61,7 +61,7 @@ class TrainForm(Form):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="train.back"),
+        Binding("escape", "leave", "Back", id="train.back"),
         Binding("ctrl+g,f5", "start", "Start", key_display="^g", id="train.start", priority=True),
         Binding("ctrl+y,f6", "copy", "Copy command", key_display="^y", id="train.copy", priority=True),
         Binding("f8", "clear", "Empty the form", id="train.clear", priority=True, show=False),
@@ -146,6 +146,12 @@ class TrainForm(Form):
         if draft is not None and draft != self._untouched:
             self._fill(draft)
             self.tireg.say("What was typed here before is back; F8 empties the form")
+
+    def action_leave(self) -> None:
+        """Leave the form; what stands in it stays, also where another window has dropped it meanwhile."""
+        if self.draft != self._untouched and not self.tireg.remembered.text(self._unfinished):
+            self._keep(self.draft)
+        self.app.pop_screen()
 
     def _fill(self, draft: Draft) -> None:
         texts = {"name": draft.name, "pictures": draft.pictures, "init": draft.initializer, "token": draft.token}

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tireg_tui.screens.confirm import Confirm
+from tireg_tui.texts.unsaid import STILL_GONE, unsay
 from tireg_tui.widgets.key_line import KeyLine
 from tiregistry.errors import TiregError
 from tiregistry.text import safe
@@ -47,7 +48,8 @@ class Trouble(Screen[None]):
         if self._gone_from is None:
             await self.app.run_action("app.open_registry")
         else:
-            self.notify("It is opened as soon as it is back", title="Still gone")
+            unsay(self.app, STILL_GONE)
+            self.notify("It is opened as soon as it is back", title=STILL_GONE)
 
     def action_begin(self) -> None:
         """Begin a new, empty registry in the place of one that is gone, after asking."""

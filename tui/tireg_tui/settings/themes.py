@@ -135,6 +135,7 @@ ANSI = Theme(
         "link-color": "ansi_bright_blue",
         "markdown-h3-color": "ansi_bright_blue",
         "border": "ansi_bright_black",
+        "panel-lighten-1": "ansi_bright_black",
         "border-blurred": "ansi_bright_black",
         "input-cursor-background": "ansi_default",
         "input-cursor-foreground": "ansi_default",

@@ -6,6 +6,9 @@ from typing import Any
 
 from textual.app import App
 
+STILL_GONE = "Still gone"
+"""Title of what is said where a key asks for the registry while it is gone."""
+
 
 def unsay(app: App[Any], *titles: str) -> None:
     """Take the messages with these titles from the screen."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, until
+from tests.tui.conftest import add_version, app_of, drive, notices, screen_text, settle, still_said, until
 from tireg_tui.background.jobs import Job
 from tireg_tui.places import PLACES
 from tireg_tui.registry import follower
@@ -250,6 +250,7 @@ def test_a_registry_that_can_only_be_read_says_so_and_asks_for_nothing(home: Pat
         await settle(pilot)
         assert pilot.app.screen is screen, f"{key} asks for what cannot be"
         assert notices(pilot).count("can only be read") == before + 1, key
+        assert still_said(pilot).count("That did not work") == 1, key  # and stands there once
 
     async def story(pilot: Pilot[None]) -> None:
         assert "<gnome>" in screen_text(pilot)

@@ -33,6 +33,7 @@ from tireg_tui.settings.remembered import Remembered
 from tireg_tui.settings.themes import full_name, short_name
 from tireg_tui.terminal import window_title
 from tireg_tui.texts import formatting
+from tireg_tui.texts.unsaid import unsay
 from tireg_tui.widgets.bar import TopBar
 from tireg_tui.widgets.job_line import JobLine
 from tiregistry import settings
@@ -344,6 +345,7 @@ class TiregApp(PlacesApp):
     def report(self, error: BaseException) -> None:
         """Show an error as a message; the app goes on."""
         text = formatting.trouble(error, "\n")
+        unsay(self, text=text)  # said once more it stands there once
         self.notify(text, title="That did not work", severity="error", timeout=10, markup=False)
 
     def say(self, text: str, *, title: str = "", severity: str = "information") -> None:

@@ -10,9 +10,10 @@ STILL_GONE = "Still gone"
 """Title of what is said where a key asks for the registry while it is gone."""
 
 
-def unsay(app: App[Any], *titles: str) -> None:
-    """Take the messages with these titles from the screen."""
-    stale = [notification for notification in app._notifications if notification.title in titles]
+def unsay(app: App[Any], *titles: str, text: str = "") -> None:
+    """Take the messages with these titles, or with just this text, from the screen."""
+    shown = list(app._notifications)
+    stale = [each for each in shown if each.title in titles or (text and each.message == text)]
     for notification in stale:
         app._unnotify(notification, refresh=False)
     if stale:

@@ -191,3 +191,12 @@ def notices(pilot: Pilot[None]) -> str:
 def still_said(pilot: Pilot[None]) -> list[str]:
     """The titles of the messages that stand there now."""
     return [notification.title for notification in pilot.app._notifications]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    for number, color in enumerate(("red", "green", "blue")):
+        (folder / f"{number}.png").write_bytes(picture(color))
+    return folder

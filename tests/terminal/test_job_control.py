@@ -34,6 +34,11 @@ def shell(folder: Path, brand: double.Brand) -> TerminalDouble:
     return terminal
 
 
+def is_at_prompt(terminal: TerminalDouble) -> bool:
+    """Whether the shell has the terminal again: until then what is typed may still be the program's."""
+    return not terminal.screen.in_alternate and terminal.screen.text().rstrip().endswith("shell>")
+
+
 def start_of(folder: Path) -> str:
     """The line that starts the UI in a shell."""
     script = folder / "start.py"
@@ -57,9 +62,9 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         terminal.type("fg\r")
         assert await_that(terminal, lambda: terminal.screen.in_alternate and shows_all(terminal))
         terminal.type("q")
-        assert await_that(terminal, lambda: not terminal.screen.in_alternate)
+        assert await_that(terminal, lambda: is_at_prompt(terminal)), terminal.screen.text()
         terminal.type("exit\r")
-        assert terminal.wait(60) is not None
+        assert terminal.wait(60) is not None, terminal.screen.text()
 
 
 def test_begun_in_the_background_it_draws_once_it_is_in_front(tmp_path: Path) -> None:
@@ -77,9 +82,9 @@ def test_begun_in_the_background_it_draws_once_it_is_in_front(tmp_path: Path) ->
         terminal.type("fg\r")
         assert await_that(terminal, lambda: "<gnome>" in terminal.screen.text() and "q Quit" in terminal.screen.text())
         terminal.type("q")
-        assert await_that(terminal, lambda: not terminal.screen.in_alternate)
+        assert await_that(terminal, lambda: is_at_prompt(terminal)), terminal.screen.text()
         terminal.type("exit\r")
-        assert terminal.wait(60) is not None
+        assert terminal.wait(60) is not None, terminal.screen.text()
 
 
 @pytest.mark.parametrize("brand", [double.KITTY, double.XTERM_SIXEL, double.PLAIN], ids=["kitty", "sixel", "plain"])
